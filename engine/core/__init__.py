@@ -1,0 +1,1 @@
+"""Runs bound programs over blocks: the planner, the kernels, the evaluator."""

@@ -1,0 +1,49 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Stopping an evaluation from outside: a caller that went away, a deadline that passed."""
+
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from engine.errors import Cancelled, DeadlineExceeded
+
+__all__ = ["Control"]
+
+
+cdef class Control:
+    """A switch that every thread of an evaluation looks at before each block.
+
+    `deadline_ns` is an instant of the monotonic clock (`time.monotonic_ns`), None for no
+    deadline. `cancel()` may be called from any thread, any number of times.
+    """
+
+    def __init__(self, deadline_ns=None):
+        self.deadline_ns = 0 if deadline_ns is None else max(1, deadline_ns)
+        self.cancelled = 0
+
+    def cancel(self):
+        """Make the evaluation end at its next block, with `Cancelled`."""
+        self.cancelled = 1
+
+    def check(self):
+        """Raise `Cancelled` or `DeadlineExceeded` where one of them holds."""
+        raise_stopped(self.stopped())
+
+    cdef int stopped(self) noexcept nogil:
+        """GO_ON, CANCELLED or LATE."""
+        cdef timespec now
+        if self.cancelled:
+            return CANCELLED
+        if self.deadline_ns:
+            clock_gettime(CLOCK_MONOTONIC, &now)
+            if <long long>now.tv_sec * 1000000000 + now.tv_nsec >= self.deadline_ns:
+                return LATE
+        return GO_ON
+
+
+cdef int raise_stopped(int reason) except -1:
+    if reason == CANCELLED:
+        raise Cancelled("The caller went away before the answer was ready.")
+    if reason == LATE:
+        raise DeadlineExceeded(
+            "The deadline passed before the answer was ready; allow more time or narrow the question."
+        )
+    return 0

@@ -1,0 +1,292 @@
+"""Comparisons of numbers as leaves: exact in integers, or in doubles where a float takes part.
+
+A form with one number is solved for the stored integer and becomes a range; a form with
+several is multiplied out to integer factors and compared row by row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from engine.columns.hashing import xxh64
+from engine.core import operations as ops
+from engine.core.solve import IntRange, solve
+from engine.errors import ExpressionInvalid, Issue, NotYet
+from engine.rules import bound
+from engine.rules.calendar import first_instant_us
+
+__all__ = ["NumberPlanner"]
+
+BUCKETS = 10_000
+# Beside a float, exact arithmetic keeps to sums and denominators that round in one step.
+_EXACT_SUM_LIMIT = 1 << 126
+_EXACT_DENOMINATOR_LIMIT = 1 << 60
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": lambda a, b: bool(a == b),
+    "!=": lambda a, b: bool(a != b),
+    "<": lambda a, b: bool(a < b),
+    "<=": lambda a, b: bool(a <= b),
+    ">": lambda a, b: bool(a > b),
+    ">=": lambda a, b: bool(a >= b),
+}
+_MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+class NumberPlanner:
+    """Plans number comparisons against one snapshot at one instant (`now_us`, microseconds)."""
+
+    def __init__(self, snapshot: Any, now_us: int, zone: ZoneInfo) -> None:
+        self._snapshot = snapshot
+        self._now_us = now_us
+        self._zone = zone
+        self._days: dict[int, ops.DayNumber | None] = {}
+
+    # ------------------------------------------------------------------ exact forms
+
+    def compare(self, form: bound.Linear, op: str) -> Any:
+        """`form op 0`: a leaf, or true or false."""
+        constant = form.constant + form.now_factor * self._now_us
+        if not form.terms:
+            return _OPERATORS[op](constant, 0)
+        if len(form.terms) == 1 and form.terms[0].factor:
+            term = form.terms[0]
+            number = self._number(term.source)
+            if number is None:
+                return False
+            if isinstance(number, ops.DayNumber):
+                return _compare_days(number, term.factor, constant, op)
+            return _range_leaf(number, solve(term.factor, constant, op, _denominator(number)))
+        return self._linear(form, constant, op)
+
+    def among(self, form: bound.Linear, values: Iterable[Fraction], negated: bool) -> Any:
+        """`form` equal to one of the values; negated: present and equal to none."""
+        values = sorted(values)
+        number = self._number(form.terms[0].source) if len(form.terms) == 1 else None
+        if isinstance(number, ops.ColumnNumber) and form.terms[0].factor:
+            constant = form.constant + form.now_factor * self._now_us
+            wanted = (
+                solve(form.terms[0].factor, constant - value, "=", number.denominator)
+                for value in values
+            )
+            ints = sorted({r.low for r in wanted if not r.is_nothing})
+            if ints:
+                return ops.IntInLeaf(number.field, tuple(ints), negated)
+            return ops.PresentLeaf(number.field) if negated else False
+        parts = tuple(
+            self.compare(
+                bound.Linear(form.terms, form.constant - value, form.now_factor),
+                "!=" if negated else "=",
+            )
+            for value in values
+        )
+        return ("and" if negated else "or"), parts
+
+    def _linear(self, form: bound.Linear, constant: Fraction, op: str) -> Any:
+        summands = self._summands(form)
+        if summands is None:
+            return False
+        scale = math.lcm(constant.denominator, *(factor.denominator for _, factor in summands))
+        return ops.LinearLeaf(
+            tuple(ops.LinearSummand(number, int(factor * scale)) for number, factor in summands),
+            int(constant * scale),
+            op,  # type: ignore[arg-type]
+        )
+
+    def _summands(self, form: bound.Linear) -> list[tuple[ops.Number, Fraction]] | None:
+        """Numbers with their factors per stored integer; None where one is missing for all."""
+        summands = []
+        for term in form.terms:
+            number = self._number(term.source)
+            if number is None:
+                return None
+            summands.append((number, term.factor / _denominator(number)))
+        return summands
+
+    def _number(self, source: bound.Source) -> ops.Number | None:
+        """Where a source is read; None where no profile has it."""
+        match source:
+            case bound.AttributeSource(attribute=attribute):
+                field = int(self._snapshot.fields[attribute.name].id)
+                if attribute.type == "float":
+                    return ops.FloatNumber(field)
+                return ops.ColumnNumber(field, 10**attribute.scale)
+            case bound.BucketSource(salt=salt):
+                return ops.BucketNumber(xxh64(salt.encode(), 0))
+            case bound.DateStartSource(attribute=attribute):
+                return self._day_number(int(self._snapshot.fields[attribute.name].id))
+            case bound.ScoreSource(name=name):
+                raise NotYet(f"score('{name}') can be written and checked, and not evaluated yet.")
+            case bound.AggregateSource(aggregate=aggregate):
+                raise NotYet(
+                    f"{aggregate.function}(...) over events can be written and checked, "
+                    "and not evaluated yet."
+                )
+
+    def _day_number(self, field: int) -> ops.DayNumber | None:
+        if field not in self._days:
+            zones = (self._snapshot.zone(field, b) for b in range(self._snapshot.block_count))
+            there = [zone for zone in zones if zone is not None and zone.present_count]
+            self._days[field] = None
+            if there:
+                first = min(int(zone.minimum) for zone in there)
+                last = max(int(zone.maximum) for zone in there)
+                starts = [first_instant_us(day, self._zone) for day in range(first, last + 1)]
+                table = np.array(starts, dtype="<i8").tobytes()
+                self._days[field] = ops.DayNumber(field, first, table)
+        return self._days[field]
+
+    # ------------------------------------------------------------------- in doubles
+
+    def compare_floats(self, left: bound.FloatValue, op: str, right: bound.FloatValue) -> Any:
+        """`left op right` in doubles: a leaf, or true or false."""
+        a, b = self._side(left), self._side(right)
+        if a is None or b is None:
+            return False
+        if isinstance(a, float) and isinstance(b, float):
+            return not math.isnan(a) and not math.isnan(b) and _OPERATORS[op](a, b)
+        if isinstance(a, float):
+            a, b, op = b, a, _MIRRORED[op]
+        assert isinstance(a, ops.Side)
+        if isinstance(b, float):
+            if math.isnan(b):
+                return False
+            column = _plain_column(a)
+            if column is not None:
+                return _float_range(column.field, op, b)
+            b = ops.Side(floats=(ops.FloatSummand(b),))
+        return ops.FloatLeaf(a, op, b)  # type: ignore[arg-type]
+
+    def among_floats(
+        self, value: bound.FloatValue, values: Iterable[float], negated: bool
+    ) -> Any:
+        """A value in doubles equal to one of the literals; negated: a number, and to none."""
+        side = self._side(value)
+        if side is None:
+            return False
+        if isinstance(side, float):
+            return not math.isnan(side) and (side in set(values)) != negated
+        return ops.FloatInLeaf(side, tuple(sorted(values)), negated)
+
+    def _side(self, value: bound.FloatValue) -> ops.Side | float | None:
+        """A side; a float where it is constant; None where no profile has it."""
+        if value.exact is not None:
+            return self._exact_side(value.exact)
+        summands = []
+        for term in value.terms:
+            number = term.source if isinstance(term.source, float) else self._number(term.source)
+            if number is None:
+                return None
+            summands.append(ops.FloatSummand(number, float(term.sign), term.factor))
+        if all(isinstance(summand.number, float) for summand in summands):
+            return _constant_side(summands)
+        return ops.Side(floats=tuple(summands))
+
+    def _exact_side(self, form: bound.Linear) -> ops.Side | float | None:
+        constant = form.constant + form.now_factor * self._now_us
+        if not form.terms:
+            return _nearest_double(constant)
+        summands = self._summands(form)
+        if summands is None:
+            return None
+        if len(summands) == 1 and form.terms[0].factor == 1 and not constant:
+            return ops.Side(floats=(ops.FloatSummand(summands[0][0]),))
+        scale = math.lcm(constant.denominator, *(factor.denominator for _, factor in summands))
+        exact = tuple(
+            ops.LinearSummand(number, int(factor * scale)) for number, factor in summands
+        )
+        most = abs(constant * scale) + sum(abs(s.factor) << 63 for s in exact)
+        if most >= _EXACT_SUM_LIMIT or scale >= _EXACT_DENOMINATOR_LIMIT:
+            raise ExpressionInvalid(
+                Issue(
+                    "this sum has too many digits to be compared with a float",
+                    hint="use fewer digits in its factors, or declare the float as decimal",
+                )
+            )
+        return ops.Side(exact=exact, constant=int(constant * scale), denominator=scale)
+
+
+def _denominator(number: ops.Number) -> int:
+    return number.denominator if isinstance(number, ops.ColumnNumber) else 1
+
+
+def _range_leaf(number: ops.Number, wanted: IntRange) -> Any:
+    if isinstance(number, ops.BucketNumber):
+        low, high = max(wanted.low, 0), min(wanted.high, BUCKETS - 1)
+        if low > high:
+            return wanted.negated
+        if low == 0 and high == BUCKETS - 1:
+            return not wanted.negated
+        return ops.BucketLeaf(number.seed, low, high, wanted.negated)
+    assert isinstance(number, ops.ColumnNumber), "floats are compared in doubles"
+    if wanted.is_nothing:
+        return False
+    if wanted.is_everything:
+        return ops.PresentLeaf(number.field)
+    wanted = wanted.clamped()
+    return ops.IntRangeLeaf(number.field, wanted.low, wanted.high, wanted.negated)
+
+
+def _compare_days(number: ops.DayNumber, factor: Fraction, constant: Fraction, op: str) -> Any:
+    """A day's first instant against a constant: as many days as instants, in the same order."""
+    wanted = solve(factor, constant, op)
+    starts = np.frombuffer(number.starts, dtype="<i8")
+    if wanted.is_nothing:
+        return False
+    if wanted.is_everything:
+        return ops.PresentLeaf(number.field)
+    wanted = wanted.clamped()
+    low = number.first_day + int(np.searchsorted(starts, wanted.low, side="left"))
+    high = number.first_day + int(np.searchsorted(starts, wanted.high, side="right")) - 1
+    if low > high:
+        return ops.PresentLeaf(number.field) if wanted.negated else False
+    return ops.IntRangeLeaf(number.field, low, high, wanted.negated)
+
+
+def _nearest_double(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _constant_side(summands: list[ops.FloatSummand]) -> float:
+    total = 0.0
+    for place, summand in enumerate(summands):
+        assert isinstance(summand.number, float)
+        number = summand.number if summand.factor is None else summand.factor * summand.number
+        number = summand.sign * number
+        total = total + number if place else number
+    return total
+
+
+def _plain_column(side: ops.Side) -> ops.FloatNumber | None:
+    if len(side.floats) != 1:
+        return None
+    (summand,) = side.floats
+    if isinstance(summand.number, ops.FloatNumber) and summand.factor is None and summand.sign > 0:
+        return summand.number
+    return None
+
+
+def _float_range(field: int, op: str, edge: float) -> ops.FloatRangeLeaf:
+    low, high = -math.inf, math.inf
+    if op in ("=", "!="):
+        return ops.FloatRangeLeaf(field, edge, edge, negated=op == "!=")
+    if op == "<":
+        high = math.nextafter(edge, -math.inf)
+    elif op == "<=":
+        high = edge
+    elif op == ">":
+        low = math.nextafter(edge, math.inf)
+    else:
+        low = edge
+    if op == "<" and edge == -math.inf or op == ">" and edge == math.inf:
+        low, high = math.inf, -math.inf
+    return ops.FloatRangeLeaf(field, low, high)

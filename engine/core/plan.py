@@ -1,0 +1,104 @@
+"""From bound expressions to a flat program for one snapshot and one instant.
+
+1. Walk each bound tree once, children before parents, without recursion: a chain of segment
+   references may be deeper than the interpreter's stack.
+2. Every predicate becomes a leaf over stored integers and codes (`engine.core.leaf_plan`), or
+   true or false where the dictionaries decide it alone.
+3. Equal nodes become one, so that what several expressions share is evaluated once a block.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.core.leaf_plan import LeafLogic, LeafPlanner
+from engine.core.operations import Node, Plan
+from engine.rules import bound
+
+__all__ = ["Planner"]
+
+
+class Planner:
+    """Adds expressions to one plan; what they share is planned once.
+
+    `node_of` maps each tree node of the expressions added (by `id`) to its place in the plan.
+    """
+
+    def __init__(self, leaves: LeafPlanner) -> None:
+        self.plan = Plan()
+        self.node_of: dict[int, int] = {}
+        self._leaves = leaves
+        self._known: dict[Node, int] = {}
+        self._planned: dict[int, int] = {}
+        self._alive: list[bound.BoundExpr] = []  # keeps the ids in `_planned` from being reused
+
+    def add(self, expression: bound.BoundExpr) -> int:
+        """Node of the expression. Raises NotYet for constructs without an evaluator."""
+        self._alive.append(expression)
+        waiting = [expression]
+        while waiting:
+            item = waiting[-1]
+            if id(item) in self._planned:
+                waiting.pop()
+                continue
+            missing = [c for c in _children(item) if id(c) not in self._planned]
+            if missing:
+                waiting.extend(reversed(missing))
+                continue
+            waiting.pop()
+            place = self._place(item)
+            self._planned[id(item)] = place
+            if item.node is not None:
+                self.node_of[id(item.node)] = place
+        return self._planned[id(expression)]
+
+    def _place(self, item: bound.BoundExpr) -> int:
+        match item:
+            case bound.BoundConstant(value=value):
+                return self._node(Node("true" if value else "false"))
+            case bound.BoundSegment(body=body):
+                return self._planned[id(body)]
+            case bound.BoundNot(item=inner):
+                return self._node(Node("not", (self._planned[id(inner)],)))
+            case bound.BoundAnd(items=items):
+                return self._join("and", items)
+            case bound.BoundOr(items=items):
+                return self._join("or", items)
+            case _:
+                return self._logic(self._leaves.plan(item))
+
+    def _join(self, kind: Literal["and", "or"], items: tuple[bound.BoundExpr, ...]) -> int:
+        # Repeats add nothing: `a and a` is `a`.
+        children = tuple(dict.fromkeys(self._planned[id(item)] for item in items))
+        if len(children) == 1:
+            return children[0]
+        return self._node(Node(kind, children))
+
+    def _logic(self, planned: LeafLogic) -> int:
+        """Place of a leaf, of true or false, or of leaves joined by `and` or `or`."""
+        if isinstance(planned, bool):
+            return self._node(Node("true" if planned else "false"))
+        if isinstance(planned, tuple):
+            kind, leaves = planned
+            children = tuple(dict.fromkeys(self._logic(leaf) for leaf in leaves))
+            return children[0] if len(children) == 1 else self._node(Node(kind, children))
+        return self._node(Node("leaf", leaf=planned))
+
+    def _node(self, node: Node) -> int:
+        place = self._known.get(node)
+        if place is None:
+            place = self._known[node] = len(self.plan.nodes)
+            self.plan.nodes.append(node)
+        return place
+
+
+def _children(item: bound.BoundExpr) -> tuple[bound.BoundExpr, ...]:
+    match item:
+        case bound.BoundAnd(items=items) | bound.BoundOr(items=items):
+            return items
+        case bound.BoundNot(item=inner):
+            return (inner,)
+        case bound.BoundSegment(body=body):
+            return (body,)
+        case _:
+            return ()

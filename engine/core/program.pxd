@@ -1,0 +1,46 @@
+"""Program: a plan laid out for the evaluator's loops."""
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+from engine.core.structures cimport strata_field, strata_kernels, strata_leaf
+
+
+cdef enum:
+    NODE_FALSE = 0
+    NODE_TRUE
+    NODE_LEAF
+    NODE_AND
+    NODE_OR
+    NODE_NOT
+
+
+ctypedef struct program_node:
+    int32_t kind
+    int32_t leaf           # of NODE_LEAF
+    int32_t first_child    # children are children[first_child : first_child + child_count]
+    int32_t child_count
+    int32_t memo           # slot of its mask where several nodes read it, else -1
+
+
+cdef class Program:
+    cdef readonly object snapshot
+    cdef readonly int32_t node_count
+    cdef readonly uint32_t block_count
+    cdef int32_t leaf_count
+    cdef int32_t child_count
+    cdef int32_t memo_count
+    cdef int32_t depth
+    cdef int32_t live_field
+    cdef int32_t uid_field
+    cdef int32_t group_field   # -1 for none
+    cdef program_node *nodes
+    cdef strata_leaf *leaves
+    cdef int32_t *children
+    cdef strata_field *fields
+    cdef const strata_kernels *kernels
+    cdef list _fields          # field ids, by position in `fields`
+    cdef dict _field_positions
+    cdef list _kept            # whatever the pointers point into
+
+    cdef int32_t field_position(self, int field_id) except -1
+    cdef const void *keep(self, array) except? NULL

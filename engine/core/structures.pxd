@@ -1,0 +1,156 @@
+"""The C structures of a program, as Cython sees them (engine/core/*.h)."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "engine/core/kernels.h" nogil:
+    enum:
+        STRATA_BLOCK_ROWS
+        STRATA_BLOCK_WORDS
+
+    ctypedef struct strata_kernels:
+        const char *name
+        uint32_t (*mask_count)(const uint64_t *) noexcept nogil
+        uint32_t (*mask_and)(uint64_t *, const uint64_t *) noexcept nogil
+        uint32_t (*mask_or)(uint64_t *, const uint64_t *) noexcept nogil
+        uint32_t (*mask_and_not)(uint64_t *, const uint64_t *) noexcept nogil
+        void (*range_u8)(const uint8_t *, uint32_t, uint8_t, uint8_t, uint64_t *) noexcept nogil
+        void (*range_u16)(const uint16_t *, uint32_t, uint16_t, uint16_t, uint64_t *) noexcept nogil
+        void (*range_u32)(const uint32_t *, uint32_t, uint32_t, uint32_t, uint64_t *) noexcept nogil
+        void (*range_u64)(const uint64_t *, uint32_t, uint64_t, uint64_t, uint64_t *) noexcept nogil
+        void (*range_f64)(const double *, uint32_t, double, double, uint64_t *) noexcept nogil
+        void (*member_u8)(const uint8_t *, uint32_t, const uint64_t *, uint64_t *) noexcept nogil
+        void (*member_u16)(const uint16_t *, uint32_t, const uint64_t *, uint64_t *) noexcept nogil
+        void (*member_u32)(const uint32_t *, uint32_t, const uint64_t *, uint64_t *) noexcept nogil
+
+    const strata_kernels *strata_pick_kernels(const char *name) noexcept
+
+
+cdef extern from "engine/core/exact.h" nogil:
+    ctypedef int strata_int128
+    ctypedef struct strata_wide:
+        uint64_t limb[8]
+    strata_int128 strata_int128_of(int64_t high, uint64_t low) noexcept
+    double strata_ratio_to_double(strata_int128 numerator, uint64_t denominator) noexcept
+    void strata_wide_add_product(strata_wide *total, const strata_wide *factor, int64_t value) noexcept
+    int strata_wide_sign(const strata_wide *number) noexcept
+
+
+cdef extern from "engine/core/fields.h" nogil:
+    ctypedef struct strata_entry:
+        uint32_t code
+        uint32_t cardinality
+
+    ctypedef struct strata_field:
+        const uint32_t *first_part
+        const uint64_t *address
+
+    uint32_t strata_read_code(const strata_field *field, uint32_t block, uint32_t row) noexcept
+    const strata_entry *strata_find_code(
+        const strata_field *field, uint32_t block, uint32_t code, const uint8_t **base) noexcept
+    int strata_container_has(const strata_entry *entry, const uint8_t *base, uint32_t row) noexcept
+    void strata_mask_from_container(
+        uint64_t *mask, const strata_entry *entry, const uint8_t *base) noexcept
+
+
+cdef extern from "engine/core/leaf_blocks.h" nogil:
+    enum:
+        STRATA_NONE
+        STRATA_ALL
+        STRATA_OPEN
+        STRATA_LEAF_SET
+        STRATA_LEAF_CODES
+        STRATA_LEAF_CODE_PAIR
+        STRATA_LEAF_PRESENT
+        STRATA_LEAF_INT_RANGE
+        STRATA_LEAF_INT_IN
+        STRATA_LEAF_FLOAT_RANGE
+        STRATA_LEAF_LINEAR
+        STRATA_LEAF_FLOAT
+        STRATA_LEAF_FLOAT_IN
+        STRATA_LEAF_TEXT
+        STRATA_LEAF_ROWS
+        STRATA_LEAF_BUCKET
+
+    ctypedef struct strata_source:
+        int32_t kind
+        int32_t field
+        uint64_t seed
+        uint64_t denominator
+        const int64_t *day_start
+        int64_t first_day
+        int64_t day_count
+
+    ctypedef struct strata_term:
+        strata_source source
+        strata_int128 factor
+        strata_wide wide
+
+    ctypedef struct strata_float_term:
+        strata_source source
+        int32_t is_literal
+        int32_t has_factor
+        double literal
+        double factor
+        double sign
+
+    ctypedef struct strata_side:
+        const strata_float_term *float_terms
+        uint32_t float_count
+        const strata_term *terms
+        uint32_t count
+        strata_int128 constant
+        uint64_t denominator
+
+    ctypedef struct strata_leaf:
+        int32_t op
+        int32_t field
+        int32_t field2
+        int32_t negated
+        int32_t compare
+        int32_t how
+        int64_t low
+        int64_t high
+        double float_low
+        double float_high
+        const uint32_t *codes
+        uint32_t code_count
+        uint32_t lowest_code
+        uint32_t highest_code
+        int32_t contiguous
+        const uint64_t *members
+        const int64_t *ints
+        uint32_t int_count
+        const double *doubles
+        uint32_t double_count
+        const uint8_t *needle
+        uint32_t needle_length
+        const uint32_t *rows
+        const uint32_t *row_start
+        uint64_t seed
+        const strata_term *terms
+        uint32_t term_count
+        int32_t wide
+        strata_int128 constant
+        strata_wide wide_constant
+        strata_side left
+        strata_side right
+
+    ctypedef struct strata_reader:
+        const strata_kernels *kernels
+        const strata_field *fields
+        int32_t uid_field
+        uint32_t block
+        uint32_t live_count
+        uint64_t *live
+
+    ctypedef struct strata_outlook:
+        int32_t state
+        uint32_t cost
+
+    int strata_leaf_is_vector(const strata_leaf *leaf) noexcept
+    strata_outlook strata_leaf_state(const strata_reader *reader, const strata_leaf *leaf) noexcept
+    void strata_leaf_fill(
+        const strata_reader *reader, const strata_leaf *leaf, uint64_t *out) noexcept
+    int strata_leaf_test(
+        const strata_reader *reader, const strata_leaf *leaf, uint32_t row) noexcept

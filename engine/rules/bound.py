@@ -1,0 +1,338 @@
+"""The bound tree: an expression whose names, types and units are settled.
+
+Binding decides everything that does not depend on data: which field a name means, what
+the types are, whether a comparison is exact or in doubles. Comparisons are brought into one
+shape, a linear form against zero, because a value of the language is always a linear
+combination of atoms. What depends on stored data (category codes, list members) and on the
+instant asked (`now`) is settled when the bound tree becomes a program.
+
+Units of linear forms: int and decimal their value; date days from 1970-01-01; time
+microseconds from 1970-01-01T00:00Z; duration microseconds; bucket 0..9999.
+A predicate is false where any source it reads is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from engine.model.definitions import Attribute
+from engine.rules import tree
+
+__all__ = [
+    "AggregateSource",
+    "AttributeSource",
+    "BoundAnd",
+    "BoundBool",
+    "BoundCategory",
+    "BoundCategoryPair",
+    "BoundCompare",
+    "BoundConstant",
+    "BoundExpr",
+    "BoundFloatCompare",
+    "BoundFloatIn",
+    "BoundIn",
+    "BoundLater",
+    "BoundList",
+    "BoundNot",
+    "BoundOr",
+    "BoundPresence",
+    "BoundSegment",
+    "BoundSet",
+    "BoundText",
+    "BucketSource",
+    "DateStartSource",
+    "FloatTerm",
+    "FloatValue",
+    "Linear",
+    "LinearTerm",
+    "ScoreSource",
+    "Source",
+    "StringTest",
+]
+
+Op = Literal["=", "!=", "<", "<=", ">", ">="]
+
+
+# ------------------------------------------------------------------------------ sources
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeSource:
+    """An int, decimal, date, time or float attribute, in the unit of its type."""
+
+    attribute: Attribute
+
+
+@dataclass(frozen=True, slots=True)
+class DateStartSource:
+    """The first instant of a date attribute's day in the model's time zone, microseconds."""
+
+    attribute: Attribute
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSource:
+    """`bucket('salt')`; never missing."""
+
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSource:
+    """`score('x')`, in points."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateSource:
+    """A numeric, date, time or float aggregate; checked, and not evaluated yet.
+
+    `day_start`: of a date, its first instant in the model's time zone, microseconds.
+    """
+
+    aggregate: tree.Aggregate
+    day_start: bool = False
+
+
+Source = AttributeSource | DateStartSource | BucketSource | ScoreSource | AggregateSource
+
+
+@dataclass(frozen=True, slots=True)
+class LinearTerm:
+    """`factor * source`. A factor of 0 stays: the source must be present all the same."""
+
+    factor: Fraction
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Exact: sum of terms + now_factor * now (microseconds) + constant.
+
+    Each source appears once.
+    """
+
+    terms: tuple[LinearTerm, ...]
+    constant: Fraction = Fraction(0)
+    now_factor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FloatTerm:
+    """One summand of a value in doubles: `sign * (factor * source)`.
+
+    `source` is a Source (its exact value rounded to the nearest double) or a literal already
+    rounded to the nearest double. `factor` is None where none is written. The product is one
+    IEEE double multiplication.
+    """
+
+    sign: int
+    factor: float | None
+    source: Source | float
+
+
+@dataclass(frozen=True, slots=True)
+class FloatValue:
+    """One side of a comparison with a float in it.
+
+    Either `terms`, added left to right in doubles, or, for a side that has no float of its
+    own, `exact`: computed exactly and rounded once to the nearest double. A result that is
+    not a number makes the comparison false.
+    """
+
+    terms: tuple[FloatTerm, ...] = ()
+    exact: Linear | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StringTest:
+    """Which strings pass: those in `values` (how='in'), or by one needle in `values`."""
+
+    how: Literal["in", "contains", "starts with", "ends with"]
+    values: frozenset[str]
+
+
+# --------------------------------------------------------------------------- predicates
+# `node` is the tree node that this came from (for counts per node and explanations).
+# One tree node may become several bound nodes; only the outermost carries its `node`,
+# inner ones carry None.
+
+
+@dataclass(frozen=True, slots=True)
+class BoundConstant:
+    """true or false for every live profile."""
+
+    value: bool
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCompare:
+    """`form op 0`, exact."""
+
+    form: Linear
+    op: Op
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundIn:
+    """`form` equals (negated: differs from) every/any of `values`, exact.
+
+    Not negated: equal to one of the values. Negated: present, and equal to none.
+    """
+
+    form: Linear
+    values: frozenset[Fraction]
+    negated: bool
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundFloatCompare:
+    """`left op right` in doubles."""
+
+    left: FloatValue
+    op: Op
+    right: FloatValue
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundFloatIn:
+    """A value in doubles against literals rounded to the nearest double."""
+
+    value: FloatValue
+    values: frozenset[float]
+    negated: bool
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCategory:
+    """A category attribute whose string passes (negated: is present and does not pass)."""
+
+    attribute: Attribute
+    test: StringTest
+    negated: bool
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCategoryPair:
+    """Two category attributes with equal (negated: different) strings; both present."""
+
+    left: Attribute
+    right: Attribute
+    negated: bool
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundBool:
+    """A bool attribute that is present and equals `wanted`."""
+
+    attribute: Attribute
+    wanted: bool
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSet:
+    """A set attribute with some element that passes."""
+
+    attribute: Attribute
+    test: StringTest
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundText:
+    """A text attribute that contains, starts with or ends with `needle` (negated: present, does not)."""
+
+    attribute: Attribute
+    how: Literal["contains", "starts with", "ends with"]
+    needle: str
+    negated: bool
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPresence:
+    """An attribute of any type that is present (a set: not empty)."""
+
+    attribute: Attribute
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundList:
+    """`list('name')`."""
+
+    name: str
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSegment:
+    """`segment('name')`, with its definition bound in place."""
+
+    name: str
+    body: BoundExpr
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundLater:
+    """Valid and typed, and without an evaluator so far: `construct` is what to call it."""
+
+    construct: str
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundNot:
+    """All live profiles but those of `item`."""
+
+    item: BoundExpr
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundAnd:
+    """All of the items (at least one)."""
+
+    items: tuple[BoundExpr, ...]
+    node: tree.Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundOr:
+    """Any of the items (at least one)."""
+
+    items: tuple[BoundExpr, ...]
+    node: tree.Expr | None
+
+
+BoundExpr = (
+    BoundConstant
+    | BoundCompare
+    | BoundIn
+    | BoundFloatCompare
+    | BoundFloatIn
+    | BoundCategory
+    | BoundCategoryPair
+    | BoundBool
+    | BoundSet
+    | BoundText
+    | BoundPresence
+    | BoundList
+    | BoundSegment
+    | BoundLater
+    | BoundNot
+    | BoundAnd
+    | BoundOr
+)
