@@ -52,7 +52,14 @@ from engine.core.structures cimport (
     strata_reader,
 )
 
-__all__ = ["count_groups", "count_nodes", "count_roots", "root_masks", "test_rows"]
+__all__ = [
+    "count_groups",
+    "count_nodes",
+    "count_roots",
+    "leaf_states",
+    "root_masks",
+    "test_rows",
+]
 
 
 cdef extern from *:
@@ -593,3 +600,24 @@ def test_rows(Program program, int root, rows):
             if entry != NULL and strata_container_has(entry, base, row):
                 truth[i] = test_node(c, root, row) != 0
     return out.view(bool)
+
+
+def leaf_states(Program program):
+    """What headers alone decide of each leaf in each block: 0 none, 1 all, 2 open.
+
+    uint8 of shape (nodes, blocks); nodes that are no leaves, and blocks without live rows,
+    are 255. For tests and explanations of a plan.
+    """
+    cdef _Thread thread = _Thread(program, 1, False)
+    cdef context *c = &thread.c
+    cdef int32_t node
+    cdef uint32_t block
+    states = np.full((program.node_count, program.block_count), 255, dtype=np.uint8)
+    cdef uint8_t[:, ::1] out = states
+    for block in range(program.block_count):
+        if not open_block(c, block):
+            continue
+        for node in range(program.node_count):
+            if c.nodes[node].kind == NODE_LEAF:
+                out[node, block] = strata_leaf_state(&c.reader, &c.leaves[c.nodes[node].leaf]).state
+    return states

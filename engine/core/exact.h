@@ -55,6 +55,24 @@ static inline int strata_wide_sign(const strata_wide *number) {
     return 0;
 }
 
+/* The double nearest to (quotient + rest) * 2^scale, ties to even, where 0 <= rest < 1 and
+ * `sticky` tells whether rest is not 0. The quotient has at least 55 bits. */
+static inline double strata_rounded(strata_uint128 quotient, int sticky, int scale) {
+    uint64_t high = (uint64_t)(quotient >> 64);
+    int bits = high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)quotient);
+    int drop = bits - 55; /* keep 53 bits, a rounding bit and one that gathers the rest */
+    if (quotient & (((strata_uint128)1 << drop) - 1)) {
+        sticky = 1;
+    }
+    uint64_t kept = (uint64_t)(quotient >> drop) | (uint64_t)sticky;
+    uint64_t rest = kept & 3;
+    kept >>= 2;
+    if (rest == 3 || (rest == 2 && (kept & 1))) {
+        kept++;
+    }
+    return ldexp((double)kept, drop + 2 + scale);
+}
+
 /* The double nearest to numerator / denominator, ties to even; 0 < denominator < 2^60.
  * The quotient is taken with at least 67 significant bits and a sticky bit for the rest, then
  * rounded once; results of this range are never subnormal. */
@@ -71,22 +89,82 @@ static inline double strata_ratio_to_double(strata_int128 numerator, uint64_t de
         shift = 0;
     }
     size <<= shift;
-    strata_uint128 quotient = size / denominator;
-    int sticky = size % denominator != 0;
-    high = (uint64_t)(quotient >> 64);
-    bits = high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)quotient);
-    int drop = bits - 55; /* keep 53 bits, a rounding bit and one that gathers the rest */
-    if (quotient & (((strata_uint128)1 << drop) - 1)) {
-        sticky = 1;
-    }
-    uint64_t kept = (uint64_t)(quotient >> drop) | (uint64_t)sticky;
-    uint64_t rest = kept & 3;
-    kept >>= 2;
-    if (rest == 3 || (rest == 2 && (kept & 1))) {
-        kept++;
-    }
-    double result = ldexp((double)kept, drop + 2 - shift);
+    double result = strata_rounded(size / denominator, size % denominator != 0, -shift);
     return negative ? -result : result;
+}
+
+static inline int strata_wide_bits(const strata_wide *number) {
+    for (int i = STRATA_WIDE_LIMBS - 1; i >= 0; i--) {
+        if (number->limb[i]) {
+            return 64 * i + 64 - __builtin_clzll(number->limb[i]);
+        }
+    }
+    return 0;
+}
+
+static inline void strata_wide_negate(strata_wide *number) {
+    uint64_t carry = 1;
+    for (int i = 0; i < STRATA_WIDE_LIMBS; i++) {
+        number->limb[i] = ~number->limb[i] + carry;
+        carry = carry && number->limb[i] == 0;
+    }
+}
+
+static inline void strata_wide_shift_left(strata_wide *number, int bits) {
+    int limbs = bits / 64, rest = bits % 64;
+    for (int i = STRATA_WIDE_LIMBS - 1; i >= 0; i--) {
+        uint64_t from = i >= limbs ? number->limb[i - limbs] : 0;
+        uint64_t below = i > limbs ? number->limb[i - limbs - 1] : 0;
+        number->limb[i] = rest ? from << rest | below >> (64 - rest) : from;
+    }
+}
+
+static inline void strata_wide_halve(strata_wide *number) {
+    for (int i = 0; i < STRATA_WIDE_LIMBS; i++) {
+        uint64_t above = i + 1 < STRATA_WIDE_LIMBS ? number->limb[i + 1] : 0;
+        number->limb[i] = number->limb[i] >> 1 | above << 63;
+    }
+}
+
+/* Subtracts `other` where it is not larger; returns whether it did. */
+static inline int strata_wide_take(strata_wide *number, const strata_wide *other) {
+    strata_wide left;
+    uint64_t borrow = 0;
+    for (int i = 0; i < STRATA_WIDE_LIMBS; i++) {
+        strata_uint128 difference = (strata_uint128)number->limb[i] - other->limb[i] - borrow;
+        left.limb[i] = (uint64_t)difference;
+        borrow = (uint64_t)(difference >> 64) & 1;
+    }
+    if (!borrow) {
+        *number = left;
+    }
+    return !borrow;
+}
+
+#define STRATA_QUOTIENT_BITS 58
+
+/* The double nearest to numerator / denominator, ties to even; 0 < denominator < 2^448.
+ * Long division, one bit of the quotient at a time: about a microsecond. */
+static inline double strata_wide_ratio_to_double(strata_wide numerator, strata_wide denominator) {
+    int sign = strata_wide_sign(&numerator);
+    if (sign == 0) {
+        return 0.0;
+    }
+    if (sign < 0) {
+        strata_wide_negate(&numerator);
+    }
+    /* Scaled so that the quotient has 57 or 58 bits. */
+    int scale =
+        STRATA_QUOTIENT_BITS - 1 + strata_wide_bits(&denominator) - strata_wide_bits(&numerator);
+    strata_wide_shift_left(&numerator, scale > 0 ? scale : 0);
+    strata_wide_shift_left(&denominator, (scale < 0 ? -scale : 0) + STRATA_QUOTIENT_BITS - 1);
+    uint64_t quotient = 0;
+    for (int bit = 0; bit < STRATA_QUOTIENT_BITS; bit++) {
+        quotient = quotient << 1 | (uint64_t)strata_wide_take(&numerator, &denominator);
+        strata_wide_halve(&denominator);
+    }
+    double result = strata_rounded(quotient, strata_wide_bits(&numerator) != 0, -scale);
+    return sign < 0 ? -result : result;
 }
 
 #endif

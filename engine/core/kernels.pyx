@@ -15,10 +15,19 @@ from engine.core.structures cimport (
     strata_ratio_to_double,
     strata_wide,
     strata_wide_add_product,
+    strata_wide_ratio_to_double,
     strata_wide_sign,
 )
 
-__all__ = ["combine", "in_range", "is_member", "linear_sign", "ratio_to_double", "tables"]
+__all__ = [
+    "combine",
+    "in_range",
+    "is_member",
+    "linear_sign",
+    "ratio_to_double",
+    "tables",
+    "wide_ratio_to_double",
+]
 
 
 def tables():
@@ -108,21 +117,30 @@ def is_member(str name, values, members):
 
 
 def ratio_to_double(numerator, uint64_t denominator):
-    """The double nearest to numerator / denominator; 127 bits over at most 2**60."""
+    """The double nearest to numerator / denominator; 127 bits over less than 2**60."""
     cdef int64_t high = numerator >> 64
     cdef uint64_t low = numerator & 0xFFFFFFFFFFFFFFFF
     return strata_ratio_to_double(strata_int128_of(high, low), denominator)
 
 
+def wide_ratio_to_double(numerator, denominator):
+    """The double nearest to numerator / denominator; 511 bits over less than 2**448."""
+    return strata_wide_ratio_to_double(wide_of(numerator), wide_of(denominator))
+
+
 def linear_sign(factors, values, constant):
     """Sign of `sum(factor * value) + constant` in 512-bit arithmetic; values are int64."""
-    cdef strata_wide total
+    cdef strata_wide total = wide_of(constant)
     cdef strata_wide factor
-    cdef int i
-    for i in range(8):
-        total.limb[i] = (constant >> (64 * i)) & 0xFFFFFFFFFFFFFFFF
     for number, value in zip(factors, values, strict=True):
-        for i in range(8):
-            factor.limb[i] = (number >> (64 * i)) & 0xFFFFFFFFFFFFFFFF
+        factor = wide_of(number)
         strata_wide_add_product(&total, &factor, value)
     return strata_wide_sign(&total)
+
+
+cdef strata_wide wide_of(number):
+    cdef strata_wide out
+    cdef int i
+    for i in range(8):
+        out.limb[i] = (number >> (64 * i)) & 0xFFFFFFFFFFFFFFFF
+    return out

@@ -78,6 +78,9 @@ typedef struct {
     uint32_t count;
     strata_int128 constant;
     uint64_t denominator;
+    int32_t wide; /* the exact sum needs more than 127 bits, or the denominator more than 60 */
+    strata_wide wide_constant;
+    strata_wide wide_denominator;
 } strata_side;
 
 typedef struct {
@@ -174,20 +177,31 @@ static inline int strata_compare_sign(int sign, int compare) {
     }
 }
 
+/* Adds factor * value of every term to one of the sums. Returns 0 where a value is missing. */
+static inline int strata_add_terms(const strata_reader *reader, const strata_term *terms,
+                                   uint32_t count, int is_wide, uint32_t row,
+                                   strata_int128 *narrow, strata_wide *wide) {
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t value;
+        if (!strata_source_int(reader, &terms[i].source, row, &value)) {
+            return 0;
+        }
+        if (is_wide) {
+            strata_wide_add_product(wide, &terms[i].wide, value);
+        } else {
+            *narrow += terms[i].factor * value;
+        }
+    }
+    return 1;
+}
+
 static inline int strata_test_linear(const strata_reader *reader, const strata_leaf *leaf,
                                      uint32_t row) {
     strata_int128 narrow = leaf->constant;
     strata_wide wide = leaf->wide_constant;
-    for (uint32_t i = 0; i < leaf->term_count; i++) {
-        int64_t value;
-        if (!strata_source_int(reader, &leaf->terms[i].source, row, &value)) {
-            return 0;
-        }
-        if (leaf->wide) {
-            strata_wide_add_product(&wide, &leaf->terms[i].wide, value);
-        } else {
-            narrow += leaf->terms[i].factor * value;
-        }
+    if (!strata_add_terms(reader, leaf->terms, leaf->term_count, leaf->wide, row, &narrow,
+                          &wide)) {
+        return 0;
     }
     int sign = leaf->wide ? strata_wide_sign(&wide) : (narrow > 0) - (narrow < 0);
     return strata_compare_sign(sign, leaf->compare);
@@ -196,15 +210,13 @@ static inline int strata_test_linear(const strata_reader *reader, const strata_l
 static inline int strata_side_value(const strata_reader *reader, const strata_side *side,
                                     uint32_t row, double *value) {
     if (!side->float_count) {
-        strata_int128 sum = side->constant;
-        for (uint32_t i = 0; i < side->count; i++) {
-            int64_t exact;
-            if (!strata_source_int(reader, &side->terms[i].source, row, &exact)) {
-                return 0;
-            }
-            sum += side->terms[i].factor * exact;
+        strata_int128 narrow = side->constant;
+        strata_wide wide = side->wide_constant;
+        if (!strata_add_terms(reader, side->terms, side->count, side->wide, row, &narrow, &wide)) {
+            return 0;
         }
-        *value = strata_ratio_to_double(sum, side->denominator);
+        *value = side->wide ? strata_wide_ratio_to_double(wide, side->wide_denominator)
+                            : strata_ratio_to_double(narrow, side->denominator);
         return 1;
     }
     double sum = 0.0;

@@ -17,16 +17,13 @@ import numpy as np
 from engine.columns.hashing import xxh64
 from engine.core import operations as ops
 from engine.core.solve import IntRange, solve
-from engine.errors import ExpressionInvalid, Issue, NotYet
+from engine.errors import NotYet
 from engine.rules import bound
 from engine.rules.calendar import first_instant_us
 
 __all__ = ["NumberPlanner"]
 
 BUCKETS = 10_000
-# Beside a float, exact arithmetic keeps to sums and denominators that round in one step.
-_EXACT_SUM_LIMIT = 1 << 126
-_EXACT_DENOMINATOR_LIMIT = 1 << 60
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: bool(a == b),
@@ -201,14 +198,6 @@ class NumberPlanner:
         exact = tuple(
             ops.LinearSummand(number, int(factor * scale)) for number, factor in summands
         )
-        most = abs(constant * scale) + sum(abs(s.factor) << 63 for s in exact)
-        if most >= _EXACT_SUM_LIMIT or scale >= _EXACT_DENOMINATOR_LIMIT:
-            raise ExpressionInvalid(
-                Issue(
-                    "this sum has too many digits to be compared with a float",
-                    hint="use fewer digits in its factors, or declare the float as decimal",
-                )
-            )
         return ops.Side(exact=exact, constant=int(constant * scale), denominator=scale)
 
 

@@ -57,6 +57,8 @@ cdef dict KINDS = {
 
 # A sum whose parts stay below this never leaves 128 bits, whatever order it is added in.
 NARROW_LIMIT = 1 << 126
+# Beyond this, a quotient is not rounded to a double in 128 bits.
+NARROW_DENOMINATOR_LIMIT = 1 << 60
 
 
 cdef class Program:
@@ -252,11 +254,15 @@ cdef int lay_out_rows(Program program, leaf, strata_leaf *out) except -1:
     return 0
 
 
+def needs_wide(constant, summands):
+    """Whether `constant + sum of factor * value` can leave 128 bits."""
+    return abs(constant) + sum(abs(s.factor) << 63 for s in summands) >= NARROW_LIMIT
+
+
 cdef int lay_out_linear(Program program, leaf, strata_leaf *out) except -1:
-    most = abs(leaf.constant) + sum(abs(s.factor) << 63 for s in leaf.summands)
     out.op = STRATA_LEAF_LINEAR
     out.compare = COMPARES[leaf.compare]
-    out.wide = most >= NARROW_LIMIT
+    out.wide = needs_wide(leaf.constant, leaf.summands)
     out.term_count = <uint32_t>len(leaf.summands)
     out.terms = lay_out_terms(program, leaf.summands, out.wide)
     if out.wide:
@@ -321,9 +327,16 @@ cdef int lay_out_side(Program program, side, strata_side *out) except -1:
     cdef strata_float_term *terms
     if not side.floats:
         out.count = <uint32_t>len(side.exact)
-        out.terms = lay_out_terms(program, side.exact, False)
-        out.constant = strata_int128_of(side.constant >> 64, side.constant & MASK64)
-        out.denominator = side.denominator
+        out.wide = (
+            needs_wide(side.constant, side.exact) or side.denominator >= NARROW_DENOMINATOR_LIMIT
+        )
+        out.terms = lay_out_terms(program, side.exact, out.wide)
+        if out.wide:
+            set_wide(&out.wide_constant, side.constant)
+            set_wide(&out.wide_denominator, side.denominator)
+        else:
+            out.constant = strata_int128_of(side.constant >> 64, side.constant & MASK64)
+            out.denominator = side.denominator
         return 0
     memory = np.zeros(len(side.floats) * sizeof(strata_float_term), dtype=np.uint8)
     terms = <strata_float_term *>program.keep(memory)

@@ -4,9 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "engine/core/kernels.h" nogil:
-    enum:
-        STRATA_BLOCK_ROWS
-        STRATA_BLOCK_WORDS
+    const uint32_t STRATA_BLOCK_ROWS
+    const uint32_t STRATA_BLOCK_WORDS
 
     ctypedef struct strata_kernels:
         const char *name
@@ -32,6 +31,7 @@ cdef extern from "engine/core/exact.h" nogil:
         uint64_t limb[8]
     strata_int128 strata_int128_of(int64_t high, uint64_t low) noexcept
     double strata_ratio_to_double(strata_int128 numerator, uint64_t denominator) noexcept
+    double strata_wide_ratio_to_double(strata_wide numerator, strata_wide denominator) noexcept
     void strata_wide_add_product(strata_wide *total, const strata_wide *factor, int64_t value) noexcept
     int strata_wide_sign(const strata_wide *number) noexcept
 
@@ -101,6 +101,9 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
         uint32_t count
         strata_int128 constant
         uint64_t denominator
+        int32_t wide
+        strata_wide wide_constant
+        strata_wide wide_denominator
 
     ctypedef struct strata_leaf:
         int32_t op

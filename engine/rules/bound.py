@@ -50,6 +50,7 @@ __all__ = [
     "ScoreSource",
     "Source",
     "StringTest",
+    "attributes_of",
 ]
 
 Op = Literal["=", "!=", "<", "<=", ">", ">="]
@@ -336,3 +337,43 @@ BoundExpr = (
     | BoundAnd
     | BoundOr
 )
+
+
+def attributes_of(predicate: BoundExpr) -> tuple[Attribute, ...]:
+    """The attributes that one predicate reads; none for logic."""
+    match predicate:
+        case BoundCompare(form=form) | BoundIn(form=form):
+            return _in_linear(form)
+        case BoundFloatCompare(left=left, right=right):
+            return (*_in_float(left), *_in_float(right))
+        case BoundFloatIn(value=value):
+            return _in_float(value)
+        case BoundCategoryPair(left=left_attribute, right=right_attribute):
+            return (left_attribute, right_attribute)
+        case (
+            BoundCategory(attribute=attribute)
+            | BoundBool(attribute=attribute)
+            | BoundSet(attribute=attribute)
+            | BoundText(attribute=attribute)
+            | BoundPresence(attribute=attribute)
+        ):
+            return (attribute,)
+        case _:
+            return ()
+
+
+def _in_linear(form: Linear) -> tuple[Attribute, ...]:
+    return tuple(
+        term.source.attribute
+        for term in form.terms
+        if isinstance(term.source, AttributeSource | DateStartSource)
+    )
+
+
+def _in_float(value: FloatValue) -> tuple[Attribute, ...]:
+    exact = () if value.exact is None else _in_linear(value.exact)
+    return exact + tuple(
+        term.source.attribute
+        for term in value.terms
+        if isinstance(term.source, AttributeSource | DateStartSource)
+    )

@@ -1,0 +1,302 @@
+"""Questions to one snapshot: how many, and who.
+
+An `Audience` holds what every expression of one question shares: the snapshot, the model's
+binder, the instant asked for, the threads. It parses, binds, plans and runs; several
+expressions become one program and one pass over the blocks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.core import evaluate
+from engine.core.control import Control
+from engine.core.leaf_plan import LeafPlanner, ListMembers
+from engine.core.number_plan import NumberPlanner
+from engine.core.plan import Planner
+from engine.core.program import Program
+from engine.errors import InputInvalid, NotFound
+from engine.live.lists import list_rows
+from engine.members import Members
+from engine.model.definitions import Attribute
+from engine.nearest import nearest
+from engine.rules import bound, tree
+from engine.rules.bind import Binder
+from engine.rules.canonical import format_expression
+from engine.rules.parse import parse
+from engine.store.snapshot import Snapshot
+
+__all__ = ["Audience", "CountResult", "NodeCount", "Threads"]
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Where blocks are evaluated: the caller's thread and up to `count - 1` of `pool`."""
+
+    pool: Executor | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCount:
+    """The exact count at one node of an expression's tree, in pre-order.
+
+    `text` is the canonical text of a predicate, and `and`, `or` or `not` for logic; `depth`
+    counts from 0 at the root.
+    """
+
+    text: str
+    depth: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountResult:
+    """An exact count, over the profiles live at `data_version`.
+
+    `expression` is the canonical text. `as_of_us` counts microseconds from 1970-01-01T00:00Z;
+    `elapsed_us` is the time from text to count. `nodes` is None unless asked for. `groups`
+    has each value of the attribute grouped by (None: without one) that occurs. `waiting`
+    counts identifiers of the lists read that nobody owns yet. `read_as_of_today` names what
+    was read as it is today although another instant was asked for.
+    """
+
+    expression: str
+    count: int
+    as_of_us: int
+    data_version: int
+    elapsed_us: int
+    nodes: tuple[NodeCount, ...] | None = None
+    groups: dict[str | None, int] | None = None
+    waiting: int = 0
+    read_as_of_today: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One expression of the question: its tree, bound tree and place in the plan."""
+
+    expression: tree.Expr
+    bound: bound.BoundExpr
+    root: int
+    lists: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+
+class Audience:
+    """Expressions over one snapshot at one instant; used by one thread, for one question.
+
+    `as_of_us` None asks for now. Raises ExpressionInvalid, NotYet and NotFound when an
+    expression is added, Cancelled and DeadlineExceeded when one runs.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        binder: Binder,
+        *,
+        as_of_us: int | None = None,
+        threads: Threads | None = None,
+        control: Control | None = None,
+    ) -> None:
+        self._started_ns = time.monotonic_ns()
+        self._snapshot = snapshot
+        self._binder = binder
+        self._moved = as_of_us is not None
+        self._as_of_us = time.time_ns() // 1000 if as_of_us is None else as_of_us
+        self._threads = threads or Threads()
+        self._control = control or Control()
+        numbers = NumberPlanner(snapshot, self._as_of_us, binder.model.time_zone)
+        self._leaves = LeafPlanner(snapshot, numbers, self._list_members)
+        self._planner = Planner(self._leaves)
+        self._questions: list[_Question] = []
+
+    def add(self, expression: str | tree.Expr, where: str = "") -> None:
+        """Adds an expression, as text or as a tree; `where` names it in errors."""
+        text = expression if isinstance(expression, str) else ""
+        parsed = parse(expression) if isinstance(expression, str) else expression
+        bound_tree = self._binder.bind(parsed, text or format_expression(parsed), where)
+        lists, attributes = _names_read(bound_tree)
+        root = self._planner.add(bound_tree)
+        self._questions.append(_Question(parsed, bound_tree, root, lists, attributes))
+
+    def counts(self, *, nodes: bool = False) -> list[CountResult]:
+        """The counts of all expressions added, in order, in one pass."""
+        roots = [question.root for question in self._questions]
+        program = self._program(roots)
+        if nodes:
+            by_node = self._run(evaluate.count_nodes, program, roots)
+            totals = [int(by_node[root]) for root in roots]
+            trees = [self._node_counts(q.expression, by_node) for q in self._questions]
+            return self._results(totals, trees)
+        totals = self._run(evaluate.count_roots, program, roots).tolist()
+        return self._results(totals, [None] * len(totals))
+
+    def count_by(self, attribute: str, *, nodes: bool = False) -> CountResult:
+        """The count of the one expression added, and its split by a category or bool attribute."""
+        (question,) = self._questions
+        declared = self._groupable(attribute)
+        field = self._snapshot.fields[declared.name]
+        names: list[str | None] = [None, "false", "true"]
+        if declared.type == "category":
+            names = [None, *self._snapshot.dictionary(field.id).values]
+        (result,) = self.counts(nodes=True) if nodes else (None,)
+        program = self._program([question.root], field.id)
+        groups = self._run(
+            evaluate.count_groups,
+            program,
+            question.root,
+            len(names) - 1,
+            is_bool=declared.type == "bool",
+        )
+        (final,) = self._results(
+            [int(groups.sum())],
+            [result.nodes if result else None],
+            {names[code]: int(groups[code]) for code in np.flatnonzero(groups).tolist()},
+        )
+        return final
+
+    def members(self) -> Members:
+        """The profiles of the one expression added."""
+        (question,) = self._questions
+        program = self._program([question.root])
+        masks, _ = self._run(evaluate.root_masks, program, question.root)
+        return Members(
+            snapshot=self._snapshot,
+            model=self._binder.model,
+            expression=format_expression(question.expression),
+            as_of_us=self._as_of_us,
+            masks=masks,
+            waiting=self._waiting(question),
+            read_as_of_today=self._today(question),
+        )
+
+    def test_rows(self, rows: Sequence[int]) -> list[list[bool]]:
+        """Truth of every expression added for single rows, by the row evaluator."""
+        roots = [question.root for question in self._questions]
+        program = self._program(roots)
+        array = np.asarray(rows, dtype=np.uint32)
+        return [evaluate.test_rows(program, root, array).tolist() for root in roots]
+
+    # ------------------------------------------------------------------------- parts
+
+    def _program(self, roots: Sequence[int], group_field: int | None = None) -> Program:
+        return Program(self._planner.plan, self._snapshot, roots, group_field)
+
+    def _run(self, run, program, *arguments, **options):  # type: ignore[no-untyped-def]
+        return run(
+            program,
+            *arguments,
+            control=self._control,
+            pool=self._threads.pool,
+            threads=self._threads.count,
+            **options,
+        )
+
+    def _results(
+        self,
+        totals: Sequence[int],
+        nodes: Sequence[tuple[NodeCount, ...] | None],
+        groups: dict[str | None, int] | None = None,
+    ) -> list[CountResult]:
+        elapsed_us = (time.monotonic_ns() - self._started_ns) // 1000
+        return [
+            CountResult(
+                expression=format_expression(question.expression),
+                count=total,
+                as_of_us=self._as_of_us,
+                data_version=self._snapshot.data_version,
+                elapsed_us=elapsed_us,
+                nodes=of_nodes,
+                groups=groups,
+                waiting=self._waiting(question),
+                read_as_of_today=self._today(question),
+            )
+            for question, total, of_nodes in zip(self._questions, totals, nodes, strict=True)
+        ]
+
+    def _node_counts(self, expression: tree.Expr, by_node: Sequence[int]) -> tuple[NodeCount, ...]:
+        return tuple(
+            NodeCount(_label(node), depth, int(by_node[self._planner.node_of[id(node)]]))
+            for node, depth in _pre_order(expression)
+        )
+
+    def _list_members(self, name: str) -> ListMembers:
+        rows, waiting = list_rows(self._snapshot, self._binder.model, name)
+        return ListMembers(rows, waiting)
+
+    def _waiting(self, question: _Question) -> int:
+        return sum(self._leaves.lists[name].waiting for name in question.lists)
+
+    def _today(self, question: _Question) -> tuple[str, ...]:
+        if not self._moved:
+            return ()
+        return (*question.attributes, *(f"list('{name}')" for name in question.lists))
+
+    def _groupable(self, name: str) -> Attribute:
+        declared = self._binder.model.attributes.get(name)
+        if declared is None:
+            close = nearest(name, self._binder.model.attributes)
+            hint = f" Did you mean {close}?" if close else ""
+            raise NotFound(f"There is no attribute {name} to group by.{hint}")
+        if declared.type not in ("category", "bool"):
+            raise InputInvalid(
+                f"{name} is of type {declared.type}; group by a category or bool attribute."
+            )
+        return declared
+
+
+def _label(node: tree.Expr) -> str:
+    match node:
+        case tree.And():
+            return "and"
+        case tree.Or():
+            return "or"
+        case tree.Not():
+            return "not"
+        case _:
+            return format_expression(node)
+
+
+def _pre_order(expression: tree.Expr) -> Iterator[tuple[tree.Expr, int]]:
+    waiting = [(expression, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        yield node, depth
+        match node:
+            case tree.And(items=items) | tree.Or(items=items):
+                waiting.extend((item, depth + 1) for item in reversed(items))
+            case tree.Not(item=item):
+                waiting.append((item, depth + 1))
+
+
+def _names_read(expression: bound.BoundExpr) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Lists, and attributes without history, that an expression reads, each once."""
+    lists: dict[str, None] = {}
+    attributes: dict[str, None] = {}
+    waiting: list[bound.BoundExpr] = [expression]
+    seen: set[int] = set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        match item:
+            case bound.BoundAnd(items=items) | bound.BoundOr(items=items):
+                waiting.extend(reversed(items))
+            case bound.BoundNot(item=inner):
+                waiting.append(inner)
+            case bound.BoundSegment(body=body):
+                waiting.append(body)
+            case bound.BoundList(name=name):
+                lists[name] = None
+            case _:
+                for attribute in bound.attributes_of(item):
+                    if not attribute.history:
+                        attributes[attribute.name] = None
+    return tuple(lists), tuple(attributes)

@@ -1,0 +1,54 @@
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.control import Control
+from engine.core.program import Program
+
+__all__ = [
+    "count_groups",
+    "count_nodes",
+    "count_roots",
+    "leaf_states",
+    "root_masks",
+    "test_rows",
+]
+
+def count_roots(
+    program: Program,
+    roots: Sequence[int],
+    *,
+    control: Control | None = None,
+    pool: Executor | None = None,
+    threads: int = 1,
+) -> NDArray[np.int64]: ...
+def count_nodes(
+    program: Program,
+    roots: Sequence[int],
+    *,
+    control: Control | None = None,
+    pool: Executor | None = None,
+    threads: int = 1,
+) -> NDArray[np.int64]: ...
+def count_groups(
+    program: Program,
+    root: int,
+    code_count: int,
+    *,
+    is_bool: bool = False,
+    control: Control | None = None,
+    pool: Executor | None = None,
+    threads: int = 1,
+) -> NDArray[np.int64]: ...
+def root_masks(
+    program: Program,
+    root: int,
+    *,
+    control: Control | None = None,
+    pool: Executor | None = None,
+    threads: int = 1,
+) -> tuple[NDArray[np.uint64], int]: ...
+def test_rows(program: Program, root: int, rows: NDArray[np.uint32]) -> NDArray[np.bool_]: ...
+def leaf_states(program: Program) -> NDArray[np.uint8]: ...

@@ -1,0 +1,131 @@
+"""Random programs on random worlds: block evaluator = row evaluator = reference evaluator.
+
+20,000 programs in two halves, so that two workers share them; each half must fill the
+coverage ledger by itself. STRATA_PROGRAMS changes the number for each half.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.audience import Audience, Threads
+from engine.columns.uids import decode_uids
+from engine.core.program import Program
+from engine.database import Database
+from engine.rules.parse import parse
+from engine.rules.reference import ReferenceContext, evaluate
+from tests.ledger import Ledger
+from tests.programs import Programs
+from tests.skips import soaking
+from tests.worlds import NOW_US, TYPES, ZONE, World
+
+PROGRAMS = int(os.environ.get("STRATA_PROGRAMS", "50000" if soaking() else "10000"))
+# Borders of the word, of the array container and of the block, and three blocks.
+SIZES = (1, 65, 4_097, 65_535, 65_536, 65_537, 66_000, 70_001, 131_073, 64)
+ROWS_PROBED = 300
+ROWS_REFERENCED = 12
+
+
+class Readings:
+    """One world in a store, read in every way."""
+
+    def __init__(self, world: World, path: Path) -> None:
+        self.world = world
+        self.database = world.fill(path)
+        self.snapshot = self.database._store.snapshot()
+        binder = self.database._binder_of(self.snapshot)
+        assert binder is not None
+        self.binder = binder
+        uid_field = self.snapshot.fields["uid"].id
+        blocks = [
+            decode_uids(self.snapshot.payloads(uid_field, block))
+            for block in range(self.snapshot.block_count)
+        ]
+        self.uids = np.concatenate(blocks)
+        self.context = ReferenceContext(
+            TYPES,
+            ZONE,
+            NOW_US,
+            {"some": {self.uids[row].tobytes() for row in range(0, world.rows, 7)}},
+            {name: parse(one.rule) for name, one in binder.model.segments.items()},
+        )
+
+    def judge(self, text: str, rows: list[int], ledger: Ledger) -> None:
+        """Asserts that all readings of one expression agree on some rows, and the counts."""
+        audience = Audience(self.snapshot, self.binder, as_of_us=NOW_US, threads=Threads())
+        audience.add(text)
+        members = audience.members()
+        counted, by_nodes = audience.counts()[0], audience.counts(nodes=True)[0]
+        assert by_nodes.nodes is not None
+        assert (
+            len(members.rows)
+            == members.matched
+            == counted.count
+            == by_nodes.count
+            == by_nodes.nodes[0].count
+        ), text
+        mask = np.zeros(self.snapshot.block_count << 16, bool)
+        mask[members.rows] = True
+        by_block = mask[rows].tolist()
+        by_row = audience.test_rows(rows)[0]
+        assert by_block == by_row, self._difference(text, rows, by_block, by_row)
+        expression = parse(text)
+        few = rows[:ROWS_REFERENCED]
+        reference = [
+            evaluate(
+                expression, self.world.profile(row), self.context, uid=self.uids[row].tobytes()
+            )
+            for row in few
+        ]
+        expected = by_block[: len(few)]
+        assert expected == reference, self._difference(text, few, expected, reference)
+        planner = audience._planner
+        program = Program(planner.plan, self.snapshot, [audience._questions[0].root])
+        ledger.add(expression, program, planner.plan.nodes)
+
+    def _difference(self, text: str, rows: list[int], one: list[bool], other: list[bool]) -> str:
+        at = next(i for i in range(len(rows)) if one[i] != other[i])
+        return (
+            f"{text}\nrow {rows[at]} of World(seed={self.world.seed}, rows={self.world.rows}): "
+            f"{one[at]} and {other[at]}\n{self.world.profile(rows[at])}"
+        )
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_every_reading_is_the_same(half: int, seed: int, tmp_path: Path) -> None:
+    """Block = row = reference, counts = members = nodes; and every cell is met."""
+    ledger = Ledger()
+    for number, size in enumerate(SIZES):
+        world = World(seed=(seed + 1000 * half + number) % 2**32, rows=size)
+        readings = Readings(world, tmp_path / f"world{number}")
+        programs = Programs(world, half)
+        picks = random.Random(world.seed)
+        for _ in range(PROGRAMS // len(SIZES)):
+            rows = [0, size - 1, *(picks.randrange(size) for _ in range(ROWS_PROBED))]
+            readings.judge(programs.expression(), rows, ledger)
+        readings.database.close()
+    assert not ledger.empty(), f"no program met: {', '.join(ledger.empty())}"
+
+
+def test_threads_change_nothing(tmp_path: Path) -> None:
+    """Counts, node counts and members are the same in one thread and in three."""
+    world = World(seed=7, rows=200_001)
+    path = tmp_path / "store"
+    world.fill(path).close()
+    programs = Programs(world, 5)
+    texts = [programs.expression() for _ in range(40)]
+    with Database.open(path, threads=1) as one:
+        alone = [(r.count, r.nodes) for r in one.count_many(texts, as_of_us=NOW_US, nodes=True)]
+        groups = one.count("points > 0", group_by="city").groups
+    with Database.open(path, threads=3) as three:
+        shared = [(r.count, r.nodes) for r in three.count_many(texts, as_of_us=NOW_US, nodes=True)]
+        assert [three.count(text, as_of_us=NOW_US).count for text in texts] == [
+            count for count, _ in alone
+        ]
+        assert three.count("points > 0", group_by="city").groups == groups
+    assert shared == alone
