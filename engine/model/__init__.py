@@ -1,0 +1,1 @@
+"""The model file: definitions, validation and versions."""

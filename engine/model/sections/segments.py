@@ -1,0 +1,31 @@
+"""`segments`: named expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.model.definitions import Segment
+from engine.model.sections.declared import Declared
+from engine.model.shape import Fault, Shape
+from engine.model.written import Text
+
+__all__ = ["SegmentShape", "build", "check"]
+
+
+class SegmentShape(Shape):
+    """A segment; its expression alone is the short form."""
+
+    short_key = "when"
+
+    when: Text
+    label: Text | None = None
+
+
+def check(name: str, shape: SegmentShape, declared: Declared) -> Iterator[Fault]:
+    """A segment has no faults beyond its shape; its expression is checked by itself."""
+    yield from ()
+
+
+def build(name: str, shape: SegmentShape) -> Segment:
+    """The definition."""
+    return Segment(name, shape.when, shape.label)
