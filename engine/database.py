@@ -174,9 +174,7 @@ class Database:
             binder = self._binder_of(writer.snapshot)
             old = None if binder is None else binder.model
             change = diff(old, model)
-            refuse_impossible(
-                old, model, holds_data=lambda key: holds_data(writer.snapshot, key)
-            )
+            refuse_impossible(old, model, holds_data=lambda key: holds_data(writer.snapshot, key))
             change_fields(writer, model)
             version = writer.set_model(files)
         return AppliedModel(
@@ -255,9 +253,7 @@ class Database:
         self, snapshot: Snapshot, as_of_us: int | None, control: Control | None
     ) -> Audience:
         binder = self._require_binder(snapshot)
-        return Audience(
-            snapshot, binder, as_of_us=as_of_us, threads=self._threads, control=control
-        )
+        return Audience(snapshot, binder, as_of_us=as_of_us, threads=self._threads, control=control)
 
     def _require_binder(self, snapshot: Snapshot) -> Binder:
         binder = self._binder_of(snapshot)

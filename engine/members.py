@@ -126,9 +126,7 @@ class Members:
             order = len(order) - 1 - np.argsort(numbers[with_value][::-1], kind="stable")[::-1]
         return self._all_rows[np.concatenate([with_value[order], np.flatnonzero(~has)])]
 
-    def _by_block(
-        self, rows: NDArray[np.uint32]
-    ) -> Iterator[tuple[int, NDArray[np.uint32]]]:
+    def _by_block(self, rows: NDArray[np.uint32]) -> Iterator[tuple[int, NDArray[np.uint32]]]:
         """Stretches of one block with their rows inside it, in the order given."""
         blocks = rows >> BLOCK_BITS
         edges = np.flatnonzero(np.diff(blocks)) + 1

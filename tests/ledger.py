@@ -42,8 +42,11 @@ MATCHES = ("contains", "starts with", "ends with")
 
 REQUIRED = frozenset(
     {
-        *(f"{a} {join} {b}" for a, b in combinations_with_replacement(CONTAINERS, 2)
-          for join in ("and", "or")),
+        *(
+            f"{a} {join} {b}"
+            for a, b in combinations_with_replacement(CONTAINERS, 2)
+            for join in ("and", "or")
+        ),
         *(f"not {kind}" for kind in CONTAINERS),
         *(f"ints of width {width}" for width in (0, 1, 2, 4, 8)),
         *(f"codes of width {width}" for width in (1, 2, 4)),
@@ -125,9 +128,7 @@ def _widths(snapshot: Snapshot, field: int, what: str) -> Iterator[str]:
             yield f"{what} of width {part[1]}"
 
 
-def _container_pairs(
-    snapshot: Snapshot, node: ops.Node, nodes: list[ops.Node]
-) -> Iterator[str]:
+def _container_pairs(snapshot: Snapshot, node: ops.Node, nodes: list[ops.Node]) -> Iterator[str]:
     leaves = [nodes[child].leaf for child in node.children]
     codes = [leaf for leaf in leaves if isinstance(leaf, ops.SetLeaf) and len(leaf.codes) == 1]
     for block in range(snapshot.block_count):

@@ -159,8 +159,9 @@ class Programs:
         )
 
     def _sets(self) -> str:
-        pairs = [(self._random.choice(("interests", "tag")), self._random.choice(TAGS))
-                 for _ in range(2)]
+        pairs = [
+            (self._random.choice(("interests", "tag")), self._random.choice(TAGS)) for _ in range(2)
+        ]
         join = self._random.choice((" and ", " or "))
         return join.join(f"{name} = '{value}'" for name, value in pairs)
 

@@ -160,9 +160,7 @@ class NumberPlanner:
             b = ops.Side(floats=(ops.FloatSummand(b),))
         return ops.FloatLeaf(a, op, b)  # type: ignore[arg-type]
 
-    def among_floats(
-        self, value: bound.FloatValue, values: Iterable[float], negated: bool
-    ) -> Any:
+    def among_floats(self, value: bound.FloatValue, values: Iterable[float], negated: bool) -> Any:
         """A value in doubles equal to one of the literals; negated: a number, and to none."""
         side = self._side(value)
         if side is None:
@@ -195,9 +193,7 @@ class NumberPlanner:
         if len(summands) == 1 and form.terms[0].factor == 1 and not constant:
             return ops.Side(floats=(ops.FloatSummand(summands[0][0]),))
         scale = math.lcm(constant.denominator, *(factor.denominator for _, factor in summands))
-        exact = tuple(
-            ops.LinearSummand(number, int(factor * scale)) for number, factor in summands
-        )
+        exact = tuple(ops.LinearSummand(number, int(factor * scale)) for number, factor in summands)
         return ops.Side(exact=exact, constant=int(constant * scale), denominator=scale)
 
 
@@ -276,6 +272,6 @@ def _float_range(field: int, op: str, edge: float) -> ops.FloatRangeLeaf:
         low = math.nextafter(edge, math.inf)
     else:
         low = edge
-    if op == "<" and edge == -math.inf or op == ">" and edge == math.inf:
+    if (op == "<" and edge == -math.inf) or (op == ">" and edge == math.inf):
         low, high = math.inf, -math.inf
     return ops.FloatRangeLeaf(field, low, high)

@@ -1,0 +1,1 @@
+"""Writing: loads, uploaded lists, and what is read back of a profile."""

@@ -1,0 +1,131 @@
+"""A batch of profile updates: numpy columns, one row for one update.
+
+A cell is in one of three states: present (`valid`), erasing (`unset`), or neither, which
+leaves the attribute as it was. A cell cannot be both present and erasing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.columns.strings import Strings
+
+__all__ = [
+    "BatchOutcome",
+    "Bools",
+    "Column",
+    "Floats",
+    "Ints",
+    "LoadOutcome",
+    "ProfileBatch",
+    "SetColumn",
+    "Texts",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Ints:
+    """Cells of an int, decimal, date or time attribute; all arrays have shape (n,).
+
+    `values` int64: the int itself, the decimal without its point (12.50 at scale 2 is 1250),
+    days from 1970-01-01, or microseconds from 1970-01-01T00:00Z. `valid` and `unset` bool.
+    """
+
+    values: NDArray[np.int64]
+    valid: NDArray[np.bool_]
+    unset: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Floats:
+    """Cells of a float attribute: `values` float64 (n,), `valid` and `unset` bool (n,)."""
+
+    values: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    unset: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bools:
+    """Cells of a bool attribute: `values`, `valid` and `unset` bool (n,)."""
+
+    values: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    unset: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Cells of a category or text attribute: n strings, `unset` bool (n,)."""
+
+    values: Strings
+    unset: NDArray[np.bool_] | None = None
+
+
+Column = Ints | Floats | Bools | Texts
+
+
+@dataclass(frozen=True, slots=True)
+class SetColumn:
+    """Cells of a set attribute, rows packed one after the other.
+
+    Row i holds `values[offsets[i]:offsets[i + 1]]`, offsets int64 (n + 1,). A row with values
+    replaces what its giver had given to that profile; a row without leaves it, unless
+    `unset` (bool (n,)) takes away all that this giver had given.
+    """
+
+    offsets: NDArray[np.int64]
+    values: Strings
+    unset: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileBatch:
+    """`count` updates of profiles, applied in row order.
+
+    `identifiers` maps kinds to n strings (missing or empty: none). `attributes` and `sets`
+    map attribute names to cells; the built-in set `tag` stands among the sets. `giver` names
+    who gives the set values of each row; where missing or empty it is the source of the load.
+    """
+
+    count: int
+    identifiers: Mapping[str, Strings]
+    attributes: Mapping[str, Column] = field(default_factory=dict)
+    sets: Mapping[str, SetColumn] = field(default_factory=dict)
+    giver: Strings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What became of one batch.
+
+    `refused` has (row in the batch, reason), by row; `blocked` counts the identifier values
+    of the batch that were ignored because the model blocks them.
+    """
+
+    accepted: int
+    refused: list[tuple[int, str]]
+    blocked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOutcome:
+    """What became of a whole load.
+
+    `created` profiles are new, `profiles_changed` counts those that differ from before in
+    any attribute, set value or identifier, new ones among them. `blocks_written` counts
+    (field, block) records with new bytes; 0 means that the store is as it was and
+    `data_version` the same.
+    """
+
+    accepted: int
+    refused: int
+    blocked: int
+    created: int
+    profiles_changed: int
+    blocks_written: int
+    data_version: int

@@ -1,0 +1,111 @@
+"""What a load does to one field: cells wait, then are folded into blocks.
+
+1. `stage` takes cells as plain arrays, in the order of the updates.
+2. `fold` sorts the waiting cells by block, and per block decodes the field as it stands,
+   lays the cells over it and encodes it again. Stored blocks stay as they are; the new ones
+   are kept encoded, so that a load holds its dirty blocks at their stored size.
+3. At the end, blocks whose bytes came out as they were are no change at all.
+
+Columns are cut after their last present row, so that the same content always makes the
+same bytes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bitmaps import Buffer
+from engine.bitmaps.containers import BLOCK_ROWS
+from engine.columns.zone import Encoded
+from engine.store.catalog import Field
+from engine.store.store import Snapshot
+
+__all__ = ["FieldLoad", "cut_length", "each_block"]
+
+Selection = slice | NDArray[np.intp]
+
+
+def each_block(
+    rows: NDArray[np.uint32],
+) -> Iterator[tuple[int, NDArray[np.uint16], Selection]]:
+    """(block, rows in it, which cells they are) for rows of a store, uint32 (n,).
+
+    Blocks ascend; within one the cells keep their order.
+    """
+    if not len(rows):
+        return
+    blocks = rows >> 16
+    order: NDArray[np.intp] | None = None
+    if (blocks[1:] < blocks[:-1]).any():
+        order = np.argsort(blocks, kind="stable")
+        blocks, rows = blocks[order], rows[order]
+    starts = np.flatnonzero(np.append(True, blocks[1:] != blocks[:-1]))
+    ends = np.append(starts[1:], len(blocks))
+    in_block = rows.astype(np.uint16)
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        cells = slice(start, end) if order is None else order[start:end]
+        yield int(blocks[start]), in_block[start:end], cells
+
+
+def cut_length(present: NDArray[np.bool_]) -> int:
+    """The number of rows up to the last present one."""
+    backwards = present[::-1]
+    return len(present) - int(backwards.argmax()) if present.any() else 0
+
+
+class FieldLoad(ABC):
+    """The change that a load makes to one field of the store."""
+
+    def __init__(self, snapshot: Snapshot, field: Field) -> None:
+        self.field = field
+        self.encoded: dict[int, Encoded] = {}
+        self._snapshot = snapshot
+
+    def stored(self, block: int) -> Sequence[Buffer]:
+        """The parts of a block as they were before the load; none where it has none."""
+        if block >= self._snapshot.block_count:
+            return ()
+        return self._snapshot.payloads(self.field.id, block)
+
+    def parts(self, block: int) -> Sequence[Buffer]:
+        """The parts of a block as folded so far."""
+        folded = self.encoded.get(block)
+        return self.stored(block) if folded is None else folded.parts
+
+    def drop_unchanged(self) -> None:
+        """Forgets blocks whose bytes are what the store has."""
+        self.encoded = {
+            block: encoded
+            for block, encoded in self.encoded.items()
+            if not _same_bytes(encoded.parts, self.stored(block))
+        }
+
+    def changed_in_block(self, block: int) -> NDArray[np.bool_]:
+        """Which rows of a block differ from before the load, bool (65536,)."""
+        return self.differing(self.stored(block), self.encoded[block].parts)
+
+    @property
+    @abstractmethod
+    def staged_bytes(self) -> int:
+        """About how much memory the waiting cells take."""
+
+    @abstractmethod
+    def fold(self) -> None:
+        """Works the waiting cells into `encoded`."""
+
+    @abstractmethod
+    def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
+        """Which rows of a block differ between two states of it, bool (65536,)."""
+
+
+def _same_bytes(parts: Sequence[bytes], stored: Sequence[Buffer]) -> bool:
+    return len(parts) == len(stored) and all(
+        memoryview(part) == memoryview(other) for part, other in zip(parts, stored, strict=True)
+    )
+
+
+assert BLOCK_ROWS == 1 << 16, "blocks are told by the upper half of a row number"

@@ -1,0 +1,164 @@
+"""Loading what makes a profile: that it lives, its uid, and the values of its identifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bitmaps import Buffer
+from engine.bitmaps.containers import BLOCK_ROWS
+from engine.columns.sets import decode_rows, encode_rows
+from engine.columns.strings import Strings, concat
+from engine.columns.uids import UID_BYTES, decode_uids, encode_uids
+from engine.columns.values import decode_values, encode_values
+from engine.live.field_load import FieldLoad, each_block
+from engine.store.catalog import Field
+from engine.store.store import Snapshot
+
+__all__ = ["IdentifierField", "LiveField", "UidField"]
+
+
+class LiveField(FieldLoad):
+    """New live rows."""
+
+    def __init__(self, snapshot: Snapshot, field: Field) -> None:
+        super().__init__(snapshot, field)
+        self._waiting: list[NDArray[np.uint32]] = []
+
+    def stage(self, rows: NDArray[np.uint32]) -> None:
+        """Rows (n,) of new profiles."""
+        if len(rows):
+            self._waiting.append(rows)
+
+    @property
+    def staged_bytes(self) -> int:
+        """See FieldLoad."""
+        return sum(rows.nbytes for rows in self._waiting)
+
+    def fold(self) -> None:
+        """See FieldLoad."""
+        if not self._waiting:
+            return
+        rows = np.concatenate(self._waiting)
+        self._waiting = []
+        for block, in_block, _ in each_block(rows):
+            old = _decode_rows(self.parts(block))
+            self.encoded[block] = encode_rows(np.union1d(old, in_block))
+
+    def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
+        """See FieldLoad."""
+        changed = np.zeros(BLOCK_ROWS, np.bool_)
+        changed[np.setxor1d(_decode_rows(before), _decode_rows(after))] = True
+        return changed
+
+
+class UidField(FieldLoad):
+    """Uids of new profiles."""
+
+    def __init__(self, snapshot: Snapshot, field: Field) -> None:
+        super().__init__(snapshot, field)
+        self._waiting: list[tuple[NDArray[np.uint32], NDArray[np.uint8]]] = []
+
+    def stage(self, rows: NDArray[np.uint32], uids: NDArray[np.uint8]) -> None:
+        """Rows (n,) of new profiles and their uids (n, 16)."""
+        if len(rows):
+            self._waiting.append((rows, uids))
+
+    @property
+    def staged_bytes(self) -> int:
+        """See FieldLoad."""
+        return sum(rows.nbytes + uids.nbytes for rows, uids in self._waiting)
+
+    def fold(self) -> None:
+        """See FieldLoad."""
+        if not self._waiting:
+            return
+        rows, uids = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
+        self._waiting = []
+        for block, in_block, cells in each_block(rows):
+            old = _decode_uids(self.parts(block))
+            whole = np.zeros((max(len(old), int(in_block.max()) + 1), UID_BYTES), np.uint8)
+            whole[: len(old)] = old
+            whole[in_block] = uids[cells]
+            self.encoded[block] = encode_uids(whole)
+
+    def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
+        """See FieldLoad."""
+        states = np.zeros((2, BLOCK_ROWS, UID_BYTES), np.uint8)
+        for state, parts in zip(states, (before, after), strict=True):
+            uids = _decode_uids(parts)
+            state[: len(uids)] = uids
+        differs: NDArray[np.bool_] = (states[0] != states[1]).any(axis=1)
+        return differs
+
+
+class IdentifierField(FieldLoad):
+    """Identifiers of one kind that got an owner."""
+
+    def __init__(self, snapshot: Snapshot, field: Field) -> None:
+        super().__init__(snapshot, field)
+        self._rows: list[NDArray[np.uint32]] = []
+        self._values: list[Strings] = []
+        # Identifiers by row, for the blocks that somebody asked about.
+        self._counts: dict[int, NDArray[np.int64]] = {}
+
+    def stage(self, rows: NDArray[np.uint32], values: Strings) -> None:
+        """Rows (n,) and the identifiers (n,) that each got; none has them already."""
+        if not len(rows):
+            return
+        self._rows.append(rows)
+        self._values.append(values)
+        for block, counts in self._counts.items():
+            in_block = rows[rows >> 16 == block].astype(np.uint16)
+            np.add.at(counts, in_block, 1)
+
+    def count_owned(self, rows: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """How many identifiers of this kind each row owns, staged ones included."""
+        owned = np.zeros(len(rows), np.int64)
+        for block, in_block, cells in each_block(rows):
+            if block not in self._counts:
+                self.fold()
+                owners, _ = _decode_values(self.parts(block))
+                self._counts[block] = np.bincount(owners, minlength=BLOCK_ROWS)
+            owned[cells] = self._counts[block][in_block]
+        return owned
+
+    @property
+    def staged_bytes(self) -> int:
+        """See FieldLoad."""
+        return sum(12 * len(values) + len(values.data) for values in self._values)
+
+    def fold(self) -> None:
+        """See FieldLoad."""
+        if not self._rows:
+            return
+        rows, values = np.concatenate(self._rows), concat(self._values)
+        self._rows, self._values = [], []
+        for block, in_block, cells in each_block(rows):
+            old_rows, old_values = _decode_values(self.parts(block))
+            new_values = values.take(np.arange(len(values))[cells])
+            self.encoded[block] = encode_values(
+                np.concatenate((old_rows, in_block)), concat((old_values, new_values))
+            )
+
+    def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
+        """See FieldLoad. Identifiers only ever join a row, so their number tells."""
+        old_rows, _ = _decode_values(before)
+        new_rows, _ = _decode_values(after)
+        counts = [np.bincount(rows, minlength=BLOCK_ROWS) for rows in (old_rows, new_rows)]
+        differs: NDArray[np.bool_] = counts[0] != counts[1]
+        return differs
+
+
+def _decode_rows(parts: Sequence[Buffer]) -> NDArray[np.uint16]:
+    return decode_rows(parts) if parts else np.zeros(0, np.uint16)
+
+
+def _decode_uids(parts: Sequence[Buffer]) -> NDArray[np.uint8]:
+    return decode_uids(parts) if parts else np.zeros((0, UID_BYTES), np.uint8)
+
+
+def _decode_values(parts: Sequence[Buffer]) -> tuple[NDArray[np.uint16], Strings]:
+    return decode_values(parts) if parts else (np.zeros(0, np.uint16), Strings.missing(0))

@@ -1,0 +1,130 @@
+"""Profiles as people read them: identifiers and attributes with typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from engine.bitmaps import Buffer
+from engine.bitmaps.containers import BLOCK_ROWS
+from engine.columns import bools, codes, floats, ints, sets, texts, uids, values
+from engine.identity.digests import UNKNOWN
+from engine.model.definitions import TAG, Model
+from engine.store.catalog import Field, FieldKind
+from engine.store.store import Snapshot
+
+__all__ = ["AttributeValue", "ProfileRecord", "read_profiles"]
+
+AttributeValue = int | Decimal | float | bool | date | datetime | str | list[str]
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRecord:
+    """One profile. `row` is internal; `uid`, 16 bytes, is what is given out.
+
+    `identifiers` maps kinds, strongest first, to sorted values. `attributes` maps names, in
+    model order, to values; missing ones are absent, sets are sorted lists, times are aware
+    and in UTC.
+    """
+
+    uid: bytes
+    row: int
+    identifiers: Mapping[str, list[str]]
+    attributes: Mapping[str, AttributeValue]
+
+    @property
+    def tags(self) -> list[str]:
+        """The built-in set `tag`, sorted."""
+        tags = self.attributes.get(TAG, [])
+        assert isinstance(tags, list)
+        return tags
+
+
+def read_profiles(
+    snapshot: Snapshot, model: Model, rows: Iterable[int]
+) -> list[ProfileRecord | None]:
+    """The profiles of rows, in their order; None for UNKNOWN and for rows that are not alive."""
+    reader = _Reader(snapshot, model)
+    return [None if row == UNKNOWN else reader.read(row) for row in map(int, rows)]
+
+
+class _Reader:
+    """Reads row by row, and keeps the payloads that it has seen."""
+
+    def __init__(self, snapshot: Snapshot, model: Model) -> None:
+        self._snapshot = snapshot
+        self._parts: dict[tuple[int, int], Sequence[Buffer]] = {}
+        fields = snapshot.fields
+        self._live = fields["live"]
+        self._uid = fields["uid"]
+        self._identifiers = {
+            kind: fields[f"id:{kind}"] for kind in model.identifiers if f"id:{kind}" in fields
+        }
+        self._attributes = [fields[name] for name in model.attributes if name in fields]
+
+    def read(self, row: int) -> ProfileRecord | None:
+        block, in_block = divmod(row, BLOCK_ROWS)
+        if block >= self._snapshot.block_count:
+            return None
+        if not _has_row(self._payloads(self._live, block), in_block):
+            return None
+        uid = uids.read_row(self._payloads(self._uid, block), in_block)
+        assert uid is not None, f"live row {row} has no uid"
+        identifiers = {
+            kind: values.read_row(self._payloads(field, block), in_block)
+            for kind, field in self._identifiers.items()
+        }
+        attributes = {}
+        for field in self._attributes:
+            parts = self._payloads(field, block)
+            value = self._value(field, parts, in_block) if parts else None
+            if value is not None:
+                attributes[field.name] = value
+        owned = {kind: found for kind, found in identifiers.items() if found}
+        return ProfileRecord(uid, row, owned, attributes)
+
+    def _payloads(self, field: Field, block: int) -> Sequence[Buffer]:
+        key = field.id, block
+        if key not in self._parts:
+            self._parts[key] = self._snapshot.payloads(field.id, block)
+        return self._parts[key]
+
+    def _value(self, field: Field, parts: Sequence[Buffer], row: int) -> AttributeValue | None:
+        match field.kind:
+            case FieldKind.INTS:
+                number = ints.read_row(parts, row)
+                return None if number is None else _of_int(field, number)
+            case FieldKind.FLOATS:
+                return floats.read_row(parts, row)
+            case FieldKind.BOOL:
+                return bools.read_row(parts, row)
+            case FieldKind.TEXTS:
+                return texts.read_row(parts, row)
+            case FieldKind.CODES:
+                code = codes.read_row(parts, row)
+                return self._snapshot.dictionary(field.id).value(code) if code else None
+            case FieldKind.SET:
+                dictionary = self._snapshot.dictionary(field.id)
+                members = sets.read_row(parts, row).tolist()
+                return sorted(dictionary.value(code) for code in members if code) or None
+        raise AssertionError(f"field {field.name} is not an attribute")
+
+
+def _has_row(parts: Sequence[Buffer], row: int) -> bool:
+    return bool(parts) and row in sets.decode_rows(parts)
+
+
+def _of_int(field: Field, number: int) -> AttributeValue:
+    """The value of an int, decimal, date or time from the integer that is stored."""
+    if field.type == "decimal":
+        return Decimal(number).scaleb(-field.scale)
+    if field.type == "date":
+        return date.fromordinal(_EPOCH_DAY + number)
+    if field.type == "time":
+        return _EPOCH + timedelta(microseconds=number)
+    return number

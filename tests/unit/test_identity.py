@@ -1,0 +1,205 @@
+"""The identity index: digests to rows, in memory and in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.columns.strings import Strings
+from engine.errors import InputInvalid, StoreCorrupt
+from engine.identity import index as index_module
+from engine.identity.digests import UNKNOWN, DigestMap, group_digests
+from engine.identity.index import UID, IdentityIndex, uid_strings
+from engine.identity.owners import owners, rows_of
+from engine.model.definitions import Identifier, Model
+from engine.store.store import Store
+from tests.loads import MODEL, load, new_store, profile
+
+
+def _digests(pairs: list[tuple[int, int]]) -> NDArray[np.uint64]:
+    return np.array(pairs, np.uint64).reshape(-1, 2)
+
+
+def test_map_finds_what_was_added_in_any_number_of_runs(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    # High halves collide on purpose: the low half has to tell them apart.
+    pool = np.unique(random.integers(0, 40, (900, 2)).astype(np.uint64), axis=0)
+    random.shuffle(pool)
+    known, unknown = pool[:500], pool[500:]
+    numbers = random.permutation(500).astype(np.uint32)
+    digests = DigestMap()
+    for cut in np.split(np.arange(500), [1, 2, 4, 100, 101, 350]):
+        digests.add(known[cut], numbers[cut])
+        assert digests.find(known[cut]).tolist() == numbers[cut].tolist()
+    assert digests.find(known).tolist() == numbers.tolist()
+    assert (digests.find(unknown) == UNKNOWN).all()
+    run = digests.as_run()
+    assert digests.count == run.count == 500
+    assert list(zip(run.high, run.low, strict=True)) == sorted(map(tuple, known))
+
+
+def test_map_of_nothing() -> None:
+    digests = DigestMap()
+    digests.add(_digests([]), np.zeros(0, np.uint32))
+    assert digests.find(_digests([(1, 2)])).tolist() == [UNKNOWN]
+    assert digests.find(_digests([])).tolist() == []
+    assert digests.as_run().count == 0
+
+
+def test_groups_are_equal_digests_in_order_of_position() -> None:
+    groups, order, starts = group_digests(_digests([(7, 1), (7, 0), (3, 9), (7, 1), (7, 0)]))
+    assert groups.tolist() == [2, 1, 0, 2, 1]
+    assert order.tolist() == [2, 1, 4, 0, 3]
+    assert starts.tolist() == [0, 1, 3]
+    assert [len(column) for column in group_digests(_digests([]))] == [0, 0, 0]
+
+
+def _numbered(count: int, start: int = 0) -> Strings:
+    return Strings.from_list([f"v{i}" for i in range(start, start + count)])
+
+
+def test_index_grows_by_shards_and_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "IDENTITY_SHARD_ENTRIES", 16)
+    with new_store(tmp_path / "store") as store:
+        count = 0
+        for added in (1, 15, 1, 200, 3):
+            with store.snapshot() as snapshot, store.write() as writer:
+                index = IdentityIndex(snapshot)
+                values = _numbered(added, count)
+                rows = np.arange(count, count + added, dtype=np.uint32)
+                index.add(index.digests("phone", values), rows)
+                index.save(writer)
+            count += added
+            with store.snapshot() as snapshot:
+                read = IdentityIndex(snapshot)
+                assert read.lookup("phone", _numbered(count + 5)).tolist() == [
+                    *range(count),
+                    *[UNKNOWN] * 5,
+                ]
+                assert (read.lookup("mail", _numbered(count)) == UNKNOWN).all()
+                shards = snapshot.meta_names("identity/")
+                sizes = [len(snapshot.meta(name) or b"") for name in shards]
+                # A head of 8 bytes each, and every entry once.
+                assert sum(sizes) == 8 * len(shards) + 20 * count
+        assert len(shards) == 16
+
+
+def test_only_touched_shards_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "IDENTITY_SHARD_ENTRIES", 16)
+    with new_store(tmp_path / "store") as store:
+        for start, added in ((0, 256), (256, 1)):
+            with store.snapshot() as snapshot, store.write() as writer:
+                index = IdentityIndex(snapshot)
+                rows = np.arange(start, start + added, dtype=np.uint32)
+                index.add(index.digests("phone", _numbered(added, start)), rows)
+                index.save(writer)
+                put = [name for name in _metas_put(writer) if name.startswith("identity/")]
+            assert len(put) == (16 if start == 0 else 32)
+        with store.snapshot() as snapshot, store.write() as writer:
+            index = IdentityIndex(snapshot)
+            one = _numbered(1, 999)
+            index.add(index.digests("phone", one), np.array([999], np.uint32))
+            index.save(writer)
+            assert len(_metas_put(writer)) == 2  # one shard and the directory
+
+
+def _metas_put(writer: object) -> list[str]:
+    return list(writer._open().metas)  # type: ignore[attr-defined]
+
+
+def test_each_store_has_its_own_key(tmp_path: Path) -> None:
+    keys = set()
+    for name in ("a", "b"):
+        with new_store(tmp_path / name) as store:
+            load(store, [{"member": "m"}])
+            with store.snapshot() as snapshot:
+                keys.add(IdentityIndex(snapshot).key)
+                assert IdentityIndex(snapshot).key == IdentityIndex(snapshot).key
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("identity", b"short"),
+        ("identity", b"\x02" + bytes(31)),
+        ("identity/0000", b""),
+        ("identity/0000", b"\x01\0\0\0\x09\0\0\0"),
+        ("identity/0000", None),
+    ],
+)
+def test_records_that_make_no_sense_are_corruption(
+    tmp_path: Path, name: str, value: bytes | None
+) -> None:
+    with new_store(tmp_path / "store") as store:
+        load(store, [{"member": "m"}])
+        with store.write() as writer:
+            if value is None:
+                writer.delete_meta(name)
+            else:
+                writer.put_meta(name, value)
+        with store.snapshot() as snapshot, pytest.raises(StoreCorrupt, match="identity index"):
+            IdentityIndex(snapshot).lookup("member", _numbered(1))
+
+
+def _three(tmp_path: Path) -> Store:
+    store = new_store(tmp_path / "store")
+    load(store, [{"member": "m1", "phone": "p1"}, {"phone": "p2"}, {"member": "m3"}])
+    return store
+
+
+def test_rows_of_keeps_the_order_of_the_questions(tmp_path: Path) -> None:
+    with _three(tmp_path) as store, store.snapshot() as snapshot:
+        asked = [("phone", "p2"), ("member", "m1"), ("member", "p2"), ("phone", "p1")]
+        assert rows_of(snapshot, MODEL, asked).tolist() == [1, 0, UNKNOWN, 0]
+        assert rows_of(snapshot, MODEL, []).tolist() == []
+
+
+def test_uids_are_found_in_any_case_and_nonsense_is_not(tmp_path: Path) -> None:
+    with _three(tmp_path) as store, store.snapshot() as snapshot:
+        record = profile(store, "member", "m3")
+        assert record is not None and len(record.uid) == 16
+        hexadecimal = record.uid.hex()
+        values = Strings.from_list(
+            [hexadecimal.upper(), hexadecimal, hexadecimal[:-1], "g" * 32, None, "0" * 32]
+        )
+        rows = owners(IdentityIndex(snapshot), MODEL, UID, values).tolist()
+        assert rows == [2, 2, *[UNKNOWN] * 4]
+
+
+def test_uids_are_distinct(tmp_path: Path) -> None:
+    with new_store(tmp_path / "store") as store:
+        load(store, [{"member": str(i)} for i in range(200)])
+        assert len({p.uid for i in range(200) if (p := profile(store, "member", str(i)))}) == 200
+
+
+def test_a_value_blocked_since_has_no_owner(tmp_path: Path) -> None:
+    stricter = Model(
+        MODEL.time_zone,
+        {"phone": Identifier("phone", 0, blocked=frozenset({"p1"}))},
+        MODEL.attributes,
+    )
+    with _three(tmp_path) as store, store.snapshot() as snapshot:
+        values = Strings.from_list(["p1", "p2"])
+        assert owners(IdentityIndex(snapshot), MODEL, "phone", values).tolist() == [0, 1]
+        assert owners(IdentityIndex(snapshot), stricter, "phone", values).tolist() == [UNKNOWN, 1]
+
+
+def test_an_unknown_kind_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with _three(tmp_path) as store, store.snapshot() as snapshot:
+        with pytest.raises(InputInvalid, match="Did you mean phone"):
+            rows_of(snapshot, MODEL, [("phon", "p1")])
+        with pytest.raises(InputInvalid, match="member, phone, mail, uid"):
+            rows_of(snapshot, MODEL, [("zzz", "p1")])
+
+
+def test_uid_strings_have_sixteen_bytes_each() -> None:
+    uids = np.arange(32, dtype=np.uint8).reshape(2, 16)
+    strings = uid_strings(uids)
+    assert strings.lengths().tolist() == [16, 16]
+    assert strings.data.tobytes() == bytes(range(32))
