@@ -10,9 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.core import evaluate
 from engine.core.control import Control
@@ -20,7 +23,7 @@ from engine.core.leaf_plan import LeafPlanner, ListMembers
 from engine.core.number_plan import NumberPlanner
 from engine.core.plan import Planner
 from engine.core.program import Program
-from engine.errors import InputInvalid, NotFound
+from engine.errors import ExpressionInvalid, InputInvalid, NotFound
 from engine.live.lists import list_rows
 from engine.members import Members
 from engine.model.definitions import Attribute
@@ -88,6 +91,12 @@ class _Question:
     attributes: tuple[str, ...]
 
 
+class _How(TypedDict):
+    control: Control
+    pool: Executor | None
+    threads: int
+
+
 class Audience:
     """Expressions over one snapshot at one instant; used by one thread, for one question.
 
@@ -112,14 +121,14 @@ class Audience:
         self._threads = threads or Threads()
         self._control = control or Control()
         numbers = NumberPlanner(snapshot, self._as_of_us, binder.model.time_zone)
-        self._leaves = LeafPlanner(snapshot, numbers, self._list_members)
+        self._leaves = LeafPlanner(snapshot, numbers, partial(_list_members, snapshot, binder))
         self._planner = Planner(self._leaves)
         self._questions: list[_Question] = []
 
     def add(self, expression: str | tree.Expr, where: str = "") -> None:
         """Adds an expression, as text or as a tree; `where` names it in errors."""
         text = expression if isinstance(expression, str) else ""
-        parsed = parse(expression) if isinstance(expression, str) else expression
+        parsed = _parsed(expression, where) if isinstance(expression, str) else expression
         bound_tree = self._binder.bind(parsed, text or format_expression(parsed), where)
         lists, attributes = _names_read(bound_tree)
         root = self._planner.add(bound_tree)
@@ -130,11 +139,11 @@ class Audience:
         roots = [question.root for question in self._questions]
         program = self._program(roots)
         if nodes:
-            by_node = self._run(evaluate.count_nodes, program, roots)
+            by_node = evaluate.count_nodes(program, roots, **self._how)
             totals = [int(by_node[root]) for root in roots]
             trees = [self._node_counts(q.expression, by_node) for q in self._questions]
             return self._results(totals, trees)
-        totals = self._run(evaluate.count_roots, program, roots).tolist()
+        totals = evaluate.count_roots(program, roots, **self._how).tolist()
         return self._results(totals, [None] * len(totals))
 
     def count_by(self, attribute: str, *, nodes: bool = False) -> CountResult:
@@ -147,12 +156,12 @@ class Audience:
             names = [None, *self._snapshot.dictionary(field.id).values]
         (result,) = self.counts(nodes=True) if nodes else (None,)
         program = self._program([question.root], field.id)
-        groups = self._run(
-            evaluate.count_groups,
+        groups = evaluate.count_groups(
             program,
             question.root,
             len(names) - 1,
             is_bool=declared.type == "bool",
+            **self._how,
         )
         (final,) = self._results(
             [int(groups.sum())],
@@ -165,7 +174,7 @@ class Audience:
         """The profiles of the one expression added."""
         (question,) = self._questions
         program = self._program([question.root])
-        masks, _ = self._run(evaluate.root_masks, program, question.root)
+        masks, _ = evaluate.root_masks(program, question.root, **self._how)
         return Members(
             snapshot=self._snapshot,
             model=self._binder.model,
@@ -188,15 +197,13 @@ class Audience:
     def _program(self, roots: Sequence[int], group_field: int | None = None) -> Program:
         return Program(self._planner.plan, self._snapshot, roots, group_field)
 
-    def _run(self, run, program, *arguments, **options):  # type: ignore[no-untyped-def]
-        return run(
-            program,
-            *arguments,
-            control=self._control,
-            pool=self._threads.pool,
-            threads=self._threads.count,
-            **options,
-        )
+    @property
+    def _how(self) -> _How:
+        return {
+            "control": self._control,
+            "pool": self._threads.pool,
+            "threads": self._threads.count,
+        }
 
     def _results(
         self,
@@ -220,15 +227,13 @@ class Audience:
             for question, total, of_nodes in zip(self._questions, totals, nodes, strict=True)
         ]
 
-    def _node_counts(self, expression: tree.Expr, by_node: Sequence[int]) -> tuple[NodeCount, ...]:
+    def _node_counts(
+        self, expression: tree.Expr, by_node: NDArray[np.int64]
+    ) -> tuple[NodeCount, ...]:
         return tuple(
             NodeCount(_label(node), depth, int(by_node[self._planner.node_of[id(node)]]))
             for node, depth in _pre_order(expression)
         )
-
-    def _list_members(self, name: str) -> ListMembers:
-        rows, waiting = list_rows(self._snapshot, self._binder.model, name)
-        return ListMembers(rows, waiting)
 
     def _waiting(self, question: _Question) -> int:
         return sum(self._leaves.lists[name].waiting for name in question.lists)
@@ -249,6 +254,21 @@ class Audience:
                 f"{name} is of type {declared.type}; group by a category or bool attribute."
             )
         return declared
+
+
+def _list_members(snapshot: Snapshot, binder: Binder, name: str) -> ListMembers:
+    rows, waiting = list_rows(snapshot, binder.model, name)
+    return ListMembers(rows, waiting)
+
+
+def _parsed(text: str, where: str) -> tree.Expr:
+    """The tree of a text; errors name the field or file that it stood in."""
+    try:
+        return parse(text)
+    except ExpressionInvalid as error:
+        if not where:
+            raise
+        raise ExpressionInvalid(*(replace(issue, where=where) for issue in error.issues)) from None
 
 
 def _label(node: tree.Expr) -> str:

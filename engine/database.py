@@ -31,6 +31,7 @@ from engine.model.not_yet import refuse_not_yet
 from engine.rules import tree
 from engine.rules.bind import Binder
 from engine.rules.check import check_expressions
+from engine.store.data_file import DATA_FILE
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, VerifyReport
 
@@ -139,7 +140,7 @@ class Database:
                 "lists": len(list_names(snapshot)),
                 "data_version": snapshot.data_version,
                 "model_version": snapshot.model_version,
-                "file_bytes": self._store.file_bytes,
+                "file_bytes": (self._store.path / DATA_FILE).stat().st_size,
             }
 
     def verify(self) -> VerifyReport:
@@ -211,13 +212,17 @@ class Database:
         *,
         as_of_us: int | None = None,
         nodes: bool = False,
+        where: str = "expressions[{}]",
         control: Control | None = None,
     ) -> list[CountResult]:
-        """Counts of many expressions in one pass over the data, in order."""
+        """Counts of many expressions in one pass over the data, in order.
+
+        `where` names an expression in errors, by its place from 0.
+        """
         with self._store.snapshot() as snapshot:
             audience = self._audience(snapshot, as_of_us, control)
-            for number, expression in enumerate(expressions, 1):
-                audience.add(expression, f"expression {number}")
+            for place, expression in enumerate(expressions):
+                audience.add(expression, where.format(place))
             return audience.counts(nodes=nodes) if expressions else []
 
     def members(
@@ -231,14 +236,21 @@ class Database:
         descending: bool = False,
         control: Control | None = None,
     ) -> Members:
-        """The profiles that an expression holds for; `limit` of them as Members.choose says."""
+        """The profiles that an expression holds for; `limit` of them as Members.choose says.
+
+        Close the answer when done with it.
+        """
         if limit is not None and limit < 0:
             raise InputInvalid(f"A limit of {limit} makes no sense; give 0 or more.")
         snapshot = self._store.snapshot()
-        audience = self._audience(snapshot, as_of_us, control)
-        audience.add(expression)
-        members = audience.members()
-        members.choose(limit, salt=salt, order_by=order_by, descending=descending)
+        try:
+            audience = self._audience(snapshot, as_of_us, control)
+            audience.add(expression)
+            members = audience.members()
+            members.choose(limit, salt=salt, order_by=order_by, descending=descending)
+        except BaseException:
+            snapshot.close()
+            raise
         return members
 
     def profiles(self, identifiers: Sequence[tuple[str, str]]) -> list[ProfileRecord | None]:

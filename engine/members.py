@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Members:
     `masks` is uint64 of shape (blocks, 1024). `matched` counts all of them; `rows` (uint32)
     are the chosen ones in the order they are listed, all in row order unless `choose` was
     called. Every form below reads the snapshot that the members were found in, which stays
-    open as long as this object.
+    open until `close`, or the end of a `with` block.
     """
 
     def __init__(
@@ -60,6 +61,16 @@ class Members:
         self._model = model
         self._masks = masks
         self._chosen: NDArray[np.uint32] | None = None
+
+    def close(self) -> None:
+        """Let go of the snapshot; harmless when done before."""
+        self._snapshot.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def count(self) -> int:
@@ -124,9 +135,12 @@ class Members:
         if descending:
             # Stable from the other end: equal values stay in row order.
             order = len(order) - 1 - np.argsort(numbers[with_value][::-1], kind="stable")[::-1]
-        return self._all_rows[np.concatenate([with_value[order], np.flatnonzero(~has)])]
+        ordered: NDArray[np.uint32] = self._all_rows[
+            np.concatenate([with_value[order], np.flatnonzero(~has)])
+        ]
+        return ordered
 
-    def _by_block(self, rows: NDArray[np.uint32]) -> Iterator[tuple[int, NDArray[np.uint32]]]:
+    def _by_block(self, rows: NDArray[np.uint32]) -> Iterator[tuple[int, NDArray[np.integer[Any]]]]:
         """Stretches of one block with their rows inside it, in the order given."""
         blocks = rows >> BLOCK_BITS
         edges = np.flatnonzero(np.diff(blocks)) + 1

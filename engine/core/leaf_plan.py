@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +17,9 @@ from engine.core import operations as ops
 from engine.core.number_plan import NumberPlanner
 from engine.errors import NotYet
 from engine.rules import bound
+from engine.store.snapshot import Snapshot
 
-__all__ = ["LeafLogic", "LeafPlanner", "ListMembers"]
-
-# A leaf; true or false; or several joined.
-LeafLogic = ops.Leaf | bool | tuple[Literal["and", "or"], tuple[Any, ...]]
+__all__ = ["LeafPlanner", "ListMembers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class LeafPlanner:
 
     def __init__(
         self,
-        snapshot: Any,
+        snapshot: Snapshot,
         numbers: NumberPlanner,
         list_members: Callable[[str], ListMembers],
     ) -> None:
@@ -53,7 +50,7 @@ class LeafPlanner:
         self._numbers = numbers
         self._list_members = list_members
 
-    def plan(self, item: bound.BoundExpr) -> LeafLogic:
+    def plan(self, item: bound.BoundExpr) -> ops.LeafLogic:
         """The leaf of a predicate that is not logic. Raises NotYet where it has no evaluator."""
         match item:
             case bound.BoundCompare(form=form, op=op):
@@ -97,7 +94,7 @@ class LeafPlanner:
         passes = _STRING_TESTS[test.how]
         return [code for code, value in enumerate(dictionary.values, 1) if passes(value, needle)]
 
-    def _category(self, attribute: str, test: bound.StringTest, negated: bool) -> LeafLogic:
+    def _category(self, attribute: str, test: bound.StringTest, negated: bool) -> ops.LeafLogic:
         field = self._field(attribute)
         count = len(self._snapshot.dictionary(field).values)
         hits = np.zeros(count + 1, dtype=bool)
@@ -107,7 +104,7 @@ class LeafPlanner:
             hits[0] = False
         return _codes_leaf(field, hits)
 
-    def _category_pair(self, left: str, right: str, negated: bool) -> LeafLogic:
+    def _category_pair(self, left: str, right: str, negated: bool) -> ops.LeafLogic:
         left_field, right_field = self._field(left), self._field(right)
         values = self._snapshot.dictionary(left_field).values
         right_codes = self._snapshot.dictionary(right_field)
@@ -115,7 +112,7 @@ class LeafPlanner:
         codes[1:] = [right_codes.code(value) for value in values]
         return ops.CodePairLeaf(left_field, right_field, codes.tobytes(), negated)
 
-    def _presence(self, attribute: str, type_: str) -> LeafLogic:
+    def _presence(self, attribute: str, type_: str) -> ops.LeafLogic:
         field = self._field(attribute)
         if type_ in ("set", "bool"):
             return ops.SetLeaf(field, (0,))
@@ -125,7 +122,7 @@ class LeafPlanner:
             return _codes_leaf(field, hits)
         return ops.PresentLeaf(field, is_text=type_ == "text")
 
-    def _list(self, name: str) -> LeafLogic:
+    def _list(self, name: str) -> ops.LeafLogic:
         if name not in self.lists:
             self.lists[name] = self._list_members(name)
             self._rows[name] = ops.RowsLeaf(self.lists[name].rows)
@@ -139,7 +136,7 @@ _STRING_TESTS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def _codes_leaf(field: int, hits: NDArray[np.bool_]) -> LeafLogic:
+def _codes_leaf(field: int, hits: NDArray[np.bool_]) -> ops.LeafLogic:
     """Leaf for the codes whose element is True; element 0 is False."""
     codes = np.flatnonzero(hits)
     if not len(codes):

@@ -20,6 +20,7 @@ from engine.core.solve import IntRange, solve
 from engine.errors import NotYet
 from engine.rules import bound
 from engine.rules.calendar import first_instant_us
+from engine.store.snapshot import Snapshot
 
 __all__ = ["NumberPlanner"]
 
@@ -33,13 +34,20 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">": lambda a, b: bool(a > b),
     ">=": lambda a, b: bool(a >= b),
 }
-_MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_MIRRORED: dict[ops.Compare, ops.Compare] = {
+    "=": "=",
+    "!=": "!=",
+    "<": ">",
+    "<=": ">=",
+    ">": "<",
+    ">=": "<=",
+}
 
 
 class NumberPlanner:
     """Plans number comparisons against one snapshot at one instant (`now_us`, microseconds)."""
 
-    def __init__(self, snapshot: Any, now_us: int, zone: ZoneInfo) -> None:
+    def __init__(self, snapshot: Snapshot, now_us: int, zone: ZoneInfo) -> None:
         self._snapshot = snapshot
         self._now_us = now_us
         self._zone = zone
@@ -47,7 +55,7 @@ class NumberPlanner:
 
     # ------------------------------------------------------------------ exact forms
 
-    def compare(self, form: bound.Linear, op: str) -> Any:
+    def compare(self, form: bound.Linear, op: ops.Compare) -> ops.LeafLogic:
         """`form op 0`: a leaf, or true or false."""
         constant = form.constant + form.now_factor * self._now_us
         if not form.terms:
@@ -62,7 +70,7 @@ class NumberPlanner:
             return _range_leaf(number, solve(term.factor, constant, op, _denominator(number)))
         return self._linear(form, constant, op)
 
-    def among(self, form: bound.Linear, values: Iterable[Fraction], negated: bool) -> Any:
+    def among(self, form: bound.Linear, values: Iterable[Fraction], negated: bool) -> ops.LeafLogic:
         """`form` equal to one of the values; negated: present and equal to none."""
         values = sorted(values)
         number = self._number(form.terms[0].source) if len(form.terms) == 1 else None
@@ -85,7 +93,7 @@ class NumberPlanner:
         )
         return ("and" if negated else "or"), parts
 
-    def _linear(self, form: bound.Linear, constant: Fraction, op: str) -> Any:
+    def _linear(self, form: bound.Linear, constant: Fraction, op: ops.Compare) -> ops.LeafLogic:
         summands = self._summands(form)
         if summands is None:
             return False
@@ -93,7 +101,7 @@ class NumberPlanner:
         return ops.LinearLeaf(
             tuple(ops.LinearSummand(number, int(factor * scale)) for number, factor in summands),
             int(constant * scale),
-            op,  # type: ignore[arg-type]
+            op,
         )
 
     def _summands(self, form: bound.Linear) -> list[tuple[ops.Number, Fraction]] | None:
@@ -132,8 +140,8 @@ class NumberPlanner:
             there = [zone for zone in zones if zone is not None and zone.present_count]
             self._days[field] = None
             if there:
-                first = min(int(zone.minimum) for zone in there)
-                last = max(int(zone.maximum) for zone in there)
+                first = min(int(zone.minimum or 0) for zone in there)
+                last = max(int(zone.maximum or 0) for zone in there)
                 starts = [first_instant_us(day, self._zone) for day in range(first, last + 1)]
                 table = np.array(starts, dtype="<i8").tobytes()
                 self._days[field] = ops.DayNumber(field, first, table)
@@ -141,7 +149,9 @@ class NumberPlanner:
 
     # ------------------------------------------------------------------- in doubles
 
-    def compare_floats(self, left: bound.FloatValue, op: str, right: bound.FloatValue) -> Any:
+    def compare_floats(
+        self, left: bound.FloatValue, op: ops.Compare, right: bound.FloatValue
+    ) -> ops.LeafLogic:
         """`left op right` in doubles: a leaf, or true or false."""
         a, b = self._side(left), self._side(right)
         if a is None or b is None:
@@ -158,9 +168,11 @@ class NumberPlanner:
             if column is not None:
                 return _float_range(column.field, op, b)
             b = ops.Side(floats=(ops.FloatSummand(b),))
-        return ops.FloatLeaf(a, op, b)  # type: ignore[arg-type]
+        return ops.FloatLeaf(a, op, b)
 
-    def among_floats(self, value: bound.FloatValue, values: Iterable[float], negated: bool) -> Any:
+    def among_floats(
+        self, value: bound.FloatValue, values: Iterable[float], negated: bool
+    ) -> ops.LeafLogic:
         """A value in doubles equal to one of the literals; negated: a number, and to none."""
         side = self._side(value)
         if side is None:
@@ -201,7 +213,7 @@ def _denominator(number: ops.Number) -> int:
     return number.denominator if isinstance(number, ops.ColumnNumber) else 1
 
 
-def _range_leaf(number: ops.Number, wanted: IntRange) -> Any:
+def _range_leaf(number: ops.Number, wanted: IntRange) -> ops.LeafLogic:
     if isinstance(number, ops.BucketNumber):
         low, high = max(wanted.low, 0), min(wanted.high, BUCKETS - 1)
         if low > high:
@@ -218,7 +230,9 @@ def _range_leaf(number: ops.Number, wanted: IntRange) -> Any:
     return ops.IntRangeLeaf(number.field, wanted.low, wanted.high, wanted.negated)
 
 
-def _compare_days(number: ops.DayNumber, factor: Fraction, constant: Fraction, op: str) -> Any:
+def _compare_days(
+    number: ops.DayNumber, factor: Fraction, constant: Fraction, op: ops.Compare
+) -> ops.LeafLogic:
     """A day's first instant against a constant: as many days as instants, in the same order."""
     wanted = solve(factor, constant, op)
     starts = np.frombuffer(number.starts, dtype="<i8")
@@ -260,7 +274,7 @@ def _plain_column(side: ops.Side) -> ops.FloatNumber | None:
     return None
 
 
-def _float_range(field: int, op: str, edge: float) -> ops.FloatRangeLeaf:
+def _float_range(field: int, op: ops.Compare, edge: float) -> ops.FloatRangeLeaf:
     low, high = -math.inf, math.inf
     if op in ("=", "!="):
         return ops.FloatRangeLeaf(field, edge, edge, negated=op == "!=")

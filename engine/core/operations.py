@@ -28,6 +28,7 @@ __all__ = [
     "IntInLeaf",
     "IntRangeLeaf",
     "Leaf",
+    "LeafLogic",
     "LinearLeaf",
     "LinearSummand",
     "Node",
@@ -250,6 +251,10 @@ Leaf = (
     | RowsLeaf
     | BucketLeaf
 )
+
+
+# What one predicate comes down to: a leaf; true or false; or several of these joined.
+LeafLogic = Leaf | bool | tuple[Literal["and", "or"], tuple["LeafLogic", ...]]
 
 
 # ------------------------------------------------------------------------------ logic

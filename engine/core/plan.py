@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.core.leaf_plan import LeafLogic, LeafPlanner
-from engine.core.operations import Node, Plan
+from engine.core.leaf_plan import LeafPlanner
+from engine.core.operations import LeafLogic, Node, Plan
 from engine.rules import bound
 
 __all__ = ["Planner"]

@@ -65,8 +65,8 @@ cdef class Program:
     """A plan bound to a snapshot, ready to run.
 
     `roots` are the nodes that will be asked for, `group_field_id` the category or bool field
-    that counts may be grouped by. The snapshot stays open as long as the program lives. `STRATA_SIMD` names the kernels to
-    use; empty or unset picks the best for this processor.
+    that counts may be grouped by. The snapshot stays open as long as the program lives.
+    `STRATA_SIMD` names the kernels to use; empty or unset picks the best for this processor.
     """
 
     def __cinit__(self):

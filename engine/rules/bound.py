@@ -252,7 +252,8 @@ class BoundSet:
 
 @dataclass(frozen=True, slots=True)
 class BoundText:
-    """A text attribute that contains, starts with or ends with `needle` (negated: present, does not)."""
+    """A text attribute that contains, starts with or ends with `needle` (negated: present, and
+    does not)."""
 
     attribute: Attribute
     how: Literal["contains", "starts with", "ends with"]

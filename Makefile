@@ -1,0 +1,87 @@
+# Everything a checkout needs is made here: `make demo` and `make test` start from nothing but
+# python3 (with venv and headers), a C compiler and make. A second run makes only what changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STUB_VENV := .venv-build
+STAMPS := build/stamps
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+PROTO := $(wildcard proto/strata/v1/*.proto)
+NATIVE := $(shell find engine -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+
+.PHONY: help build stubs demo check test bench soak tools clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo    build, then count audiences over real and synthetic customers'
+	@echo 'make test    every test but the tidy ones'
+	@echo 'make check   format, lint, types and the tidy tests'
+	@echo 'make bench   the benchmarks'
+	@echo 'make soak    the tests with their large budgets'
+	@echo 'make build   environment, compiled modules and stubs, and nothing else'
+	@echo 'make stubs   only the stubs in strata/v1, from proto/'
+	@echo 'make tools   optional programs, whether they are here, and which tests want them'
+	@echo 'make clean   remove what was built (the environment .venv stays)'
+
+# The first installation builds everything in pip's own isolated environment.
+$(STAMPS)/installed: pyproject.toml setup.py
+	@PYTHON='$(PYTHON)' sh tools/preflight.sh
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing Strata and what it needs into $(VENV); the first time takes a few minutes.'
+	@$(BIN)/python tools/install.py --quiet -e '.[dev]'
+	@mkdir -p $(STAMPS)
+	@touch $(STAMPS)/stubs $(STAMPS)/compiled $@
+
+$(STAMPS)/compiled: $(STAMPS)/installed $(NATIVE)
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+$(STAMPS)/stub-compiler: pyproject.toml
+	@PYTHON='$(PYTHON)' sh tools/preflight.sh
+	@test -x $(STUB_VENV)/bin/python || $(PYTHON) -m venv $(STUB_VENV)
+	@$(STUB_VENV)/bin/python tools/install.py --quiet --required-by-build setuptools grpcio-tools
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/stubs: $(PROTO)
+	@$(MAKE) -s --no-print-directory $(STAMPS)/stub-compiler
+	@$(STUB_VENV)/bin/python setup.py --quiet build_stubs
+	@touch $@
+
+stubs: $(STAMPS)/stubs
+
+build: $(STAMPS)/installed
+	@$(MAKE) -s --no-print-directory $(STAMPS)/stubs $(STAMPS)/compiled
+
+demo: build
+	@$(BIN)/python -m examples.demo
+
+# A warning of the C compiler is an error here, and not where a newcomer only wants the demo.
+check test: export STRATA_WERROR = 1
+
+check: build
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PATH=$(BIN):$$PATH cython-lint engine
+	$(BIN)/python -m pytest tests/tidy
+
+test: build
+	$(BIN)/python -m pytest tests --ignore tests/tidy $(PYTEST_ARGS)
+
+bench: build
+	$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only
+
+soak: build
+	STRATA_SOAK=1 $(BIN)/python -m pytest tests $(PYTEST_ARGS)
+
+tools:
+	@$(PYTHON) -m tests.skips
+
+clean:
+	rm -rf build dist *.egg-info $(STUB_VENV) .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f strata/v1/*_pb2.py strata/v1/*_pb2.pyi strata/v1/*_pb2_grpc.py
+	find . -path ./$(VENV) -prune -o \( -name '*.so' -o -name '*.pyc' \) -type f -exec rm -f {} +
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -empty -exec rmdir {} +

@@ -1,0 +1,1 @@
+"""Typed columns, sets and strings of one block, and their stored bytes."""

@@ -1,0 +1,156 @@
+"""Every limit of the engine with its reason, one section per room.
+
+A limit protects the service from one request, never the user from a large result. Those of
+a section are one frozen object, so that a deployment can pass its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = [
+    "DATE_DAYS",
+    "DECIMAL_UNSCALED",
+    "DEFAULT",
+    "DEFAULT_MAP_BYTES",
+    "DICTIONARY_PAGE_BYTES",
+    "DICTIONARY_VALUES",
+    "GIVER_BYTES",
+    "IDENTIFIER_BYTES",
+    "IDENTITY_SHARD_BITS_MAX",
+    "IDENTITY_SHARD_ENTRIES",
+    "LIST_NAME_BYTES",
+    "LIST_VALUES",
+    "LOAD_STAGED_BYTES",
+    "LONGEST_DURATION_DAYS",
+    "MAX_SNAPSHOTS",
+    "NUMBER_DIGITS",
+    "SET_VALUES_PER_CELL",
+    "SMALLEST_MAP_BYTES",
+    "STRING_BYTES",
+    "TEXT_BYTES",
+    "TIME_US",
+    "ExpressionLimits",
+]
+
+# ------------------------------------------------------------------------ expressions
+
+# A literal of 38 digits fits a 128-bit integer, which is what exact comparisons run in.
+NUMBER_DIGITS: Final = 38
+
+# 1,000 Gregorian years, rounded up to whole days: any window longer than that is a slip of
+# the keyboard, and microseconds of it stay far from the end of 64 bits.
+LONGEST_DURATION_DAYS: Final = 365_250
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionLimits:
+    """What one expression may measure. A text and its canonical form both stay within.
+
+    text_bytes       UTF-8 bytes. A text is held, scanned and logged whole; a segment with
+                     10,000 names of 30 Chinese characters still fits.
+    depth            Open brackets and `not` at any place, counted together. Every reading of
+                     a tree nests as deep, so this bounds their stacks; the length of a chain
+                     of `and` or `or` costs no depth.
+    nodes            Predicates, `not`s, aggregates, steps of a sequence and further terms of
+                     a sum, counted together. Chains are not counted: each joins at least two
+                     of these. Bounds the work that one text can ask for per block.
+    in_literals      Literals in one `in (...)` or `has all (...)`. A longer list of values is
+                     data: upload it and write `list('name')`.
+    """
+
+    text_bytes: int = 1 << 20
+    depth: int = 64
+    nodes: int = 10_000
+    in_literals: int = 10_000
+
+
+DEFAULT: Final = ExpressionLimits()
+
+# Levels and nodes of a bound expression with the definitions of its segments in place. One
+# text of the deepest nesting has fewer than 150 levels; the rest is for segments that refer
+# to segments. Readers of the bound tree recurse over levels, which this keeps far from the
+# interpreter's own limit, and a few segments that mention each other twice would otherwise
+# double without end.
+EXPANDED_LEVELS: Final = 256
+EXPANDED_NODES: Final = 1 << 18
+
+# ------------------------------------------------------------------------ the model file
+
+# All files of a model together. Ten thousand segments of 400 bytes fit; more than that is
+# data in the wrong place (a list of values belongs into an uploaded list).
+MODEL_BYTES: Final = 4 << 20
+
+# The deepest key of the schema lies seven levels down; the rest is room for the future.
+MODEL_DEPTH: Final = 32
+
+# Scalars, lists and mappings, with aliases written out: what 4 MiB can hold when written in
+# full, so that aliases save typing and cannot multiply the work.
+MODEL_VALUES: Final = 500_000
+
+# Code points. Names stand in expressions, answers and logs, where a longer one is a slip.
+MODEL_NAME_LENGTH: Final = 200
+
+# Points of one rule, bound or band, in size: a million in thousandths leaves room for 2,147
+# of them in 32 bits.
+MODEL_POINTS: Final = 1_000_000
+
+
+# ------------------------------------------------------------------------------ store
+
+# Address space reserved for a store's file: sparse, so it costs nothing until written, and
+# large, because a map that grows would move every address in use. Where the system grants
+# less it is halved, down to the smallest that is worth running with.
+DEFAULT_MAP_BYTES: Final = 1 << 40
+SMALLEST_MAP_BYTES: Final = 1 << 26
+
+# Each needs a slot in LMDB's reader table, and pins the pages of its data version; a table
+# of this size is 64 KiB, and more snapshots alive at once are a leak.
+MAX_SNAPSHOTS: Final = 1024
+
+# A value of a category or a set, or a giver, in UTF-8. Longer ones are texts.
+STRING_BYTES: Final = 4096
+
+# Different values of one category or set. Each is held in memory once, with about 40 bytes
+# beside its own; a field with more is an identifier or a text.
+DICTIONARY_VALUES: Final = 1 << 24
+
+# The last page of a dictionary is written again when values are added to it, so a page
+# bounds what one new value costs.
+DICTIONARY_PAGE_BYTES: Final = 64 << 10
+
+# ------------------------------------------------------------------------------- loads
+
+# A decimal is a 64-bit integer without its point: 18 digits always fit.
+DECIMAL_UNSCALED: Final = (-(10**18) + 1, 10**18 - 1)
+
+# The years 1 to 9999, which every calendar library can name: days and microseconds from
+# 1970-01-01 in UTC.
+DATE_DAYS: Final = (-719_162, 2_932_896)
+TIME_US: Final = (-719_162 * 86_400_000_000, 2_932_897 * 86_400_000_000 - 1)
+
+# The longest identifiers in use (mail addresses, wallet keys) have fewer than 256 bytes;
+# anything longer is a column taken for another.
+IDENTIFIER_BYTES: Final = 256
+
+# A giver is the name of a source or a person, kept with every set value that it gave.
+GIVER_BYTES: Final = 256
+
+# A text is kept and returned, one cell at a time: a long remark, not a document.
+TEXT_BYTES: Final = 64 << 10
+
+# More values than this in one cell are a separator that was not recognised.
+SET_VALUES_PER_CELL: Final = 10_000
+
+# Cells wait in plain arrays until this many bytes of them are packed into blocks: enough that
+# a block is packed a few times in a load at most, and little beside the blocks themselves.
+LOAD_STAGED_BYTES: Final = 128 << 20
+
+# Entries of one shard of the identity index, on average: 640 KiB, a millisecond to read.
+IDENTITY_SHARD_ENTRIES: Final = 32_768
+IDENTITY_SHARD_BITS_MAX: Final = 16
+
+# Values of an uploaded list; one is resolved anew by every query that names it.
+LIST_VALUES: Final = 20_000_000
+LIST_NAME_BYTES: Final = 200

@@ -1,0 +1,1 @@
+"""Text to tree to bound tree; the canonical form; the reference evaluator."""

@@ -1,0 +1,386 @@
+"""The slow and obvious evaluator: one expression, one profile, plain Python.
+
+It is the oracle of the tests, so it shares nothing with the path it judges: it reads the
+tree as it stands and a profile as a dict, and imports nothing else of the engine. Every
+value is worked out in full at every node; a missing one is None, and a predicate that meets
+None is false.
+
+Expressions are taken to be valid: what the binder refuses has no meaning here either, and
+fails with an AssertionError. Constructs that need events are refused with
+ReferenceUnsupported.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from math import isnan
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from engine.rules import tree
+
+__all__ = ["ReferenceContext", "ReferenceUnsupported", "bucket", "evaluate", "xxh64"]
+
+
+class ReferenceUnsupported(Exception):
+    """The reference has no evaluator for this construct so far."""
+
+
+@dataclass(frozen=True)
+class ReferenceContext:
+    """What an expression reads besides the profile.
+
+    `types` has the type of every attribute by name. `lists` holds, for each uploaded list,
+    the uids of the profiles in it. `now_us` is the instant asked, in microseconds from
+    1970-01-01T00:00Z.
+    """
+
+    types: Mapping[str, str]
+    zone: ZoneInfo
+    now_us: int
+    lists: Mapping[str, Set[bytes]] = field(default_factory=dict)
+    segments: Mapping[str, tree.Expr] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, order=True)
+class _Moment:
+    """An instant, microseconds from 1970-01-01T00:00Z; unlike a datetime it never overflows."""
+
+    us: Fraction
+
+
+@dataclass(frozen=True, order=True)
+class _Length:
+    """A duration in microseconds; may be negative, and a part of one."""
+
+    us: Fraction
+
+
+def evaluate(
+    expr: tree.Expr,
+    profile: Mapping[str, Any],
+    context: ReferenceContext,
+    *,
+    uid: bytes = bytes(16),
+) -> bool:
+    """Whether the profile satisfies the expression.
+
+    `profile` maps attribute names to int, Decimal, float, bool, date, aware datetime, str or
+    a set of str, as the type says; an absent name, None and an empty set are missing.
+    """
+    return _Evaluation(profile, context, uid).holds(expr)
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    profile: Mapping[str, Any]
+    context: ReferenceContext
+    uid: bytes
+
+    # ------------------------------------------------------------------ predicates
+
+    def holds(self, expr: tree.Expr) -> bool:
+        match expr:
+            case tree.And(items):
+                return all([self.holds(item) for item in items])
+            case tree.Or(items):
+                return any([self.holds(item) for item in items])
+            case tree.Not(item):
+                return not self.holds(item)
+            case tree.Compare(left, op, right):
+                return self.compared(self.value(left), op, self.value(right))
+            case tree.Between(value, low, high, negated):
+                return self.between(self.value(value), self.value(low), self.value(high), negated)
+            case tree.In(value, literals, negated):
+                return self.among(self.value(value), [self.value(x) for x in literals], negated)
+            case tree.Presence(value, present):
+                return (self.value(value) is not None) == present
+            case tree.Match(value, how, text, negated):
+                return self.matches(self.value(value), how, text, negated)
+            case tree.HasAll(value, literals):
+                elements = self.value(value)
+                return elements is not None and {self.value(x) for x in literals} <= elements
+            case tree.Truth(value):
+                return self.value(value) is True
+            case tree.Segment(name):
+                return self.holds(self.context.segments[name])
+            case tree.ListOf(name):
+                return self.uid in self.context.lists[name]
+            case _:
+                raise ReferenceUnsupported(type(expr).__name__)
+
+    def compared(self, left: Any, op: str, right: Any) -> bool:
+        if left is None or right is None:
+            return False
+        if isinstance(right, frozenset):
+            left, right = right, left
+        if isinstance(left, frozenset):
+            assert op == "=" and isinstance(right, str), "a set only contains a string"
+            return right in left
+        left, right = self.alike(left, right, op)
+        if isinstance(left, float) and (isnan(left) or isnan(right)):
+            return False
+        match op:
+            case "=":
+                return bool(left == right)
+            case "!=":
+                return bool(left != right)
+        assert not isinstance(left, (str, bool)), "strings and booleans have no order"
+        match op:
+            case "<":
+                return bool(left < right)
+            case "<=":
+                return bool(left <= right)
+            case ">":
+                return bool(left > right)
+            case _:
+                return bool(left >= right)
+
+    def alike(self, left: Any, right: Any, op: str) -> tuple[Any, Any]:
+        """Both sides in one type: doubles if one is a float, instants if one is a time."""
+        if isinstance(left, float) or isinstance(right, float):
+            return float(left), float(right)
+        if isinstance(left, _Moment) and isinstance(right, date):
+            assert op not in ("=", "!="), "a date does not equal an instant"
+            return left, self.start_of(right)
+        if isinstance(left, date) and isinstance(right, _Moment):
+            assert op not in ("=", "!="), "a date does not equal an instant"
+            return self.start_of(left), right
+        assert type(left) is type(right), f"{left!r} and {right!r} do not compare"
+        return left, right
+
+    def between(self, value: Any, low: Any, high: Any, negated: bool) -> bool:
+        if value is None or low is None or high is None:
+            return False
+        if negated:
+            return self.compared(value, "<", low) or self.compared(value, ">", high)
+        return self.compared(value, ">=", low) and self.compared(value, "<=", high)
+
+    def among(self, value: Any, literals: list[Any], negated: bool) -> bool:
+        if value is None:
+            return False
+        if negated:
+            return all([self.compared(value, "!=", literal) for literal in literals])
+        return any([self.compared(value, "=", literal) for literal in literals])
+
+    def matches(self, value: Any, how: str, text: str, negated: bool) -> bool:
+        if value is None:
+            return False
+        if isinstance(value, frozenset):
+            assert not negated, "a set has no negated operators"
+            return any([self.matches(element, how, text, False) for element in value])
+        match how:
+            case "contains":
+                return (text in value) != negated
+            case "starts with":
+                return value.startswith(text) is not negated
+            case _:
+                return value.endswith(text) is not negated
+
+    # ---------------------------------------------------------------------- values
+
+    def value(self, value: tree.Value) -> Any:
+        """str, bool, float, Fraction, date, _Moment, _Length, frozenset of str; None if missing."""
+        match value:
+            case tree.Sum(terms):
+                return self.sum([self.term(term) for term in terms], [t.sign for t in terms])
+            case tree.Name(name):
+                return self.attribute(name)
+            case tree.Text(text):
+                return text
+            case tree.Number(number):
+                return Fraction(number)
+            case tree.Bool(truth):
+                return truth
+            case tree.Date(days):
+                return date(1970, 1, 1) + timedelta(days=days)
+            case tree.Time(local_us, offset_s):
+                return self.moment(local_us, offset_s)
+            case tree.Duration(amount, unit):
+                return _Length(Fraction(amount * _SECONDS[unit] * 1_000_000))
+            case tree.Now():
+                return _Moment(Fraction(self.context.now_us))
+            case tree.Call("bucket", salt):
+                return Fraction(bucket(self.uid, salt))
+            case tree.Call(function):
+                raise ReferenceUnsupported(function)
+            case tree.Aggregate(function):
+                raise ReferenceUnsupported(function)
+
+    def attribute(self, name: str) -> Any:
+        type_ = self.context.types[name]
+        value = self.profile.get(name)
+        if value is None:
+            return None
+        assert isinstance(value, _CLASSES[type_]), f"{name} is no {type_}: {value!r}"
+        match type_:
+            case "int" | "decimal":
+                return Fraction(value)
+            case "time":
+                since = value - datetime(1970, 1, 1, tzinfo=UTC)
+                return _Moment(Fraction(since // timedelta(microseconds=1)))
+            case "set":
+                return frozenset(value) or None
+            case _:
+                return value
+
+    def term(self, term: tree.Term) -> Any:
+        """A term without its sign, as (factor, value); None where the value is missing."""
+        value = self.value(term.atom)
+        factor = None if term.factor is None else Fraction(term.factor.value)
+        return None if value is None else (factor, value)
+
+    def sum(self, terms: list[Any], signs: list[int]) -> Any:
+        if None in terms:
+            return None
+        in_doubles = any([isinstance(value, float) for _, value in terms])
+        total: Any = None
+        for (factor, value), sign in zip(terms, signs, strict=True):
+            if in_doubles:
+                value = float(value) if factor is None else float(factor) * float(value)
+            elif factor is not None:
+                value = _Length(factor * value.us) if isinstance(value, _Length) else factor * value
+            total = value if total is None else self.combined(total, sign, value)
+        return total
+
+    def combined(self, left: Any, sign: int, right: Any) -> Any:
+        """`left + right` or `left - right`."""
+        if isinstance(left, (float, Fraction)):
+            return left + right if sign > 0 else left - right
+        if isinstance(left, date) and isinstance(right, date):
+            assert sign < 0, "dates are never added"
+            return _Length(Fraction((left - right).days * 86_400 * 1_000_000))
+        left = self.start_of(left) if isinstance(left, date) else left
+        right = self.start_of(right) if isinstance(right, date) else right
+        us = left.us + sign * right.us
+        if isinstance(left, _Moment) == isinstance(right, _Moment):
+            assert isinstance(left, _Length) or sign < 0, "instants are never added"
+            return _Length(us)
+        assert isinstance(left, _Moment) or sign > 0, "an instant is never taken from a length"
+        return _Moment(us)
+
+    # ---------------------------------------------------------------------- clocks
+
+    def start_of(self, day: date) -> _Moment:
+        return _Moment(Fraction(_first_instant_us(day, self.context.zone)))
+
+    def moment(self, local_us: int, offset_s: int | None) -> _Moment:
+        if offset_s is not None:
+            return _Moment(Fraction(local_us - offset_s * 1_000_000))
+        clock = datetime(1970, 1, 1) + timedelta(microseconds=local_us)
+        return _Moment(Fraction(local_us - _offset_us(clock.replace(tzinfo=self.context.zone))))
+
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+
+_CLASSES: dict[str, Any] = {
+    "int": int,
+    "decimal": (int, Decimal),
+    "float": float,
+    "bool": bool,
+    "date": date,
+    "time": datetime,
+    "category": str,
+    "text": str,
+    "set": (set, frozenset),
+}
+
+
+def _offset_us(moment: datetime) -> int:
+    offset = moment.utcoffset()
+    assert offset is not None, "a zone gives every moment an offset"
+    return offset // timedelta(microseconds=1)
+
+
+@cache
+def _first_instant_us(day: date, zone: ZoneInfo) -> int:
+    """The earliest instant at which calendars show `day`; if none does, a later day.
+
+    Walks from 36 hours before midnight in Greenwich to 36 after it, a minute at a time, and
+    goes over the minute before the first hit by the second: clocks have changed at odd ones.
+    """
+    midnight_us = (day - date(1970, 1, 1)).days * 86_400 * 1_000_000
+    if not date(1, 1, 4) <= day <= date(9999, 12, 28):
+        # Greenwich would be out of the years that datetime knows; zones are steady there.
+        return midnight_us - _offset_us(datetime(day.year, day.month, day.day, tzinfo=zone))
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    minutes = [midnight + timedelta(minutes=minute) for minute in range(-36 * 60, 36 * 60)]
+    first = _first_on(day, minutes, zone)
+    seconds = [first + timedelta(seconds=second) for second in range(-60, 1)]
+    first = _first_on(day, seconds, zone)
+    return (first - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _first_on(day: date, moments: list[datetime], zone: ZoneInfo) -> datetime:
+    for wanted in (day, day + timedelta(days=1)):
+        for moment in moments:
+            if moment.astimezone(zone).date() == wanted:
+                return moment
+    raise AssertionError(f"no instant on {day} or the day after")
+
+
+# --------------------------------------------------------------------------------- hash
+
+_MASK = (1 << 64) - 1
+_P1, _P2, _P3, _P4, _P5 = (
+    0x9E3779B185EBCA87,
+    0xC2B2AE3D27D4EB4F,
+    0x165667B19E3779F9,
+    0x85EBCA77C2B2AE63,
+    0x27D4EB2F165667C5,
+)
+
+
+def bucket(uid: bytes, salt: str) -> int:
+    """`bucket('salt')` of a profile, 0..9999."""
+    return xxh64(uid, xxh64(salt.encode(), 0)) % 10_000
+
+
+def xxh64(data: bytes, seed: int) -> int:
+    """XXH64 as its specification puts it (github.com/Cyan4973/xxHash, doc/xxhash_spec.md)."""
+    lanes = [seed + _P1 + _P2, seed + _P2, seed, seed - _P1]
+    whole = len(data) // 32 * 32
+    for start in range(0, whole, 32):
+        words = struct.unpack_from("<4Q", data, start)
+        lanes = [_round(lane, word) for lane, word in zip(lanes, words, strict=True)]
+    if whole:
+        rotated = zip(lanes, (1, 7, 12, 18), strict=True)
+        total = sum([_rotated(lane, bits) for lane, bits in rotated])
+        for lane in lanes:
+            total = (total ^ _round(0, lane)) * _P1 + _P4
+    else:
+        total = seed + _P5
+    return _avalanche(_with_rest((total + len(data)) & _MASK, data[whole:]))
+
+
+def _with_rest(total: int, rest: bytes) -> int:
+    while len(rest) >= 8:
+        total = _rotated(total ^ _round(0, int.from_bytes(rest[:8], "little")), 27) * _P1 + _P4
+        rest = rest[8:]
+    if len(rest) >= 4:
+        total = _rotated(total ^ int.from_bytes(rest[:4], "little") * _P1, 23) * _P2 + _P3
+        rest = rest[4:]
+    for byte in rest:
+        total = _rotated(total ^ byte * _P5, 11) * _P1
+    return total & _MASK
+
+
+def _avalanche(total: int) -> int:
+    total = (total ^ total >> 33) * _P2 & _MASK
+    total = (total ^ total >> 29) * _P3 & _MASK
+    return total ^ total >> 32
+
+
+def _round(lane: int, word: int) -> int:
+    return _rotated(lane + word * _P2, 31) * _P1 & _MASK
+
+
+def _rotated(value: int, bits: int) -> int:
+    value &= _MASK
+    return (value << bits | value >> (64 - bits)) & _MASK

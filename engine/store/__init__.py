@@ -1,0 +1,1 @@
+"""Profiles, columns and models in LMDB: layout, checksums, snapshots, safe creation."""

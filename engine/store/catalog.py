@@ -1,0 +1,103 @@
+"""The catalog: which fields a store has, by name and by number.
+
+A field's number is given once and never used again, so that a record left from a removed
+field can not be taken for one of a new field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+
+__all__ = ["GIVERS", "LIVE", "UIDS", "Catalog", "Field", "FieldKind"]
+
+# Number of the dictionary in which the givers of set values stand; no field has it.
+GIVERS = 0
+
+
+class FieldKind(IntEnum):
+    """How the payloads of a field are laid out (structures of engine/bitmaps/layout.h)."""
+
+    LIVE = 1  # strata_set, code 0 alone
+    UIDS = 2  # strata_column
+    CODES = 3  # strata_column, with a dictionary
+    SET = 4  # strata_set, with a dictionary
+    INTS = 5  # strata_column
+    FLOATS = 6  # strata_column
+    BOOL = 7  # strata_set, code 1 false, code 2 true
+    TEXTS = 8  # strata_text
+    VALUES = 9  # strata_values
+    GIVERS = 10  # strata_givers
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of every block.
+
+    `name` is an attribute's name, `live`, `uid`, `id:` and an identifier kind, or `giver:`
+    and a set's name. `type` is the type in the model ('' for the store's own fields) and
+    `scale` its decimal places.
+    """
+
+    id: int
+    name: str
+    kind: FieldKind
+    type: str = ""
+    scale: int = 0
+
+
+LIVE = Field(1, "live", FieldKind.LIVE)
+UIDS = Field(2, "uid", FieldKind.UIDS)
+
+
+class Catalog(Mapping[str, Field]):
+    """The fields of one state of the store: name -> Field; immutable."""
+
+    __slots__ = ("_by_id", "_by_name", "next_id")
+
+    def __init__(self, fields: Iterable[Field], next_id: int) -> None:
+        self._by_name = {field.name: field for field in fields}
+        self._by_id = {field.id: field for field in self._by_name.values()}
+        self.next_id = next_id
+
+    @classmethod
+    def new(cls) -> Catalog:
+        """What an empty store has."""
+        return cls((LIVE, UIDS), UIDS.id + 1)
+
+    def __getitem__(self, name: str) -> Field:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def by_id(self, field_id: int) -> Field | None:
+        """The field with that number, if there is one."""
+        return self._by_id.get(field_id)
+
+    def with_field(self, name: str, kind: FieldKind, type_: str, scale: int) -> Catalog:
+        """This catalog and one new field, under the next number."""
+        field = Field(self.next_id, name, kind, type_, scale)
+        return Catalog((*self._by_name.values(), field), self.next_id + 1)
+
+    def without(self, field_id: int) -> Catalog:
+        """This catalog less one field; its number stays used."""
+        kept = (field for field in self._by_name.values() if field.id != field_id)
+        return Catalog(kept, self.next_id)
+
+    def pack(self) -> bytes:
+        """The payload of the catalog's section, JSON."""
+        document = {"next_id": self.next_id, "fields": [asdict(f) for f in self.values()]}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> Catalog:
+        """Read what `pack` wrote; ValueError, KeyError or TypeError on anything else."""
+        document = json.loads(payload)
+        fields = [Field(**{**f, "kind": FieldKind(f["kind"])}) for f in document["fields"]]
+        return cls(fields, int(document["next_id"]))

@@ -1,0 +1,127 @@
+"""Manifests: what a block holds, record by record.
+
+LMDB has no checksums, and a flipped bit can make a key vanish without any error. So each
+block has one record that lists the others: a record that is listed and not found is damage,
+never an empty field. The zone map stands here too, so that opening a store and passing over
+a block read nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.columns.zone import Zone
+from engine.store.records import Expected
+
+__all__ = ["ENTRY", "Manifest", "entries_of", "zone_of"]
+
+# One record of a block. The zone stands in the entry of part 0 and is that of the whole
+# field; minimum and maximum are int64, or the bits of a double where zone_kind is 2.
+ENTRY = np.dtype(
+    [
+        ("field", "<u4"),
+        ("part", "<u2"),
+        ("parts", "<u2"),
+        ("length", "<u4"),
+        ("crc", "<u4"),
+        ("sequence", "<u8"),
+        ("present_count", "<u4"),
+        ("zone_kind", "u1"),
+        ("payload_kind", "u1"),
+        ("reserved", "<u2"),
+        ("minimum", "<i8"),
+        ("maximum", "<i8"),
+    ]
+)
+assert ENTRY.itemsize == 48
+
+_HEAD = np.dtype([("block", "<u4"), ("entry_count", "<u4"), ("reserved", "<u8")])
+
+_NO_BOUNDS, _INT_BOUNDS, _FLOAT_BOUNDS = 0, 1, 2
+
+
+def entries_of(
+    field: int, kind: int, records: Iterable[tuple[int, int, int]], zone: Zone
+) -> NDArray[np.void]:
+    """Entries of one field of a block from (length, crc, sequence) of its parts, in order."""
+    rows = list(records)
+    entries = np.zeros(len(rows), ENTRY)
+    entries["field"] = field
+    entries["part"] = np.arange(len(rows))
+    entries["parts"] = len(rows)
+    entries["payload_kind"] = kind
+    for name, column in zip(("length", "crc", "sequence"), zip(*rows, strict=True), strict=True):
+        entries[name] = column
+    first = entries[:1]
+    first["present_count"] = zone.present_count
+    if isinstance(zone.minimum, float) or isinstance(zone.maximum, float):
+        first["zone_kind"] = _FLOAT_BOUNDS
+        first["minimum"] = np.array([zone.minimum], "<f8").view("<i8")
+        first["maximum"] = np.array([zone.maximum], "<f8").view("<i8")
+    elif zone.minimum is not None:
+        first["zone_kind"] = _INT_BOUNDS
+        first["minimum"] = zone.minimum
+        first["maximum"] = zone.maximum
+    return entries
+
+
+def zone_of(entry: Any) -> Zone:
+    """The zone that the entry of part 0 holds."""
+    kind = int(entry["zone_kind"])
+    present = int(entry["present_count"])
+    if kind == _NO_BOUNDS:
+        return Zone(present, None, None)
+    low, high = entry["minimum"], entry["maximum"]
+    if kind == _FLOAT_BOUNDS:
+        return Zone(present, float(low.view("<f8")), float(high.view("<f8")))
+    return Zone(present, int(low), int(high))
+
+
+class Manifest:
+    """The listing of one block: `entries` (dtype ENTRY) sorted by field, then part.
+
+    `expected` is what the directory lists for the manifest's own record; set once, when it
+    is read or written.
+    """
+
+    __slots__ = ("block", "entries", "expected")
+
+    def __init__(self, block: int, entries: NDArray[np.void] | None = None) -> None:
+        self.block = block
+        self.expected = Expected(0, 0, 0)
+        self.entries = np.zeros(0, ENTRY) if entries is None else entries
+
+    def pack(self) -> bytes:
+        """The payload of the manifest's record."""
+        head = np.zeros(1, _HEAD)
+        head["block"] = self.block
+        head["entry_count"] = len(self.entries)
+        return head.tobytes() + self.entries.tobytes()
+
+    @classmethod
+    def unpack(cls, block: int, payload: memoryview) -> Manifest | None:
+        """Read a payload; None where it is not a manifest of this block."""
+        if len(payload) < _HEAD.itemsize:
+            return None
+        head = np.frombuffer(payload, _HEAD, 1)[0]
+        size = _HEAD.itemsize + int(head["entry_count"]) * ENTRY.itemsize
+        if int(head["block"]) != block or size != len(payload):
+            return None
+        # Copied as bytes: numpy copies records field by field.
+        return cls(block, np.frombuffer(bytes(payload), ENTRY, offset=_HEAD.itemsize))
+
+    def field(self, field: int) -> NDArray[np.void]:
+        """Entries of one field, part by part; empty where the block has none of it."""
+        first, last = np.searchsorted(self.entries["field"], (field, field + 1))
+        return self.entries[first:last]
+
+    def replace(self, changed: dict[int, NDArray[np.void] | None]) -> Manifest:
+        """This listing with the entries of some fields replaced, or removed where None."""
+        kept = self.entries[~np.isin(self.entries["field"], list(changed))]
+        parts = [kept, *(entries for entries in changed.values() if entries is not None)]
+        joined = np.concatenate(parts)
+        return Manifest(self.block, joined[np.argsort(joined["field"], kind="stable")])

@@ -1,0 +1,206 @@
+"""Records: how every stored value is named, headed and checked.
+
+A record is a 48-byte header and a payload. The header repeats the name that the key gives,
+so that bytes found under a wrong key are noticed, and carries the checksum of the payload
+and its own. README.md in this folder has the layout field by field.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from engine.store.checksum import crc32c
+
+__all__ = [
+    "HEADER_BYTES",
+    "LAYOUT_VERSION",
+    "PART_BYTES",
+    "Expected",
+    "PayloadKind",
+    "RecordName",
+    "RecordType",
+    "fault_in_header",
+    "key_of",
+    "layout_version_of",
+    "name_of_key",
+    "pack_header",
+]
+
+# Raised whenever stored bytes change their meaning; another number is refused at opening.
+LAYOUT_VERSION = 1
+
+# A large value begins 16 bytes past a page boundary in the map; 48 more make a multiple of 64.
+HEADER_BYTES = 48
+
+# Parts of a field and of a named record are at most this long (STRATA_PART_BYTES in layout.h).
+PART_BYTES = 256 << 10
+
+MAGIC = b"STRB"
+_FIELDS = struct.Struct("<4sHBBIIHHIQIII")
+_CHECK = struct.Struct("<I")
+
+
+class RecordType(IntEnum):
+    """First byte of a key. 7 and up are free (the log will be the next)."""
+
+    ROOT = 1
+    SECTION = 2
+    MANIFEST = 3
+    DATA = 4
+    META = 5
+    DICTIONARY = 6
+
+
+class PayloadKind(IntEnum):
+    """What the payload of a record holds; field data is 16 + its FieldKind."""
+
+    ROOT = 1
+    SECTION = 2
+    MANIFEST = 3
+    META = 4
+    DICTIONARY = 5
+    FIELD_DATA = 16
+
+
+class RecordName(NamedTuple):
+    """Which record: `number` is a field, section, named record or dictionary.
+
+    `block` is a block, or the page of a dictionary; unused numbers are 0.
+    """
+
+    type: RecordType
+    number: int = 0
+    block: int = 0
+    part: int = 0
+
+    def __str__(self) -> str:
+        match self.type:
+            case RecordType.ROOT:
+                return "the root record"
+            case RecordType.SECTION:
+                return f"section {self.number} of the directory"
+            case RecordType.MANIFEST:
+                return f"the manifest of block {self.block}"
+            case RecordType.DATA:
+                return f"part {self.part} of field {self.number} in block {self.block}"
+            case RecordType.META:
+                return f"part {self.part} of named record {self.number}"
+            case RecordType.DICTIONARY:
+                return f"page {self.block} of dictionary {self.number}"
+
+
+class Expected(NamedTuple):
+    """What the listing above a record says of it. `length` counts payload bytes."""
+
+    length: int
+    crc: int
+    sequence: int
+
+
+_KEYS = {
+    RecordType.ROOT: struct.Struct(">B"),
+    RecordType.SECTION: struct.Struct(">BI"),
+    RecordType.MANIFEST: struct.Struct(">BI"),
+    RecordType.DATA: struct.Struct(">BIIH"),
+    RecordType.META: struct.Struct(">BIH"),
+    RecordType.DICTIONARY: struct.Struct(">BII"),
+}
+
+
+def key_of(name: RecordName) -> bytes:
+    """The key of a record: its type, then big-endian numbers, a block's records neighbours."""
+    kind, number, block, part = name
+    match kind:
+        case RecordType.DATA:
+            return _KEYS[kind].pack(kind, block, number, part)
+        case RecordType.META:
+            return _KEYS[kind].pack(kind, number, part)
+        case RecordType.DICTIONARY:
+            return _KEYS[kind].pack(kind, number, block)
+        case RecordType.MANIFEST:
+            return _KEYS[kind].pack(kind, block)
+        case RecordType.SECTION:
+            return _KEYS[kind].pack(kind, number)
+        case RecordType.ROOT:
+            return _KEYS[kind].pack(kind)
+
+
+def name_of_key(key: bytes) -> RecordName | None:
+    """The record that a key names; None for a key that this layout does not write."""
+    try:
+        kind = RecordType(key[0]) if key else None
+        if kind is None or len(key) != _KEYS[kind].size:
+            return None
+    except ValueError:
+        return None
+    numbers = _KEYS[kind].unpack(key)[1:]
+    match kind:
+        case RecordType.DATA:
+            return RecordName(kind, numbers[1], numbers[0], numbers[2])
+        case RecordType.META:
+            return RecordName(kind, numbers[0], 0, numbers[1])
+        case RecordType.DICTIONARY:
+            return RecordName(kind, numbers[0], numbers[1])
+        case RecordType.MANIFEST:
+            return RecordName(kind, 0, numbers[0])
+        case RecordType.SECTION:
+            return RecordName(kind, numbers[0])
+        case RecordType.ROOT:
+            return RecordName(kind)
+
+
+def pack_header(name: RecordName, kind: int, parts: int, expected: Expected) -> bytes:
+    """The 48 bytes before a payload. `parts` counts the parts that this record is one of."""
+    head = _FIELDS.pack(
+        MAGIC,
+        LAYOUT_VERSION,
+        kind,
+        0,
+        name.number,
+        name.block,
+        name.part,
+        parts,
+        0,
+        expected.sequence,
+        expected.length,
+        expected.crc,
+        0,
+    )
+    return head + _CHECK.pack(crc32c(head))
+
+
+def layout_version_of(value: memoryview) -> int | None:
+    """The layout version that a record's header claims; None where there is no header."""
+    if len(value) < HEADER_BYTES or value[:4] != MAGIC:
+        return None
+    return int.from_bytes(value[4:6], "little")
+
+
+def fault_in_header(
+    value: memoryview, name: RecordName, kind: int, parts: int, expected: Expected | None
+) -> str:
+    """What is wrong with the header of a stored value, or '' where it is sound.
+
+    `expected` is None for the root alone, which nothing lists: its length and checksum are
+    then the header's own.
+    """
+    if len(value) < HEADER_BYTES:
+        return "is too short for its header"
+    head = value[:HEADER_BYTES]
+    if _CHECK.unpack_from(head, 44)[0] != crc32c(head[:44]):
+        return "has a damaged header"
+    if expected is None:
+        _, _, _, _, _, _, _, _, _, sequence, length, crc, _ = _FIELDS.unpack_from(head)
+        expected = Expected(length, crc, sequence)
+    if head != pack_header(name, kind, parts, expected):
+        return "is not the record that was written there"
+    if len(value) != HEADER_BYTES + expected.length:
+        return "has another length than was written"
+    return ""
+
+
+def payload_fault(payload: memoryview, expected: Expected) -> str:
+    """What is wrong with the bytes of a payload, or '' where the checksum agrees."""
+    return "" if crc32c(payload) == expected.crc else "does not match its checksum"

@@ -1,0 +1,194 @@
+"""Writers: what is to change, staged in memory until it is committed whole."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.columns.strings import Strings
+from engine.columns.zone import Encoded
+from engine.store.catalog import Catalog, Field, FieldKind
+from engine.store.checksum import crc32c
+from engine.store.commit import StagedField, Staging, commit
+from engine.store.dictionary import DictionaryGrowth
+from engine.store.manifest import entries_of
+from engine.store.records import PART_BYTES, PayloadKind
+from engine.store.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from engine.store.store import Store
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """One atomic change of the store: `with store.write() as writer: ...`.
+
+    Nothing is changed unless the block is left without an exception; then everything is, in
+    one commit, and `data_version` is its number. A write that changes no bytes makes no new
+    version. One thread, and one writer at a time; others wait in `store.write()`.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._thread = 0
+        self._staging: Staging | None = None
+        self.data_version = 0
+        self.blocks_written = 0
+
+    def __enter__(self) -> Self:
+        self._store.acquire_writer()
+        try:
+            snapshot = self._store.snapshot()
+        except BaseException:
+            self._store.release_writer()
+            raise
+        self._thread = threading.get_ident()
+        self._staging = Staging(snapshot)
+        self.data_version = snapshot.data_version
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        staging, self._staging = self._open(), None
+        try:
+            if kind is None:
+                self.blocks_written = len(staging.blocks)
+                self.data_version = commit(self._store, staging)
+        finally:
+            staging.snapshot.close()
+            self._store.release_writer()
+
+    def _open(self) -> Staging:
+        assert self._staging is not None, "a writer is used inside its `with` block"
+        assert self._thread == threading.get_ident(), "a writer belongs to one thread"
+        return self._staging
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state that this write began from."""
+        return self._open().snapshot
+
+    @property
+    def fields(self) -> Catalog:
+        """The catalog with the fields added and dropped so far."""
+        return self._open().catalog
+
+    @property
+    def row_count(self) -> int:
+        """Rows ever given out, with those of this write."""
+        return self._open().row_count
+
+    def set_row_count(self, row_count: int) -> None:
+        """Give out rows up to a count; it never falls."""
+        staging = self._open()
+        assert staging.row_count <= row_count < 1 << 32
+        staging.row_count = row_count
+
+    def add_field(self, name: str, kind: FieldKind, type_: str = "", scale: int = 0) -> Field:
+        """A new field; its name must be free."""
+        staging = self._open()
+        assert name not in staging.catalog, f"there is a field {name!r} already"
+        staging.catalog = staging.catalog.with_field(name, kind, type_, scale)
+        return staging.catalog[name]
+
+    def drop_field(self, field_id: int) -> None:
+        """Remove a field, its records in every block and its dictionary."""
+        staging = self._open()
+        staging.catalog = staging.catalog.without(field_id)
+        for manifest in staging.state.manifests:
+            if len(manifest.field(field_id)):
+                staging.blocks.setdefault(manifest.block, {})[field_id] = None
+            elif manifest.block in staging.blocks:
+                staging.forget(field_id, manifest.block)
+        for block in [b for b in staging.blocks if b >= len(staging.state.manifests)]:
+            staging.forget(field_id, block)
+        staging.growths.pop(field_id, None)
+        if field_id in staging.state.dictionaries:
+            staging.dropped_dictionaries.add(field_id)
+
+    def put_field(self, field_id: int, block: int, encoded: Encoded) -> None:
+        """Replace a field of a block. Parts of the same bytes as stored are not written."""
+        staging = self._open()
+        field = staging.catalog.by_id(field_id)
+        assert field is not None, f"there is no field {field_id}"
+        assert encoded.parts and all(len(part) <= PART_BYTES for part in encoded.parts)
+        kind = PayloadKind.FIELD_DATA + field.kind
+        records = [(len(part), crc32c(part), staging.sequence) for part in encoded.parts]
+        entries = entries_of(field_id, kind, records, encoded.zone)
+        stored = staging.stored_entries(field_id, block)
+        unchanged = self._unchanged(block, encoded, entries, stored)
+        if unchanged.any():
+            entries["sequence"][unchanged] = stored["sequence"][unchanged]
+        if bool(unchanged.all()) and _same_listing(entries, stored):
+            staging.forget(field_id, block)
+        else:
+            parts = tuple(
+                None if same else part
+                for same, part in zip(unchanged.tolist(), encoded.parts, strict=True)
+            )
+            staging.blocks.setdefault(block, {})[field_id] = StagedField(parts, entries)
+
+    def _unchanged(
+        self, block: int, encoded: Encoded, entries: NDArray[np.void], stored: NDArray[np.void]
+    ) -> NDArray[np.bool_]:
+        """Which parts are stored already, byte for byte, under the same header."""
+        same = np.zeros(len(entries), np.bool_)
+        if len(stored) != len(entries):
+            return same
+        view = self._open().snapshot.version.view
+        likely = np.logical_and.reduce(
+            [entries[name] == stored[name] for name in ("length", "crc", "payload_kind")]
+        )
+        for i in np.flatnonzero(likely).tolist():
+            same[i] = view.read_entry(block, stored[i]) == encoded.parts[i]
+        return same
+
+    def intern(self, field_id: int, strings: Strings) -> NDArray[np.uint32]:
+        """Codes (uint32, 0 where missing) of strings in a field's dictionary.
+
+        New strings get the next codes, for good once this write commits. GIVERS is the
+        dictionary of givers. Raises InputInvalid beyond the limits of a dictionary.
+        """
+        return self._growth(field_id).intern(strings)
+
+    def _growth(self, field_id: int) -> DictionaryGrowth:
+        staging = self._open()
+        growth = staging.growths.get(field_id)
+        if growth is None:
+            version = staging.snapshot.version
+            table = version.lineage.dictionary(version.view, staging.state, field_id)
+            growth = staging.growths[field_id] = DictionaryGrowth(table)
+        return growth
+
+    def put_meta(self, name: str, value: bytes) -> None:
+        """Replace a named record; the same bytes as stored are not written."""
+        self._open().metas[name] = bytes(value)
+
+    def delete_meta(self, name: str) -> None:
+        """Remove a named record; nothing happens where there is none."""
+        self._open().metas[name] = None
+
+    def meta(self, name: str) -> bytes | None:
+        """A named record as this write has it."""
+        staging = self._open()
+        return staging.metas[name] if name in staging.metas else staging.snapshot.meta(name)
+
+    def set_model(self, files: Mapping[str, str]) -> int:
+        """Replace the model's files; returns the model version, one more if they differ."""
+        staging = self._open()
+        staging.model = dict(files)
+        return staging.model_version
+
+
+def _same_listing(entries: Any, stored: Any) -> bool:
+    return len(entries) == len(stored) and entries.tobytes() == stored.tobytes()

@@ -1,0 +1,115 @@
+"""The server itself: services, handlers and the address they listen on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from server.admin import AdminService
+from server.audience import AudienceService
+from server.authorization import AllowEveryone, Authorizer
+from server.calls import service_handler
+from server.failures import StartRefused
+from server.health import Health
+from server.lanes import Lane
+from server.lists import ListService
+from server.models import ModelService
+from server.profiles import ProfileService
+from server.reflection import Reflection
+from server.settings import ServerSettings, split_address
+from strata.v1 import admin_pb2, audience_pb2, list_pb2, model_pb2, profile_pb2
+
+if TYPE_CHECKING:
+    from engine.database import Database
+
+__all__ = ["Server"]
+
+
+class Server:
+    """One server over one open database. Made, started and stopped on a running event loop."""
+
+    def __init__(
+        self, database: Database, settings: ServerSettings, authorizer: Authorizer | None = None
+    ) -> None:
+        self._settings = settings
+        self._reads = Lane("read", settings.evaluation_slots, settings.evaluation_queue)
+        # The store has one writer, so writes stand in a line of their own.
+        self._writes = Lane("write", 1, settings.write_queue)
+        services: list[tuple[Any, Any]] = [
+            (_service(audience_pb2, "AudienceService"), AudienceService(database, self._reads)),
+            (_service(profile_pb2, "ProfileService"), ProfileService(database, self._reads)),
+            (
+                _service(list_pb2, "ListService"),
+                ListService(database, self._reads, self._writes),
+            ),
+            (
+                _service(model_pb2, "ModelService"),
+                ModelService(database, self._reads, self._writes),
+            ),
+            (_service(admin_pb2, "AdminService"), AdminService(database, self._reads)),
+        ]
+        self._health = Health(descriptor.full_name for descriptor, _ in services)
+        services.append((_service(health_pb2, "Health"), self._health))
+        shown = [descriptor.full_name for descriptor, _ in services]
+        mirror = _service(reflection_pb2, "ServerReflection")
+        services.append((mirror, Reflection([*shown, mirror.full_name])))
+
+        self._grpc = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", settings.message_bytes),
+                ("grpc.max_send_message_length", settings.message_bytes),
+                ("grpc.max_concurrent_streams", settings.concurrent_streams),
+                # Two servers must not share a port unnoticed.
+                ("grpc.so_reuseport", 0),
+            ]
+        )
+        who = authorizer or AllowEveryone()
+        self._grpc.add_generic_rpc_handlers(
+            tuple(service_handler(descriptor, service, who) for descriptor, service in services)
+        )
+
+    async def start(self) -> int:
+        """Listens; the port. StartRefused where the address cannot be had."""
+        address = self._settings.listen
+        _probe(address)
+        try:
+            port = self._grpc.add_insecure_port(address)
+        except RuntimeError:
+            raise StartRefused(f"The server cannot listen on {address}.") from None
+        await self._grpc.start()
+        await self._health.serve()
+        return port
+
+    async def stop(self) -> None:
+        """Drains and stops; bounded by the drain time and the longest write under way."""
+        await self._health.drain()
+        await self._grpc.stop(self._settings.drain_s)
+        await asyncio.to_thread(self._reads.close)
+        await asyncio.to_thread(self._writes.close)
+
+
+def _service(module: Any, name: str) -> Any:
+    return module.DESCRIPTOR.services_by_name[name]
+
+
+def _probe(address: str) -> None:
+    """Refuses an address that is taken or not ours, with the reason that gRPC would not give."""
+    host, port = split_address(address)
+    try:
+        family, kind, protocol, _, target = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+            probe.listen(1)
+    except OSError as error:
+        raise StartRefused(
+            f"The server cannot listen on {address}: {error.strerror}."
+            " Stop what listens there, or choose another address with --listen."
+        ) from None

@@ -1,0 +1,22 @@
+"""What a service knows about the call that it answers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from engine.core.control import Control
+
+__all__ = ["Call"]
+
+
+@dataclasses.dataclass(slots=True)
+class Call:
+    """One call under way. `control` ends with the caller's deadline or with the caller.
+
+    `field` is the field of the request that is being read: issues that name no field of
+    their own are about it.
+    """
+
+    path: str
+    control: Control = dataclasses.field(default_factory=Control)
+    field: str = ""

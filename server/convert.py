@@ -1,0 +1,150 @@
+"""Between messages of the wire and values of the engine."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import json_format
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from engine.errors import InputInvalid, Issue
+from engine.model.definitions import TAG
+from engine.rules import tree
+from engine.rules.structured import from_structured, to_structured
+from strata.v1 import audience_pb2, expression_pb2, profile_pb2, value_pb2
+
+if TYPE_CHECKING:
+    from engine.audience import CountResult
+    from engine.live.profiles import ProfileRecord
+
+__all__ = [
+    "as_of_us",
+    "audience_size",
+    "definition",
+    "expr_message",
+    "expr_tree",
+    "invalid",
+    "profile",
+    "timestamp",
+    "value",
+]
+
+# The first instant of year 1 and the last microsecond of year 9999, as Timestamp bounds them.
+LEAST_S = -62_135_596_800
+MOST_S = 253_402_300_799
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+MICROSECOND = datetime.timedelta(microseconds=1)
+
+
+def invalid(field: str, message: str, hint: str = "") -> InputInvalid:
+    """The refusal of one field of a request."""
+    issue = Issue(message, where=field, hint=hint)
+    return InputInvalid(str(issue), issues=(issue,))
+
+
+def as_of_us(stamp: Timestamp | None) -> int | None:
+    """An instant in microseconds from 1970, cut down; None stays None (the clock)."""
+    if stamp is None:
+        return None
+    if not (LEAST_S <= stamp.seconds <= MOST_S and 0 <= stamp.nanos < 1_000_000_000):
+        raise invalid("as_of", "is no instant", "give a time in the years 1 to 9999")
+    return stamp.seconds * 1_000_000 + stamp.nanos // 1000
+
+
+def timestamp(instant_us: int) -> Timestamp:
+    """A message for an instant in microseconds from 1970."""
+    seconds, rest_us = divmod(instant_us, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest_us * 1000)
+
+
+def definition(audience: audience_pb2.Audience, field: str) -> str | tree.Expr:
+    """The expression that an audience means; `field` is its place in the request."""
+    form = audience.WhichOneof("definition")
+    if form == "expression":
+        return audience.expression
+    if form == "tree":
+        return expr_tree(audience.tree)
+    if form == "segment":
+        return tree.Segment(audience.segment)
+    raise invalid(field, "is missing", "give an expression, a tree or the name of a segment")
+
+
+def expr_tree(message: expression_pb2.Expr) -> tree.Expr:
+    """The tree of an Expr message; ExpressionInvalid where it is none."""
+    return from_structured(json_format.MessageToDict(message, preserving_proto_field_name=True))
+
+
+def expr_message(expression: tree.Expr) -> expression_pb2.Expr:
+    """The Expr message of a tree."""
+    return json_format.ParseDict(to_structured(expression), expression_pb2.Expr())
+
+
+def audience_size(result: CountResult) -> audience_pb2.AudienceSize:
+    """The message of a count."""
+    size = audience_pb2.AudienceSize(
+        expression=result.expression,
+        count=result.count,
+        as_of=timestamp(result.as_of_us),
+        data_version=result.data_version,
+        nodes=[
+            audience_pb2.NodeCount(text=node.text, depth=node.depth, count=node.count)
+            for node in result.nodes or ()
+        ],
+        groups=[
+            audience_pb2.GroupCount(value=name, count=count)
+            for name, count in ranked(result.groups or {})
+        ],
+        waiting=result.waiting,
+        read_as_of_today=result.read_as_of_today,
+    )
+    size.elapsed.FromMicroseconds(result.elapsed_us)
+    return size
+
+
+def ranked(groups: dict[str | None, int]) -> Iterable[tuple[str | None, int]]:
+    """Groups as the contract orders them: largest first, then by value, the nameless last."""
+    return sorted(groups.items(), key=lambda item: (item[0] is None, -item[1], item[0] or ""))
+
+
+def value(given: Any) -> value_pb2.Value:
+    """The message of an attribute's value; of None, one with no kind set."""
+    match given:
+        case None:
+            return value_pb2.Value()
+        case bool():
+            return value_pb2.Value(bool_value=given)
+        case int():
+            return value_pb2.Value(int_value=given)
+        case float():
+            return value_pb2.Value(float_value=given)
+        case str():
+            return value_pb2.Value(string_value=given)
+        case Decimal():
+            return value_pb2.Value(decimal_value=f"{given:f}")
+        case datetime.datetime():
+            return value_pb2.Value(time_value=timestamp((given - EPOCH) // MICROSECOND))
+        case datetime.date():
+            return value_pb2.Value(date_value=given.isoformat())
+        case _:
+            return value_pb2.Value(set_value=value_pb2.StringSet(values=sorted(given)))
+
+
+def profile(record: ProfileRecord) -> profile_pb2.Profile:
+    """The message of a profile."""
+    return profile_pb2.Profile(
+        uid=record.uid,
+        identifiers=[
+            value_pb2.Identifier(kind=kind, value=owned)
+            for kind, values in record.identifiers.items()
+            for owned in sorted(values)
+        ],
+        attributes=[
+            value_pb2.NamedValue(name=name, value=value(given))
+            for name, given in record.attributes.items()
+            if name != TAG
+        ],
+        tags=sorted(record.tags),
+    )

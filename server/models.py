@@ -1,0 +1,58 @@
+"""ModelService: the model file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.errors import NotFound
+from server import convert
+from server.call import Call
+from server.lanes import Lane
+from strata.v1 import model_pb2 as pb
+
+if TYPE_CHECKING:
+    from engine.database import Database
+
+__all__ = ["ModelService"]
+
+
+class ModelService:
+    """Reads and changes the model, one method per call of the contract."""
+
+    def __init__(self, database: Database, reads: Lane, writes: Lane) -> None:
+        self._database = database
+        self._reads = reads
+        self._writes = writes
+
+    async def apply_model(self, request: pb.ApplyModelRequest, call: Call) -> pb.ApplyModelResponse:
+        """Puts a model in force, or only checks it."""
+        files = {file.name: file.text for file in request.files}
+        if not files:
+            raise convert.invalid("files", "is empty", "give the model's files")
+        if len(files) != len(request.files) or "" in files:
+            raise convert.invalid("files", "repeats a name or lacks one", "name each file once")
+        call.field = "files"
+        if request.validate_only:
+            model = await self._reads.run(lambda: self._database.check_model(files), call.control)
+            return pb.ApplyModelResponse(
+                version=self._database.model_version, not_yet_keys=model.not_yet
+            )
+        change = await self._writes.run(lambda: self._database.apply_model(files))
+        return pb.ApplyModelResponse(
+            version=change.version,
+            changed=change.changed,
+            added_keys=change.added,
+            removed_keys=change.removed,
+            changed_keys=change.changed_keys,
+        )
+
+    async def get_model(self, request: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:
+        """Reads the model in force."""
+        model = self._database.model
+        if model is None:
+            raise NotFound("The store has no model yet; apply one first.")
+        return pb.GetModelResponse(
+            version=self._database.model_version,
+            files=[pb.ModelFile(name=name, text=text) for name, text in model.text.items()],
+            time_zone=model.time_zone.key,
+        )

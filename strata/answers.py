@@ -1,0 +1,163 @@
+"""What calls answer with: plain immutable data."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+__all__ = [
+    "CountAnswer",
+    "Formatted",
+    "GroupCount",
+    "MembersChunk",
+    "MembersHeader",
+    "ModelChange",
+    "ModelText",
+    "NodeCount",
+    "Profile",
+    "UploadedList",
+    "Value",
+    "Verified",
+]
+
+# A value of an attribute: category and text are str, a set is a tuple of str in code point
+# order, times have UTC; None is missing.
+Value = (
+    str | int | Decimal | float | bool | datetime.date | datetime.datetime | tuple[str, ...] | None
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCount:
+    """The count of one node of an expression; the root has depth 0.
+
+    `text` is the canonical text of a predicate, and "and", "or" or "not" for logic.
+    """
+
+    text: str
+    depth: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCount:
+    """The count of one group; `value` is None for the profiles without one."""
+
+    value: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountAnswer:
+    """An exact count.
+
+    `as_of` has UTC and whole microseconds. `nodes` are in order, each before its children;
+    `waiting` counts list identifiers that no profile owns yet; `read_as_of_today` names what
+    was read as it is today although `as_of` is another instant.
+    """
+
+    expression: str
+    count: int
+    as_of: datetime.datetime
+    data_version: int
+    elapsed_us: int
+    nodes: tuple[NodeCount, ...] = ()
+    groups: tuple[GroupCount, ...] = ()
+    waiting: int = 0
+    read_as_of_today: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MembersHeader:
+    """What a member list is a list of: `matched` profiles satisfy, `listed` follow."""
+
+    expression: str
+    matched: int
+    listed: int
+    as_of: datetime.datetime
+    data_version: int
+    row_epoch: int
+    waiting: int
+    read_as_of_today: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MembersChunk:
+    """A piece of a member list.
+
+    `entries` are identifiers, or uids as 32 hexadecimal digits; `columns` has one value per
+    entry for each attribute asked for; `roaring` holds the next bytes of a bitmap.
+    """
+
+    entries: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[Value, ...]] | None = None
+    roaring: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile. `uid` is 32 hexadecimal digits; `identifiers` are (kind, value) pairs."""
+
+    uid: str
+    identifiers: tuple[tuple[str, str], ...]
+    attributes: Mapping[str, Value]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedList:
+    """A list as it stands: of `size` identifiers `known` have an owner, `waiting` do not.
+
+    `ignored` values of an upload could identify nobody, and are not in the list.
+    """
+
+    name: str
+    identifier_kind: str
+    size: int
+    known: int
+    waiting: int
+    ignored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """What an apply did; keys are paths such as "segments.high_value".
+
+    `not_yet_keys` is what a check found to be valid and not built in this version.
+    """
+
+    version: int
+    changed: bool
+    added_keys: tuple[str, ...]
+    removed_keys: tuple[str, ...]
+    changed_keys: tuple[str, ...]
+    not_yet_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelText:
+    """The model in force: its files by name, and its time zone's IANA name."""
+
+    version: int
+    files: Mapping[str, str]
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """An expression in its canonical text, and as the JSON form of message Expr."""
+
+    expression: str
+    tree: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a check of the store read, and every fault it found, a sentence each."""
+
+    data_version: int
+    record_count: int
+    payload_bytes: int
+    faults: tuple[str, ...]

@@ -1,0 +1,111 @@
+"""`strata count` and `strata format`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strata.answers import Formatted
+from strata.cli import show
+from strata.cli.options import AsOf, Json, ServerAt, StoreAt, WrongUsage, read_instant
+from strata.cli.plain import about, command
+from strata.cli.session import place, session
+from strata.cli.waiting import waiting
+from strata.client import Client
+
+__all__ = ["count", "format_text"]
+
+
+@command
+def count(
+    expression: Annotated[str | None, typer.Argument(metavar="EXPR")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="FILE", help="Count each line; one JSON object per line."),
+    ] = None,
+    nodes: Annotated[bool, typer.Option("--nodes", help="Count every node as well.")] = False,
+    group_by: Annotated[
+        str | None, typer.Option("--group-by", metavar="ATTRIBUTE", help="Count per value.")
+    ] = None,
+    as_of: AsOf = None,
+    store: StoreAt = None,
+    server: ServerAt = None,
+    as_json: Json = False,
+) -> None:
+    """Count the profiles for which an expression holds."""
+    if (expression is None) == (file is None):
+        raise WrongUsage("give an expression, or --file FILE with one per line")
+    if file is not None and group_by is not None:
+        raise WrongUsage("--group-by goes with one expression, not with --file")
+    expressions = [expression] if expression is not None else _lines(file)
+    where = place(store, server)
+    with session(where) as client, about(*expressions):
+        moment = read_instant(as_of, lambda: client.model().time_zone)
+        if expression is None:
+            if not expressions:
+                return
+            with waiting("Counting"):
+                answers = client.count_many(expressions, as_of=moment, nodes=nodes)
+            for answer in answers:
+                show.json_line(show.count_json(answer, with_nodes=nodes, with_groups=False))
+            return
+        with waiting("Counting"):
+            answer = client.count(expression, as_of=moment, nodes=nodes, group_by=group_by)
+    if as_json:
+        grouped = group_by is not None
+        show.json_line(show.count_json(answer, with_nodes=nodes, with_groups=grouped))
+        return
+    typer.echo(
+        f"{answer.count:,}   {answer.elapsed_us / 1000:,.3f} ms"
+        f"   as of {show.instant(answer.as_of)}"
+    )
+    if answer.waiting:
+        typer.echo(f"{answer.waiting:,} uploaded identifiers have no profile yet")
+    if answer.read_as_of_today:
+        typer.echo(f"as it is today: {', '.join(answer.read_as_of_today)}")
+    for line in show.nodes(answer.nodes):
+        typer.echo(line)
+    for line in show.groups(answer.groups):
+        typer.echo(line)
+
+
+@command
+def format_text(
+    expression: Annotated[str, typer.Argument(metavar="EXPR")],
+    server: ServerAt = None,
+    as_json: Json = False,
+) -> None:
+    """Print an expression in its canonical form. Needs no store."""
+    formatted = _formatted(expression, place(None, server, needed=False).server)
+    if as_json:
+        show.json_line({"expression": formatted.expression, "tree": formatted.tree})
+    else:
+        typer.echo(formatted.expression)
+
+
+def _formatted(expression: str, server: str | None) -> Formatted:
+    """Both forms, from a server or worked out here."""
+    with about(expression):
+        if server is not None:
+            with Client(server) as client:
+                return client.format(expression)
+        from engine.rules.canonical import format_expression
+        from engine.rules.parse import parse
+        from engine.rules.structured import to_structured
+        from strata.cli.embedded import engine_failures
+
+        with engine_failures():
+            tree = parse(expression)
+            return Formatted(format_expression(tree), to_structured(tree))
+
+
+def _lines(file: Path | None) -> list[str]:
+    """The expressions of a file, one per line; empty lines are left out."""
+    assert file is not None
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise WrongUsage(f"{file} is not UTF-8 text") from None
+    return [line for line in text.split("\n") if line.strip()]

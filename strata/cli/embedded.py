@@ -1,0 +1,135 @@
+"""Calls without a server: the same services, run in this process over a store it opens.
+
+Both ways share everything but the wire, so a command prints the same either way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from google.protobuf.message import Message
+
+from engine.core.control import Control
+from engine.database import Database
+from engine.errors import EngineError, Overloaded
+from server.admin import AdminService
+from server.audience import AudienceService
+from server.call import Call
+from server.lanes import Lane
+from server.lists import ListService
+from server.models import ModelService
+from server.profiles import ProfileService
+from strata.errors import Issue, StrataError
+
+__all__ = ["EmbeddedTransport", "engine_failures", "opened"]
+
+Response = TypeVar("Response", bound=Message)
+
+
+class EmbeddedTransport:
+    """Answers calls from an open database."""
+
+    def __init__(self, database: Database, timeout_s: float | None = None) -> None:
+        self._timeout_s = timeout_s
+        self._runner = asyncio.Runner()
+        self._lane = Lane("embedded", 1, 0)
+        self._services = {
+            "AudienceService": AudienceService(database, self._lane),
+            "ProfileService": ProfileService(database, self._lane),
+            "ListService": ListService(database, self._lane, self._lane),
+            "ModelService": ModelService(database, self._lane, self._lane),
+            "AdminService": AdminService(database, self._lane),
+        }
+
+    def one(self, path: str, request: Message, answer: type[Response]) -> Response:
+        """One request, one answer."""
+        call = self._call(path)
+        with engine_failures(call):
+            return cast(Response, self._run(self._method(path)(request, call)))
+
+    def many(self, path: str, request: Message, answer: type[Response]) -> Iterator[Response]:
+        """One request, a stream of answers."""
+        call = self._call(path)
+        stream = self._method(path)(request, call)
+        with engine_failures(call):
+            try:
+                while (response := self._run(anext(stream, None))) is not None:
+                    yield cast(Response, response)
+            finally:
+                self._run(stream.aclose())
+
+    def gather(self, path: str, requests: Iterable[Message], answer: type[Response]) -> Response:
+        """A stream of requests, one answer."""
+        call = self._call(path)
+        with engine_failures(call):
+            return cast(Response, self._run(self._method(path)(_stream(requests), call)))
+
+    def close(self) -> None:
+        """Ends work under way; the database stays open."""
+        self._lane.close()
+        self._runner.close()
+
+    def _run(self, step: Awaitable[Any]) -> Any:
+        async def wait() -> Any:
+            return await step
+
+        return self._runner.run(wait())
+
+    def _call(self, path: str) -> Call:
+        if self._timeout_s is None:
+            return Call(path)
+        return Call(path, Control(time.monotonic_ns() + int(self._timeout_s * 1e9)))
+
+    def _method(self, path: str) -> Callable[..., Any]:
+        service, _, name = path.rpartition("/")
+        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+        found: Callable[..., Any] = getattr(self._services[service.rpartition(".")[2]], snake)
+        return found
+
+
+async def _stream(requests: Iterable[Message]) -> AsyncIterator[Message]:
+    for request in requests:
+        yield request
+
+
+@contextlib.contextmanager
+def engine_failures(call: Call | None = None) -> Iterator[None]:
+    """Turns the engine's failures into what a client of a server would see."""
+    try:
+        yield
+    except EngineError as error:
+        field = "" if call is None else call.field
+        issues = tuple(
+            Issue(
+                one.where or field,
+                one.message,
+                one.hint,
+                one.line,
+                one.column,
+                one.offset,
+                one.length,
+            )
+            for one in error.issues
+        )
+        delay_s = error.retry_after_ms / 1000 if isinstance(error, Overloaded) else None
+        raise StrataError(error.reason, error.message, issues, delay_s) from error
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, writes: bool, creates: bool) -> Iterator[Database]:
+    """The database of a folder while it is needed; one made here goes again on failure."""
+    made = creates and not path.exists()
+    database = Database.create(path) if made else Database.open(path, read_only=not writes)
+    try:
+        with database:
+            yield database
+    except BaseException:
+        if made:
+            shutil.rmtree(path)
+        raise

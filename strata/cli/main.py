@@ -1,0 +1,33 @@
+"""The commands, by name."""
+
+from __future__ import annotations
+
+import typer
+
+from strata.cli import counting, listing, lists, loading, modelling, profiles, serving, storing
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Exact audiences over customer profiles.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(serving.serve)
+app.command()(modelling.apply)
+app.command()(modelling.model)
+app.command()(loading.load)
+app.command()(counting.count)
+app.command("list")(listing.list_members)
+app.command()(profiles.profile)
+app.command("format")(counting.format_text)
+app.add_typer(lists.app, name="lists")
+app.command()(storing.verify)
+app.command()(storing.stats)
+
+
+def main() -> None:
+    """Runs the command line; exit status 0 done, 1 refused or failed, 2 bad usage."""
+    app(prog_name="strata")

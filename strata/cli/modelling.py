@@ -1,0 +1,94 @@
+"""`strata apply` and `strata model`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strata.answers import ModelChange
+from strata.cli import show
+from strata.cli.options import Json, ServerAt, StoreAt
+from strata.cli.plain import command
+from strata.cli.session import place, session
+
+__all__ = ["apply", "model"]
+
+
+@command
+def apply(
+    path: Annotated[Path, typer.Argument(metavar="MODEL", help="A YAML file, or a folder.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Only report faults; change nothing.")
+    ] = False,
+    store: StoreAt = None,
+    server: ServerAt = None,
+    as_json: Json = False,
+) -> None:
+    """Put a model in force. Makes the store where --store names none yet."""
+    from engine.model.files import read_model_files
+    from strata.cli.embedded import engine_failures
+
+    where = place(store, server, needed=not check)
+    with engine_failures():
+        files = read_model_files(path)
+        if check and where.server is None:
+            change = _checked(files)
+    if not check or where.server is not None:
+        with session(where, writes=not check, creates=not check) as client:
+            change = client.apply_model(files, validate_only=check)
+    if as_json:
+        show.json_line(dataclasses.asdict(change))
+    elif check:
+        later = ", ".join(change.not_yet_keys)
+        typer.echo(
+            f"The model has no faults. Not built in this version, so an apply refuses: {later}."
+            if later
+            else "The model has no faults."
+        )
+    else:
+        typer.echo(_told(change))
+
+
+def _checked(files: Mapping[str, str]) -> ModelChange:
+    """What a check says; it needs no store."""
+    from engine.errors import ModelInvalid
+    from engine.model.load import load_model
+    from engine.rules.check import check_expressions
+
+    model, positions = load_model(files)
+    issues = check_expressions(model, positions)
+    if issues:
+        raise ModelInvalid(*issues)
+    return ModelChange(0, False, (), (), (), model.not_yet)
+
+
+def _told(change: ModelChange) -> str:
+    if not change.changed:
+        return f"Nothing changed; model version {change.version} stays in force."
+    parts = [f"Model version {change.version} is in force."]
+    for what, keys in (
+        ("New", change.added_keys),
+        ("Changed", change.changed_keys),
+        ("Gone", change.removed_keys),
+    ):
+        if keys:
+            parts.append(f"{what}: {', '.join(keys)}.")
+    return " ".join(parts)
+
+
+@command
+def model(store: StoreAt = None, server: ServerAt = None, as_json: Json = False) -> None:
+    """Print the model in force."""
+    with session(place(store, server)) as client:
+        current = client.model()
+    if as_json:
+        show.json_line(dataclasses.asdict(current))
+        return
+    for name, text in current.files.items():
+        if len(current.files) > 1:
+            typer.echo(f"# {name}")
+        typer.echo(text, nl=not text.endswith("\n"))

@@ -1,0 +1,141 @@
+"""How answers look: as JSON for scripts, as text for people."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import typer
+from rich.cells import cell_len
+
+from strata.answers import CountAnswer, GroupCount, NodeCount, Profile, Value
+
+__all__ = [
+    "count_json",
+    "figures",
+    "groups",
+    "instant",
+    "json_line",
+    "json_value",
+    "nodes",
+    "padded",
+    "profile_json",
+    "text_value",
+]
+
+BAR_CELLS = 32
+
+
+def json_line(given: Any) -> None:
+    """Prints one JSON value on one line."""
+    typer.echo(json.dumps(given, ensure_ascii=False))
+
+
+def instant(moment: datetime.datetime) -> str:
+    """An instant in UTC, to the microsecond."""
+    utc = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='microseconds')}Z"
+
+
+def json_value(given: Value) -> Any:
+    """A value as JSON: decimals, dates and times as strings, sets as arrays."""
+    match given:
+        case Decimal():
+            return f"{given:f}"
+        case datetime.datetime():
+            return instant(given)
+        case datetime.date():
+            return given.isoformat()
+        case tuple():
+            return list(given)
+        case _:
+            return given
+
+
+def text_value(given: Value) -> str:
+    """A value as one cell of text: a set joined by `|`, missing as nothing."""
+    match given:
+        case None:
+            return ""
+        case bool():
+            return "true" if given else "false"
+        case tuple():
+            return "|".join(given)
+        case _:
+            return str(json_value(given))
+
+
+def count_json(answer: CountAnswer, *, with_nodes: bool, with_groups: bool) -> dict[str, Any]:
+    """The object that scripts rely on."""
+    shown: dict[str, Any] = {
+        "expression": answer.expression,
+        "count": answer.count,
+        "as_of": instant(answer.as_of),
+        "elapsed_ms": answer.elapsed_us / 1000,
+        "data_version": answer.data_version,
+    }
+    if answer.waiting:
+        shown["waiting"] = answer.waiting
+    if answer.read_as_of_today:
+        shown["read_as_of_today"] = list(answer.read_as_of_today)
+    if with_nodes:
+        shown["nodes"] = [
+            {"text": node.text, "depth": node.depth, "count": node.count} for node in answer.nodes
+        ]
+    if with_groups:
+        shown["groups"] = [{"value": one.value, "count": one.count} for one in answer.groups]
+    return shown
+
+
+def profile_json(profile: Profile) -> dict[str, Any]:
+    """A profile as one object."""
+    identifiers: dict[str, list[str]] = {}
+    for kind, value in profile.identifiers:
+        identifiers.setdefault(kind, []).append(value)
+    return {
+        "uid": profile.uid,
+        "identifiers": identifiers,
+        "attributes": {name: json_value(value) for name, value in profile.attributes.items()},
+        "tags": list(profile.tags),
+    }
+
+
+def nodes(counted: Sequence[NodeCount]) -> Iterator[str]:
+    """A tree, one line per node, with the counts in a column before it."""
+    width = max((len(f"{node.count:,}") for node in counted), default=0)
+    # Whether a further sibling follows, for each depth on the way to the node.
+    open_below: list[bool] = []
+    for index, node in enumerate(counted):
+        later = (one.depth for one in counted[index + 1 :] if one.depth <= node.depth)
+        follows = next(later, -1) == node.depth
+        del open_below[node.depth :]
+        guides = "".join("│  " if more else "   " for more in open_below[1:])
+        elbow = "" if node.depth == 0 else "├─ " if follows else "└─ "
+        open_below.append(follows)
+        yield f"{node.count:>{width},}  {guides}{elbow}{node.text}"
+
+
+def groups(counted: Sequence[GroupCount]) -> Iterator[str]:
+    """A table of groups with bars, one line each; the group of the missing is in brackets."""
+    names = ["(missing)" if one.value is None else one.value for one in counted]
+    most = max((one.count for one in counted), default=0)
+    digits = len(f"{most:,}")
+    for name, one in zip(names, counted, strict=True):
+        bar = "█" * -(-one.count * BAR_CELLS // most) if one.count else ""
+        yield f"{padded(name, names)}  {one.count:>{digits},}  {bar}".rstrip()
+
+
+def padded(name: str, names: Sequence[str]) -> str:
+    """A name, filled up to the width of the widest of `names` on a terminal."""
+    return name + " " * (max(map(cell_len, names)) - cell_len(name))
+
+
+def figures(named: Mapping[str, int]) -> Iterator[str]:
+    """Names and numbers, one pair per line, aligned."""
+    names = max(map(len, named), default=0)
+    digits = max((len(f"{value:,}") for value in named.values()), default=0)
+    for name, value in named.items():
+        yield f"{name:<{names}}  {value:>{digits},}"

@@ -1,0 +1,298 @@
+"""The client: typed calls, plain answers.
+
+with Client("127.0.0.1:7411") as client:
+    print(client.count("city = 'Oslo'").count)
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from google.protobuf import json_format
+
+from strata import answers, messages
+from strata.transport import GrpcTransport, Transport
+from strata.v1 import admin_pb2, audience_pb2, list_pb2, model_pb2, profile_pb2, value_pb2
+
+__all__ = ["Client", "MemberList"]
+
+# Enough values per message that its cost disappears, few enough for a message of text.
+UPLOAD_VALUES = 10_000
+
+FORMS = {
+    "identifiers": audience_pb2.MEMBER_FORM_IDENTIFIERS,
+    "uids": audience_pb2.MEMBER_FORM_UIDS,
+    "roaring": audience_pb2.MEMBER_FORM_ROARING,
+}
+
+
+class MemberList:
+    """A member list as it arrives: `header` first, then chunks. Close it to end it early."""
+
+    def __init__(self, stream: Iterator[audience_pb2.ListMembersResponse]) -> None:
+        self._stream = stream
+        self.header: answers.MembersHeader = messages.members_header(next(stream).header)
+
+    def __iter__(self) -> Iterator[answers.MembersChunk]:
+        """The chunks that have not been read yet."""
+        for response in self._stream:
+            yield messages.members_chunk(response.chunk)
+
+    def entries(self) -> Iterator[str]:
+        """Every identifier, or uid in hexadecimal digits, that has not been read yet."""
+        for chunk in self:
+            yield from chunk.entries
+
+    def roaring(self) -> bytes:
+        """The whole portable bitmap."""
+        return b"".join(chunk.roaring for chunk in self)
+
+    def close(self) -> None:
+        """Ends the list; the rest is not sent."""
+        close = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+
+class Client:
+    """Calls one server. Every method raises StrataError; instants need a time zone.
+
+    `timeout_s` bounds each call as a whole, None waits as long as the server works. Calls may
+    be made from several threads.
+    """
+
+    def __init__(
+        self,
+        address: str = "127.0.0.1:7411",
+        *,
+        timeout_s: float | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self._transport = transport or GrpcTransport(address, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._transport.close()
+
+    def count(
+        self,
+        expression: str,
+        *,
+        as_of: datetime.datetime | None = None,
+        nodes: bool = False,
+        group_by: str | None = None,
+    ) -> answers.CountAnswer:
+        """The exact number of profiles for which an expression holds."""
+        response = self._transport.one(
+            "/strata.v1.AudienceService/Count",
+            audience_pb2.CountRequest(
+                audience=audience_pb2.Audience(expression=expression),
+                as_of=messages.timestamp(as_of),
+                include_nodes=nodes,
+                group_by=group_by or "",
+            ),
+            audience_pb2.CountResponse,
+        )
+        return messages.count_answer(response.size)
+
+    def count_many(
+        self,
+        expressions: Sequence[str],
+        *,
+        as_of: datetime.datetime | None = None,
+        nodes: bool = False,
+    ) -> list[answers.CountAnswer]:
+        """The counts of many expressions, in order, at one instant and data version."""
+        response = self._transport.one(
+            "/strata.v1.AudienceService/CountMany",
+            audience_pb2.CountManyRequest(
+                audiences=[audience_pb2.Audience(expression=text) for text in expressions],
+                as_of=messages.timestamp(as_of),
+                include_nodes=nodes,
+            ),
+            audience_pb2.CountManyResponse,
+        )
+        return [messages.count_answer(size) for size in response.sizes]
+
+    def members(
+        self,
+        expression: str,
+        *,
+        form: str = "identifiers",
+        identifier_kind: str = "",
+        attributes: Sequence[str] = (),
+        as_of: datetime.datetime | None = None,
+        limit: int | None = None,
+        salt: str = "",
+        order_by: str | None = None,
+        descending: bool = False,
+    ) -> MemberList:
+        """The profiles for which an expression holds, as a stream.
+
+        `form` is "identifiers" (then `identifier_kind` says which), "uids" or "roaring".
+        """
+        stream = self._transport.many(
+            "/strata.v1.AudienceService/ListMembers",
+            audience_pb2.ListMembersRequest(
+                audience=audience_pb2.Audience(expression=expression),
+                form=FORMS[form],
+                identifier_kind=identifier_kind,
+                attributes=attributes,
+                as_of=messages.timestamp(as_of),
+                limit=limit,
+                salt=salt,
+                order_by=order_by or "",
+                descending=descending,
+            ),
+            audience_pb2.ListMembersResponse,
+        )
+        return MemberList(stream)
+
+    def format(self, expression: str) -> answers.Formatted:
+        """An expression in its canonical text and as a tree."""
+        response = self._transport.one(
+            "/strata.v1.AudienceService/Format",
+            audience_pb2.FormatRequest(expression=expression),
+            audience_pb2.FormatResponse,
+        )
+        tree = json_format.MessageToDict(response.tree, preserving_proto_field_name=True)
+        return answers.Formatted(response.expression, tree)
+
+    def profile(self, identifier_kind: str, value: str) -> answers.Profile:
+        """The profile that owns an identifier (of kind "uid": 32 hexadecimal digits)."""
+        response = self._transport.one(
+            "/strata.v1.ProfileService/GetProfile",
+            profile_pb2.GetProfileRequest(
+                identifier=value_pb2.Identifier(kind=identifier_kind, value=value)
+            ),
+            profile_pb2.GetProfileResponse,
+        )
+        return messages.profile(response.profile)
+
+    def profiles(self, identifiers: Sequence[tuple[str, str]]) -> list[answers.Profile | None]:
+        """The profiles that own (kind, value) pairs, in order; None where nobody does."""
+        response = self._transport.one(
+            "/strata.v1.ProfileService/BatchGetProfiles",
+            profile_pb2.BatchGetProfilesRequest(
+                identifiers=[value_pb2.Identifier(kind=k, value=v) for k, v in identifiers]
+            ),
+            profile_pb2.BatchGetProfilesResponse,
+        )
+        return [
+            messages.profile(one.profile) if one.HasField("profile") else None
+            for one in response.profiles
+        ]
+
+    def upload_list(
+        self, name: str, identifier_kind: str, values: Iterable[str]
+    ) -> answers.UploadedList:
+        """Stores a list of identifiers under a name, in place of any list of that name."""
+        response = self._transport.gather(
+            "/strata.v1.ListService/UploadList",
+            _upload(name, identifier_kind, values),
+            list_pb2.UploadListResponse,
+        )
+        return messages.uploaded_list(response.list, response.ignored)
+
+    def lists(self) -> list[answers.UploadedList]:
+        """Every uploaded list, in the order of their names."""
+        found: list[answers.UploadedList] = []
+        token = ""
+        while True:
+            page = self._transport.one(
+                "/strata.v1.ListService/ListLists",
+                list_pb2.ListListsRequest(page_token=token),
+                list_pb2.ListListsResponse,
+            )
+            found.extend(map(messages.uploaded_list, page.lists))
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def delete_list(self, name: str) -> None:
+        """Removes an uploaded list."""
+        self._transport.one(
+            "/strata.v1.ListService/DeleteList",
+            list_pb2.DeleteListRequest(name=name),
+            list_pb2.DeleteListResponse,
+        )
+
+    def apply_model(
+        self, files: Mapping[str, str], *, validate_only: bool = False
+    ) -> answers.ModelChange:
+        """Puts a model (file name -> YAML text) in force, or only checks it."""
+        response = self._transport.one(
+            "/strata.v1.ModelService/ApplyModel",
+            model_pb2.ApplyModelRequest(
+                files=[model_pb2.ModelFile(name=n, text=t) for n, t in files.items()],
+                validate_only=validate_only,
+            ),
+            model_pb2.ApplyModelResponse,
+        )
+        return answers.ModelChange(
+            version=response.version,
+            changed=response.changed,
+            added_keys=tuple(response.added_keys),
+            removed_keys=tuple(response.removed_keys),
+            changed_keys=tuple(response.changed_keys),
+            not_yet_keys=tuple(response.not_yet_keys),
+        )
+
+    def model(self) -> answers.ModelText:
+        """The model in force."""
+        response = self._transport.one(
+            "/strata.v1.ModelService/GetModel",
+            model_pb2.GetModelRequest(),
+            model_pb2.GetModelResponse,
+        )
+        files = {file.name: file.text for file in response.files}
+        return answers.ModelText(response.version, files, response.time_zone)
+
+    def verify(self) -> answers.Verified:
+        """Reads and checks every stored record."""
+        response = self._transport.one(
+            "/strata.v1.AdminService/Verify", admin_pb2.VerifyRequest(), admin_pb2.VerifyResponse
+        )
+        return answers.Verified(
+            data_version=response.data_version,
+            record_count=response.record_count,
+            payload_bytes=response.payload_bytes,
+            faults=tuple(response.faults),
+        )
+
+    def stats(self) -> dict[str, int]:
+        """Sizes and counts of the store, by name."""
+        response = self._transport.one(
+            "/strata.v1.AdminService/Stats", admin_pb2.StatsRequest(), admin_pb2.StatsResponse
+        )
+        return dict(sorted(response.figures.items()))
+
+
+def _upload(
+    name: str, identifier_kind: str, values: Iterable[str]
+) -> Iterator[list_pb2.UploadListRequest]:
+    yield list_pb2.UploadListRequest(
+        header=list_pb2.UploadListHeader(name=name, identifier_kind=identifier_kind)
+    )
+    batch: list[str] = []
+    for value in values:
+        batch.append(value)
+        if len(batch) == UPLOAD_VALUES:
+            yield list_pb2.UploadListRequest(chunk=list_pb2.UploadListChunk(values=batch))
+            batch = []
+    if batch:
+        yield list_pb2.UploadListRequest(chunk=list_pb2.UploadListChunk(values=batch))

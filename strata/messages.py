@@ -1,0 +1,124 @@
+"""From messages of the wire to answers."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from strata import answers
+from strata.v1 import audience_pb2, list_pb2, profile_pb2, value_pb2
+
+__all__ = [
+    "count_answer",
+    "instant",
+    "members_chunk",
+    "members_header",
+    "profile",
+    "timestamp",
+    "uploaded_list",
+    "value",
+]
+
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+MICROSECOND = datetime.timedelta(microseconds=1)
+UID_BYTES = 16
+
+
+def instant(stamp: Timestamp) -> datetime.datetime:
+    """The instant of a message, in UTC."""
+    return EPOCH + datetime.timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+
+
+def timestamp(moment: datetime.datetime | None) -> Timestamp | None:
+    """The message of an instant; ValueError for one without a time zone."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    seconds, rest_us = divmod((moment - EPOCH) // MICROSECOND, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest_us * 1000)
+
+
+def value(message: value_pb2.Value) -> answers.Value:
+    """The value of a message; None for one with no kind set."""
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        return None
+    given = getattr(message, kind)
+    match kind:
+        case "decimal_value":
+            return Decimal(given)
+        case "date_value":
+            return datetime.date.fromisoformat(given)
+        case "time_value":
+            return instant(given)
+        case "set_value":
+            return tuple(given.values)
+    plain: str | int | float | bool = given
+    return plain
+
+
+def count_answer(size: audience_pb2.AudienceSize) -> answers.CountAnswer:
+    """The answer of a count."""
+    return answers.CountAnswer(
+        expression=size.expression,
+        count=size.count,
+        as_of=instant(size.as_of),
+        data_version=size.data_version,
+        elapsed_us=size.elapsed.ToMicroseconds(),
+        nodes=tuple(answers.NodeCount(n.text, n.depth, n.count) for n in size.nodes),
+        groups=tuple(
+            answers.GroupCount(g.value if g.HasField("value") else None, g.count)
+            for g in size.groups
+        ),
+        waiting=size.waiting,
+        read_as_of_today=tuple(size.read_as_of_today),
+    )
+
+
+def members_header(header: audience_pb2.MembersHeader) -> answers.MembersHeader:
+    """The header of a member list."""
+    return answers.MembersHeader(
+        expression=header.expression,
+        matched=header.matched,
+        listed=header.listed,
+        as_of=instant(header.as_of),
+        data_version=header.data_version,
+        row_epoch=header.row_epoch,
+        waiting=header.waiting,
+        read_as_of_today=tuple(header.read_as_of_today),
+    )
+
+
+def members_chunk(chunk: audience_pb2.MembersChunk) -> answers.MembersChunk:
+    """A piece of a member list."""
+    uids = chunk.uids
+    entries = tuple(chunk.identifiers) or tuple(
+        uids[start : start + UID_BYTES].hex() for start in range(0, len(uids), UID_BYTES)
+    )
+    columns = {column.attribute: tuple(map(value, column.values)) for column in chunk.columns}
+    return answers.MembersChunk(entries, columns, chunk.roaring)
+
+
+def profile(message: profile_pb2.Profile) -> answers.Profile:
+    """A profile."""
+    return answers.Profile(
+        uid=message.uid.hex(),
+        identifiers=tuple((one.kind, one.value) for one in message.identifiers),
+        attributes={one.name: value(one.value) for one in message.attributes},
+        tags=tuple(message.tags),
+    )
+
+
+def uploaded_list(message: list_pb2.UploadedList, ignored: int = 0) -> answers.UploadedList:
+    """An uploaded list; `ignored` is known right after the upload only."""
+    return answers.UploadedList(
+        name=message.name,
+        identifier_kind=message.identifier_kind,
+        size=message.size,
+        known=message.known,
+        waiting=message.waiting,
+        ignored=ignored,
+    )

@@ -1,0 +1,1 @@
+"""Tests by kind: unit, property, differential, wire, crash, typing, tidy."""

@@ -1,0 +1,235 @@
+"""Every command prints the same over a store that it opens and over a server."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from engine.database import Database
+from strata.cli.main import app
+from tests.wire.conftest import running
+from tests.wire.real_store import COUNT, MODEL
+
+AS_OF = ["--as-of", "2026-11-01T08:00:00"]
+# The two runs differ in how long they took, and in nothing else.
+TIMES = re.compile(r'"elapsed_ms": [\d.e-]+|[\d,]+\.\d{3} ms')
+RICH = "age >= 18 and (spend > 500.5 or not interests = 'tea')"
+
+READS = [
+    ["count", RICH, *AS_OF],
+    ["count", RICH, *AS_OF, "--nodes"],
+    ["count", RICH, *AS_OF, "--json", "--nodes", "--group-by", "城市"],
+    ["count", "age > 3", *AS_OF, "--group-by", "城市"],
+    ["count", "joined > now - 3650 days", "--as-of", "2024-01-01", "--json"],
+    ["count", "segment('rich_adults')", *AS_OF, "--nodes"],
+    ["count", "城市 = 'Oslo'", *AS_OF, "--group-by", "vip"],
+    ["list", "age > 95", "--ids", "phone"],
+    ["list", "age > 95"],
+    ["list", "age > 50", "--ids", "member", "--limit", "20", "--salt", "x"],
+    ["list", "age > 50", "--ids", "member", "--limit", "20", "--order-by", "spend"],
+    ["list", "age > 90", "--ids", "member", "--order-by", "weight", "--descending"],
+    ["list", "age > 97", "--ids", "phone", "--json", "--with", "城市", "--with", "interests"],
+    ["list", "age > 97", "--ids", "uid", "--json", "--with", "joined", "--with", "born"],
+    ["list", "age > 97", "--ids", "member", "--format", "csv", "--with", "spend", "--with", "tag"],
+    ["list", "age > 97", "--format", "roaring"],
+    ["profile", "member:m17"],
+    ["profile", "phone:13900000018", "--json"],
+    ["format", "age>3   or  tag in ('x')", "--json"],
+    ["model"],
+    ["model", "--json"],
+    ["lists"],
+    ["verify"],
+    ["stats", "--json"],
+    # Failures.
+    ["count", "agee > 3"],
+    ["count", "age > 'x'"],
+    ["count", "age >"],
+    ["count", "segment('rich')"],
+    ["count", "list('nobody')"],
+    ["count", "count(order) > 3"],
+    ["count", "age > 3", "--group-by", "age"],
+    ["count", "age > 3", "--group-by", "nothing"],
+    ["list", "age > 3", "--ids", "fone"],
+    ["list", "age > 3", "--order-by", "城市"],
+    ["list", "age > 3", "--json", "--with", "agee"],
+    ["profile", "member:nobody"],
+    ["profile", "fone:1"],
+    ["profile", "uid:zz"],
+]
+
+
+def _run(arguments: list[str], *place: str) -> tuple[int, bytes, str]:
+    result = CliRunner().invoke(app, [*arguments, *place], prog_name="strata")
+    printed = result.stdout_bytes
+    if b"\x00" not in printed:
+        printed = TIMES.sub("TIME", printed.decode()).encode()
+    return result.exit_code, printed, result.stderr
+
+
+Both = Callable[[list[str]], tuple[int, bytes, str]]
+
+
+@pytest.fixture
+def both(store: Path, served: str) -> Both:
+    """Runs a command over a store and over a server: what it did, the same both ways."""
+
+    def run(arguments: list[str]) -> tuple[int, bytes, str]:
+        here = _run(arguments, *([] if arguments[0] == "format" else ["--store", str(store)]))
+        assert here == _run(arguments, "--server", served)
+        return here
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", READS, ids=" ".join)
+def test_reading_commands(arguments: list[str], both: Both) -> None:
+    status, printed, complaint = both(arguments)
+    assert "Traceback" not in complaint and "fault of the program" not in complaint
+    if READS.index(arguments) < READS.index(["count", "agee > 3"]):
+        assert (status, complaint) == (0, "")
+        assert printed or arguments == ["lists"]
+    else:
+        assert (status, printed) == (1, b"")
+        assert complaint.startswith("strata: ")
+
+
+def test_counts_are_those_of_the_data(both: Both) -> None:
+    """Not only the same: right."""
+    _, printed, _ = both(["count", "age is present or age is missing", *AS_OF])
+    assert printed.startswith(f"{COUNT:,} ".encode())
+    _, printed, _ = both(["list", "true", "--ids", "member"])
+    assert sorted(printed.decode().split()) == sorted(f"m{number}" for number in range(COUNT))
+
+
+def test_a_file_of_expressions(both: Both, tmp_path: Path) -> None:
+    file = tmp_path / "expressions"
+    file.write_text("age > 3\n\nage > 5\nnot 城市 = 'Oslo'\n")
+    _, printed, _ = both(["count", "--file", str(file), *AS_OF])
+    rows = [json.loads(line) for line in printed.replace(b"TIME", b'"t": 0').splitlines()]
+    assert [row["expression"] for row in rows] == ["age > 3", "age > 5", "not 城市 = 'Oslo'"]
+    assert len({row["data_version"] for row in rows}) == 1
+
+
+@pytest.mark.parametrize("second", ["agee > 5", "age >", "age > 5 5"])
+def test_the_wrong_line_of_a_file_is_shown(second: str, both: Both, tmp_path: Path) -> None:
+    file = tmp_path / "expressions"
+    file.write_text(f"age > 3\n{second}\nage > 9\n")
+    status, printed, complaint = both(["count", "--file", str(file)])
+    assert (status, printed) == (1, b"")
+    _, shown, caret = complaint.rstrip("\n").split("\n")
+    assert shown == f"  {second}"
+    assert caret.strip("~ ") == "^"
+
+
+def test_files_of_members(store: Path, served: str, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for form in ("csv", "parquet", "roaring"):
+        written = []
+        for way in ("here", "there"):
+            out = tmp_path / f"{way}.{form}"
+            base = ["list", "age > 90", "--format", form, "-o", str(out)]
+            if form != "roaring":
+                base += ["--ids", "member", "--with", "spend", "--with", "joined"]
+            place = ["--store", str(store)] if way == "here" else ["--server", served]
+            assert _run(base, *place) == (0, b"", "")
+            written.append(out.read_bytes())
+        assert written[0] == written[1]
+    table = parquet.read_table(tmp_path / "here.parquet").to_pylist()
+    assert table and set(table[0]) == {"member", "spend", "joined"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"{way}.{form}" for way in ("here", "there") for form in ("csv", "parquet", "roaring")
+    ]
+
+
+def test_changing_commands(store: Path, tmp_path: Path) -> None:
+    """The same changes, made to two copies of one store in the two ways."""
+    ids = tmp_path / "ids"
+    ids.write_text("13900000001\n13900000001\n 13900000002 \n\n999\n")
+    model = tmp_path / "new.yaml"
+    model.write_text(MODEL + "  # nothing new\n")
+    other = tmp_path / "other.yaml"
+    other.write_text(MODEL.replace("age >= 18", "age >= 21"))
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(MODEL.replace("type: int", "type: integer"))
+    commands = [
+        ["lists", "upload", "winners", str(ids), "--ids", "phone", "--json"],
+        ["lists"],
+        ["count", "list('winners')", *AS_OF, "--json"],
+        ["lists", "upload", "winners", str(ids), "--ids", "fone"],
+        ["lists", "upload", "more", str(ids), "--ids", "member"],
+        ["lists", "delete", "more"],
+        ["lists", "delete", "more"],
+        ["apply", str(other), "--check"],
+        ["apply", str(other), "--json"],
+        ["apply", str(other)],
+        ["apply", str(broken)],
+        ["apply", str(tmp_path / "absent")],
+        ["model"],
+        ["count", "segment('adults')", *AS_OF, "--json"],
+        ["verify"],
+    ]
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(store, here)
+    shutil.copytree(store, there)
+    embedded = [_run(command, "--store", str(here)) for command in commands]
+    with running(Database.open(there)) as address:
+        remote = [_run(command, "--server", address) for command in commands]
+    for command, one, other_one in zip(commands, embedded, remote, strict=True):
+        assert one == other_one, command
+    assert [status for status, *_ in embedded] == [0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0]
+    uploaded = json.loads(embedded[0][1])
+    assert (uploaded["size"], uploaded["known"], uploaded["waiting"]) == (3, 2, 1)
+    assert b'"count": 2' in embedded[2][1] and b'"waiting": 1' in embedded[2][1]
+
+
+def test_a_refused_first_model_leaves_no_store(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(MODEL.replace("type: int", "type: integer"))
+    status, _, complaint = _run(["apply", str(broken)], "--store", str(tmp_path / "new"))
+    assert status == 1 and "integer" in complaint
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.yaml"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["count", "true"],
+        ["count", "--store", "x"],
+        ["count", "true", "--store", "x", "--server", "y:1"],
+        ["count", "true", "--file", "x", "--store", "x"],
+        ["list", "true", "--store", "x", "--with", "age"],
+        ["list", "true", "--store", "x", "--format", "parquet"],
+        ["list", "true", "--store", "x", "--limit", "0"],
+        ["profile", "nokind", "--store", "x"],
+        ["nothing"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STRATA_STORE", raising=False)
+    monkeypatch.delenv("STRATA_SERVER", raising=False)
+    status, printed, complaint = _run(arguments)
+    assert (status, printed) == (2, b"")
+    assert "Error: " in complaint
+
+
+def test_a_server_that_is_not_there() -> None:
+    status, _, complaint = _run(["count", "true"], "--server", "127.0.0.1:1")
+    assert status == 1
+    assert complaint == "strata: The server at 127.0.0.1:1 does not answer. Is it running?\n"
+
+
+def test_the_place_comes_from_the_environment(
+    store: Path, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRATA_STORE", str(store))
+    assert _run(["count", "true"])[0] == 0
+    monkeypatch.delenv("STRATA_STORE")
+    monkeypatch.setenv("STRATA_SERVER", served)
+    assert _run(["count", "true"])[0] == 0
