@@ -92,21 +92,16 @@ _PHRASES: Final = {
     "_DOT": "`.` and a property",
     "STARTS": "`starts with`",
     "ENDS": "`ends with`",
-    "PLUS": "`+`",
-    "MINUS": "`-`",
-    "_STAR": "`*`",
     _END: "the end",
 }
 
 
 def _phrases(accepted: Set[str]) -> list[str]:
     """What would have been taken, in the user's words, the most telling first."""
-    left = set(accepted)
     # Arithmetic may go on after any value; saying so each time would drown the rest.
-    if not left <= _ARITHMETIC | {"UNIT"}:
-        left -= _ARITHMETIC - ({"MINUS"} if "NUMBER" in left else set())
-        if left & {"_AND", "RPAR", _END}:
-            left.discard("UNIT")
+    left = set(accepted) - _ARITHMETIC
+    if left & {"_AND", "RPAR", _END}:
+        left.discard("UNIT")
     phrases = []
     for keys, phrase, members in _GROUPS:
         if keys <= left:

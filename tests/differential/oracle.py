@@ -20,7 +20,7 @@ SALTS = ("exp-42", "春节")
 _LINES = """
 CREATE TABLE lines AS
 SELECT row_number() OVER () AS line, CAST(CustomerID AS BIGINT) AS customer,
-  InvoiceNo AS invoice, InvoiceNo[1] = 'C' AS returning, Country AS place, Description AS product,
+  InvoiceNo AS invoice, InvoiceNo[1] = 'C' AS back, Country AS place, Description AS product,
   CAST(Quantity AS BIGINT) AS units, CAST(UnitPrice AS DECIMAL(12, 3)) AS price,
   CAST(InvoiceDate || '+00' AS TIMESTAMPTZ) AS moment
 FROM read_csv(?, header = true, all_varchar = true)
@@ -36,13 +36,13 @@ whole AS (
     count(DISTINCT invoice) AS invoices, sum(price) AS prices,
     list_sort(list(DISTINCT place)) AS countries, min(moment) AS first_seen, max(moment) AS last_seen
   FROM amounts GROUP BY customer),
-back AS (
+brought AS (
   SELECT customer, count(*) AS lines, sum(thousandths) AS thousandths, sum(units) AS units,
     max(moment) AS last_return
-  FROM amounts WHERE returning GROUP BY customer),
+  FROM amounts WHERE back GROUP BY customer),
 bought AS (
   SELECT customer, list_sort(list(DISTINCT left(CAST(moment AS VARCHAR), 7))) AS months
-  FROM lines WHERE NOT returning GROUP BY customer),
+  FROM lines WHERE NOT back GROUP BY customer),
 ranked AS (
   SELECT customer, place, product,
     row_number() OVER (PARTITION BY customer ORDER BY moment DESC, place DESC) AS from_last,
@@ -70,7 +70,7 @@ SELECT customer,
   d.product AS favourite
 FROM whole w
 JOIN ranked l USING (customer) JOIN ranked f USING (customer) JOIN ranked d USING (customer)
-LEFT JOIN back r USING (customer) LEFT JOIN bought b USING (customer)
+LEFT JOIN brought r USING (customer) LEFT JOIN bought b USING (customer)
 WHERE l.from_last = 1 AND f.from_first = 1 AND d.from_dearest = 1
 """
 

@@ -173,6 +173,11 @@ def test_place_counts_lines_and_columns_from_1() -> None:
     assert str(issue).startswith("line 3, column 6: `==` cannot stand here")
 
 
+def test_place_after_a_first_empty_line() -> None:
+    issue = issue_of("\n= 1")
+    assert (issue.line, issue.column, issue.offset) == (2, 1, 1)
+
+
 def test_an_empty_text_has_a_place() -> None:
     issue = issue_of("")
     assert (issue.line, issue.column) == (1, 1)

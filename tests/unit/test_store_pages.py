@@ -126,6 +126,16 @@ def test_an_older_state_is_not_taken_for_the_newest(store_path: Path) -> None:
     refused(store_path, "contradict each other")
 
 
+def test_meta_pages_take_turns(store_path: Path) -> None:
+    def change(data: bytearray) -> None:
+        first, second = (struct.unpack_from("<Q", data, page * PAGE + 144)[0] for page in (0, 1))
+        struct.pack_into("<Q", data, 144, second)
+        struct.pack_into("<Q", data, PAGE + 144, first)
+
+    damage(store_path, change)
+    refused(store_path, "contradict each other")
+
+
 def test_damage_in_a_page_of_the_tree(store_path: Path) -> None:
     """Every kind of damage, put into the root page of the tree of records."""
     whole = (store_path / "data.mdb").read_bytes()

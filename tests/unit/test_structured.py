@@ -29,6 +29,7 @@ TEXTS = [
     "true or false",
     "segment('') and list('x') and consent('p') and consent('p', '')",
     "score('a') + band('b') = tier('c') - 2 * bucket('')",
+    "0 * a + 0 * b - 0 = 0",
     "-2 * a + 3 - 1 second = -1 + 1 minute - 1 hour",
     "count(a) = days(any) and first(a, b where c) = last(a where not c)",
     "sum(a.b) = avg(any.b where c) and min(a.b) = max(a.b) and distinct(a.b) = 1",

@@ -47,6 +47,12 @@ class FakeMembers:
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
 
+    def __enter__(self) -> FakeMembers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
     @property
     def matched(self) -> int:
         return self.size
