@@ -7,82 +7,173 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from engine.columns.strings import Strings
 
-__all__ = ["is_list", "set_cells", "strings_of", "text_column"]
+__all__ = [
+    "float_text",
+    "identifier_column",
+    "is_list",
+    "plain_column",
+    "set_cells",
+    "shown",
+    "single_cells",
+    "strings_of",
+    "text_column",
+    "trimmed",
+]
+
+# A whole number that passed through a table of floats on its way into a text file.
+_WHOLE_FLOAT = r"^([+-]?[0-9]+)\.0+$"
+# Every whole float below this is one 64-bit integer.
+_WHOLE_FLOATS = 1e18
 
 
 def is_list(column: pa.Array) -> bool:
     """Whether the cells are lists."""
-    return bool(pa.types.is_list(column.type) or pa.types.is_large_list(column.type))
+    kind = column.type
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def plain_column(column: pa.Array) -> pa.Array:
+    """The column in one of the plain layouts: dictionaries and extensions resolved, strings
+    with 32-bit offsets, bytes as the UTF-8 that they must be (ArrowInvalid)."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        texts = [None if cell is None else str(cell) for cell in column.to_pylist()]
+        return pa.array(texts, pa.string())
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or _is_bytes(kind):
+        return pc.cast(column, pa.string())
+    return column
+
+
+def single_cells(column: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """A column of lists as one of single cells: a list of one is that one, an empty one is
+    missing, and a longer one is at fault. Other columns stay as they are."""
+    if not is_list(column):
+        return column, {}
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0))
+    faults = {
+        index: f"holds {lengths[index]} values, and the attribute takes one"
+        for index in np.flatnonzero(lengths > 1).tolist()
+    }
+    one = pa.array(lengths == 1)
+    firsts = pc.list_element(column.filter(one), 0)
+    places = np.where(lengths == 1, np.cumsum(lengths == 1) - 1, -1)
+    indices = pa.array(places, pa.int64(), mask=places < 0)
+    return plain_column(firsts.take(indices)), faults
 
 
 def text_column(column: pa.Array) -> pa.Array:
-    """The cells as strings; empty ones are missing.
+    """The cells of a plain column as strings; empty ones are missing.
 
     A whole float is written without its point (numbers with gaps arrive as floats), any
     other in its shortest form; dates and times in ISO 8601.
     """
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.dictionary_decode()
-        kind = column.type
     if pa.types.is_floating(kind):
-        column = pa.array(
-            [_float_text(value) for value in column.to_pylist()], pa.string(), from_pandas=True
-        )
-    elif pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_null(kind):
-        column = pa.array(
-            [None if value is None else str(value) for value in column.to_pylist()], pa.string()
-        )
+        column = _float_texts(column)
     elif not pa.types.is_string(kind):
         column = pc.cast(column, pa.string())
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
-def _float_text(value: float | None) -> str | None:
-    if value is None or value != value:
+def trimmed(column: pa.Array) -> pa.Array:
+    """Strings without blanks around them; those of blanks alone are missing."""
+    return text_column(pc.utf8_trim_whitespace(column))
+
+
+def identifier_column(column: pa.Array) -> pa.Array:
+    """Identifiers as strings: without blanks around them, and whole floats without point,
+    whether they come as floats or as their text."""
+    column = trimmed(text_column(column))
+    return pc.replace_substring_regex(column, _WHOLE_FLOAT, r"\1")
+
+
+def float_text(value: float) -> str | None:
+    """A float as text: whole ones without point; what is no number is missing."""
+    if value != value:
         return None
-    return str(int(value)) if value.is_integer() and abs(value) < 1e18 else repr(value)
+    if value.is_integer() and abs(value) < _WHOLE_FLOATS:
+        return str(int(value))
+    return repr(value)
+
+
+def shown(column: pa.Array, index: int) -> str | None:
+    """One cell for a person."""
+    cell = column.slice(index, 1)
+    try:
+        text: str | None = text_column(plain_column(cell))[0].as_py()
+    except pa.ArrowException:
+        # A list, or a type that has no text of its own.
+        return str(cell.to_pylist()[0])
+    return text
 
 
 def strings_of(column: pa.Array) -> Strings:
     """A string column as the engine's strings."""
-    column = pc.cast(column, pa.large_string())
     if not len(column):
         return Strings.missing(0)
     _, offsets, data = column.buffers()
     first = column.offset
-    edges = np.frombuffer(offsets, np.int64)[first : first + len(column) + 1]
+    edges = np.frombuffer(offsets, np.int32)[first : first + len(column) + 1]
     content = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
-    valid = np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), bool)
-    return Strings.from_buffers(edges, content, valid)
+    return Strings.from_buffers(edges, content, valid_cells(column))
 
 
-def set_cells(column: pa.Array, split: str | None) -> tuple[np.ndarray[Any, Any], Strings]:
+def valid_cells(column: pa.Array) -> NDArray[np.bool_]:
+    """Which cells are there, bool (n,)."""
+    return np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), bool)
+
+
+def set_cells(column: pa.Array, split: str | None) -> tuple[NDArray[np.int64], Strings]:
     """Cells of a set: row offsets (int64, n + 1) and the values one after the other.
 
-    Lists are taken as they are; strings are cut at `split`, or are one value without it.
-    Blanks around a value are dropped, and so are empty values.
+    Each string, of a list or alone, is cut at `split`, and the pieces lose the blanks around
+    them; without it the string is one value as it stands. Empty values are dropped.
     """
+    count = len(column)
     if is_list(column):
-        lists = pc.cast(column, pa.list_(pa.string()))
+        rows = np.asarray(pc.list_parent_indices(column))
+        texts = text_column(plain_column(pc.list_flatten(column)))
     else:
+        rows = np.arange(count)
         texts = text_column(column)
-        lists = pc.split_pattern(texts, split) if split else _one_each(texts)
-    cells = pc.list_flatten(lists)
-    rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
-    cells = pc.utf8_trim_whitespace(cells)
-    keep = pc.fill_null(pc.not_equal(cells, ""), False)
-    cells = cells.filter(keep)
-    rows = rows[keep.to_numpy(zero_copy_only=False).astype(bool)]
-    offsets = np.zeros(len(column) + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=len(column)), out=offsets[1:])
-    return offsets, strings_of(cells)
+    if split:
+        pieces = pc.split_pattern(texts, split)
+        rows = rows[np.asarray(pc.list_parent_indices(pieces))]
+        texts = trimmed(pc.list_flatten(pieces))
+    there = valid_cells(texts)
+    offsets = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(rows[there], minlength=count), out=offsets[1:])
+    return offsets, strings_of(texts.filter(pa.array(there)))
 
 
-def _one_each(texts: pa.Array) -> pa.Array:
-    return pa.array(
-        [None if value is None else [value] for value in texts.to_pylist()], pa.list_(pa.string())
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
     )
+
+
+def _float_texts(column: pa.Array) -> pa.Array:
+    """Whole floats at once, the others one by one."""
+    values = np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
+    whole = (np.abs(values) < _WHOLE_FLOATS) & (values == np.rint(values))
+    texts = pc.cast(pa.array(np.where(whole, values, 0.0).astype(np.int64)), pa.string())
+    others = np.flatnonzero(~whole)
+    if not len(others):
+        return texts
+    # Not by way of doubles: a float of 32 bits is shortest in its own width.
+    written = [_other_float(cell) for cell in np.asarray(column.to_numpy(zero_copy_only=False))[others]]
+    return pc.replace_with_mask(texts, pa.array(~whole), pa.array(written, pa.string()))
+
+
+def _other_float(cell: Any) -> str | None:
+    return None if np.isnan(cell) else str(cell)

@@ -1,7 +1,8 @@
 """Random programs on random worlds: block evaluator = row evaluator = reference evaluator.
 
 20,000 programs in two halves, so that two workers share them; each half must fill the
-coverage ledger by itself. STRATA_PROGRAMS changes the number for each half.
+coverage ledger by itself. STRATA_PROGRAMS changes the number for each half; with fewer than
+ENOUGH the ledger is not asked for.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.skips import soaking
 from tests.worlds import NOW_US, TYPES, ZONE, World
 
 PROGRAMS = int(os.environ.get("STRATA_PROGRAMS", "50000" if soaking() else "10000"))
+ENOUGH = 5_000
 # Borders of the word, of the array container and of the block, and three blocks.
 SIZES = (1, 65, 4_097, 65_535, 65_536, 65_537, 66_000, 70_001, 131_073, 64)
 ROWS_PROBED = 300
@@ -109,7 +111,8 @@ def test_every_reading_is_the_same(half: int, seed: int, tmp_path: Path) -> None
             rows = [0, size - 1, *(picks.randrange(size) for _ in range(ROWS_PROBED))]
             readings.judge(programs.expression(), rows, ledger)
         readings.database.close()
-    assert not ledger.empty(), f"no program met: {', '.join(ledger.empty())}"
+    if PROGRAMS >= ENOUGH:
+        assert not ledger.empty(), f"no program met: {', '.join(ledger.empty())}"
 
 
 def test_threads_change_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import threading
 from collections.abc import Iterator
@@ -298,6 +299,31 @@ def test_a_full_disk_changes_nothing(store: Store) -> None:
     with store.write() as writer:
         writer.put_meta("big", bytes(1 << 20))
     assert store.snapshot().meta("big") == bytes(1 << 20) and store.verify().is_sound
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "is full"), (errno.EIO, "fails"), (errno.EOPNOTSUPP, "")]
+)
+def test_room_that_is_given_in_part_is_handed_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    size = (store.path / "data.mdb").stat().st_size
+
+    def in_part(descriptor: int, start: int, length: int) -> None:
+        os.ftruncate(descriptor, start + length // 2)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", in_part)
+    written = False
+    try:
+        with store.write() as writer:
+            writer.put_meta("big", bytes(1 << 20))
+        written = True
+    except StoreUnwritable as error:
+        assert words in error.message
+        assert (store.path / "data.mdb").stat().st_size == size
+    # A file system that cannot reserve room is not one without room.
+    assert written == (words == "") and store.failure == ""
 
 
 class _FailingSync:
