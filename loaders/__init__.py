@@ -1,9 +1,11 @@
 """Loaders: files become batches of updates.
 
-readers    bytes of a file -> chunks of columns, with the line of every record
-shaping    the `query:` of a source, run by DuckDB over its files
-cells      columns as they come -> columns as the engine takes them
-loading    a source and its files -> one bulk load, with progress and refused records
+*_reader   bytes of a file -> chunks of columns, with the line of every record; the
+           query_reader runs the `query:` of a source over its files by DuckDB
+cells      columns as they come -> columns as the engine takes them, with the conversions in
+           texts, numbers and moments
+refused    the file of records that could not be taken, and why
+loading    a source and its files -> one bulk load, with progress and a summary
 """
 
 from loaders.loading import LoadProgress, LoadSummary, load

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.columns.strings import Strings
 from engine.errors import InputInvalid
 from engine.live.batch import Column, ProfileBatch, SetColumn, Texts
-from engine.model.definitions import TAG, Attribute, Model, Source, SourceColumn
+from engine.model.definitions import TAG, Attribute, Model, Source
 from engine.nearest import nearest
+from loaders.cell_by_cell import Faults
 from loaders.chunks import Chunk
 from loaders.moments import date_cells, time_cells
-from loaders.numbers import Faults, bool_cells, decimal_cells, float_cells, int_cells
-from loaders.texts import set_cells, strings_of, text_column
+from loaders.numbers import bool_cells, decimal_cells, float_cells, int_cells
+from loaders.texts import (
+    identifier_column,
+    plain_column,
+    set_cells,
+    single_cells,
+    strings_of,
+    text_column,
+    trimmed,
+)
 
 __all__ = ["Cells", "wanted_columns"]
+
+Read = TypeVar("Read")
+
+# So many names of columns are listed where one is missing.
+_LISTED_COLUMNS = 20
 
 
 def wanted_columns(source: Source) -> list[str]:
@@ -42,78 +58,117 @@ class Cells:
         self._source = source
         self._zone = source.time_zone or model.time_zone
         self._wanted = wanted_columns(source)
+        self._fields = dict(source.attributes)
+        if source.tags is not None:
+            self._fields[TAG] = source.tags
 
     def check_columns(self, path: Path, names: Sequence[str]) -> None:
         """Raises InputInvalid, before anything is read, where a column is not there."""
         for name in self._wanted:
             if name not in names:
                 close = nearest(name, names)
-                hint = f"Did you mean {close}?" if close else f"It has {', '.join(names)}."
+                more = ", ..." if len(names) > _LISTED_COLUMNS else "."
+                listed = f"It has {', '.join(names[:_LISTED_COLUMNS])}{more}"
+                hint = f"Did you mean {close}?" if close else listed
                 raise InputInvalid(
                     f"{path} has no column {name}, which source {self._source.name} reads. {hint}"
                 )
 
-    def batch(self, chunk: Chunk) -> tuple[ProfileBatch, Faults]:
-        """The updates of a chunk, and the records with a cell that fits no attribute."""
-        faults: Faults = {}
+    def batch(self, path: Path, chunk: Chunk) -> tuple[ProfileBatch, Faults]:
+        """The updates of a chunk, and the records with a cell that fits no attribute.
+
+        Raises InputInvalid where a whole column has a type that no cell can come from.
+        """
+        reading = _Reading(path, chunk)
+        source = self._source
+        identifiers = {
+            kind: reading.single(name, _identifiers) for kind, name in source.identify.items()
+        }
         attributes: dict[str, Column] = {}
         sets: dict[str, SetColumn] = {}
-        source_sets = dict(self._source.attributes)
-        if self._source.tags is not None:
-            source_sets[TAG] = self._source.tags
-        for name, column in source_sets.items():
-            declared = self._model.attributes[name]
+        for field, column in self._fields.items():
+            declared = self._model.attributes[field]
             if declared.type == "set":
-                sets[name] = self._set(chunk.columns[column.column], column)
+                sets[field] = self._set(reading, column.column, column.split)
             else:
-                attributes[name] = self._attribute(declared, chunk, column.column, faults)
-        identifiers = {
-            kind: strings_of(_trimmed(chunk.columns[column]))
-            for kind, column in self._source.identify.items()
-        }
-        giver = (
-            None
-            if self._source.by is None
-            else strings_of(_trimmed(chunk.columns[self._source.by]))
-        )
-        return ProfileBatch(chunk.count, identifiers, attributes, sets, giver), faults
+                attributes[field] = self._attribute(declared, reading, column.column)
+        giver = None if source.by is None else reading.single(source.by, _givers)
+        return ProfileBatch(chunk.count, identifiers, attributes, sets, giver), reading.faults
 
-    def _attribute(self, declared: Attribute, chunk: Chunk, column: str, faults: Faults) -> Column:
-        cells = chunk.columns[column]
-        found: Column
-        bad: Faults = {}
-        match declared.type:
-            case "category" | "text":
-                found = Texts(strings_of(text_column(cells)))
-            case "int":
-                found, bad = int_cells(cells)
-            case "decimal":
-                found, bad = decimal_cells(cells, declared.scale)
-            case "float":
-                found, bad = float_cells(cells)
-            case "bool":
-                found, bad = bool_cells(cells)
-            case "date":
-                found, bad = date_cells(cells)
-            case _:
-                found, bad = time_cells(cells, self._zone)
-        for index, reason in bad.items():
-            faults.setdefault(index, f"column {column}: {reason}")
+    def _attribute(self, declared: Attribute, reading: _Reading, name: str) -> Column:
+        zone = self._zone
+
+        def read(cells: pa.Array) -> tuple[Column, Faults]:
+            match declared.type:
+                case "category" | "text":
+                    return Texts(strings_of(text_column(cells))), {}
+                case "int":
+                    return int_cells(cells)
+                case "decimal":
+                    return decimal_cells(cells, declared.scale)
+                case "float":
+                    return float_cells(cells)
+                case "bool":
+                    return bool_cells(cells)
+                case "date":
+                    return date_cells(cells, zone)
+                case _:
+                    return time_cells(cells, zone)
+
+        found = reading.single(name, read)
         if self._source.empty_unsets:
-            found = replace(found, unset=_empty(cells))
+            return replace(found, unset=_missing(found))
         return found
 
-    def _set(self, cells: pa.Array, column: SourceColumn) -> SetColumn:
-        offsets, values = set_cells(cells, column.split)
+    def _set(self, reading: _Reading, name: str, split: str | None) -> SetColumn:
+        offsets, values = reading.many(name, split)
         unset = (np.diff(offsets) == 0) if self._source.empty_unsets else None
         return SetColumn(offsets, values, unset)
 
 
-def _trimmed(column: pa.Array) -> pa.Array:
-    return text_column(pc.utf8_trim_whitespace(text_column(column)))
+class _Reading:
+    """The columns of one chunk while it is read, and what was wrong with its cells."""
+
+    def __init__(self, path: Path, chunk: Chunk) -> None:
+        self.faults: Faults = {}
+        self._path = path
+        self._chunk = chunk
+
+    def single(self, name: str, read: Callable[[pa.Array], tuple[Read, Faults]]) -> Read:
+        """A column of single cells, read by `read`."""
+        with self._typed(name):
+            cells, bad = single_cells(plain_column(self._chunk.columns[name]))
+            found, worse = read(cells)
+        for index, reason in (bad | worse).items():
+            self.faults.setdefault(index, f"column {name}: {reason}")
+        return found
+
+    def many(self, name: str, split: str | None) -> tuple[NDArray[np.int64], Strings]:
+        """A column of sets: offsets of the rows, and the values."""
+        with self._typed(name):
+            return set_cells(plain_column(self._chunk.columns[name]), split)
+
+    @contextmanager
+    def _typed(self, name: str) -> Iterator[None]:
+        kind = self._chunk.columns[name].type
+        try:
+            if pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_union(kind):
+                raise pa.ArrowInvalid("it holds objects, and a cell is one value")
+            yield
+        except pa.ArrowException as error:
+            raise InputInvalid(
+                f"{self._path}: column {name}, of the type {kind}, cannot be read: "
+                f"{str(error).splitlines()[0]}. Convert it by a query in the source."
+            ) from error
 
 
-def _empty(cells: pa.Array) -> NDArray[np.bool_]:
-    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
-        cells = text_column(pc.utf8_trim_whitespace(cells))
-    return np.asarray(pc.is_null(cells).to_numpy(zero_copy_only=False), bool)
+def _identifiers(cells: pa.Array) -> tuple[Strings, Faults]:
+    return strings_of(identifier_column(cells)), {}
+
+
+def _givers(cells: pa.Array) -> tuple[Strings, Faults]:
+    return strings_of(trimmed(text_column(cells))), {}
+
+
+def _missing(column: Column) -> NDArray[np.bool_]:
+    return ~(column.values.valid if isinstance(column, Texts) else column.valid)

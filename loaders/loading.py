@@ -12,16 +12,13 @@ loaded all the same.
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from engine.database import Database
 from engine.errors import InputInvalid, NotFound, NotYet
@@ -30,9 +27,13 @@ from engine.model.definitions import Model, Source
 from engine.nearest import nearest
 from loaders.cells import Cells, wanted_columns
 from loaders.chunks import BadRecord, Chunk, Reader
+from loaders.csv_reader import CsvReader
 from loaders.files import file_format
-from loaders.table_readers import ParquetReader, QueryReader
-from loaders.text_readers import CsvReader, JsonLinesReader
+from loaders.jsonl_reader import JsonLinesReader
+from loaders.narrowing import only
+from loaders.parquet_reader import ParquetReader
+from loaders.query_reader import QueryReader
+from loaders.refused import RefusedFile
 
 __all__ = ["LoadProgress", "LoadSummary", "load"]
 
@@ -90,28 +91,30 @@ def load(
     if not files:
         raise InputInvalid("Name at least one file to load.")
     cells = Cells(model, source)
-    bin_ = _Refused(refused or Path(f"{source_name}.refused.csv"))
     with ExitStack() as stack:
-        readers = _readers(stack, source, files)
+        bad = RefusedFile(refused or Path(f"{source_name}.refused.csv"), files)
+        stack.enter_context(bad)
+        readers = _readers(stack, model, source, files)
         for reader in readers:
-            if not isinstance(reader, JsonLinesReader):
+            if reader.column_names is not None:
                 cells.check_columns(reader.path, reader.column_names)
         bulk = stack.enter_context(database.bulk_load(source))
-        stack.enter_context(bin_)
-        _run(readers, cells, bulk, bin_, progress)
+        _run(readers, cells, bulk, bad, progress)
+        bad.flush()
         outcome = bulk.finish()
+        bad.keep()
     return LoadSummary(
         source=source_name,
         files=tuple(str(path) for path in files),
         accepted=outcome.accepted,
-        refused=bin_.count,
+        refused=bad.count,
         created=outcome.created,
         profiles_changed=outcome.profiles_changed,
         blocks_written=outcome.blocks_written,
         blocked_identifiers=outcome.blocked,
         data_version=outcome.data_version,
         seconds=time.monotonic() - started,
-        refused_file=str(bin_.path) if bin_.count else None,
+        refused_file=str(bad.path) if bad.count else None,
     )
 
 
@@ -131,97 +134,55 @@ def _source(database: Database, name: str) -> tuple[Model, Source]:
     return model, source
 
 
-def _readers(stack: ExitStack, source: Source, files: Sequence[Path]) -> list[Reader]:
-    if source.query is not None:
-        where = f"sources.{source.name}"
-        query = QueryReader(files, source.query, source.encoding, where)
-        return [stack.enter_context(query)]
+def _reader(stack: ExitStack, source: Source, path: Path) -> Reader:
     wanted = wanted_columns(source)
-    readers: list[Reader] = []
-    for path in files:
-        match file_format(path):
-            case "csv":
-                readers.append(CsvReader(path, source.encoding))
-            case "jsonl":
-                readers.append(JsonLinesReader(path, source.encoding, wanted))
-            case "parquet":
-                readers.append(ParquetReader(path, wanted))
-    return readers
+    match file_format(path):
+        case "csv":
+            return stack.enter_context(CsvReader(path, source.encoding, wanted))
+        case "jsonl":
+            return stack.enter_context(JsonLinesReader(path, source.encoding, wanted))
+        case "parquet":
+            return stack.enter_context(ParquetReader(path, wanted))
+
+
+def _readers(stack: ExitStack, model: Model, source: Source, files: Sequence[Path]) -> list[Reader]:
+    if source.query is None:
+        return [_reader(stack, source, path) for path in files]
+    zone = (source.time_zone or model.time_zone).key
+    return [stack.enter_context(QueryReader(files, source, zone))]
 
 
 def _run(
     readers: Sequence[Reader],
     cells: Cells,
     bulk: BulkLoad,
-    refused: _Refused,
+    refused: RefusedFile,
     progress: LoadProgress | None,
 ) -> None:
     records = 0
     for number, reader in enumerate(readers):
         for chunk in reader.chunks():
-            for record in chunk.bad:
-                refused.add(record)
-            if chunk.count:
-                _add(chunk, reader, cells, bulk, refused)
+            bad = [*chunk.bad, *_add(chunk, reader, cells, bulk)]
+            refused.add(sorted(bad, key=lambda record: (record.file, record.line)))
             records += chunk.count + len(chunk.bad)
             if progress is not None:
                 share = reader.done / reader.total if reader.total else None
                 progress(records, None if share is None else (number + share) / len(readers))
 
 
-def _add(chunk: Chunk, reader: Reader, cells: Cells, bulk: BulkLoad, refused: _Refused) -> None:
-    """One chunk into the load; what cannot be converted or is refused goes to the file."""
-    batch, faults = cells.batch(chunk)
-    if faults:
-        for index in sorted(faults):
-            refused.add(_bad(chunk, reader, index, faults[index]))
-        chunk = _without(chunk, faults)
-        if not chunk.count:
-            return
-        batch, _ = cells.batch(chunk)
-    for index, reason in bulk.add(batch).refused:
-        refused.add(_bad(chunk, reader, index, reason))
-
-
-def _bad(chunk: Chunk, reader: Reader, index: int, reason: str) -> BadRecord:
-    return BadRecord(str(reader.path), int(chunk.lines[index]), reason, chunk.text_of(index))
-
-
-def _without(chunk: Chunk, faults: dict[int, str]) -> Chunk:
-    keep = np.ones(chunk.count, bool)
-    keep[list(faults)] = False
-    mask = pa.array(keep)
-    columns = {name: column.filter(mask) for name, column in chunk.columns.items()}
-    return Chunk(int(keep.sum()), columns, chunk.lines[keep])
-
-
-class _Refused:
-    """The file of refused records, made when the first comes."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.count = 0
-        self._file: Any = None
-        self._writer: Any = None
-
-    def __enter__(self) -> _Refused:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def add(self, record: BadRecord) -> None:
-        """Writes one record."""
-        if self._writer is None:
-            try:
-                self._file = self.path.open("w", encoding="utf-8", newline="")
-            except OSError as error:
-                raise InputInvalid(
-                    f"Records are refused, and {self.path} cannot be written to keep them "
-                    f"({error.strerror}); name another file with --refused."
-                ) from error
-            self._writer = csv.writer(self._file)
-            self._writer.writerow(["file", "line", "reason", "record"])
-        self._writer.writerow([record.file, record.line, record.reason, record.record])
-        self.count += 1
+def _add(chunk: Chunk, reader: Reader, cells: Cells, bulk: BulkLoad) -> list[BadRecord]:
+    """Takes one chunk into the load; what cannot be converted, or is refused, comes back."""
+    if not chunk.count:
+        return []
+    batch, faults = cells.batch(reader.path, chunk)
+    reasons = dict(faults)
+    sound = np.ones(chunk.count, bool)
+    sound[list(faults)] = False
+    at = np.flatnonzero(sound)
+    if len(at):
+        outcome = bulk.add(only(batch, at) if faults else batch)
+        reasons.update((int(at[index]), reason) for index, reason in outcome.refused)
+    return [
+        BadRecord(str(reader.path), int(chunk.lines[index]), reason, chunk.text_of(index))
+        for index, reason in reasons.items()
+    ]

@@ -22,6 +22,7 @@ __all__ = [
     "strings_of",
     "text_column",
     "trimmed",
+    "valid_cells",
 ]
 
 # A whole number that passed through a table of floats on its way into a text file.
@@ -139,19 +140,25 @@ def set_cells(column: pa.Array, split: str | None) -> tuple[NDArray[np.int64], S
     """
     count = len(column)
     if is_list(column):
-        rows = np.asarray(pc.list_parent_indices(column))
+        rows = _owners(column)
         texts = text_column(plain_column(pc.list_flatten(column)))
     else:
         rows = np.arange(count)
         texts = text_column(column)
     if split:
         pieces = pc.split_pattern(texts, split)
-        rows = rows[np.asarray(pc.list_parent_indices(pieces))]
+        rows = rows[_owners(pieces)]
         texts = trimmed(pc.list_flatten(pieces))
     there = valid_cells(texts)
     offsets = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(rows[there], minlength=count), out=offsets[1:])
     return offsets, strings_of(texts.filter(pa.array(there)))
+
+
+def _owners(lists: pa.Array) -> NDArray[np.int64]:
+    """For each element of the lists, flattened, the list that it stands in."""
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
+    return np.repeat(np.arange(len(lists)), lengths)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
@@ -171,7 +178,8 @@ def _float_texts(column: pa.Array) -> pa.Array:
     if not len(others):
         return texts
     # Not by way of doubles: a float of 32 bits is shortest in its own width.
-    written = [_other_float(cell) for cell in np.asarray(column.to_numpy(zero_copy_only=False))[others]]
+    own = np.asarray(column.to_numpy(zero_copy_only=False))
+    written = [_other_float(cell) for cell in own[others]]
     return pc.replace_with_mask(texts, pa.array(~whole), pa.array(written, pa.string()))
 
 

@@ -164,6 +164,11 @@ class Store:
             # LMDB holds a copy of what it is given: let go of each, or the memory doubles.
             for key in sorted(puts):
                 transaction.put(key, b"".join(puts.pop(key)))
+            # Until `show`: what interrupts it from here on leaves memory behind the disk.
+            self._failure = (
+                f"The store at {self.path} takes no more writes, because one was interrupted "
+                "at its end. Open the store again; it has that write, or the state before it."
+            )
             transaction.commit()
         except lmdb.Error as error:
             raise self._unwritable(error) from error
@@ -190,6 +195,7 @@ class Store:
                 raise damaged(self.path, f"{name_of_key(key)} {fault}")
 
     def _unwritable(self, error: lmdb.Error) -> EngineError:
+        self._failure = ""
         if isinstance(error, lmdb.MapFullError):
             return StoreUnwritable(
                 f"The store at {self.path} has reached the size of its map, and nothing of "
@@ -204,19 +210,12 @@ class Store:
         return StoreUnwritable(self._failure)
 
     def show(self, state: State) -> None:
-        """Let new snapshots see a state that has just been committed."""
+        """Let new snapshots see a state that `apply` has just committed."""
         assert self._environment is not None and self._version is not None
-        try:
-            transaction = self._environment.begin_read()
-        except BaseException:
-            self._failure = (
-                f"The store at {self.path} has written, and cannot show what it wrote. Close "
-                "its snapshots, then open it again."
-            )
-            raise
-        view = View(self._environment, transaction, self._verified)
+        view = View(self._environment, self._environment.begin_read(), self._verified)
         view.catalog = state.catalog
         self._version = Version(view, state, self._version.lineage, self._version)
+        self._failure = ""
 
 
 def _fill(folder: Path) -> None:

@@ -19,8 +19,8 @@ SALTS = ("exp-42", "春节")
 
 _LINES = """
 CREATE TABLE lines AS
-SELECT row_number() OVER () AS line, CAST(CustomerID AS BIGINT) AS customer,
-  InvoiceNo AS invoice, InvoiceNo[1] = 'C' AS back, Country AS place, Description AS product,
+SELECT CAST(CustomerID AS BIGINT) AS customer, InvoiceNo AS invoice,
+  InvoiceNo[1] = 'C' AS back, Country AS place, Description AS product,
   CAST(Quantity AS BIGINT) AS units, CAST(UnitPrice AS DECIMAL(12, 3)) AS price,
   CAST(InvoiceDate || '+00' AS TIMESTAMPTZ) AS moment
 FROM read_csv(?, header = true, all_varchar = true)
@@ -28,6 +28,11 @@ WHERE CustomerID <> ''
 """
 
 # Rounding to a scale is done in whole numbers, half away from zero.
+_ROUNDED = """
+CREATE MACRO rounded(whole, unit) AS
+CAST(CAST((abs(whole) + unit // 2) // unit * sign(whole) AS HUGEINT) AS DECIMAL(16, 0))
+"""
+
 _CUSTOMERS = """
 CREATE TABLE sums AS
 WITH amounts AS (SELECT *, CAST(units * price * 1000 AS HUGEINT) AS thousandths FROM lines),
@@ -49,17 +54,15 @@ ranked AS (
     row_number() OVER (PARTITION BY customer ORDER BY moment, place) AS from_first,
     row_number() OVER (PARTITION BY customer ORDER BY price DESC, product DESC) AS from_dearest
   FROM lines)
-SELECT customer,
+SELECT customer, w.thousandths,
   CASE WHEN l.place <> 'Unspecified' THEN l.place END AS country,
   f.place AS first_country,
   w.countries, coalesce(b.months, CAST([] AS VARCHAR[])) AS months,
   CAST(w.invoices AS BIGINT) AS invoices, CAST(w.quantity AS BIGINT) AS quantity,
   CAST(-r.units AS BIGINT) AS returned_units,
-  CAST(CAST((abs(w.thousandths) + 5) // 10 * sign(w.thousandths) AS HUGEINT) AS DECIMAL(18, 0))
-    * 0.01 AS revenue,
-  CAST(CAST(-r.thousandths AS HUGEINT) AS DECIMAL(18, 0)) * 0.001 AS refunds,
-  CAST(CAST((abs(w.thousandths) * 20 + w.lines) // (2 * w.lines) * sign(w.thousandths) AS HUGEINT)
-    AS DECIMAL(18, 0)) * 0.0001 AS "average line",
+  rounded(w.thousandths, 10) * 0.01 AS revenue,
+  rounded(-r.thousandths, 10) * 0.01 AS refunds,
+  rounded(w.thousandths * 325, 1000) * 0.0001 AS "bonus points",
   CAST(w.prices AS DOUBLE) / CAST(w.lines AS DOUBLE) AS mean_price,
   CAST(r.lines AS DOUBLE) / CAST(w.lines AS DOUBLE) AS return_share,
   r.customer IS NOT NULL AS returned,
@@ -81,7 +84,7 @@ SELECT *,
     WHEN quantity > 0 THEN '礼品' END AS "行业",
   CASE WHEN invoices >= 5 THEN format('常客：{} 单', invoices) END AS remark,
   list_filter([
-    CASE WHEN revenue > 5000 THEN '大客户' END, CASE WHEN invoices > 10 THEN 'often here' END,
+    CASE WHEN thousandths > 5000000 THEN '大客户' END, CASE WHEN invoices > 10 THEN 'often here' END,
     CASE WHEN returned THEN '有退货' END, CASE WHEN invoices = 1 THEN 'once' END
   ], lambda label: label IS NOT NULL) AS tag
 FROM sums
@@ -97,14 +100,14 @@ class Oracle:
 
     def __init__(self, lines: Path, zone: str) -> None:
         self._connection = duckdb.connect()
-        for statement in ("SET TimeZone = 'UTC'", "SET threads = 1"):
-            self._connection.execute(statement)
-        for macro in ("day_start(day) AS timezone('{}', CAST(day AS TIMESTAMP))",
-                      "local(clock) AS timezone('{}', CAST(clock AS TIMESTAMP))"):  # fmt: skip
-            self._connection.execute(f"CREATE MACRO {macro.format(zone)}")
+        self._connection.execute("SET TimeZone = 'UTC'")
+        for name in ("day_start", "local"):
+            self._connection.execute(
+                f"CREATE MACRO {name}(clock) AS timezone('{zone}', CAST(clock AS TIMESTAMP))"
+            )
         self._connection.execute(_LINES, [str(lines)])
-        self._connection.execute(_CUSTOMERS)
-        self._connection.execute(_JUDGED)
+        for statement in (_ROUNDED, _CUSTOMERS, _JUDGED):
+            self._connection.execute(statement)
 
     def close(self) -> None:
         """Lets go of the table."""

@@ -34,6 +34,52 @@ SIPHASH = {
 KEY = bytes(range(16))
 
 
+def by_definition(data: bytes, seed: int) -> int:
+    """XXH64 as its specification describes it, step by step."""
+    p1, p2, p3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
+    p4, p5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
+    mask = 2**64 - 1
+
+    def rotate(word: int, bits: int) -> int:
+        return (word << bits | (word & mask) >> 64 - bits) & mask
+
+    def round_of(lane: int, at: int) -> int:
+        word = int.from_bytes(data[at : at + 8], "little")
+        return rotate(lane + word * p2 & mask, 31) * p1 & mask
+
+    at = 0
+    if len(data) < 32:
+        value = seed + p5
+    else:
+        lanes = [seed + p1 + p2, seed + p2, seed, seed - p1]
+        for at in range(0, len(data) - 31, 32):
+            lanes = [round_of(lane, at + 8 * i) for i, lane in enumerate(lanes)]
+        at += 32
+        value = sum(rotate(lane, n) for lane, n in zip(lanes, (1, 7, 12, 18), strict=True))
+        for lane in lanes:
+            value = (value ^ rotate(lane * p2 & mask, 31) * p1) * p1 + p4 & mask
+    value = value + len(data) & mask
+    while len(data) - at >= 8:
+        value = rotate(value ^ round_of(0, at), 27) * p1 + p4 & mask
+        at += 8
+    if len(data) - at >= 4:
+        value ^= int.from_bytes(data[at : at + 4], "little") * p1 & mask
+        value = rotate(value, 23) * p2 + p3 & mask
+        at += 4
+    for byte in data[at:]:
+        value = rotate(value ^ byte * p5 & mask, 11) * p1 & mask
+    value = (value ^ value >> 33) * p2 & mask
+    value = (value ^ value >> 29) * p3 & mask
+    return value ^ value >> 32
+
+
+@pytest.mark.parametrize("size", [*range(0, 70), 95, 96, 97, 127, 128, 1000])
+def test_xxh64_is_what_the_specification_says(size: int) -> None:
+    data = bytes(i * 151 % 256 for i in range(size))
+    for seed in (0, 1, 2**64 - 1):
+        assert xxh64(data, seed) == by_definition(data, seed)
+
+
 @pytest.mark.parametrize(("data", "seed"), XXH64)
 def test_xxh64_gives_the_published_values(data: bytes, seed: int) -> None:
     assert xxh64(data, seed) == XXH64[data, seed]

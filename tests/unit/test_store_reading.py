@@ -79,20 +79,24 @@ def test_a_table_is_made_once_and_shared(store: Store) -> None:
     assert store.snapshot().addresses(age) is store.snapshot().addresses(age)
 
 
-def test_tables_and_payloads_outlive_their_snapshot(store: Store) -> None:
+@pytest.mark.parametrize("kept", ["payload", "table"])
+def test_what_a_snapshot_gave_outlives_it(store: Store, kept: str) -> None:
     write_age(store, 1)
     snapshot = store.snapshot()
     age = snapshot.fields["age"].id
-    table = snapshot.addresses(age)
-    payload = np.frombuffer(snapshot.payloads(age, 0)[0], np.uint8)
+    table = snapshot.addresses(age) if kept == "table" else None
+    payload = snapshot.payloads(age, 0)[0] if kept == "payload" else None
     snapshot.close()
+    del snapshot
     # Enough commits that freed pages would have been used again.
     for seed in range(20, 32):
         write_age(store, 100 * seed)
     wanted = opaque(1, 50_000, 30).parts
-    assert payload.tobytes() == wanted[0]
-    found = [ctypes.string_at(int(table.address[i]), int(table.length[i])) for i in range(2)]
-    assert found == list(wanted)
+    if table is not None:
+        found = [ctypes.string_at(int(table.address[i]), int(table.length[i])) for i in range(2)]
+        assert found == list(wanted)
+    else:
+        assert payload == wanted[0]
 
 
 def test_an_old_version_goes_with_its_last_user(store: Store) -> None:
@@ -155,6 +159,29 @@ def test_a_listed_record_that_is_missing_is_damage(store: Store) -> None:
         assert damaged.verify().faults == ("part 0 of 'age' in block 2 is missing",)
 
 
+@pytest.mark.parametrize("name", ["age", "rank"])
+@pytest.mark.parametrize(
+    ("at", "words"), [(30, "has a damaged header"), (60, "does not match its checksum")]
+)
+def test_a_flipped_bit_is_damage(store: Store, name: str, at: int, words: str) -> None:
+    """In the header and in the payload, of large values and of small ones."""
+    write_age(store, 1)
+    field = store.snapshot().fields[name].id
+    key = b"\x04" + (2).to_bytes(4, "big") + field.to_bytes(4, "big") + b"\0\0"
+    assert store._environment is not None
+    with store._environment.begin_write() as transaction:
+        value = bytearray(transaction.get(key) or b"")
+        value[at] ^= 4
+        transaction.put(key, bytes(value))
+    store.close()
+    with Store.open(store.path, map_size=MAP_BYTES) as damaged:
+        snapshot = damaged.snapshot()
+        for read in (lambda: snapshot.payloads(field, 2), lambda: snapshot.addresses(field)):
+            with pytest.raises(StoreCorrupt, match=f"part 0 of '{name}' in block 2 {words}"):
+                read()
+        assert f"part 0 of '{name}' in block 2 {words}" in damaged.verify().faults
+
+
 def test_a_record_that_nothing_lists_is_reported(store: Store) -> None:
     assert store._environment is not None
     with store._environment.begin_write() as transaction:
@@ -205,7 +232,7 @@ def test_too_many_snapshots_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
             with store.write() as writer:
                 writer.put_meta("version", b"%d" % version)
     written = held[-1].data_version + 1
-    assert "cannot show what it wrote" in store.failure
+    assert "interrupted at its end" in store.failure
     held.clear()
     store.close()
     with Store.open(tmp_path / "s", map_size=MAP_BYTES) as again:

@@ -358,6 +358,33 @@ def test_after_a_failed_sync_it_only_reads(store: Store, monkeypatch: pytest.Mon
             writer.put_meta("short", b"other")
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_interrupt_at_the_end_of_a_commit(
+    store: Store, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Memory must not go on from a state that the disk may have left."""
+    before = contents(store.snapshot())
+
+    class Interrupted(_FailingSync):
+        def commit(self) -> None:
+            if moment == "after":
+                self._transaction.commit()
+            raise KeyboardInterrupt
+
+    begin = Environment.begin_write
+    monkeypatch.setattr(Environment, "begin_write", lambda self: Interrupted(begin(self)))
+    with pytest.raises(KeyboardInterrupt), store.write() as writer:
+        writer.put_meta("short", b"other")
+    monkeypatch.undo()
+    assert contents(store.snapshot()) == before
+    with pytest.raises(StoreUnwritable, match="interrupted at its end"), store.write():
+        pass
+    store.close()
+    with Store.open(store.path, map_size=MAP_BYTES) as again:
+        assert again.snapshot().data_version == (3 if moment == "before" else 4)
+        assert again.verify().is_sound
+
+
 def test_givers_have_a_dictionary_of_their_own(store: Store) -> None:
     with store.write() as writer:
         codes = writer.intern(GIVERS, Strings.from_list(["crm", "anna", "crm"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.columns.hashing import xxh64_many16
 from engine.columns.string_index import StringIndex
 from engine.columns.strings import Strings, concat, factorize
 
@@ -81,10 +82,21 @@ def test_distinct_values_come_in_the_order_they_first_stood() -> None:
 
 
 def test_many_distinct_values_outgrow_the_table_and_the_heap() -> None:
-    values = [f"value {i * i % 30_011} " + "x" * (i % 40) for i in range(40_000)]
+    long = ["y" * 100_000, "z" * 500_000]  # several doublings of the heap at once
+    values = long + [f"value {i * i % 30_011} " + "x" * (i % 40) for i in range(20_000)] * 2
     unique, places = factorize(Strings.from_list(values))
     assert unique.to_list() == list(dict.fromkeys(values))
     assert unique.take(places).to_list() == values
+
+
+def test_strings_are_told_apart_where_their_hashes_agree() -> None:
+    numbers = np.char.zfill(np.arange(200_000).astype("S16"), 16)
+    halves = xxh64_many16(numbers.view(np.uint8).reshape(-1, 16), 0) >> 32
+    order = np.argsort(halves)
+    twins = np.flatnonzero(np.diff(halves[order]) == 0)
+    assert len(twins) > 0
+    pair = [numbers[order[twins[0] + i]].decode() for i in (0, 1)]
+    assert factorize(Strings.from_list(pair * 2))[1].tolist() == [0, 1, 0, 1]
 
 
 def test_an_index_keeps_its_numbers_while_it_grows() -> None:

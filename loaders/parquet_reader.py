@@ -1,0 +1,74 @@
+"""Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.errors import InputInvalid
+from loaders.chunks import CHUNK_RECORDS, Chunk
+from loaders.files import READ_FAILURES, is_compressed, open_bytes, unpack, unreadable
+from loaders.tables import table_chunk
+
+__all__ = ["ParquetReader"]
+
+
+class ParquetReader:
+    """A Parquet file; only the wanted columns are read. Records are numbered from 1.
+
+    One that is compressed as a whole is unpacked beside the system's temporary files: its
+    index stands at its end.
+    """
+
+    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
+        self.path = path
+        self.done = 0
+        with ExitStack() as stack:
+            plain = path
+            if is_compressed(path):
+                plain = Path(stack.enter_context(TemporaryDirectory(prefix="strata-load-"))) / "0"
+                unpack(path, plain)
+            _, raw = open_bytes(plain)
+            stack.enter_context(raw)
+            try:
+                self._file = pq.ParquetFile(raw)
+            except READ_FAILURES as error:
+                raise InputInvalid(
+                    f"{path} is not a whole Parquet file: its end, where the index stands, "
+                    "cannot be read. Get it again; nothing of it was loaded."
+                ) from error
+            self._opened = stack.pop_all()
+        self.total = self._file.metadata.num_rows
+        self.column_names: list[str] | None = list(self._file.schema_arrow.names)
+        self._wanted = [name for name in wanted if name in self.column_names]
+
+    def __enter__(self) -> ParquetReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened.close()
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The records, column by column."""
+        batches = self._file.iter_batches(CHUNK_RECORDS, columns=self._wanted)
+        while True:
+            try:
+                batch: pa.RecordBatch | None = next(batches, None)
+            except READ_FAILURES as error:
+                raise unreadable(self.path, error) from error
+            if batch is None:
+                return
+            chunk = table_chunk(batch, self.done)
+            self.done += batch.num_rows
+            yield chunk

@@ -1,0 +1,347 @@
+"""Random questions about customers, with values drawn from those customers.
+
+A list of recipes, one for each kind of predicate and operator, is gone through in turn, so
+that however few questions are made, every construct is among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from random import Random
+from typing import Any as Anything
+from zoneinfo import ZoneInfo
+
+from tests.differential.oracle import SALTS
+from tests.differential.questions import (
+    KINDS,
+    All,
+    Any,
+    Between,
+    Bucket,
+    Column,
+    Compare,
+    Constant,
+    Day,
+    Flag,
+    HasAll,
+    In,
+    Instant,
+    Listed,
+    Match,
+    Named,
+    Not,
+    Now,
+    Number,
+    Predicate,
+    Present,
+    Question,
+    Span,
+    Sum,
+    Term,
+    Truth,
+    Value,
+    Word,
+)
+
+__all__ = ["Generator"]
+
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
+ORDERS = ("<", "<=", ">", ">=")
+PARTS = ("contains", "starts with", "ends with")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+
+
+class Generator:
+    """Makes question number i of a seed, the same each time.
+
+    `values` has the values of every attribute that occur, of times their microseconds, of sets
+    their elements. Comparisons look for their borders: values that occur, and their neighbours.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        values: Mapping[str, Sequence[Anything]],
+        *,
+        now_us: int,
+        zone: ZoneInfo,
+        segments: Sequence[str],
+        lists: Sequence[str],
+    ) -> None:
+        self._seed = seed
+        self._values = values
+        self._now_us = now_us
+        self._zone = zone
+        self._segments = segments
+        self._lists = lists
+        self._rng = Random(seed)
+        self._recipes = self._all_recipes()
+
+    def question(self, number: int) -> Question:
+        """Question number `number`: its first predicate is of the recipe whose turn it is."""
+        self._rng = Random(f"{self._seed}/{number}")
+        first = self._recipes[number % len(self._recipes)]()
+        return self._around(first, self._rng.choice([0, 0, 1, 1, 2, 3]))
+
+    @property
+    def recipe_count(self) -> int:
+        """How many questions it takes for every construct to occur."""
+        return len(self._recipes)
+
+    def _around(self, question: Question, levels: int) -> Question:
+        """The question inside others, `levels` deep."""
+        rng = self._rng
+        for _ in range(levels):
+            if isinstance(question, Not) or rng.random() < 0.7:
+                kind = Any if isinstance(question, All) else All
+                if not isinstance(question, All | Any):
+                    kind = rng.choice([All, Any])
+                others: list[Question] = [self._other() for _ in range(rng.choice([1, 1, 2]))]
+                others.insert(rng.randint(0, len(others)), question)
+                question = kind(tuple(others))
+            else:
+                question = Not(question)
+        return question
+
+    def _other(self) -> Question:
+        predicate = self._rng.choice(self._recipes)()
+        return Not(predicate) if self._rng.random() < 0.2 else predicate
+
+    # --------------------------------------------------------------------- recipes
+
+    def _all_recipes(self) -> list[Callable[[], Predicate]]:
+        make: list[Callable[[], Predicate]] = []
+        for kind in ("int", "decimal", "float", "date", "time"):
+            make += [partial(self._compare_column, kind, op) for op in OPERATORS]
+            make += [partial(self._between, kind, negated) for negated in (False, True)]
+            make += [partial(self._in, kind, negated) for negated in (False, True)]
+            make += [partial(self._compare_columns, kind, op) for op in OPERATORS]
+        for kind in ("category", "bool"):
+            make += [partial(self._compare_column, kind, op) for op in ("=", "!=")]
+            make += [partial(self._compare_columns, kind, op) for op in ("=", "!=")]
+            make += [partial(self._in, kind, negated) for negated in (False, True)]
+        for kind in ("category", "text"):
+            make += [partial(self._match, kind, h, n) for h in PARTS for n in (False, True)]
+        make += [partial(self._match, "set", how, False) for how in PARTS]
+        make += [partial(self._compare_column, "set", "="), partial(self._in, "set", False)]
+        make += [self._has_all, self._has_all]
+        make += [partial(self._compare_sums, double, op)
+                 for double in (False, True) for op in OPERATORS]  # fmt: skip
+        make += [partial(self._compare_moments, op) for op in ORDERS]
+        make += [partial(self._day_against_instant, op) for op in ORDERS]
+        make += [partial(self._compare_spans, op) for op in OPERATORS]
+        make += [partial(self._bucket, op) for op in OPERATORS]
+        make += [partial(self._present, kind) for kind in sorted(set(KINDS.values()))]
+        make += [self._present_sum, self._flag, self._flag, self._constant]
+        make += [self._named, self._named, self._listed]
+        return make
+
+    def _compare_column(self, kind: str, op: str) -> Predicate:
+        column = self._column(kind)
+        literal = self._literal(column)
+        if kind != "set" and self._rng.random() < 0.15:
+            mirrored = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(op, op)
+            return Compare(literal, mirrored, column)
+        return Compare(column, op, literal)
+
+    def _compare_columns(self, kind: str, op: str) -> Predicate:
+        left = self._column(kind)
+        if kind in ("int", "decimal", "float"):
+            return Compare(left, op, self._column(self._rng.choice(["int", "decimal", "float"])))
+        return Compare(left, op, self._column(kind))
+
+    def _between(self, kind: str, negated: bool) -> Predicate:
+        column = self._column(kind)
+        low, high = self._literal(column), self._literal(column)
+        if self._rng.random() < 0.2:
+            high = self._column(kind)
+        elif self._rng.random() < 0.9 and _rank(low) > _rank(high):
+            low, high = high, low
+        return Between(column, low, high, negated)
+
+    def _in(self, kind: str, negated: bool) -> Predicate:
+        column = self._column(kind)
+        count = 1 if kind == "bool" else self._rng.choice([1, 2, 3, 8])
+        return In(column, tuple(self._literal(column) for _ in range(count)), negated)
+
+    def _match(self, kind: str, how: str, negated: bool) -> Predicate:
+        column = self._column(kind)
+        text = self._rng.choice(self._values[column.name])
+        size = self._rng.randint(1, min(6, len(text)))
+        start = {"starts with": 0, "ends with": len(text) - size}.get(
+            how, self._rng.randint(0, len(text) - size)
+        )
+        part = text[start : start + size]
+        return Match(column, how, part.lower() if self._rng.random() < 0.1 else part, negated)
+
+    def _has_all(self) -> Predicate:
+        column = self._column("set")
+        count = self._rng.choice([1, 2, 2, 3])
+        return HasAll(column, tuple(self._rng.choices(self._values[column.name], k=count)))
+
+    def _compare_sums(self, double: bool, op: str) -> Predicate:
+        left, right = self._sum(double), self._sum(double and self._rng.random() < 0.3)
+        if self._rng.random() < 0.5:
+            right = self._number(self._rng.choice(["revenue", "invoices", "bonus points"]))
+        return Compare(left, op, right)
+
+    def _sum(self, double: bool) -> Value:
+        kinds = ["int", "decimal"] + (["float"] * 2 if double else [])
+        atoms: list[Column | Number | Bucket] = []
+        for _ in range(self._rng.choice([1, 2, 2, 3])):
+            atoms.append(self._column(self._rng.choice(kinds)))
+        if double and not any(column.kind == "float" for column in atoms if isinstance(column, Column)):
+            atoms.append(self._column("float"))
+        if self._rng.random() < 0.3:
+            atoms.append(self._rng.choice([Bucket(self._rng.choice(SALTS)), self._small(False)]))
+        terms = [
+            Term(
+                self._rng.choice([1, -1]) if place else 1,
+                self._small(negative=not place) if self._rng.random() < 0.4 else None,
+                atom,
+            )
+            for place, atom in enumerate(atoms)
+        ]
+        return Sum(tuple(terms)) if len(terms) > 1 or terms[0].factor else terms[0].atom
+
+    def _compare_moments(self, op: str) -> Predicate:
+        column = self._column("time")
+        span = self._span(abs(self._now_us - self._rng.choice(self._values[column.name])))
+        start: Now | Column = self._rng.choice([Now(), Now(), self._column("date")])
+        moved = Sum((Term(1, None, start), Term(self._rng.choice([-1, 1]), None, span)))
+        return Compare(column, op, moved)
+
+    def _day_against_instant(self, op: str) -> Predicate:
+        day: Value = self._column("date")
+        instant: Value = self._rng.choice([self._column("time"), Now()])
+        if self._rng.random() < 0.5:
+            column = self._column("date")
+            day, instant = self._literal(column), self._column("time")
+        return Compare(day, op, instant) if self._rng.random() < 0.5 else Compare(instant, op, day)
+
+    def _compare_spans(self, op: str) -> Predicate:
+        rng = self._rng
+        kind = rng.choice(["time", "time", "date", "mixed", "now"])
+        first: Column | Now = Now() if kind == "now" else self._column("time")
+        second = self._column("time" if kind == "now" else kind if kind != "mixed" else "date")
+        if kind == "date":
+            first = self._column("date")
+        terms = [Term(1, None, first), Term(-1, None, second)]
+        us = abs(self._us_of(first) - self._us_of(second))
+        if rng.random() < 0.3:
+            factor = rng.choice([None, self._small(False)])
+            terms.append(Term(rng.choice([1, -1]), factor, self._span(rng.randint(1, 10**14))))
+        right: Value = self._span(us)
+        if rng.random() < 0.2:
+            right = Sum((Term(1, self._small(True), right),))
+        return Compare(Sum(tuple(terms)), op, right)
+
+    def _bucket(self, op: str) -> Predicate:
+        edge = Decimal(self._rng.randint(-1, 10_000))
+        if self._rng.random() < 0.2:
+            edge += Decimal("0.5")
+        return Compare(Bucket(self._rng.choice(SALTS)), op, self._written(edge))
+
+    def _present(self, kind: str) -> Predicate:
+        return Present(self._column(kind), self._rng.random() < 0.5)
+
+    def _present_sum(self) -> Predicate:
+        return Present(self._sum(False), self._rng.random() < 0.5)
+
+    def _flag(self) -> Predicate:
+        return Flag(self._column("bool"))
+
+    def _constant(self) -> Predicate:
+        return Constant(self._rng.random() < 0.5)
+
+    def _named(self) -> Predicate:
+        return Named(self._rng.choice(self._segments))
+
+    def _listed(self) -> Predicate:
+        return Listed(self._rng.choice(self._lists))
+
+    # ---------------------------------------------------------------------- values
+
+    def _column(self, kind: str) -> Column:
+        return Column(self._rng.choice([name for name, own in KINDS.items() if own == kind]))
+
+    def _literal(self, column: Column) -> Number | Word | Truth | Day | Instant:
+        """A value that the column has, or one beside it."""
+        value = self._rng.choice(self._values[column.name])
+        match column.kind:
+            case "int" | "decimal" | "float":
+                return self._number(column.name)
+            case "date":
+                return Day(value + timedelta(days=self._rng.choice([0, 0, 1, -1])))
+            case "time":
+                return self._instant(value + self._rng.choice([0, 0, 0, 1, -1, 3_600_000_000]))
+            case "bool":
+                return Truth(self._rng.random() < 0.5)
+            case _:
+                return Word(value if self._rng.random() < 0.9 else value + "x")
+
+    def _number(self, name: str) -> Number:
+        value = self._rng.choice(self._values[name])
+        exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        nudge = self._rng.choice(["0", "0", "0", "1", "-1", "0.5", "-0.00000001", "0.005"])
+        return self._written(exact + Decimal(nudge))
+
+    def _small(self, negative: bool) -> Number:
+        value = self._rng.choice(["0", "1", "2", "0.5", "0.1", "1.25", "3", "100"])
+        sign = "-" if negative and self._rng.random() < 0.3 else ""
+        return self._written(Decimal(sign + value))
+
+    def _written(self, value: Decimal) -> Number:
+        """One of the ways to write a number."""
+        plain = format(value, "f")
+        ways = [plain] * 4
+        if value == value.to_integral_value():
+            ways += [f"{int(value):_}", plain + "." if "." not in plain else plain]
+        if plain.lstrip("-").startswith("0."):
+            ways.append(plain.replace("0.", ".", 1))
+        ways.append(f"{value * 10:f}e-1")
+        return Number(value, self._rng.choice(ways))
+
+    def _span(self, us: int) -> Span:
+        """A duration near a length, in the largest unit that fits or another."""
+        fitting = [(unit, s) for unit, s in _UNITS if us >= s * 1_000_000]
+        unit, seconds = self._rng.choice(fitting or [_UNITS[-1]])
+        return Span(max(1, us // (seconds * 1_000_000)), unit)
+
+    def _instant(self, us: int) -> Instant:
+        """A time, written with an offset or by the clocks of the zone."""
+        moment = _EPOCH + timedelta(microseconds=us)
+        offset = self._rng.choice([0, 0, 60, 480, -210, None])
+        if offset is None:
+            clock = moment.astimezone(self._zone)
+            again = clock.replace(fold=1).utcoffset() != clock.replace(fold=0).utcoffset()
+            if not again:
+                return Instant(us, clock.replace(tzinfo=None).isoformat())
+            offset = 0
+        shifted = moment + timedelta(minutes=offset)
+        suffix = "Z" if not offset else f"{offset // abs(offset) * (abs(offset) // 60):+03d}:{abs(offset) % 60:02d}"
+        return Instant(us, shifted.replace(tzinfo=None).isoformat() + suffix)
+
+    def _us_of(self, atom: Column | Now) -> int:
+        """An instant that the atom has for some profile."""
+        if isinstance(atom, Now):
+            return self._now_us
+        value = self._rng.choice(self._values[atom.name])
+        if isinstance(value, date):
+            return (value - date(1970, 1, 1)).days * 86_400_000_000
+        return int(value)
+
+
+def _rank(literal: object) -> Anything:
+    match literal:
+        case Number(value):
+            return value
+        case Day(day):
+            return day
+        case Instant(us):
+            return us
+    raise AssertionError(literal)
