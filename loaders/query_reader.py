@@ -205,8 +205,8 @@ class QueryReader:
                 raise unreadable(path, error) from error
 
     def _failure(self, error: Exception) -> InputInvalid:
-        """DuckDB's complaint, its first line, with the names of the user's files."""
-        told = str(error).strip().split("\n\nLINE ")[0].splitlines()[0]
+        """DuckDB's complaint without its excerpt, with the names of the user's files."""
+        told = " ".join(str(error).strip().split("\n\n")[0].split())
         for name, path in self._paths.items():
             told = told.replace(str(self._folder / name), str(path))
         return InputInvalid(f"{self._where}.query cannot be run over the files: {told}")

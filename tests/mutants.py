@@ -60,7 +60,7 @@ TOKEN = re.compile(r"[A-Za-z_]\w*|\d+|<<|>>|<=|>=|==|!=|&&|\|\||&=|\|=|\+=|->|[-
 # Lines that change the speed and never the answer, and lines that are no code.
 IDLE = re.compile(
     r"cost|most =|outlook_of|FEW_ROWS|ROW_TEST_BYTES|IN_PASSES|^\s*(#|//|\*|/\*|\"\"\"|import|from)"
-    r"|threads|raise |Error|assert |calloc|__all__|max\(1,|^\s*static|^\s*cdef .*\):?$|^\s*def "
+    r"|Literal|threads|raise |Error|assert |calloc|__all__|max\(1,|^\s*static|^\s*cdef .*\):?$|^\s*def "
     r"|free\(|is_vector|->|\.shape|dtype|# |/\*|control|stopped|::1|include|noexcept|ctypedef"
 )
 TESTS = (

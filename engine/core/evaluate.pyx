@@ -31,7 +31,7 @@ from engine.core.structures cimport (
     STRATA_BLOCK_WORDS,
     STRATA_NONE,
     STRATA_OPEN,
-    strata_container_has,
+    strata_entry_has,
     strata_entry,
     strata_find_code,
     strata_leaf_state,
@@ -122,7 +122,7 @@ cdef inline uint32_t group_code(context *c, const job *j, uint32_t row) noexcept
         return strata_read_code(&c.reader.fields[j.group_field], c.reader.block, row)
     for code in range(1, 3):
         entry = strata_find_code(&c.reader.fields[j.group_field], c.reader.block, code, &base)
-        if entry != NULL and strata_container_has(entry, base, row):
+        if entry != NULL and strata_entry_has(entry, base, row):
             return code
     return 0
 
@@ -285,7 +285,7 @@ def test_rows(Program program, int root, rows):
                 continue
             c.reader.block = block
             entry = strata_find_code(&c.reader.fields[c.live_field], block, 0, &base)
-            if entry != NULL and strata_container_has(entry, base, row):
+            if entry != NULL and strata_entry_has(entry, base, row):
                 truth[i] = test_node(c, root, row) != 0
     return out.view(bool)
 

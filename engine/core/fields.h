@@ -46,7 +46,7 @@ static inline uint64_t strata_stored(const strata_column *column, uint32_t row) 
 static inline int strata_read_int(const strata_field *field, uint32_t block, uint32_t row,
                                   int64_t *value) {
     const strata_column *column = strata_column_part(field, block, row);
-    if (!column || !strata_container_has(&column->presence, (const uint8_t *)column, row)) {
+    if (!column || !strata_entry_has(&column->presence, (const uint8_t *)column, row)) {
         return 0;
     }
     *value = (int64_t)((uint64_t)column->base + column->step * strata_stored(column, row));
@@ -57,7 +57,7 @@ static inline int strata_read_int(const strata_field *field, uint32_t block, uin
 static inline int strata_read_float(const strata_field *field, uint32_t block, uint32_t row,
                                     double *value) {
     const strata_column *column = strata_column_part(field, block, row);
-    if (!column || !strata_container_has(&column->presence, (const uint8_t *)column, row)) {
+    if (!column || !strata_entry_has(&column->presence, (const uint8_t *)column, row)) {
         return 0;
     }
     uint64_t bits = strata_stored(column, row);
@@ -91,7 +91,7 @@ static inline int strata_read_text(const strata_field *field, uint32_t block, ui
             const uint32_t *offsets = (const uint32_t *)(base + text->offsets_offset);
             *bytes = base + text->bytes_offset + offsets[i];
             *length = offsets[i + 1] - offsets[i];
-            return strata_container_has(&text->presence, base, row);
+            return strata_entry_has(&text->presence, base, row);
         }
     }
     return 0;

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "engine/bitmaps/layout.h"
+#include "engine/bitmaps/containers.h"
 
 typedef struct {
     const char *name;
@@ -51,21 +51,13 @@ static inline uint64_t strata_pack64(const uint8_t *hit) {
     return word;
 }
 
-static uint32_t strata_mask_count_portable(const uint64_t *mask) {
-    uint32_t count = 0;
-    for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w++) {
-        count += (uint32_t)__builtin_popcountll(mask[w]);
-    }
-    return count;
-}
-
 #define STRATA_MASK_KERNEL(NAME, COMBINE)                                                      \
     static uint32_t NAME(uint64_t *restrict mask, const uint64_t *restrict other) {            \
         uint32_t count = 0;                                                                    \
         for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w++) {                                    \
             uint64_t word = mask[w] COMBINE other[w];                                          \
             mask[w] = word;                                                                    \
-            count += (uint32_t)__builtin_popcountll(word);                                     \
+            count += strata_popcount64(word);                                                  \
         }                                                                                      \
         return count;                                                                          \
     }
@@ -124,7 +116,7 @@ STRATA_MEMBER_KERNEL(strata_member_u32_portable, uint32_t)
 
 static const strata_kernels strata_kernels_portable = {
     .name = "portable",
-    .mask_count = strata_mask_count_portable,
+    .mask_count = strata_mask_cardinality,
     .mask_and = strata_mask_and_portable,
     .mask_or = strata_mask_or_portable,
     .mask_and_not = strata_mask_and_not_portable,

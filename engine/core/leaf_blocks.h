@@ -203,14 +203,14 @@ static inline void strata_fill_range_part(const strata_reader *reader, const str
     int state = strata_stored_range(column, low, high, &first, &span);
     if (state != STRATA_OPEN) {
         if ((state == STRATA_ALL) != negated) {
-            strata_mask_or_container(out, &column->presence, base);
+            strata_mask_or_entry(out, &column->presence, base);
         }
         return;
     }
     uint64_t present[STRATA_BLOCK_WORDS];
     uint64_t hit[STRATA_BLOCK_WORDS];
     uint32_t start = column->first_row / 64, words = (column->row_count + 63) / 64;
-    strata_mask_from_container(present, &column->presence, base);
+    strata_mask_from_entry(present, &column->presence, base);
     strata_fill_stored_range(reader, column, first, span, words, hit);
     uint64_t flip = negated ? ~UINT64_C(0) : 0;
     for (uint32_t w = 0; w < words; w++) {
@@ -224,7 +224,7 @@ static inline void strata_fill_float_part(const strata_reader *reader, const str
     uint64_t present[STRATA_BLOCK_WORDS];
     uint64_t hit[STRATA_BLOCK_WORDS];
     uint32_t start = column->first_row / 64, words = (column->row_count + 63) / 64;
-    strata_mask_from_container(present, &column->presence, base);
+    strata_mask_from_entry(present, &column->presence, base);
     reader->kernels->range_f64((const double *)(base + column->values_offset), words,
                                leaf->float_low, leaf->float_high, hit);
     uint64_t flip = leaf->negated ? ~UINT64_C(0) : 0;
@@ -266,7 +266,7 @@ static inline void strata_fill_int_in(const strata_reader *reader, const strata_
     }
     if (leaf->negated) {
         uint64_t present[STRATA_BLOCK_WORDS];
-        strata_mask_from_container(present, &column->presence, (const uint8_t *)column);
+        strata_mask_from_entry(present, &column->presence, (const uint8_t *)column);
         reader->kernels->mask_and_not(present, any);
         reader->kernels->mask_or(out, present);
     } else {
@@ -285,7 +285,7 @@ static inline void strata_leaf_fill(const strata_reader *reader, const strata_le
             const strata_entry *entry =
                 strata_find_code(field, reader->block, leaf->codes[i], &base);
             if (entry) {
-                strata_mask_or_container(out, entry, base);
+                strata_mask_or_entry(out, entry, base);
             }
         }
         return;
@@ -305,7 +305,7 @@ static inline void strata_leaf_fill(const strata_reader *reader, const strata_le
         switch (leaf->op) {
         case STRATA_LEAF_CODES: strata_fill_codes_part(reader, leaf, column, out); break;
         case STRATA_LEAF_PRESENT:
-            strata_mask_or_container(out,
+            strata_mask_or_entry(out,
                                      leaf->how ? &((const strata_text *)base)->presence
                                                : &column->presence,
                                      base);

@@ -318,7 +318,7 @@ static inline int strata_test_set(const strata_reader *reader, const strata_leaf
         const uint8_t *base;
         const strata_entry *entry =
             strata_find_code(&reader->fields[leaf->field], reader->block, leaf->codes[i], &base);
-        if (entry && strata_container_has(entry, base, row)) {
+        if (entry && strata_entry_has(entry, base, row)) {
             return 1;
         }
     }
@@ -333,7 +333,7 @@ static inline int strata_test_present(const strata_field *field, uint32_t block,
         return strata_read_text(field, block, row, &bytes, &length);
     }
     const strata_column *column = strata_column_part(field, block, row);
-    return column && strata_container_has(&column->presence, (const uint8_t *)column, row);
+    return column && strata_entry_has(&column->presence, (const uint8_t *)column, row);
 }
 
 static inline int strata_leaf_test(const strata_reader *reader, const strata_leaf *leaf,

@@ -36,7 +36,7 @@ from engine.core.structures cimport (
     strata_leaf_is_vector,
     strata_leaf_state,
     strata_leaf_test,
-    strata_mask_from_container,
+    strata_mask_from_entry,
     strata_outlook,
 )
 
@@ -56,7 +56,7 @@ cdef int open_block(context *c, uint32_t block) noexcept nogil:
     c.reader.live_count = entry.cardinality if entry != NULL else 0
     if c.reader.live_count == 0:
         return 0
-    strata_mask_from_container(c.reader.live, entry, base)
+    strata_mask_from_entry(c.reader.live, entry, base)
     for i in range(c.memo_count):
         c.memo_states[i] = -1
     return 1

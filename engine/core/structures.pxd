@@ -48,8 +48,8 @@ cdef extern from "engine/core/fields.h" nogil:
     uint32_t strata_read_code(const strata_field *field, uint32_t block, uint32_t row) noexcept
     const strata_entry *strata_find_code(
         const strata_field *field, uint32_t block, uint32_t code, const uint8_t **base) noexcept
-    int strata_container_has(const strata_entry *entry, const uint8_t *base, uint32_t row) noexcept
-    void strata_mask_from_container(
+    int strata_entry_has(const strata_entry *entry, const uint8_t *base, uint32_t row) noexcept
+    void strata_mask_from_entry(
         uint64_t *mask, const strata_entry *entry, const uint8_t *base) noexcept
 
 

@@ -194,7 +194,9 @@ class Generator:
         atoms: list[Column | Number | Bucket] = []
         for _ in range(self._rng.choice([1, 2, 2, 3])):
             atoms.append(self._column(self._rng.choice(kinds)))
-        if double and not any(column.kind == "float" for column in atoms if isinstance(column, Column)):
+        if double and not any(
+            column.kind == "float" for column in atoms if isinstance(column, Column)
+        ):
             atoms.append(self._column("float"))
         if self._rng.random() < 0.3:
             atoms.append(self._rng.choice([Bucket(self._rng.choice(SALTS)), self._small(False)]))
@@ -323,7 +325,11 @@ class Generator:
                 return Instant(us, clock.replace(tzinfo=None).isoformat())
             offset = 0
         shifted = moment + timedelta(minutes=offset)
-        suffix = "Z" if not offset else f"{offset // abs(offset) * (abs(offset) // 60):+03d}:{abs(offset) % 60:02d}"
+        suffix = (
+            "Z"
+            if not offset
+            else f"{offset // abs(offset) * (abs(offset) // 60):+03d}:{abs(offset) % 60:02d}"
+        )
         return Instant(us, shifted.replace(tzinfo=None).isoformat() + suffix)
 
     def _us_of(self, atom: Column | Now) -> int:

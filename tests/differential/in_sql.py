@@ -89,9 +89,7 @@ class Sql:
             case Between(value, low, high, False):
                 return f"{self._compared(value, '>=', low)} AND {self._compared(value, '<=', high)}"
             case Between(value, low, high, True):
-                outside = (
-                    f"{self._compared(value, '<', low)} OR {self._compared(value, '>', high)}"
-                )
+                outside = f"{self._compared(value, '<', low)} OR {self._compared(value, '>', high)}"
                 there = " AND ".join([self._there(part) for part in (value, low, high)])
                 return f"{there} AND ({outside})"
             case In(value, choices, negated):
@@ -161,9 +159,7 @@ class Sql:
         written = []
         for term, kind in zip(value.terms, kinds, strict=True):
             atom = self._started(term.atom) if kind == "day" else self._atom(term.atom)
-            written.append(
-                atom if term.factor is None else f"({_plain(term.factor)} * {atom})"
-            )
+            written.append(atom if term.factor is None else f"({_plain(term.factor)} * {atom})")
         return self._summed(written, value)
 
     @staticmethod

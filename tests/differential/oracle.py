@@ -39,7 +39,8 @@ WITH amounts AS (SELECT *, CAST(units * price * 1000 AS HUGEINT) AS thousandths 
 whole AS (
   SELECT customer, count(*) AS lines, sum(thousandths) AS thousandths, sum(units) AS quantity,
     count(DISTINCT invoice) AS invoices, sum(price) AS prices,
-    list_sort(list(DISTINCT place)) AS countries, min(moment) AS first_seen, max(moment) AS last_seen
+    list_sort(list(DISTINCT place)) AS countries,
+    min(moment) AS first_seen, max(moment) AS last_seen
   FROM amounts GROUP BY customer),
 brought AS (
   SELECT customer, count(*) AS lines, sum(thousandths) AS thousandths, sum(units) AS units,
@@ -66,7 +67,8 @@ SELECT customer, w.thousandths,
   CAST(w.prices AS DOUBLE) / CAST(w.lines AS DOUBLE) AS mean_price,
   CAST(r.lines AS DOUBLE) / CAST(w.lines AS DOUBLE) AS return_share,
   r.customer IS NOT NULL AS returned,
-  CASE l.place WHEN 'Unspecified' THEN NULL WHEN 'United Kingdom' THEN false ELSE true END AS abroad,
+  CASE l.place WHEN 'Unspecified' THEN NULL WHEN 'United Kingdom' THEN false ELSE true END
+    AS abroad,
   CAST(timezone('UTC', w.first_seen) AS DATE) AS first_day,
   CAST(timezone('UTC', r.last_return) AS DATE) AS return_day,
   w.first_seen, w.last_seen, r.last_return,
@@ -84,7 +86,8 @@ SELECT *,
     WHEN quantity > 0 THEN '礼品' END AS "行业",
   CASE WHEN invoices >= 5 THEN format('常客：{} 单', invoices) END AS remark,
   list_filter([
-    CASE WHEN thousandths > 5000000 THEN '大客户' END, CASE WHEN invoices > 10 THEN 'often here' END,
+    CASE WHEN thousandths > 5000000 THEN '大客户' END,
+    CASE WHEN invoices > 10 THEN 'often here' END,
     CASE WHEN returned THEN '有退货' END, CASE WHEN invoices = 1 THEN 'once' END
   ], lambda label: label IS NOT NULL) AS tag
 FROM sums
@@ -137,7 +140,9 @@ class Oracle:
 
     def groups(self, where: str, column: str) -> dict[str | None, int]:
         """How many of them have each value of a column."""
-        query = f"SELECT CAST({column} AS VARCHAR), count(*) FROM customers WHERE {where} GROUP BY 1"
+        query = (
+            f"SELECT CAST({column} AS VARCHAR), count(*) FROM customers WHERE {where} GROUP BY 1"
+        )
         return dict(self.rows(query))
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:

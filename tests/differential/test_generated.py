@@ -36,7 +36,7 @@ class Asked:
 def asked(shop: Shop, seed: int) -> list[Asked]:
     """The questions of this run, answered by DuckDB."""
     generator = shop.generator(seed)
-    assert COUNT >= 2 * generator.recipe_count
+    assert generator.recipe_count * 2 <= COUNT
     found = []
     for number in range(COUNT):
         question = generator.question(number)
@@ -62,9 +62,7 @@ def _differing(one: Asked, found: Sequence[str]) -> str:
 
 def test_embedded_members(shop: Shop, seed: int, asked: list[Asked]) -> None:
     faults = [
-        _differing(one, found)
-        for one in asked
-        if (found := shop.members(one.rule)) != one.members
+        _differing(one, found) for one in asked if (found := shop.members(one.rule)) != one.members
     ]
     assert not faults, _told(seed, faults)
 
@@ -113,9 +111,7 @@ def _label(question: Question) -> str:
     return ""
 
 
-def test_counts_at_every_node(
-    shop: Shop, client: Client, seed: int, asked: list[Asked]
-) -> None:
+def test_counts_at_every_node(shop: Shop, client: Client, seed: int, asked: list[Asked]) -> None:
     faults = []
     for start in range(0, COUNT, AT_A_TIME):
         some = asked[start : start + AT_A_TIME]
@@ -140,9 +136,7 @@ def test_counts_at_every_node(
 
 
 @pytest.mark.parametrize("column", GROUPED)
-def test_groups(
-    column: str, shop: Shop, client: Client, seed: int, asked: list[Asked]
-) -> None:
+def test_groups(column: str, shop: Shop, client: Client, seed: int, asked: list[Asked]) -> None:
     faults = []
     for one in asked[GROUPED.index(column) :: COUNT // 25]:
         wanted = shop.oracle.groups(one.where, f'"{column}"')
