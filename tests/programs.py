@@ -112,13 +112,16 @@ class Programs:
         literal = f"{Decimal(repr(value)):f}" if abs(value) < 1e30 and abs(value) > 1e-30 else "0"
         if self._random.random() < 0.25:
             return f"{name} {self._random.choice(('in', 'not in'))} ({literal}, 0.5, 60)"
-        return f"{name} {self._random.choice(COMPARES)} {literal}"
+        sides = [name, literal]
+        if self._random.random() < 0.25:
+            sides.reverse()
+        return f"{sides[0]} {self._random.choice(COMPARES)} {sides[1]}"
 
     def _float_sum(self) -> str:
         left = self._random.choice(FLOATS)
         right = self._random.choice((*FLOATS, "price", "points", "exact", "level"))
-        factor = self._random.choice(("", "0.1 * ", "3 * "))
-        more = self._random.choice(("", " + 1", " - 0.5", " + cost"))
+        factor = self._random.choice(("", "", "0.1 * ", "3 * "))
+        more = self._random.choice(("", "", "", " + 1", " - 0.5", " + cost"))
         return f"{left} {self._random.choice(COMPARES)} {factor}{right}{more}"
 
     # ------------------------------------------------------------------------- strings

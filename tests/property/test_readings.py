@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engine.audience import Audience, Threads
 from engine.columns.uids import decode_uids
@@ -74,6 +75,7 @@ class Readings:
             == by_nodes.count
             == by_nodes.nodes[0].count
         ), text
+        self._judge_groups(text, audience, members.rows)
         mask = np.zeros(self.snapshot.block_count << 16, bool)
         mask[members.rows] = True
         by_block = mask[rows].tolist()
@@ -92,6 +94,20 @@ class Readings:
         planner = audience._planner
         program = Program(planner.plan, self.snapshot, [audience._questions[0].root])
         ledger.add(expression, program, planner.plan.nodes)
+
+    def _judge_groups(self, text: str, audience: Audience, rows: NDArray[np.uint32]) -> None:
+        """Asserts that the members fall into the groups of a category and of a bool."""
+        attribute = "city" if len(text) % 2 else "active"
+        values, present = self.world.columns[attribute]
+        named = values[rows[present[rows]]]
+        found, counts = np.unique(named.astype(str), return_counts=True)
+        expected: dict[str | None, int] = {
+            name if attribute == "city" else name.lower(): count
+            for name, count in zip(found.tolist(), counts.tolist(), strict=True)
+        }
+        if len(named) < len(rows):
+            expected[None] = len(rows) - len(named)
+        assert audience.count_by(attribute).groups == expected, (attribute, text)
 
     def _difference(self, text: str, rows: list[int], one: list[bool], other: list[bool]) -> str:
         at = next(i for i in range(len(rows)) if one[i] != other[i])
