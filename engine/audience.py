@@ -8,7 +8,7 @@ expressions become one program and one pass over the blocks.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,13 +24,14 @@ from engine.core.number_plan import NumberPlanner
 from engine.core.plan import Planner
 from engine.core.program import Program
 from engine.errors import ExpressionInvalid, InputInvalid, NotFound
-from engine.live.lists import list_rows
+from engine.live.lists import list_names, list_rows
 from engine.members import Members
 from engine.model.definitions import Attribute
 from engine.nearest import nearest
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.canonical import format_expression
+from engine.rules.faults import Faults
 from engine.rules.parse import parse
 from engine.store.snapshot import Snapshot
 
@@ -82,10 +83,9 @@ class CountResult:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One expression of the question: its tree, bound tree and place in the plan."""
+    """One expression of the question: its tree, its place in the plan, and what it reads."""
 
     expression: tree.Expr
-    bound: bound.BoundExpr
     root: int
     lists: tuple[str, ...]
     attributes: tuple[str, ...]
@@ -129,10 +129,11 @@ class Audience:
         """Adds an expression, as text or as a tree; `where` names it in errors."""
         text = expression if isinstance(expression, str) else ""
         parsed = _parsed(expression, where) if isinstance(expression, str) else expression
-        bound_tree = self._binder.bind(parsed, text or format_expression(parsed), where)
+        bound_tree = self._binder.bind(parsed, text, where)
         lists, attributes = _names_read(bound_tree)
+        self._refuse_unknown_lists(lists, Faults(text, where))
         root = self._planner.add(bound_tree)
-        self._questions.append(_Question(parsed, bound_tree, root, lists, attributes))
+        self._questions.append(_Question(parsed, root, tuple(lists), attributes))
 
     def counts(self, *, nodes: bool = False) -> list[CountResult]:
         """The counts of all expressions added, in order, in one pass."""
@@ -167,12 +168,14 @@ class Audience:
             [int(groups.sum())],
             [result.nodes if result else None],
             {names[code]: int(groups[code]) for code in np.flatnonzero(groups).tolist()},
+            declared,
         )
         return final
 
-    def members(self) -> Members:
-        """The profiles of the one expression added."""
+    def members(self, order_by: str | None = None) -> Members:
+        """The profiles of the one expression added; `order_by` is only named in the answer."""
         (question,) = self._questions
+        ordering = self._binder.model.attributes.get(order_by or "")
         program = self._program([question.root])
         masks, _ = evaluate.root_masks(program, question.root, **self._how)
         return Members(
@@ -182,7 +185,7 @@ class Audience:
             as_of_us=self._as_of_us,
             masks=masks,
             waiting=self._waiting(question),
-            read_as_of_today=self._today(question),
+            read_as_of_today=self._today(question, ordering),
         )
 
     def test_rows(self, rows: Sequence[int]) -> list[list[bool]]:
@@ -210,6 +213,7 @@ class Audience:
         totals: Sequence[int],
         nodes: Sequence[tuple[NodeCount, ...] | None],
         groups: dict[str | None, int] | None = None,
+        grouped_by: Attribute | None = None,
     ) -> list[CountResult]:
         elapsed_us = (time.monotonic_ns() - self._started_ns) // 1000
         return [
@@ -222,7 +226,7 @@ class Audience:
                 nodes=of_nodes,
                 groups=groups,
                 waiting=self._waiting(question),
-                read_as_of_today=self._today(question),
+                read_as_of_today=self._today(question, grouped_by),
             )
             for question, total, of_nodes in zip(self._questions, totals, nodes, strict=True)
         ]
@@ -238,10 +242,24 @@ class Audience:
     def _waiting(self, question: _Question) -> int:
         return sum(self._leaves.lists[name].waiting for name in question.lists)
 
-    def _today(self, question: _Question) -> tuple[str, ...]:
+    def _today(self, question: _Question, also: Attribute | None = None) -> tuple[str, ...]:
         if not self._moved:
             return ()
-        return (*question.attributes, *(f"list('{name}')" for name in question.lists))
+        attributes = dict.fromkeys(question.attributes)
+        if also is not None and not also.history:
+            attributes[also.name] = None
+        return (*attributes, *(f"list('{name}')" for name in question.lists))
+
+    def _refuse_unknown_lists(self, lists: Mapping[str, tree.Expr | None], faults: Faults) -> None:
+        if not lists:
+            return
+        known = [info.name for info in list_names(self._snapshot)]
+        for name, node in lists.items():
+            if name not in known:
+                close = nearest(name, known)
+                hint = f"did you mean '{close}'?" if close else "upload it first"
+                assert node is not None, "a list is always the whole of its node"
+                raise faults.at(node, f"there is no list named '{name}'", hint)
 
     def _groupable(self, name: str) -> Attribute:
         declared = self._binder.model.attributes.get(name)
@@ -295,9 +313,12 @@ def _pre_order(expression: tree.Expr) -> Iterator[tuple[tree.Expr, int]]:
                 waiting.append((item, depth + 1))
 
 
-def _names_read(expression: bound.BoundExpr) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Lists, and attributes without history, that an expression reads, each once."""
-    lists: dict[str, None] = {}
+def _names_read(
+    expression: bound.BoundExpr,
+) -> tuple[dict[str, tree.Expr | None], tuple[str, ...]]:
+    """Lists, each with a node that names it, and attributes without history, that an
+    expression reads."""
+    lists: dict[str, tree.Expr | None] = {}
     attributes: dict[str, None] = {}
     waiting: list[bound.BoundExpr] = [expression]
     seen: set[int] = set()
@@ -313,10 +334,10 @@ def _names_read(expression: bound.BoundExpr) -> tuple[tuple[str, ...], tuple[str
                 waiting.append(inner)
             case bound.BoundSegment(body=body):
                 waiting.append(body)
-            case bound.BoundList(name=name):
-                lists[name] = None
+            case bound.BoundList(name=name, node=node):
+                lists.setdefault(name, node)
             case _:
                 for attribute in bound.attributes_of(item):
                     if not attribute.history:
                         attributes[attribute.name] = None
-    return tuple(lists), tuple(attributes)
+    return lists, tuple(attributes)

@@ -246,7 +246,7 @@ class Database:
         try:
             audience = self._audience(snapshot, as_of_us, control)
             audience.add(expression)
-            members = audience.members()
+            members = audience.members(order_by)
             members.choose(limit, salt=salt, order_by=order_by, descending=descending)
         except BaseException:
             snapshot.close()

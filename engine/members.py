@@ -19,6 +19,7 @@ from engine.errors import InputInvalid, NotFound
 from engine.live.profiles import ProfileRecord, read_profiles
 from engine.model.definitions import Model
 from engine.nearest import nearest
+from engine.store.catalog import UIDS, identifier_field
 from engine.store.snapshot import Snapshot
 
 __all__ = ["Members"]
@@ -149,7 +150,7 @@ class Members:
                 yield int(stretch[0] >> BLOCK_BITS), stretch & 0xFFFF
 
     def _uids_of(self, rows: NDArray[np.uint32]) -> NDArray[np.uint8]:
-        field = self._snapshot.fields["uid"].id
+        field = self._snapshot.fields[UIDS.name].id
         pieces = [
             decode_uids(self._snapshot.payloads(field, block))[inside]
             for block, inside in self._by_block(rows)
@@ -169,7 +170,7 @@ class Members:
 
     def uids(self) -> Iterator[bytes]:
         """Uids in listed order, 16 bytes each, joined; a chunk for each stretch of a block."""
-        field = self._snapshot.fields["uid"].id
+        field = self._snapshot.fields[UIDS.name].id
         for block, inside in self._by_block(self.rows):
             yield decode_uids(self._snapshot.payloads(field, block))[inside].tobytes()
 
@@ -183,7 +184,7 @@ class Members:
             close = nearest(kind, self._model.identifiers)
             hint = f" Did you mean {close}?" if close else ""
             raise NotFound(f"There is no kind of identifier {kind}.{hint}")
-        return self._identifiers(self._snapshot.fields[f"id:{kind}"].id)
+        return self._identifiers(self._snapshot.fields[identifier_field(kind)].id)
 
     def _identifiers(self, field: int) -> Iterator[list[str]]:
         for block, inside in self._by_block(self.rows):

@@ -16,6 +16,8 @@ __all__ = ["Faults", "convert_rest"]
 # Reasons by index of the record.
 Faults = dict[int, str]
 
+_REASON_CHARACTERS = 200
+
 
 def convert_rest(
     column: pa.Array,
@@ -41,7 +43,7 @@ def convert_rest(
         try:
             found[code] = read(cell)
         except ValueError as error:
-            reasons[code] = str(error)
+            reasons[code] = _short(str(error))
     is_bad = np.isin(codes, list(reasons))
     values[at] = found[codes]
     valid[at] = ~is_bad
@@ -49,3 +51,11 @@ def convert_rest(
         index: reasons[code]
         for index, code in zip(at[is_bad].tolist(), codes[is_bad].tolist(), strict=True)
     }
+
+
+def _short(reason: str) -> str:
+    """A reason quotes its cell, and a cell may be a book."""
+    if len(reason) <= _REASON_CHARACTERS:
+        return reason
+    half = _REASON_CHARACTERS // 2
+    return f"{reason[:half]} ... {reason[-half:]}"

@@ -124,16 +124,17 @@ class JsonLinesReader:
 def _parsed(text: str, wanted: Sequence[str]) -> dict[str, Any] | str:
     """The object of a line, or why there is none that can be used."""
     try:
-        record = json.loads(text, parse_float=_exact, parse_constant=_refuse_constant)
+        record = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         return f"is not JSON: {error}"
     if not isinstance(record, dict):
         return "is JSON, but not an object"
     if "\\u" in text and _has_half_character(record):
         return "has one half of a character that needs two (a lone surrogate)"
-    for name in wanted:
-        if not _is_cell(record.get(name)):
-            return f"key {name}: holds an object; shape it by a query in the source"
+    if "[" in text or text.count("{") > 1:
+        for name in wanted:
+            if not _is_cell(record.get(name)):
+                return f"key {name}: holds an object; shape it by a query in the source"
     return record
 
 
@@ -143,6 +144,9 @@ def _exact(text: str) -> float | Decimal:
 
 def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is not a number in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=_exact, parse_constant=_refuse_constant)
 
 
 def _has_half_character(record: dict[str, Any]) -> bool:

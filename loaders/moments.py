@@ -37,7 +37,9 @@ _US_UNITS = {"s": 1, "ms": 1, "us": 1, "ns": 1_000}
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{4})/(\d{1,2})/(\d{1,2})|(\d{4})(\d\d)(\d\d)")
 _MIDNIGHT = re.compile(r"[T ]0?0:00(:00(\.0+)?)?$")
 # What Arrow reads exactly as we would.
-_QUICK_TIME = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?$"
+_QUICK = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+_QUICK_LOCAL = _QUICK + "$"
+_QUICK_INSTANT = _QUICK + "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 # Digits beyond the microsecond are cut off.
 _FINER = re.compile(r"(\.\d{6})\d+")
 _ZONE = re.compile(r"\s*(?:(Z|UTC)|([+-]\d\d:?\d\d))$", re.IGNORECASE)
@@ -72,15 +74,23 @@ def time_cells(column: pa.Array, zone: ZoneInfo) -> tuple[Ints, Faults]:
     if not pa.types.is_string(column.type):
         return _one_by_one(column, read)
     column = trimmed(column)
-    matches = pc.fill_null(pc.match_substring_regex(column, _QUICK_TIME), False)
     try:
-        locals_ = pc.cast(pc.if_else(matches, column, None), pa.timestamp("us"))
+        in_zone = _matching(column, _QUICK_LOCAL, pa.timestamp("us"))
+        instants = _matching(column, _QUICK_INSTANT, pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
+        # A day or an hour that does not exist: the cells tell which.
         return _one_by_one(column, read)
-    quick = valid_cells(locals_)
-    values = np.where(quick, _instants(_micros(locals_), zone), 0)
-    faults = convert_rest(column, ~quick, read, values, quick)
-    return Ints(values, quick), faults
+    here, there = valid_cells(in_zone), valid_cells(instants)
+    values = np.where(here, _instants(_micros(in_zone), zone), _micros(instants))
+    valid = here | there
+    faults = convert_rest(column, ~valid, read, values, valid)
+    return Ints(values, valid), faults
+
+
+def _matching(column: pa.Array, pattern: str, kind: pa.DataType) -> pa.Array:
+    """The strings that match, as times; the others are missing."""
+    matches = pc.fill_null(pc.match_substring_regex(column, pattern), False)
+    return pc.cast(pc.if_else(matches, column, None), kind)
 
 
 def _one_by_one(column: pa.Array, read: Callable[[Any], int]) -> tuple[Ints, Faults]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,18 @@ from loaders.chunks import CHUNK_RECORDS, Chunk
 from loaders.files import READ_FAILURES, is_compressed, open_bytes, unpack, unreadable
 from loaders.tables import table_chunk
 
-__all__ = ["ParquetReader"]
+__all__ = ["ParquetReader", "opened_parquet"]
+
+
+def opened_parquet(raw: IO[bytes], path: Path) -> pq.ParquetFile:
+    """An open file as Parquet. Raises InputInvalid, naming `path`, where it is none."""
+    try:
+        return pq.ParquetFile(raw)
+    except READ_FAILURES as error:
+        raise InputInvalid(
+            f"{path} is not a whole Parquet file: its end, where the index stands, cannot be "
+            "read. Get it again; nothing of it was loaded."
+        ) from error
 
 
 class ParquetReader:
@@ -36,13 +48,7 @@ class ParquetReader:
                 unpack(path, plain)
             _, raw = open_bytes(plain)
             stack.enter_context(raw)
-            try:
-                self._file = pq.ParquetFile(raw)
-            except READ_FAILURES as error:
-                raise InputInvalid(
-                    f"{path} is not a whole Parquet file: its end, where the index stands, "
-                    "cannot be read. Get it again; nothing of it was loaded."
-                ) from error
+            self._file = opened_parquet(raw, path)
             self._opened = stack.pop_all()
         self.total = self._file.metadata.num_rows
         self.column_names: list[str] | None = list(self._file.schema_arrow.names)

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import codecs
-import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +25,7 @@ import pyarrow as pa
 from engine.errors import InputInvalid
 from engine.model.definitions import Source
 from loaders.chunks import CHUNK_RECORDS, BadRecord, Chunk, bad_records
+from loaders.csv_reader import CsvReader
 from loaders.files import (
     READ_FAILURES,
     Format,
@@ -36,12 +37,14 @@ from loaders.files import (
     unreadable,
 )
 from loaders.jsonl_reader import JsonLinesReader
+from loaders.parquet_reader import opened_parquet
 from loaders.tables import table_chunk
 
 __all__ = ["QueryReader"]
 
 _SUFFIXES: dict[Format, str] = {"csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet"}
 _COPY_BYTES = 1 << 20
+_KIND_OF_ERROR = re.compile(r"^[A-Z][A-Za-z ]* Error: ")
 # Lines that DuckDB set aside, once each even where the query reads the file several times.
 _REJECTS = """
     SELECT DISTINCT ON (file, line) parse_filename(file_path) AS file, line,
@@ -161,6 +164,9 @@ class QueryReader:
         }[found]
 
     def _place(self, path: Path, to: Path, found: Format) -> None:
+        if found == "csv":
+            # Whoever brings something else than such a text shall be told so.
+            CsvReader(path, self._encoding, ()).close()
         if found == "jsonl":
             self._copy_objects(path, to)
         elif found == "csv" and self._encoding != "utf-8":
@@ -170,8 +176,9 @@ class QueryReader:
         else:
             open_bytes(path)[0].close()
             to.symlink_to(path.resolve())
-        if found == "csv" and not to.stat().st_size:
-            raise InputInvalid(f"{path} is empty; a CSV file begins with a line of column names.")
+        if found == "parquet":
+            with to.open("rb") as raw:
+                opened_parquet(raw, path)
 
     def _copy_objects(self, path: Path, to: Path) -> None:
         seen = False
@@ -184,7 +191,7 @@ class QueryReader:
                     self._bad.append(reader.bad(line, text, found))
                 else:
                     seen = True
-                    out.write(json.dumps(found, ensure_ascii=False, default=str) + "\n")
+                    out.write(text.strip() + "\n")
         if not seen:
             raise InputInvalid(f"{path} has no JSON object in it.")
 
@@ -205,8 +212,10 @@ class QueryReader:
                 raise unreadable(path, error) from error
 
     def _failure(self, error: Exception) -> InputInvalid:
-        """DuckDB's complaint without its excerpt, with the names of the user's files."""
-        told = " ".join(str(error).strip().split("\n\n")[0].split())
+        """DuckDB's complaint and its hint, with the names of the user's files."""
+        first, *more = str(error).strip().splitlines()
+        hints = [line for line in more if line.startswith(("Candidate", "Did you mean"))]
+        told = " ".join([_KIND_OF_ERROR.sub("", first), *hints])
         for name, path in self._paths.items():
             told = told.replace(str(self._folder / name), str(path))
         return InputInvalid(f"{self._where}.query cannot be run over the files: {told}")

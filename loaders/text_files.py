@@ -73,7 +73,7 @@ class TextFile:
         except UnicodeDecodeError as error:
             other = "gb18030" if self._encoding == "utf-8" else "utf-8"
             raise InputInvalid(
-                f"{self.path}, after line {self.number}: the bytes are not "
+                f"{self.path}, near line {self.number + 1}: the bytes are not "
                 f"{self._encoding.upper()}. If the file is in another encoding, say so in the "
                 f"source (encoding: {other})."
             ) from error

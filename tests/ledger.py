@@ -33,6 +33,7 @@ DECIDED = {
     "TextLeaf": ("none", "open"),
     "CodePairLeaf": ("open",),
     "LinearLeaf": ("open",),
+    "LinearInLeaf": ("open",),
     "FloatLeaf": ("open",),
     "FloatInLeaf": ("open",),
     "BucketLeaf": ("open",),

@@ -27,6 +27,7 @@ class Programs:
             (self._number_in, 2),
             (self._between, 2),
             (self._sum, 3),
+            (self._sum_in, 1),
             (self._float, 3),
             (self._float_sum, 2),
             (self._category, 4),
@@ -104,6 +105,21 @@ class Programs:
             left += f" {self._random.choice('+-')} {factor}{name}"
         right = self._random.choice((self._literal(names[0]), self._random.choice(NUMBERS)))
         return f"{left} {self._random.choice(COMPARES)} {right}"
+
+    def _sum_in(self) -> str:
+        word = self._random.choice(("in", "not in"))
+        value = self._random.choice(
+            (
+                "level + points",
+                "price - cost",
+                "bucket('z')",
+                "2 * level - 0.5 * level",
+                "level - level",
+                "huge + 1e30 * level",
+            )
+        )
+        numbers = [self._random.randint(-20, 9_000) for _ in range(self._random.choice((1, 9)))]
+        return f"{value} {word} ({', '.join(map(str, numbers))}, 0, 1.5)"
 
     def _float(self) -> str:
         name = self._random.choice(FLOATS)

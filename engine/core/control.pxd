@@ -6,10 +6,17 @@ cdef enum:
     LATE = 2
 
 
+ctypedef struct stop_switch:
+    volatile int cancelled
+    long long deadline_ns    # of the monotonic clock, 0 for none
+
+
 cdef class Control:
-    cdef volatile int cancelled
-    cdef long long deadline_ns
-    cdef int stopped(self) noexcept nogil
+    cdef stop_switch switch
+
+
+# GO_ON, CANCELLED or LATE.
+cdef int stop_reason(const stop_switch *switch) noexcept nogil
 
 
 cdef int raise_stopped(int reason) except -1

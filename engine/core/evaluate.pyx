@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.core.control import Control as _Control
 
-from engine.core.control cimport GO_ON, Control, raise_stopped
+from engine.core.control cimport GO_ON, Control, raise_stopped, stop_reason
 from engine.core.nodes cimport (
     context,
     level_mask,
@@ -69,23 +69,25 @@ cdef struct job:
     uint64_t *masks          # block by block, where the first root's masks are wanted
 
 
-cdef int run_blocks(context *c, job *j, Control control, int64_t *counts) noexcept nogil:
+cdef int run_blocks(context *c, job *j, int64_t *counts) noexcept nogil:
     """Claims and evaluates blocks until none is left; returns why it stopped."""
     cdef uint32_t block
     cdef int32_t i
-    cdef int state, stopped
+    cdef int state
     cdef uint64_t *out = level_mask(c, 0)
     while True:
-        stopped = control.stopped()
-        if stopped != GO_ON:
-            return stopped
         block = strata_claim(&j.next_block)
         if block >= j.block_count:
             return GO_ON
+        c.stopped = stop_reason(c.switch_)
+        if c.stopped != GO_ON:
+            return c.stopped
         if not open_block(c, block):
             continue
         for i in range(j.root_count):
             state = run_node(c, j.roots[i], out, 1)
+            if c.stopped != GO_ON:
+                return c.stopped
             if c.node_counts != NULL:
                 continue
             if j.group_field >= 0:
@@ -132,17 +134,21 @@ cdef class _Thread:
 
     cdef context c
     cdef Program program
+    cdef Control control
     cdef object counts
     cdef object node_counts
 
     def __cinit__(self):
         memset(&self.c, 0, sizeof(context))
 
-    def __init__(self, Program program, Py_ssize_t count_size, bint every_node):
+    def __init__(self, Program program, Control control, Py_ssize_t count_size, bint every_node):
         cdef size_t masks = program.depth + 3
         cdef size_t children = max(1, program.child_count)
         cdef int64_t[::1] view
         self.program = program
+        self.control = control
+        self.c.switch_ = &control.switch
+        self.c.node_count = program.node_count
         self.counts = np.zeros(max(1, count_size), dtype=np.int64)
         self.c.nodes = program.nodes
         self.c.leaves = program.leaves
@@ -162,6 +168,9 @@ cdef class _Thread:
                 or self.c.memo_states == NULL or self.c.order == NULL or self.c.costs == NULL):
             raise MemoryError
         if every_node:
+            self.c.counted = <uint8_t *>calloc(max(1, program.node_count), 1)
+            if self.c.counted == NULL:
+                raise MemoryError
             self.node_counts = np.zeros(max(1, program.node_count), dtype=np.int64)
             view = self.node_counts
             self.c.node_counts = &view[0]
@@ -173,6 +182,7 @@ cdef class _Thread:
         free(self.c.memo_states)
         free(self.c.order)
         free(self.c.costs)
+        free(self.c.counted)
 
 
 cdef class _Job:
@@ -182,6 +192,7 @@ cdef class _Job:
     cdef Program program
     cdef Control control
     cdef object roots
+    cdef object kept_masks
     cdef list threads
 
     def __init__(self, Program program, roots, Control control, Py_ssize_t count_size,
@@ -199,7 +210,7 @@ cdef class _Job:
         self.j.group_field = -1
         self.j.group_is_bool = 0
         self.j.masks = NULL
-        self.threads = [_Thread(program, count_size, every_node)
+        self.threads = [_Thread(program, self.control, count_size, every_node)
                         for _ in range(max(1, min(threads, <int>program.block_count)))]
 
     def work(self, _Thread thread):
@@ -207,14 +218,15 @@ cdef class _Job:
         cdef int64_t[::1] counts = thread.counts
         cdef int stopped
         with nogil:
-            stopped = run_blocks(&thread.c, &self.j, self.control, &counts[0])
+            stopped = run_blocks(&thread.c, &self.j, &counts[0])
         return stopped
 
     def run(self, pool):
         """Runs every thread to its end; raises where the control stopped one."""
-        waiting = [pool.submit(self.work, thread) for thread in self.threads[1:]] if pool else []
+        helpers = [pool.submit(self.work, thread) for thread in self.threads[1:]] if pool else []
         reasons = [self.work(self.threads[0])]
-        reasons += [future.result() for future in waiting]
+        # A helper that still waits for its turn has nothing left to do: no block is unclaimed.
+        reasons += [future.result() for future in helpers if not future.cancel()]
         for reason in reasons:
             raise_stopped(reason)
         return sum((<_Thread>thread).counts for thread in self.threads)
@@ -258,6 +270,7 @@ def root_masks(Program program, int root, *, control=None, pool=None, threads=1)
     masks = np.zeros((program.block_count, STRATA_BLOCK_WORDS), dtype=np.uint64)
     if program.block_count:
         view = masks
+        work.kept_masks = masks
         work.j.masks = &view[0, 0]
     counts = work.run(pool)
     return masks, int(counts[0])
@@ -268,7 +281,7 @@ def test_rows(Program program, int root, rows):
 
     Rows are looked at one by one, without masks. A row that is not alive is False.
     """
-    cdef _Thread thread = _Thread(program, 1, False)
+    cdef _Thread thread = _Thread(program, _Control(), 1, False)
     cdef const uint32_t[::1] view = np.ascontiguousarray(rows, dtype=np.uint32)
     cdef Py_ssize_t i
     cdef uint32_t block, row
@@ -296,7 +309,7 @@ def leaf_states(Program program):
     uint8 of shape (nodes, blocks); nodes that are no leaves, and blocks without live rows,
     are 255. For tests and explanations of a plan.
     """
-    cdef _Thread thread = _Thread(program, 1, False)
+    cdef _Thread thread = _Thread(program, _Control(), 1, False)
     cdef context *c = &thread.c
     cdef int32_t node
     cdef uint32_t block

@@ -55,6 +55,21 @@ static inline int strata_wide_sign(const strata_wide *number) {
     return 0;
 }
 
+/* -1, 0 or 1 as a is less than, equal to or greater than b. */
+static inline int strata_wide_compare(const strata_wide *a, const strata_wide *b) {
+    int64_t top_a = (int64_t)a->limb[STRATA_WIDE_LIMBS - 1];
+    int64_t top_b = (int64_t)b->limb[STRATA_WIDE_LIMBS - 1];
+    if (top_a != top_b) {
+        return top_a < top_b ? -1 : 1;
+    }
+    for (int i = STRATA_WIDE_LIMBS - 2; i >= 0; i--) {
+        if (a->limb[i] != b->limb[i]) {
+            return a->limb[i] < b->limb[i] ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
 /* The double nearest to (quotient + rest) * 2^scale, ties to even, where 0 <= rest < 1 and
  * `sticky` tells whether rest is not 0. The quotient has at least 55 bits. */
 static inline double strata_rounded(strata_uint128 quotient, int sticky, int scale) {

@@ -166,6 +166,7 @@ static inline strata_outlook strata_leaf_state(const strata_reader *reader,
         break;
     case STRATA_LEAF_BUCKET:
     case STRATA_LEAF_LINEAR:
+    case STRATA_LEAF_LINEAR_IN:
     case STRATA_LEAF_FLOAT:
     case STRATA_LEAF_FLOAT_IN: return outlook; /* may read several fields, or none */
     default: break;

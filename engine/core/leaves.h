@@ -25,6 +25,7 @@ enum {
     STRATA_LEAF_INT_IN,     /* value among sorted `ints` */
     STRATA_LEAF_FLOAT_RANGE,
     STRATA_LEAF_LINEAR,     /* sum of terms compared with 0, exact */
+    STRATA_LEAF_LINEAR_IN,  /* sum of terms among sorted `targets`, exact */
     STRATA_LEAF_FLOAT,      /* two sides in doubles */
     STRATA_LEAF_FLOAT_IN,   /* left side among sorted `doubles` */
     STRATA_LEAF_TEXT,
@@ -112,6 +113,8 @@ typedef struct {
     int32_t wide;             /* LINEAR: the sum needs more than 127 bits */
     strata_int128 constant;
     strata_wide wide_constant;
+    const strata_wide *targets; /* LINEAR_IN: sorted */
+    uint32_t target_count;
     strata_side left, right;
 } strata_leaf;
 
@@ -205,6 +208,29 @@ static inline int strata_test_linear(const strata_reader *reader, const strata_l
     }
     int sign = leaf->wide ? strata_wide_sign(&wide) : (narrow > 0) - (narrow < 0);
     return strata_compare_sign(sign, leaf->compare);
+}
+
+static inline int strata_test_linear_in(const strata_reader *reader, const strata_leaf *leaf,
+                                        uint32_t row) {
+    strata_int128 narrow = 0;
+    strata_wide sum = leaf->wide_constant; /* 0 */
+    if (!strata_add_terms(reader, leaf->terms, leaf->term_count, 1, row, &narrow, &sum)) {
+        return 0;
+    }
+    uint32_t low = 0, high = leaf->target_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        int order = strata_wide_compare(&leaf->targets[middle], &sum);
+        if (order == 0) {
+            return !leaf->negated;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return leaf->negated;
 }
 
 static inline int strata_side_value(const strata_reader *reader, const strata_side *side,
@@ -364,6 +390,7 @@ static inline int strata_leaf_test(const strata_reader *reader, const strata_lea
         return strata_read_float(field, reader->block, row, &real) &&
                (leaf->float_low <= real && real <= leaf->float_high) != leaf->negated;
     case STRATA_LEAF_LINEAR: return strata_test_linear(reader, leaf, row);
+    case STRATA_LEAF_LINEAR_IN: return strata_test_linear_in(reader, leaf, row);
     case STRATA_LEAF_FLOAT:
     case STRATA_LEAF_FLOAT_IN: return strata_test_float(reader, leaf, row);
     case STRATA_LEAF_TEXT: return strata_test_text(reader, leaf, row);

@@ -1,7 +1,8 @@
 """The evaluation of nodes over the open block, and what one thread needs for it."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from engine.core.control cimport stop_switch
 from engine.core.program cimport program_node
 from engine.core.structures cimport (
     STRATA_ALL,
@@ -35,6 +36,10 @@ cdef struct context:
     int32_t *order           # by position in `children`: the open conjuncts, cheapest first
     uint32_t *costs
     int64_t *node_counts     # where every node is counted, else NULL
+    uint8_t *counted         # by node: counted in this block
+    int32_t node_count
+    const stop_switch *switch_
+    int stopped              # not GO_ON: masks and states are unfinished, and to be dropped
 
 
 cdef inline uint64_t *level_mask(context *c, int32_t level) noexcept nogil:

@@ -15,6 +15,7 @@ Where every node is to be counted, nothing is left out: no order and no early en
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from engine.core.control cimport GO_ON, stop_reason
 from engine.core.program cimport (
     NODE_AND,
     NODE_FALSE,
@@ -42,6 +43,8 @@ from engine.core.structures cimport (
 
 # Below this many surviving rows, testing each costs less than filling a mask of the block.
 cdef uint32_t FEW_ROWS = 512
+# Rows tested one by one between two looks at the control: 4,096, about a tenth of a millisecond.
+cdef uint32_t LOOK_WORDS = 64
 # A branch is ordered after every leaf: it may read any number of them.
 cdef uint32_t BRANCH_COST = 0xFFFFFFFF
 
@@ -59,7 +62,16 @@ cdef int open_block(context *c, uint32_t block) noexcept nogil:
     strata_mask_from_entry(c.reader.live, entry, base)
     for i in range(c.memo_count):
         c.memo_states[i] = -1
+    if c.node_counts != NULL:
+        memset(c.counted, 0, c.node_count)
     return 1
+
+
+cdef inline int must_stop(context *c, uint32_t word) noexcept nogil:
+    """Looks at the control once in every LOOK_WORDS words of a loop over single rows."""
+    if word % LOOK_WORDS == 0:
+        c.stopped = stop_reason(c.switch_)
+    return c.stopped != GO_ON
 
 
 cdef int test_node(context *c, int32_t node_id, uint32_t row) noexcept nogil:
@@ -88,6 +100,8 @@ cdef uint32_t keep_passing(context *c, int32_t node_id, uint64_t *mask) noexcept
     cdef uint32_t w, count = 0
     cdef uint64_t word, bit
     for w in range(STRATA_BLOCK_WORDS):
+        if must_stop(c, w):
+            return 0
         word = mask[w]
         while word:
             bit = word & (~word + 1)
@@ -104,6 +118,8 @@ cdef void add_passing(context *c, int32_t node_id, uint64_t *mask) noexcept nogi
     cdef uint32_t w
     cdef uint64_t word, bit
     for w in range(STRATA_BLOCK_WORDS):
+        if must_stop(c, w):
+            return
         word = c.reader.live[w] & ~mask[w]
         while word:
             bit = word & (~word + 1)
@@ -233,6 +249,8 @@ cdef int run_node(context *c, int32_t node_id, uint64_t *out, int32_t level) noe
     cdef const program_node *node = &c.nodes[node_id]
     cdef uint64_t *memo
     cdef int state
+    if c.stopped != GO_ON:
+        return STRATA_NONE
     if node.memo >= 0 and c.memo_states[node.memo] >= 0:
         memo = c.memo_masks + <size_t>node.memo * STRATA_BLOCK_WORDS
         if c.memo_states[node.memo] == STRATA_OPEN:
@@ -255,7 +273,8 @@ cdef int run_node(context *c, int32_t node_id, uint64_t *out, int32_t level) noe
         if state == STRATA_OPEN:
             memo = c.memo_masks + <size_t>node.memo * STRATA_BLOCK_WORDS
             memcpy(memo, out, STRATA_BLOCK_WORDS * 8)
-    if c.node_counts != NULL:
+    if c.node_counts != NULL and not c.counted[node_id]:
+        c.counted[node_id] = 1
         c.node_counts[node_id] += state_count(c, state, out)
     return state
 

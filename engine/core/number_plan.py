@@ -7,17 +7,17 @@ several is multiplied out to integer factors and compared row by row.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import Any
 from zoneinfo import ZoneInfo
-
-import numpy as np
 
 from engine.columns.hashing import xxh64
 from engine.core import operations as ops
+from engine.core.day_starts import day_starts
 from engine.core.solve import IntRange, solve
 from engine.errors import NotYet
+from engine.limits import DATE_DAYS
 from engine.rules import bound
 from engine.rules.calendar import first_instant_us
 from engine.store.snapshot import Snapshot
@@ -26,7 +26,7 @@ __all__ = ["NumberPlanner"]
 
 BUCKETS = 10_000
 
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+_OPERATORS: dict[str, Callable[[Fraction | float, Fraction | float | int], bool]] = {
     "=": lambda a, b: bool(a == b),
     "!=": lambda a, b: bool(a != b),
     "<": lambda a, b: bool(a < b),
@@ -62,11 +62,11 @@ class NumberPlanner:
             return _OPERATORS[op](constant, 0)
         if len(form.terms) == 1 and form.terms[0].factor:
             term = form.terms[0]
+            if isinstance(term.source, bound.DateStartSource):
+                field = int(self._snapshot.fields[term.source.attribute.name].id)
+                return _compare_days(field, self._zone, solve(term.factor, constant, op))
             number = self._number(term.source)
-            if number is None:
-                return False
-            if isinstance(number, ops.DayNumber):
-                return _compare_days(number, term.factor, constant, op)
+            assert number is not None, "only a date can be missing for everybody"
             return _range_leaf(number, solve(term.factor, constant, op, _denominator(number)))
         return self._linear(form, constant, op)
 
@@ -84,14 +84,24 @@ class NumberPlanner:
             if ints:
                 return ops.IntInLeaf(number.field, tuple(ints), negated)
             return ops.PresentLeaf(number.field) if negated else False
-        parts = tuple(
-            self.compare(
-                bound.Linear(form.terms, form.constant - value, form.now_factor),
-                "!=" if negated else "=",
-            )
-            for value in values
+        return self._sum_among(form, values, negated)
+
+    def _sum_among(
+        self, form: bound.Linear, values: list[Fraction], negated: bool
+    ) -> ops.LeafLogic:
+        constant = form.constant + form.now_factor * self._now_us
+        if not form.terms:
+            return (constant in values) != negated
+        summands = self._summands(form)
+        if summands is None:
+            return False
+        scale = math.lcm(*(factor.denominator for _, factor in summands))
+        wanted = [(value - constant) * scale for value in values]
+        return ops.LinearInLeaf(
+            tuple(ops.LinearSummand(number, int(factor * scale)) for number, factor in summands),
+            tuple(sorted({int(edge) for edge in wanted if edge.denominator == 1})),
+            negated,
         )
-        return ("and" if negated else "or"), parts
 
     def _linear(self, form: bound.Linear, constant: Fraction, op: ops.Compare) -> ops.LeafLogic:
         summands = self._summands(form)
@@ -142,8 +152,7 @@ class NumberPlanner:
             if there:
                 first = min(int(zone.minimum or 0) for zone in there)
                 last = max(int(zone.maximum or 0) for zone in there)
-                starts = [first_instant_us(day, self._zone) for day in range(first, last + 1)]
-                table = np.array(starts, dtype="<i8").tobytes()
+                table = day_starts(first, last, self._zone).astype("<i8").tobytes()
                 self._days[field] = ops.DayNumber(field, first, table)
         return self._days[field]
 
@@ -230,22 +239,18 @@ def _range_leaf(number: ops.Number, wanted: IntRange) -> ops.LeafLogic:
     return ops.IntRangeLeaf(number.field, wanted.low, wanted.high, wanted.negated)
 
 
-def _compare_days(
-    number: ops.DayNumber, factor: Fraction, constant: Fraction, op: ops.Compare
-) -> ops.LeafLogic:
-    """A day's first instant against a constant: as many days as instants, in the same order."""
-    wanted = solve(factor, constant, op)
-    starts = np.frombuffer(number.starts, dtype="<i8")
+def _compare_days(field: int, zone: ZoneInfo, wanted: IntRange) -> ops.LeafLogic:
+    """The days whose first instant is wanted: one stretch, since later days begin later."""
     if wanted.is_nothing:
         return False
     if wanted.is_everything:
-        return ops.PresentLeaf(number.field)
-    wanted = wanted.clamped()
-    low = number.first_day + int(np.searchsorted(starts, wanted.low, side="left"))
-    high = number.first_day + int(np.searchsorted(starts, wanted.high, side="right")) - 1
+        return ops.PresentLeaf(field)
+    days = range(DATE_DAYS[0], DATE_DAYS[1] + 1)
+    low = bisect_left(days, wanted.low, key=lambda day: first_instant_us(day, zone))
+    high = bisect_right(days, wanted.high, key=lambda day: first_instant_us(day, zone)) - 1
     if low > high:
-        return ops.PresentLeaf(number.field) if wanted.negated else False
-    return ops.IntRangeLeaf(number.field, low, high, wanted.negated)
+        return ops.PresentLeaf(field) if wanted.negated else False
+    return ops.IntRangeLeaf(field, days[low], days[high], wanted.negated)
 
 
 def _nearest_double(value: Fraction) -> float:

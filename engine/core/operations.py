@@ -29,6 +29,7 @@ __all__ = [
     "IntRangeLeaf",
     "Leaf",
     "LeafLogic",
+    "LinearInLeaf",
     "LinearLeaf",
     "LinearSummand",
     "Node",
@@ -192,6 +193,15 @@ class LinearLeaf:
 
 
 @dataclass(frozen=True, slots=True)
+class LinearInLeaf:
+    """`sum of summands` among `targets` (sorted integers), exact."""
+
+    summands: tuple[LinearSummand, ...]
+    targets: tuple[int, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FloatLeaf:
     """`left compare right` in doubles; a side that is not a number makes it false."""
 
@@ -245,6 +255,7 @@ Leaf = (
     | IntInLeaf
     | FloatRangeLeaf
     | LinearLeaf
+    | LinearInLeaf
     | FloatLeaf
     | FloatInLeaf
     | TextLeaf

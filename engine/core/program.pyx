@@ -3,8 +3,8 @@
 
 1. Every field that a leaf names gets a place in a table of part addresses.
 2. Leaves become structures that point into arrays kept alive here.
-3. Nodes keep their order; a node read by several others gets a memo slot, so that a shared
-   part is evaluated once a block.
+3. Nodes keep their order; a node read by several others gets a memo slot, as far as they go,
+   so that a shared part is evaluated once a block.
 """
 
 import os
@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.core import operations
 from engine.errors import InputInvalid
+from engine.store.catalog import LIVE, UIDS
 
 from engine.core.structures cimport (
     STRATA_LEAF_BUCKET,
@@ -27,6 +28,7 @@ from engine.core.structures cimport (
     STRATA_LEAF_INT_IN,
     STRATA_LEAF_INT_RANGE,
     STRATA_LEAF_LINEAR,
+    STRATA_LEAF_LINEAR_IN,
     STRATA_LEAF_PRESENT,
     STRATA_LEAF_ROWS,
     STRATA_LEAF_SET,
@@ -61,6 +63,11 @@ NARROW_LIMIT = 1 << 126
 NARROW_DENOMINATOR_LIMIT = 1 << 60
 
 
+# Masks of shared nodes that one thread keeps while it works on a block: 8 MiB. Nodes beyond
+# that are evaluated again for each reader.
+MEMO_SLOTS = 1024
+
+
 cdef class Program:
     """A plan bound to a snapshot, ready to run.
 
@@ -90,8 +97,8 @@ cdef class Program:
         self._field_positions = {}
         self._lay_out_nodes(plan.nodes, roots)
         self._lay_out_leaves([node.leaf for node in plan.nodes if node.kind == "leaf"])
-        self.live_field = self.field_position(snapshot.fields["live"].id)
-        self.uid_field = self.field_position(snapshot.fields["uid"].id)
+        self.live_field = self.field_position(snapshot.fields[LIVE.name].id)
+        self.uid_field = self.field_position(snapshot.fields[UIDS.name].id)
         self.group_field = (
             -1 if group_field_id is None else self.field_position(group_field_id)
         )
@@ -134,15 +141,22 @@ cdef class Program:
             if node.kind == "leaf":
                 self.nodes[i].leaf = leaf
                 leaf += 1
-            if readers[i] > 1:
-                self.nodes[i].memo = self.memo_count
-                self.memo_count += 1
             for c in node.children:
                 assert c < i, "children stand before their parents"
                 self.children[child] = c
                 child += 1
+        self._give_memos(nodes, readers)
         self.leaf_count = leaf
         self.depth = max(heights, default=1)
+
+    def _give_memos(self, list nodes, list readers):
+        """Gives nodes with several readers a place for their mask, logic first: what stands
+        below it is then not evaluated again either."""
+        shared = [i for i in range(len(nodes)) if readers[i] > 1]
+        shared.sort(key=lambda i: nodes[i].kind == "leaf")
+        self.memo_count = <int32_t>min(len(shared), MEMO_SLOTS)
+        for slot, i in enumerate(shared[:MEMO_SLOTS]):
+            self.nodes[<int32_t>i].memo = slot
 
     def _lay_out_leaves(self, list leaves):
         cdef int32_t i
@@ -185,6 +199,8 @@ cdef int lay_out_leaf(Program program, leaf, strata_leaf *out) except -1:
     kind = type(leaf)
     if kind is operations.LinearLeaf:
         return lay_out_linear(program, leaf, out)
+    if kind is operations.LinearInLeaf:
+        return lay_out_linear_in(program, leaf, out)
     if kind is operations.FloatLeaf:
         out.op = STRATA_LEAF_FLOAT
         out.compare = COMPARES[leaf.compare]
@@ -269,6 +285,21 @@ cdef int lay_out_linear(Program program, leaf, strata_leaf *out) except -1:
         set_wide(&out.wide_constant, leaf.constant)
     else:
         out.constant = strata_int128_of(leaf.constant >> 64, leaf.constant & MASK64)
+    return 0
+
+
+cdef int lay_out_linear_in(Program program, leaf, strata_leaf *out) except -1:
+    cdef uint32_t i
+    memory = np.zeros(max(1, len(leaf.targets)) * sizeof(strata_wide), dtype=np.uint8)
+    cdef strata_wide *targets = <strata_wide *>program.keep(memory)
+    out.op = STRATA_LEAF_LINEAR_IN
+    out.negated = leaf.negated
+    out.term_count = <uint32_t>len(leaf.summands)
+    out.terms = lay_out_terms(program, leaf.summands, True)
+    out.target_count = <uint32_t>len(leaf.targets)
+    for i in range(out.target_count):
+        set_wide(&targets[i], leaf.targets[i])
+    out.targets = targets
     return 0
 
 

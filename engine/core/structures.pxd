@@ -66,6 +66,7 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
         STRATA_LEAF_INT_IN
         STRATA_LEAF_FLOAT_RANGE
         STRATA_LEAF_LINEAR
+        STRATA_LEAF_LINEAR_IN
         STRATA_LEAF_FLOAT
         STRATA_LEAF_FLOAT_IN
         STRATA_LEAF_TEXT
@@ -136,6 +137,8 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
         int32_t wide
         strata_int128 constant
         strata_wide wide_constant
+        const strata_wide *targets
+        uint32_t target_count
         strata_side left
         strata_side right
 

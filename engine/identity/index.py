@@ -28,6 +28,7 @@ from engine.columns.strings import Strings
 from engine.errors import StoreCorrupt
 from engine.identity.digests import UNKNOWN, DigestMap, Run, merge_runs
 from engine.limits import IDENTITY_SHARD_BITS_MAX, IDENTITY_SHARD_ENTRIES
+from engine.store.catalog import UIDS, identifier_field
 from engine.store.store import Snapshot, Writer
 
 __all__ = ["UID", "Identities", "IdentityIndex", "uid_strings"]
@@ -87,7 +88,7 @@ class IdentityIndex:
 
     def digests(self, kind: str, values: Strings) -> NDArray[np.uint64]:
         """See Identities. KeyError for a kind that the store does not have."""
-        name = UID if kind == UID else f"id:{kind}"
+        name = UIDS.name if kind == UID else identifier_field(kind)
         return siphash128_many(values, self.key, self._snapshot.fields[name].id)
 
     def find(self, digests: NDArray[np.uint64]) -> NDArray[np.uint32]:

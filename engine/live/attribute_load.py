@@ -13,7 +13,7 @@ from engine.live.set_field import GiverField, SetUnion, stretches
 from engine.live.text_field import TextField
 from engine.live.vector_field import VectorField
 from engine.model.definitions import Attribute, Model
-from engine.store.catalog import GIVERS
+from engine.store.catalog import GIVERS, giver_field
 from engine.store.store import Snapshot, Writer
 
 __all__ = ["AttributeLoad"]
@@ -120,6 +120,6 @@ class AttributeLoad:
         if name not in self._sets:
             fields = self._snapshot.fields
             union = SetUnion(self._snapshot, fields[name])
-            givers = GiverField(self._snapshot, fields[f"giver:{name}"], union)
+            givers = GiverField(self._snapshot, fields[giver_field(name)], union)
             self._sets[name] = union, givers
         return self._sets[name]

@@ -33,7 +33,7 @@ from engine.live.field_load import FieldLoad
 from engine.live.identity_fields import IdentifierField, LiveField, UidField
 from engine.live.validate import refusals
 from engine.model.definitions import Model, Source
-from engine.store.catalog import Catalog
+from engine.store.catalog import LIVE, UIDS, Catalog, identifier_field
 from engine.store.store import Store, Writer
 
 __all__ = ["BulkLoad"]
@@ -59,10 +59,10 @@ class BulkLoad:
         fields = self._snapshot.fields
         _require_fields(fields, model)
         self._index = IdentityIndex(self._snapshot)
-        self._live = LiveField(self._snapshot, fields["live"])
-        self._uids = UidField(self._snapshot, fields["uid"])
+        self._live = LiveField(self._snapshot, fields[LIVE.name])
+        self._uids = UidField(self._snapshot, fields[UIDS.name])
         self._identifiers = {
-            kind: IdentifierField(self._snapshot, fields[f"id:{kind}"])
+            kind: IdentifierField(self._snapshot, fields[identifier_field(kind)])
             for kind in model.identifiers
         }
         self._attributes = AttributeLoad(self._snapshot, model, source.name)
@@ -248,7 +248,7 @@ class BulkLoad:
 def _require_fields(fields: Catalog, model: Model) -> None:
     """Raises InputInvalid where the store has got another model than this one meanwhile."""
     stored = {name: (field.type, field.scale) for name, field in fields.items()}
-    same = all(f"id:{kind}" in stored for kind in model.identifiers) and all(
+    same = all(identifier_field(kind) in stored for kind in model.identifiers) and all(
         stored.get(name) == (attribute.type, attribute.scale)
         for name, attribute in model.attributes.items()
     )

@@ -12,7 +12,7 @@ from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns import bools, codes, floats, ints, sets, texts, uids, values
 from engine.identity.digests import UNKNOWN
 from engine.model.definitions import TAG, Model
-from engine.store.catalog import Field, FieldKind
+from engine.store.catalog import LIVE, UIDS, Field, FieldKind, identifier_field
 from engine.store.store import Snapshot
 
 __all__ = ["AttributeValue", "ProfileRecord", "read_profiles"]
@@ -60,10 +60,12 @@ class _Reader:
         self._snapshot = snapshot
         self._parts: dict[tuple[int, int], Sequence[Buffer]] = {}
         fields = snapshot.fields
-        self._live = fields["live"]
-        self._uid = fields["uid"]
+        self._live = fields[LIVE.name]
+        self._uid = fields[UIDS.name]
         self._identifiers = {
-            kind: fields[f"id:{kind}"] for kind in model.identifiers if f"id:{kind}" in fields
+            kind: fields[identifier_field(kind)]
+            for kind in model.identifiers
+            if identifier_field(kind) in fields
         }
         self._attributes = [fields[name] for name in model.attributes if name in fields]
 

@@ -7,7 +7,7 @@ what is gone, in the same write that puts the model in force.
 from __future__ import annotations
 
 from engine.model.definitions import Attribute, Model
-from engine.store.catalog import FieldKind
+from engine.store.catalog import LIVE, UIDS, FieldKind, giver_field, identifier_field
 from engine.store.snapshot import Snapshot
 from engine.store.writer import Writer
 
@@ -25,7 +25,7 @@ _KINDS: dict[str, FieldKind] = {
     "text": FieldKind.TEXTS,
 }
 # Fields of the store itself; they are there from its creation.
-_BUILT_IN = {"live", "uid"}
+_BUILT_IN = {LIVE.name, UIDS.name}
 
 
 def change_fields(writer: Writer, model: Model) -> None:
@@ -43,11 +43,11 @@ def change_fields(writer: Writer, model: Model) -> None:
 
 
 def _fields(model: Model) -> list[tuple[str, tuple[FieldKind, str, int]]]:
-    fields = [(f"id:{kind}", (FieldKind.VALUES, "", 0)) for kind in model.identifiers]
+    fields = [(identifier_field(kind), (FieldKind.VALUES, "", 0)) for kind in model.identifiers]
     for attribute in model.attributes.values():
         fields.append((attribute.name, _field(attribute)))
         if attribute.type == "set":
-            fields.append((f"giver:{attribute.name}", (FieldKind.GIVERS, "", 0)))
+            fields.append((giver_field(attribute.name), (FieldKind.GIVERS, "", 0)))
     return fields
 
 
@@ -60,7 +60,7 @@ def holds_data(snapshot: Snapshot, key: str) -> bool:
     `attributes.city` or `identifiers.phone`."""
     section, _, name = key.partition(".")
     name = name.strip('"')
-    field = snapshot.fields.get(f"id:{name}" if section == "identifiers" else name)
+    field = snapshot.fields.get(identifier_field(name) if section == "identifiers" else name)
     if field is None:
         return False
     return any(snapshot.zone(field.id, block) is not None for block in range(snapshot.block_count))

@@ -396,10 +396,14 @@ def _refused(
 
 def _mismatch(left: Operand, right: Operand, scope: Scope) -> ExpressionInvalid:
     """The error for two kinds that do not meet, placed at the literal where there is one."""
-    if isinstance(left, Word) or (isinstance(left, Quantity) and left.literal):
+    if _is_literal(left) and not _is_literal(right):
         left, right = right, left
     message = f"{_is(left, scope)}, and {_is(right, scope)}"
     return scope.faults.at(right.node, message, _mismatch_hint(left, right))
+
+
+def _is_literal(value: Operand) -> bool:
+    return isinstance(value, Word) or (isinstance(value, Quantity) and value.literal)
 
 
 def _mismatch_hint(left: Operand, right: Operand) -> str:

@@ -117,7 +117,12 @@ class Fields:
                 return word
         near = nearest(value, names.values()) if isinstance(value, str) else None
         hint = f"did you mean {near}?" if near else f"one of: {', '.join(names.values())}"
-        refuse(self.place(name), f"{str(value)[:60]!r} is not one of the values", hint)
+        shown = (
+            repr(value[:60])
+            if isinstance(value, str)
+            else f"a value of type {type(value).__name__}"
+        )
+        refuse(self.place(name), f"{shown} is not one of the values", hint)
 
     def read(self, name: str, read: Callable[[str], _T]) -> _T:
         """What a text says, given a reader that raises ValueError."""

@@ -11,7 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 
-__all__ = ["GIVERS", "LIVE", "UIDS", "Catalog", "Field", "FieldKind"]
+__all__ = [
+    "GIVERS",
+    "LIVE",
+    "UIDS",
+    "Catalog",
+    "Field",
+    "FieldKind",
+    "giver_field",
+    "identifier_field",
+]
 
 # Number of the dictionary in which the givers of set values stand; no field has it.
 GIVERS = 0
@@ -36,9 +45,8 @@ class FieldKind(IntEnum):
 class Field:
     """One field of every block.
 
-    `name` is an attribute's name, `live`, `uid`, `id:` and an identifier kind, or `giver:`
-    and a set's name. `type` is the type in the model ('' for the store's own fields) and
-    `scale` its decimal places.
+    `name` is an attribute's name or one of the store's own (below). `type` is the type in the
+    model ('' for the store's own fields) and `scale` its decimal places.
     """
 
     id: int
@@ -48,8 +56,19 @@ class Field:
     scale: int = 0
 
 
-LIVE = Field(1, "live", FieldKind.LIVE)
-UIDS = Field(2, "uid", FieldKind.UIDS)
+# Names of the store's own fields begin with a colon, which no attribute's name does.
+LIVE = Field(1, ":live", FieldKind.LIVE)
+UIDS = Field(2, ":uid", FieldKind.UIDS)
+
+
+def identifier_field(kind: str) -> str:
+    """Name of the field that holds the identifiers of a kind."""
+    return f":id:{kind}"
+
+
+def giver_field(attribute: str) -> str:
+    """Name of the field that holds the (value, giver) pairs of a set."""
+    return f":giver:{attribute}"
 
 
 class Catalog(Mapping[str, Field]):

@@ -7,7 +7,7 @@ that however few questions are made, every construct is among them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from random import Random
@@ -30,6 +30,7 @@ from tests.differential.questions import (
     In,
     Instant,
     Listed,
+    Literal,
     Match,
     Named,
     Not,
@@ -97,12 +98,12 @@ class Generator:
         rng = self._rng
         for _ in range(levels):
             if isinstance(question, Not) or rng.random() < 0.7:
-                kind = Any if isinstance(question, All) else All
-                if not isinstance(question, All | Any):
-                    kind = rng.choice([All, Any])
+                widened = isinstance(question, All) or (
+                    not isinstance(question, Any) and rng.random() < 0.5
+                )
                 others: list[Question] = [self._other() for _ in range(rng.choice([1, 1, 2]))]
                 others.insert(rng.randint(0, len(others)), question)
-                question = kind(tuple(others))
+                question = Any(tuple(others)) if widened else All(tuple(others))
             else:
                 question = Not(question)
         return question
@@ -156,7 +157,8 @@ class Generator:
 
     def _between(self, kind: str, negated: bool) -> Predicate:
         column = self._column(kind)
-        low, high = self._literal(column), self._literal(column)
+        low: Literal | Column = self._literal(column)
+        high: Literal | Column = self._literal(column)
         if self._rng.random() < 0.2:
             high = self._column(kind)
         elif self._rng.random() < 0.9 and _rank(low) > _rank(high):
@@ -190,16 +192,15 @@ class Generator:
         return Compare(left, op, right)
 
     def _sum(self, double: bool) -> Value:
-        kinds = ["int", "decimal"] + (["float"] * 2 if double else [])
+        kinds = ["int", "decimal", *(["float"] if double else [])]
         atoms: list[Column | Number | Bucket] = []
         for _ in range(self._rng.choice([1, 2, 2, 3])):
             atoms.append(self._column(self._rng.choice(kinds)))
-        if double and not any(
-            column.kind == "float" for column in atoms if isinstance(column, Column)
-        ):
-            atoms.append(self._column("float"))
+        if double:
+            atoms.insert(self._rng.randint(0, len(atoms)), self._column("float"))
         if self._rng.random() < 0.3:
-            atoms.append(self._rng.choice([Bucket(self._rng.choice(SALTS)), self._small(False)]))
+            salt = self._rng.choice([*SALTS, None, None])
+            atoms.append(self._small(False) if salt is None else Bucket(salt))
         terms = [
             Term(
                 self._rng.choice([1, -1]) if place else 1,
@@ -213,34 +214,55 @@ class Generator:
     def _compare_moments(self, op: str) -> Predicate:
         column = self._column("time")
         span = self._span(abs(self._now_us - self._rng.choice(self._values[column.name])))
-        start: Now | Column = self._rng.choice([Now(), Now(), self._column("date")])
+        starts: list[Now | Column] = [Now(), Now(), self._column("date")]
+        start = self._rng.choice(starts)
         moved = Sum((Term(1, None, start), Term(self._rng.choice([-1, 1]), None, span)))
         return Compare(column, op, moved)
 
     def _day_against_instant(self, op: str) -> Predicate:
-        day: Value = self._column("date")
-        instant: Value = self._rng.choice([self._column("time"), Now()])
-        if self._rng.random() < 0.5:
-            column = self._column("date")
-            day, instant = self._literal(column), self._column("time")
-        return Compare(day, op, instant) if self._rng.random() < 0.5 else Compare(instant, op, day)
+        rng, column = self._rng, self._column("date")
+        day: Value = column
+        instant: Value = self._column("time")
+        match rng.choice(["time", "literal day", "literal time", "now", "moved now"]):
+            case "literal day":
+                day = self._literal(column)
+            case "literal time":
+                # The first instants of days, and those beside them, are where days part.
+                start = datetime.combine(rng.choice(self._values[column.name]), time(), self._zone)
+                us = (start.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+                instant = self._instant(us + rng.choice([0, 0, 1, -1, 3_600_000_000]))
+            case "now":
+                instant = Now()
+            case "moved now":
+                span = self._span(self._now_us - self._us_of(column))
+                instant = Sum((Term(1, None, Now()), Term(-1, None, span)))
+        return Compare(day, op, instant) if rng.random() < 0.5 else Compare(instant, op, day)
 
     def _compare_spans(self, op: str) -> Predicate:
         rng = self._rng
-        kind = rng.choice(["time", "time", "date", "mixed", "now"])
-        first: Column | Now = Now() if kind == "now" else self._column("time")
-        second = self._column("time" if kind == "now" else kind if kind != "mixed" else "date")
-        if kind == "date":
-            first = self._column("date")
+        first, second = self._two_points()
         terms = [Term(1, None, first), Term(-1, None, second)]
-        us = abs(self._us_of(first) - self._us_of(second))
+        us = self._us_of(first) - self._us_of(second)
         if rng.random() < 0.3:
             factor = rng.choice([None, self._small(False)])
             terms.append(Term(rng.choice([1, -1]), factor, self._span(rng.randint(1, 10**14))))
-        right: Value = self._span(us)
-        if rng.random() < 0.2:
-            right = Sum((Term(1, self._small(True), right),))
+        span = self._span(abs(us))
+        if us < 0:
+            return Compare(Sum(tuple(terms)), op, Sum((Term(1, self._written(Decimal(-1)), span),)))
+        scaled = rng.random() < 0.2
+        right = Sum((Term(1, self._small(True), span),)) if scaled else span
         return Compare(Sum(tuple(terms)), op, right)
+
+    def _two_points(self) -> tuple[Column | Now, Column]:
+        """Two different instants or days."""
+        match self._rng.choice(["time", "date", "mixed", "now"]):
+            case "now":
+                return Now(), self._column("time")
+            case "mixed":
+                return self._column("time"), self._column("date")
+            case kind:
+                first, second = self._rng.sample([n for n, own in KINDS.items() if own == kind], 2)
+                return Column(first), Column(second)
 
     def _bucket(self, op: str) -> Predicate:
         edge = Decimal(self._rng.randint(-1, 10_000))
@@ -271,7 +293,7 @@ class Generator:
     def _column(self, kind: str) -> Column:
         return Column(self._rng.choice([name for name, own in KINDS.items() if own == kind]))
 
-    def _literal(self, column: Column) -> Number | Word | Truth | Day | Instant:
+    def _literal(self, column: Column) -> Literal:
         """A value that the column has, or one beside it."""
         value = self._rng.choice(self._values[column.name])
         match column.kind:

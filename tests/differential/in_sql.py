@@ -116,8 +116,8 @@ class Sql:
     def _compared(self, left: Value, op: str, right: Value) -> str:
         kinds = {_kind(left), _kind(right)}
         if "set" in kinds:
-            a, b = (left, right) if _kind(left) == "set" else (right, left)
-            return f"list_contains({self._value(a)}, {self._value(b)})"
+            labels, word = (left, right) if _kind(left) == "set" else (right, left)
+            return f"list_contains({self._value(labels)}, {self._value(word)})"
         doubled, moved = "double" in kinds, kinds == {"day", "instant"}
         a, b = [self._value(side, doubled=doubled, moved=moved) for side in (left, right)]
         return f"({a} {op} {b})"

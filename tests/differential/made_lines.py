@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -41,12 +42,11 @@ def write_lines(path: Path, seed: int) -> None:
     with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
-        # The first row and the last have an owner, so that no type is guessed from gaps.
         for customer in range(12_000, 12_000 + CUSTOMERS):
-            _write_customer(writer, rng, customer)
+            writer.writerows(_lines_of(customer, rng))
 
 
-def _write_customer(writer: _Writer, rng: Random, customer: int) -> None:
+def _lines_of(customer: int, rng: Random) -> Iterator[list[str]]:
     home = rng.sample(COUNTRIES, 2)
     returns_only = rng.random() < 0.05
     for invoice in range(rng.choice([1, 1, 1, 2, 2, 3, 4, 6, 10, 14])):
@@ -57,19 +57,13 @@ def _write_customer(writer: _Writer, rng: Random, customer: int) -> None:
         for _ in range(rng.choice([1, 1, 2, 3, 5])):
             quantity = rng.choice([1, 2, 6, 12, 48, 100, 600]) * (-1 if is_return else 1)
             owner = "" if rng.random() < 0.1 and not returns_only and invoice else str(customer)
-            writer.writerow(
-                [number, str(rng.randint(10_000, 99_999)), rng.choice(PRODUCTS), str(quantity),
-                 moment, rng.choice(PRICES), owner, country]
-            )  # fmt: skip
+            yield [
+                number, str(rng.randint(10_000, 99_999)), rng.choice(PRODUCTS), str(quantity),
+                moment, rng.choice(PRICES), owner, country,
+            ]  # fmt: skip
 
 
 def _moment(rng: Random) -> datetime:
     if rng.random() < 0.3:
         return rng.choice(CHANGES) + timedelta(minutes=rng.choice([-60, -30, -1, 0, 1, 30, 60]))
     return FIRST + timedelta(minutes=rng.randint(0, int((LAST - FIRST).total_seconds()) // 60))
-
-
-class _Writer:
-    """What csv.writer makes; its own type has no public name."""
-
-    def writerow(self, row: list[str]) -> object: ...

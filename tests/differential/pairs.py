@@ -165,6 +165,12 @@ PAIRS: tuple[tuple[str, str], ...] = (
         "day_start(first_day) < first_seen"
         " AND coalesce(NOT day_start(return_day) >= last_return, true)",
     ),
+    ("first_day <= time '2011-03-01T00:00:00'", "first_day <= DATE '2011-03-01'"),
+    ("first_day < time '2011-03-01T00:00:00.000001'", "first_day <= DATE '2011-03-01'"),
+    (
+        "return_day > now - 100 days",
+        f"coalesce(day_start(return_day) > {_NOW} - INTERVAL 2400 HOURS, false)",
+    ),
     ("first_day + 36 hours > last_seen", "day_start(first_day) + INTERVAL 36 HOURS > last_seen"),
     # Instants, durations and now.
     (

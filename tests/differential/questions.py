@@ -13,8 +13,9 @@ from decimal import Decimal
 
 __all__ = [
     "KINDS", "All", "Any", "Between", "Bucket", "Column", "Compare", "Constant", "Day", "Flag",
-    "HasAll", "In", "Instant", "Listed", "Match", "Named", "Not", "Now", "Number", "Predicate",
-    "Present", "Question", "Span", "Sum", "Term", "Truth", "Value", "Word", "pre_order",
+    "HasAll", "In", "Instant", "Listed", "Literal", "Match", "Named", "Not", "Now", "Number",
+    "Predicate", "Present", "Question", "Span", "Sum", "Term", "Truth", "Value", "Word",
+    "pre_order",
 ]  # fmt: skip
 
 # The type of every attribute; `tag` is built in.
@@ -114,7 +115,8 @@ class Bucket:
     salt: str
 
 
-Atom = Column | Number | Word | Truth | Day | Instant | Span | Now | Bucket
+Literal = Number | Word | Truth | Day | Instant
+Atom = Column | Literal | Span | Now | Bucket
 
 
 @dataclass(frozen=True)

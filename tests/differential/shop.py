@@ -86,9 +86,9 @@ class Shop:
 
     def members(self, expression: str) -> list[str]:
         """The customers for which the store finds an expression true."""
-        members = self.database.members(expression, as_of_us=AS_OF_US)
-        found = [customer for chunk in members.identifiers("customer") for customer in chunk]
-        assert len(found) == members.count, expression
+        with self.database.members(expression, as_of_us=AS_OF_US) as members:
+            found = [customer for chunk in members.identifiers("customer") for customer in chunk]
+            assert len(found) == members.matched, expression
         return sorted(found)
 
 
@@ -104,7 +104,7 @@ def open_shop(name: str, lines: Path, zone: str, folder: Path) -> Iterator[Shop]
     with database, contextlib.closing(Oracle(lines, zone)) as oracle:
         oracle.add_buckets(_buckets(database))
         shop = Shop(name, folder / "store", database, oracle, ZoneInfo(zone))
-        contacted = [customer for customer in oracle.members(LISTS["contacted"])]
+        contacted = oracle.members(LISTS["contacted"])
         for list_name, values in (("contacted", [*contacted, "7"]), ("strangers", ["0", "x"])):
             database.upload_list(list_name, "customer", Strings.from_list(values))
         yield shop
@@ -112,9 +112,9 @@ def open_shop(name: str, lines: Path, zone: str, folder: Path) -> Iterator[Shop]
 
 def _buckets(database: Database) -> dict[str, list[int]]:
     """The bucket of every customer by every salt, from the uids that the store gave out."""
-    members = database.members("true")
-    customers = [customer for chunk in members.identifiers("customer") for customer in chunk]
-    uids = b"".join(members.uids())
+    with database.members("true") as members:
+        customers = [customer for chunk in members.identifiers("customer") for customer in chunk]
+        uids = b"".join(members.uids())
     assert len(uids) == 16 * len(customers)
     return {
         customer: [bucket(uids[16 * row : 16 * row + 16], salt) for salt in SALTS]

@@ -21,6 +21,7 @@ from engine.core.program import Program
 from engine.database import Database
 from engine.rules.parse import parse
 from engine.rules.reference import ReferenceContext, evaluate
+from engine.store.catalog import UIDS
 from tests.ledger import Ledger
 from tests.programs import Programs
 from tests.skips import soaking
@@ -47,7 +48,7 @@ class Readings:
         binder = self.database._binder_of(self.snapshot)
         assert binder is not None
         self.binder = binder
-        uid_field = self.snapshot.fields["uid"].id
+        uid_field = self.snapshot.fields[UIDS.name].id
         blocks = [
             decode_uids(self.snapshot.payloads(uid_field, block))
             for block in range(self.snapshot.block_count)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from engine.columns.strings import Strings
+from engine.database import Database
 from engine.errors import InputInvalid
 from engine.limits import SET_VALUES_PER_CELL, TEXT_BYTES
 from engine.live import interning
@@ -433,3 +434,31 @@ def test_rows_that_are_nobody_read_as_none(store: Store) -> None:
     with store.snapshot() as snapshot:
         records = read_profiles(snapshot, MODEL, [0, 1, BLOCK, 0xFFFFFFFF])
     assert [record is not None for record in records] == [True, False, False, False]
+
+
+def test_attributes_may_be_called_like_the_stores_own_fields(tmp_path: Path) -> None:
+    """`live`, `uid` and `id:member` are names like any other."""
+    text = (
+        "identifiers: {member: }\n"
+        "attributes: {live: int, uid: category, 'id:member': int}\n"
+        "sources: {crm: {identify: {member: id}}}\n"
+    )
+    with Database.create(tmp_path / "store") as database:
+        database.apply_model({"m.yaml": text})
+        assert database.model is not None
+        yes = np.ones(2, np.bool_)
+        batch = ProfileBatch(
+            2,
+            {"member": Strings.from_list(["a", "b"])},
+            {
+                "live": Ints(np.array([1, 2]), yes),
+                "uid": Texts(Strings.from_list(["x", "y"])),
+                "id:member": Ints(np.array([5, 5]), yes),
+            },
+        )
+        with database.bulk_load(database.model.sources["crm"]) as load:
+            load.add(batch)
+            load.finish()
+        assert database.count("live = 2 and uid = 'y' and \"id:member\" = 5").count == 1
+        record = database.profiles([("member", "a")])[0]
+        assert record is not None and record.attributes["uid"] == "x"

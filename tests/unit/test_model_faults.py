@@ -111,9 +111,9 @@ ONE_FAULT = {
         "attributes.tag, line 2: 'tag' is built in: the set that tag rules and `tags:` of "
         "sources fill (use another name)"
     ),
-    "attributes: {'a:b': int}": (
-        "attributes.\"a:b\", line 2: the name 'a:b' holds ':', which separates a kind from its "
-        "value"
+    "attributes: {':live': int}": (
+        "attributes.\":live\", line 2: the name ':live' begins with ':', as the store's own fields "
+        "do"
     ),
     "purposes: {profiling: }\nattributes: {a: {type: int, needs: profilin}}": (
         "attributes.a.needs, line 3: unknown purpose 'profilin' (did you mean 'profiling'?)"

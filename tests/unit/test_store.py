@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
@@ -19,9 +20,18 @@ from engine.errors import (
     StoreUnwritable,
     StoreVersionUnsupported,
 )
-from engine.store.records import RecordName, RecordType, key_of
+from engine.store.checksum import crc32c
+from engine.store.records import (
+    HEADER_BYTES,
+    Expected,
+    PayloadKind,
+    RecordName,
+    RecordType,
+    key_of,
+    pack_header,
+)
 from engine.store.store import Store
-from tests.sample_stores import MAP_BYTES, contents, sample_store
+from tests.sample_stores import BLOCK_ROWS, MAP_BYTES, contents, sample_store
 from tests.skips import needs_unprivileged_user
 
 
@@ -35,7 +45,7 @@ def test_a_new_store_is_empty(path: Path) -> None:
     with Store.create(path, map_size=MAP_BYTES) as store, store.snapshot() as snapshot:
         assert snapshot.data_version == snapshot.row_count == snapshot.block_count == 0
         assert snapshot.live_count == snapshot.model_version == 0
-        assert list(snapshot.fields) == ["live", "uid"]
+        assert list(snapshot.fields) == [":live", ":uid"]
         assert not snapshot.model_files and snapshot.meta_names() == []
         assert len(snapshot.store_uid) == 16
     assert sorted(os.listdir(path)) == ["LOCK", "data.mdb", "lock.mdb"]
@@ -142,6 +152,43 @@ def test_another_layout_version(path: Path) -> None:
         root[4:6] = (2).to_bytes(2, "little")
         transaction.put(key, bytes(root))
     with pytest.raises(StoreVersionUnsupported, match="layout version 2"):
+        Store.open(path)
+
+
+def change_root(path: Path, change: Callable[[bytearray], None], *, sealed: bool) -> None:
+    """Change the payload of the root record, its checksums made right again or not."""
+    name = RecordName(RecordType.ROOT)
+    with lmdb.open(str(path), lib_version=0) as raw, raw.begin(write=True) as transaction:
+        value = transaction.get(key_of(name)) or b""
+        header, payload = value[:HEADER_BYTES], bytearray(value[HEADER_BYTES:])
+        change(payload)
+        if sealed:
+            sequence = int.from_bytes(header[24:32], "little")
+            expected = Expected(len(payload), crc32c(payload), sequence)
+            header = pack_header(name, PayloadKind.ROOT, 1, expected)
+        transaction.put(key_of(name), header + bytes(payload))
+
+
+def test_a_damaged_root(path: Path) -> None:
+    sample_store(path)
+
+    def one_bit(payload: bytearray) -> None:
+        payload[24] ^= 1
+
+    change_root(path, one_bit, sealed=False)
+    with pytest.raises(StoreCorrupt, match="the root record does not match its checksum"):
+        Store.open(path)
+
+
+@pytest.mark.parametrize("blocks", [3, 5])
+def test_a_root_of_other_blocks_than_are_listed(path: Path, blocks: int) -> None:
+    sample_store(path, block_count=4)
+
+    def other_count(payload: bytearray) -> None:
+        payload[32:36] = (blocks * BLOCK_ROWS).to_bytes(4, "little")
+
+    change_root(path, other_count, sealed=True)
+    with pytest.raises(StoreCorrupt, match=f"4 manifests are listed for {blocks} blocks"):
         Store.open(path)
 
 

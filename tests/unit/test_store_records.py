@@ -209,7 +209,7 @@ def test_catalogs_come_back_and_never_reuse_a_number() -> None:
     catalog = catalog.with_field("revenue", FieldKind.INTS, "decimal", 2)
     again = Catalog.unpack(catalog.pack())
     assert list(again.items()) == list(catalog.items())
-    assert again["live"] == LIVE and again["uid"] == UIDS
+    assert again[":live"] == LIVE and again[":uid"] == UIDS
     assert again["revenue"].scale == 2 and isinstance(again["revenue"].kind, FieldKind)
     fewer = again.without(again["revenue"].id)
     assert "revenue" not in fewer

@@ -37,13 +37,6 @@ _FOREIGN = {
 
 TypeName = Annotated[AttributeType, BeforeValidator(choice(*TYPES, also=_FOREIGN))]
 
-# Names of what every profile has anyway.
-_BUILT_IN = {
-    TAG: "the set that tag rules and `tags:` of sources fill",
-    "uid": "the id that every profile has",
-    "live": "whether the profile is in use",
-}
-
 
 class AttributeShape(Shape):
     """An attribute; its type alone is the short form."""
@@ -70,10 +63,11 @@ def scale_faults(path: tuple[str, ...], type_: str, scale: int | None) -> Iterat
 def check(name: str, shape: AttributeShape, declared: Declared) -> Iterator[Fault]:
     """Faults of one attribute beyond its shape."""
     path = ("attributes", name)
-    if name in _BUILT_IN:
-        yield Fault(path, f"'{name}' is built in: {_BUILT_IN[name]}", "use another name")
-    if ":" in name:
-        yield Fault(path, f"the name '{name}' holds ':', which separates a kind from its value")
+    if name == TAG:
+        what = "the set that tag rules and `tags:` of sources fill"
+        yield Fault(path, f"'{name}' is built in: {what}", "use another name")
+    if name.startswith(":"):
+        yield Fault(path, f"the name '{name}' begins with ':', as the store's own fields do")
     yield from scale_faults(path, shape.type, shape.scale)
     if shape.needs is not None and shape.needs not in declared.purposes:
         hint = did_you_mean(shape.needs, declared.purposes, "declare it under purposes")
