@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 PROTO := $(wildcard proto/strata/v1/*.proto)
 NATIVE := $(shell find engine -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-.PHONY: help build stubs demo check test bench soak tools clean
+.PHONY: help build stubs demo check test bench soak mutants tools clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make check   format, lint, types and the tidy tests'
 	@echo 'make bench   the benchmarks'
 	@echo 'make soak    the tests with their large budgets'
+	@echo 'make mutants 100 wrong tokens in the evaluator, and how many the tests notice (20 minutes)'
 	@echo 'make build   environment, compiled modules and stubs, and nothing else'
 	@echo 'make stubs   only the stubs in strata/v1, from proto/'
 	@echo 'make tools   optional programs, whether they are here, and which tests want them'
@@ -76,6 +77,9 @@ bench: build
 
 soak: build
 	STRATA_SOAK=1 $(BIN)/python -m pytest tests $(PYTEST_ARGS)
+
+mutants: build
+	$(BIN)/python -m tests.mutants
 
 tools:
 	@$(PYTHON) -m tests.skips

@@ -59,9 +59,10 @@ SWAPS = {
 TOKEN = re.compile(r"[A-Za-z_]\w*|\d+|<<|>>|<=|>=|==|!=|&&|\|\||&=|\|=|\+=|->|[-+<>&|]")
 # Lines that change the speed and never the answer, and lines that are no code.
 IDLE = re.compile(
-    r"cost|most =|outlook_of|FEW_ROWS|ROW_TEST_BYTES|IN_PASSES|^\s*(#|//|\*|/\*|\"\"\"|import|from)"
-    r"|Literal|threads|raise |Error|assert |calloc|__all__|max\(1,|^\s*static|^\s*cdef .*\):?$|^\s*def "
-    r"|free\(|is_vector|->|\.shape|dtype|# |/\*|control|stopped|::1|include|noexcept|ctypedef"
+    r"cost|most =|outlook_of|FEW_ROWS|ROW_TEST_BYTES|IN_PASSES|LOOK_WORDS|MEMO_SLOTS|is_vector"
+    r"|^\s*(#|//|\*|/\*|\"\"\"|import|from|static|def |cdef .*\):?$)|# |/\*|->|::1|include"
+    r"|Literal|threads|raise |Error|assert |calloc|free\(|__all__|max\(1,|\.shape|dtype|control"
+    r"|stopped|must_stop|noexcept|ctypedef"
 )
 TESTS = (
     "tests/property/test_readings.py",

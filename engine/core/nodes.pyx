@@ -12,7 +12,7 @@ For each block, and each root:
 Where every node is to be counted, nothing is left out: no order and no early end.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from engine.core.control cimport GO_ON, stop_reason

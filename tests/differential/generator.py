@@ -60,13 +60,14 @@ class Generator:
     """Makes question number i of a seed, the same each time.
 
     `values` has the values of every attribute that occur, of times their microseconds, of sets
-    their elements. Comparisons look for their borders: values that occur, and their neighbours.
+    their elements; `spans` those of the differences of two times or dates. Comparisons look for their borders: values that occur, and their neighbours.
     """
 
     def __init__(
         self,
         seed: int,
         values: Mapping[str, Sequence[Anything]],
+        spans: Mapping[tuple[str, str], Sequence[int]],
         *,
         now_us: int,
         zone: ZoneInfo,
@@ -75,6 +76,7 @@ class Generator:
     ) -> None:
         self._seed = seed
         self._values = values
+        self._spans = spans
         self._now_us = now_us
         self._zone = zone
         self._segments = segments
@@ -242,7 +244,7 @@ class Generator:
         rng = self._rng
         first, second = self._two_points()
         terms = [Term(1, None, first), Term(-1, None, second)]
-        us = self._us_of(first) - self._us_of(second)
+        us = self._apart(first, second)
         if rng.random() < 0.3:
             factor = rng.choice([None, self._small(False)])
             terms.append(Term(rng.choice([1, -1]), factor, self._span(rng.randint(1, 10**14))))
@@ -252,6 +254,12 @@ class Generator:
         scaled = rng.random() < 0.2
         right = Sum((Term(1, self._small(True), span),)) if scaled else span
         return Compare(Sum(tuple(terms)), op, right)
+
+    def _apart(self, first: Column | Now, second: Column) -> int:
+        """How far apart they are for some profile, microseconds."""
+        if isinstance(first, Now):
+            return self._now_us - self._us_of(second)
+        return self._rng.choice(self._spans[first.name, second.name])
 
     def _two_points(self) -> tuple[Column | Now, Column]:
         """Two different instants or days."""
@@ -331,9 +339,11 @@ class Generator:
         return Number(value, self._rng.choice(ways))
 
     def _span(self, us: int) -> Span:
-        """A duration near a length, in the largest unit that fits or another."""
+        """A duration of this length, or a little less in a unit that does not divide it."""
         fitting = [(unit, s) for unit, s in _UNITS if us >= s * 1_000_000]
-        unit, seconds = self._rng.choice(fitting or [_UNITS[-1]])
+        exact = [(unit, s) for unit, s in fitting if us % (s * 1_000_000) == 0]
+        units = exact if exact and self._rng.random() < 0.7 else fitting
+        unit, seconds = self._rng.choice(units or [_UNITS[-1]])
         return Span(max(1, us // (seconds * 1_000_000)), unit)
 
     def _instant(self, us: int) -> Instant:

@@ -165,8 +165,8 @@ PAIRS: tuple[tuple[str, str], ...] = (
         "day_start(first_day) < first_seen"
         " AND coalesce(NOT day_start(return_day) >= last_return, true)",
     ),
-    ("first_day <= time '2011-03-01T00:00:00'", "first_day <= DATE '2011-03-01'"),
-    ("first_day < time '2011-03-01T00:00:00.000001'", "first_day <= DATE '2011-03-01'"),
+    ("first_day <= time '2011-02-19T00:00:00'", "first_day <= DATE '2011-02-19'"),
+    ("first_day >= time '2011-02-19T00:00:00.000001'", "first_day >= DATE '2011-02-20'"),
     (
         "return_day > now - 100 days",
         f"coalesce(day_start(return_day) > {_NOW} - INTERVAL 2400 HOURS, false)",

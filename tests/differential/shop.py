@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -62,6 +63,7 @@ class Shop:
         return Generator(
             seed,
             self.values,
+            self.spans,
             now_us=AS_OF_US,
             zone=self.zone,
             segments=list(SEGMENTS),
@@ -77,6 +79,20 @@ class Shop:
             shape = shapes.get(kind, '"{}"').format(name)
             rows = self.oracle.rows(f"SELECT DISTINCT {shape} AS value FROM customers ORDER BY 1")
             found[name] = [value for (value,) in rows if value is not None]
+        return found
+
+    @cached_property
+    def spans(self) -> dict[tuple[str, str], list[int]]:
+        """How far apart a customer's two times or dates are, microseconds, all that occur."""
+        starts = {"time": 'epoch_us("{}")', "date": 'epoch_us(day_start("{}"))'}
+        points = {name: starts[kind] for name, kind in KINDS.items() if kind in starts}
+        found = {}
+        for first, second in permutations(points, 2):
+            apart = f"{points[first]} - {points[second]}".format(first, second)
+            if KINDS[first] == KINDS[second] == "date":
+                apart = f'("{first}" - "{second}") * 86400000000'
+            rows = self.oracle.rows(f"SELECT DISTINCT {apart} AS apart FROM customers ORDER BY 1")
+            found[first, second] = [apart for (apart,) in rows if apart is not None]
         return found
 
     @cached_property

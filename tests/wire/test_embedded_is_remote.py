@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from engine.database import Database
@@ -128,7 +129,6 @@ def test_the_wrong_line_of_a_file_is_shown(second: str, both: Both, tmp_path: Pa
 
 
 def test_files_of_members(store: Path, served: str, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
     for form in ("csv", "parquet", "roaring"):
         written = []
         for way in ("here", "there"):
