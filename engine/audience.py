@@ -32,7 +32,7 @@ from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.canonical import format_expression
 from engine.rules.faults import Faults
-from engine.rules.parse import parse
+from engine.rules.parse import parse, prepare
 from engine.store.snapshot import Snapshot
 
 __all__ = ["Audience", "CountResult", "NodeCount", "Threads"]
@@ -113,6 +113,7 @@ class Audience:
         threads: Threads | None = None,
         control: Control | None = None,
     ) -> None:
+        prepare()
         self._started_ns = time.monotonic_ns()
         self._snapshot = snapshot
         self._binder = binder

@@ -77,6 +77,7 @@ class Server:
         """Listens; the port. StartRefused where the address cannot be had."""
         address = self._settings.listen
         _probe(address)
+        prepare()
         try:
             port = self._grpc.add_insecure_port(address)
         except RuntimeError:

@@ -69,7 +69,7 @@ TESTS = (
     "tests/unit/test_kernels.py",
     "tests/unit/test_solve.py",
 )
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 
 
 @dataclass(frozen=True)

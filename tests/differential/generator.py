@@ -60,7 +60,8 @@ class Generator:
     """Makes question number i of a seed, the same each time.
 
     `values` has the values of every attribute that occur, of times their microseconds, of sets
-    their elements; `spans` those of the differences of two times or dates. Comparisons look for their borders: values that occur, and their neighbours.
+    their elements; `spans` has how far two times or dates of one profile are apart.
+    Comparisons look for their borders: values that occur, and their neighbours.
     """
 
     def __init__(

@@ -185,7 +185,7 @@ class Sql:
             case Instant(us):
                 return f"{us}"
             case Span(amount, unit):
-                return f"{amount * _SECONDS[unit] * 1_000_000}"
+                return f"CAST({amount * _SECONDS[unit] * 1_000_000} AS BIGINT)"
             case Now():
                 return f"{self.now_us}"
             case Bucket(salt):
