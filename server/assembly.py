@@ -10,6 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
+from engine.rules.parse import prepare
 from server.admin import AdminService
 from server.audience import AudienceService
 from server.authorization import AllowEveryone, Authorizer
