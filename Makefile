@@ -70,7 +70,7 @@ check: build
 	$(BIN)/python -m pytest tests/tidy
 
 test: build
-	$(BIN)/python -m pytest tests --ignore tests/tidy $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests bench --ignore tests/tidy $(PYTEST_ARGS)
 
 bench: build
 	$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only

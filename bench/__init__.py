@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench` measures, `make test` runs each once for its answer."""
