@@ -30,6 +30,7 @@ EXPRESSIONS = {
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The world in a store, read by one thread."""
     path = tmp_path_factory.mktemp("bench") / "store"
     WORLD.fill(path).close()
     with Database.open(path, threads=1) as database:
