@@ -159,7 +159,8 @@ class Database:
 
     # ------------------------------------------------------------------------- model
 
-    def check_model(self, files: Mapping[str, str]) -> Model:
+    @staticmethod
+    def check_model(files: Mapping[str, str]) -> Model:
         """The model of some files, expressions checked. Raises ModelInvalid with every fault."""
         model, positions = load_model(files)
         issues = check_expressions(model, positions)

@@ -55,15 +55,9 @@ def apply(
 
 def _checked(files: Mapping[str, str]) -> ModelChange:
     """What a check says; it needs no store."""
-    from engine.errors import ModelInvalid
-    from engine.model.load import load_model
-    from engine.rules.check import check_expressions
+    from engine.database import Database
 
-    model, positions = load_model(files)
-    issues = check_expressions(model, positions)
-    if issues:
-        raise ModelInvalid(*issues)
-    return ModelChange(0, False, (), (), (), model.not_yet)
+    return ModelChange(0, False, (), (), (), Database.check_model(files).not_yet)
 
 
 def _told(change: ModelChange) -> str:
@@ -81,8 +75,23 @@ def _told(change: ModelChange) -> str:
 
 
 @command
-def model(store: StoreAt = None, server: ServerAt = None, as_json: Json = False) -> None:
+def model(
+    schema: Annotated[
+        bool,
+        typer.Option("--schema", help="Print the JSON Schema of model files, for editors."),
+    ] = False,
+    store: StoreAt = None,
+    server: ServerAt = None,
+    as_json: Json = False,
+) -> None:
     """Print the model in force."""
+    if schema:
+        import json
+
+        from engine.model.schema import schema as schema_of_models
+
+        typer.echo(json.dumps(schema_of_models(), ensure_ascii=False, indent=2))
+        return
     with session(place(store, server)) as client:
         current = client.model()
     if as_json:

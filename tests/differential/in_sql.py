@@ -152,19 +152,22 @@ class Sql:
         return f"(CAST({_plain(term.factor)} AS DOUBLE) * {atom})"
 
     def _exact_sum(self, value: Sum) -> str:
-        kinds = [_kind(term.atom) for term in value.terms]
-        if kinds == ["day", "day"]:
-            first, second = [self._atom(term.atom) for term in value.terms]
-            return f"(({first} - {second}) * {86_400 * 1_000_000})"
-        written = []
-        for term, kind in zip(value.terms, kinds, strict=True):
-            atom = self._started(term.atom) if kind == "day" else self._atom(term.atom)
+        terms, written = list(value.terms), []
+        if [_kind(term.atom) for term in terms[:2]] == ["day", "day"]:
+            # A day less a day is so many times 24 hours, whatever the clocks did between.
+            first, second = [self._atom(term.atom) for term in terms[:2]]
+            written.append(f"(({first} - {second}) * {86_400 * 1_000_000})")
+            terms = terms[2:]
+        for term in terms:
+            is_day = _kind(term.atom) == "day"
+            atom = self._started(term.atom) if is_day else self._atom(term.atom)
             written.append(atom if term.factor is None else f"({_plain(term.factor)} * {atom})")
         return self._summed(written, value)
 
     @staticmethod
     def _summed(written: list[str], value: Sum) -> str:
-        signs = ["", *(" + " if term.sign > 0 else " - " for term in value.terms[1:])]
+        later = value.terms[1 - len(written) :] if len(written) > 1 else ()
+        signs = ["", *(" + " if term.sign > 0 else " - " for term in later)]
         return "(" + "".join([s + w for s, w in zip(signs, written, strict=True)]) + ")"
 
     def _started(self, day: Value) -> str:

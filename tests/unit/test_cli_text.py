@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import json
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 import typer
 from rich.cells import cell_len
+from typer.testing import CliRunner
 
 from strata.answers import GroupCount, NodeCount
 from strata.cli import show
+from strata.cli.main import app
 from strata.cli.options import read_identifier, read_instant
 from strata.cli.plain import about, explain
 from strata.errors import Issue, StrataError
@@ -147,3 +150,9 @@ def test_values() -> None:
         "5",
         "a|b",
     ]
+
+
+def test_the_schema_of_models_is_printed_without_a_store() -> None:
+    result = CliRunner().invoke(app, ["model", "--schema"], prog_name="strata")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["properties"].keys() >= {"attributes", "segments", "sources"}
