@@ -4,7 +4,7 @@
 
 1. A copy of the tree is made in a temporary folder.
 2. One token of the evaluator is changed: an operator, a bound, a constant, a state.
-3. What the change needs is compiled, and tests/property/test_readings.py runs on few programs
+3. What the change needs is compiled, and tests/property/test_readings*.py run few programs
    over worlds stored once, together with the unit tests of kernels and of solving.
 4. A mutant that compiles and passes has survived, and is printed with its line.
 
@@ -66,6 +66,7 @@ IDLE = re.compile(
 )
 TESTS = (
     "tests/property/test_readings.py",
+    "tests/property/test_readings_second_half.py",
     "tests/unit/test_kernels.py",
     "tests/unit/test_solve.py",
 )
