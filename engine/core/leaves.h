@@ -263,18 +263,24 @@ static inline int strata_side_value(const strata_reader *reader, const strata_si
     return sum == sum;
 }
 
-static inline int strata_has_double(const double *sorted, uint32_t count, double value) {
-    uint32_t low = 0, high = count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (sorted[middle] < value) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+/* Whether `value` is among `count` ascending values. */
+#define STRATA_HAS_SORTED(NAME, TYPE)                                                          \
+    static inline int NAME(const TYPE *sorted, uint32_t count, TYPE value) {                   \
+        uint32_t low = 0, high = count;                                                        \
+        while (low < high) {                                                                   \
+            uint32_t middle = (low + high) / 2;                                                \
+            if (sorted[middle] < value) {                                                      \
+                low = middle + 1;                                                              \
+            } else {                                                                           \
+                high = middle;                                                                 \
+            }                                                                                  \
+        }                                                                                      \
+        return low < count && sorted[low] == value;                                            \
     }
-    return low < count && sorted[low] == value;
-}
+
+STRATA_HAS_SORTED(strata_has_double, double)
+STRATA_HAS_SORTED(strata_has_int, int64_t)
+STRATA_HAS_SORTED(strata_has_row, uint32_t)
 
 static inline int strata_test_float(const strata_reader *reader, const strata_leaf *leaf,
                                     uint32_t row) {
@@ -310,32 +316,6 @@ static inline int strata_test_text(const strata_reader *reader, const strata_lea
         found = memmem(bytes, length, leaf->needle, size) != 0;
     }
     return found != leaf->negated;
-}
-
-static inline int strata_has_int(const int64_t *sorted, uint32_t count, int64_t value) {
-    uint32_t low = 0, high = count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (sorted[middle] < value) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < count && sorted[low] == value;
-}
-
-static inline int strata_has_row(const uint32_t *sorted, uint32_t count, uint32_t value) {
-    uint32_t low = 0, high = count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (sorted[middle] < value) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < count && sorted[low] == value;
 }
 
 static inline int strata_test_set(const strata_reader *reader, const strata_leaf *leaf,

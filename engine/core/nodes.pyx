@@ -258,16 +258,16 @@ cdef int run_node(context *c, int32_t node_id, uint64_t *out, int32_t level) noe
         return c.memo_states[node.memo]
     if node.kind == NODE_LEAF:
         state = run_leaf(c, node_id, out)
-    elif node.kind == NODE_AND:
-        state = (run_and(c, node, out, level) if c.node_counts == NULL
-                 else run_every_conjunct(c, node, out, level))
-    elif node.kind == NODE_OR:
-        state = (run_or(c, node, out, level) if c.node_counts == NULL
-                 else run_every_disjunct(c, node, out, level))
     elif node.kind == NODE_NOT:
         state = run_not(c, node, out, level)
-    else:
+    elif node.kind != NODE_AND and node.kind != NODE_OR:
         state = STRATA_ALL if node.kind == NODE_TRUE else STRATA_NONE
+    elif c.node_counts != NULL:
+        state = run_every_child(c, node, out, level)
+    elif node.kind == NODE_AND:
+        state = run_and(c, node, out, level)
+    else:
+        state = run_or(c, node, out, level)
     if node.memo >= 0:
         c.memo_states[node.memo] = state
         if state == STRATA_OPEN:
@@ -282,35 +282,24 @@ cdef int run_node(context *c, int32_t node_id, uint64_t *out, int32_t level) noe
 # Counting every node: nothing may be left out, so no order and no early end.
 
 
-cdef int run_every_conjunct(
+cdef int run_every_child(
         context *c, const program_node *node, uint64_t *out, int32_t level) noexcept nogil:
+    cdef int decides = STRATA_NONE if node.kind == NODE_AND else STRATA_ALL
+    cdef int result = STRATA_ALL if node.kind == NODE_AND else STRATA_NONE
+    cdef int undecided = result
     cdef int32_t i
-    cdef int state, result = STRATA_ALL
+    cdef int state
     cdef uint64_t *mask = level_mask(c, level)
     for i in range(node.first_child, node.first_child + node.child_count):
         state = run_node(c, c.children[i], mask, level + 1)
-        if state == STRATA_NONE:
-            result = STRATA_NONE
-        elif state == STRATA_OPEN and result == STRATA_ALL:
+        if state == decides:
+            result = decides
+        elif state == STRATA_OPEN and result == undecided:
             memcpy(out, mask, STRATA_BLOCK_WORDS * 8)
             result = STRATA_OPEN
         elif state == STRATA_OPEN and result == STRATA_OPEN:
-            c.reader.kernels.mask_and(out, mask)
-    return result
-
-
-cdef int run_every_disjunct(
-        context *c, const program_node *node, uint64_t *out, int32_t level) noexcept nogil:
-    cdef int32_t i
-    cdef int state, result = STRATA_NONE
-    cdef uint64_t *mask = level_mask(c, level)
-    for i in range(node.first_child, node.first_child + node.child_count):
-        state = run_node(c, c.children[i], mask, level + 1)
-        if state == STRATA_ALL:
-            result = STRATA_ALL
-        elif state == STRATA_OPEN and result == STRATA_NONE:
-            memcpy(out, mask, STRATA_BLOCK_WORDS * 8)
-            result = STRATA_OPEN
-        elif state == STRATA_OPEN and result == STRATA_OPEN:
-            c.reader.kernels.mask_or(out, mask)
+            if node.kind == NODE_AND:
+                c.reader.kernels.mask_and(out, mask)
+            else:
+                c.reader.kernels.mask_or(out, mask)
     return result
