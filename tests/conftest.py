@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,21 @@ settings.register_profile("soak", max_examples=5_000, **_COMMON)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the budget, and one seed for the whole run unless the caller chose one."""
+    _heed_interrupts()
     settings.load_profile("soak" if soaking() else "default")
     if getattr(config.option, "hypothesis_seed", None) is None:
         # Workers of pytest-xdist get the seed of the process that started them.
         seed = os.environ.setdefault("STRATA_SEED", str(int.from_bytes(os.urandom(4), "big")))
         config.option.hypothesis_seed = seed
+
+
+def _heed_interrupts() -> None:
+    """Let SIGINT end the tests and what they start, as it does in a terminal.
+
+    A shell starts commands in the background with SIGINT ignored, and children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

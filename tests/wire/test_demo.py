@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import heed_interrupts
-
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 120
 PURCHASES = """\
@@ -105,7 +103,6 @@ def test_an_interrupted_demo_stops_its_server_and_cleans_up(
     demo = subprocess.Popen(
         [sys.executable, "-m", "examples.demo", "--people", "3000"],
         cwd=ROOT,
-        preexec_fn=heed_interrupts,
         env=_environment(temporary),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -17,7 +17,6 @@ import pytest
 
 from strata.client import Client
 from strata.errors import StrataError
-from tests.processes import heed_interrupts
 
 PATIENCE_S = 60
 Start = Callable[..., subprocess.Popen[str]]
@@ -37,7 +36,6 @@ def start() -> Iterator[Start]:
             text=True,
             cwd=Path(__file__).parents[2],
             env=environment,
-            preexec_fn=heed_interrupts,
         )
         started.append(process)
         return process
