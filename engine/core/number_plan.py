@@ -205,7 +205,8 @@ class NumberPlanner:
         return ops.Side(floats=tuple(summands))
 
     def _exact_side(self, form: bound.Linear) -> ops.Side | float | None:
-        constant = form.constant + form.now_factor * self._now_us
+        assert not form.now_factor, "a time is not compared with a float"
+        constant = form.constant
         if not form.terms:
             return _nearest_double(constant)
         summands = self._summands(form)

@@ -138,7 +138,10 @@ def test_linear_sign() -> None:
     pick = random.Random(8)
     for _ in range(5_000):
         factors = [pick.getrandbits(pick.randint(1, 380)) * pick.choice((1, -1)) for _ in range(4)]
-        values = [pick.randint(-(2**63), 2**63 - 1) for _ in range(4)]
+        values = [
+            pick.choice((pick.randint(-(2**63), 2**63 - 1), 0, 1, -1, -(2**63), 2**63 - 1))
+            for _ in range(4)
+        ]
         total = sum(f * v for f, v in zip(factors, values, strict=True))
         for constant in (0, -total, -total + 1, -total - 1):
             exact = total + constant
