@@ -5,7 +5,7 @@
 1. A copy of the tree is made in a temporary folder.
 2. One token of the evaluator is changed: an operator, a bound, a constant, a state.
 3. What the change needs is compiled, and tests/property/test_readings*.py run few programs
-   over worlds stored once, together with the unit tests of kernels and of solving.
+   over worlds stored once, together with the unit tests of the evaluator.
 4. A mutant that compiles and passes has survived, and is printed with its line.
 
 Lines that decide only how fast an answer comes (costs, thresholds, prefetching by state) are
@@ -69,6 +69,8 @@ TESTS = (
     "tests/property/test_readings_second_half.py",
     "tests/unit/test_kernels.py",
     "tests/unit/test_solve.py",
+    "tests/unit/test_float_sides.py",
+    "tests/unit/test_audience.py",
 )
 TIMEOUT_S = 240
 
