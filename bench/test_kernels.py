@@ -1,7 +1,7 @@
 """The kernels over one block, one by one.
 
 Measured: a kernel over 65,536 values, or over masks of 8 KiB, that lie in the cache, called
-through the door that tests use; about a microsecond of each figure is that door.
+through the door that tests use, which is a part of each figure.
 Data: uniform random values from a fixed seed; half of the rows hit.
 Not shown: memory bandwidth, blocks that headers decide, and what conjuncts save each other.
 """

@@ -159,7 +159,7 @@ static inline int strata_wide_take(strata_wide *number, const strata_wide *other
 #define STRATA_QUOTIENT_BITS 58
 
 /* The double nearest to numerator / denominator, ties to even; 0 < denominator < 2^448.
- * Long division, one bit of the quotient at a time: about a microsecond. */
+ * Long division, one bit of the quotient at a time. */
 static inline double strata_wide_ratio_to_double(strata_wide numerator, strata_wide denominator) {
     int sign = strata_wide_sign(&numerator);
     if (sign == 0) {

@@ -11,7 +11,7 @@ typedef struct {
     uint32_t cost;
 } strata_outlook;
 
-/* A test of one row costs about as much as reading this many bytes of a column. */
+/* A test of one row is taken to cost as much as reading this many bytes of a column. */
 #define STRATA_ROW_TEST_BYTES 24u
 /* `in` lists up to this length are filled by one range pass each; longer ones row by row. */
 #define STRATA_IN_PASSES 8u

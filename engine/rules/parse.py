@@ -35,7 +35,7 @@ _LONGEST_GROWTH = 10
 
 
 def prepare() -> None:
-    """Builds the parser now, a fifth of a second, so that no question waits for it."""
+    """Builds the parser now, so that no question waits for it."""
     _parser()
 
 
