@@ -79,7 +79,7 @@ soak: build
 	STRATA_SOAK=1 $(BIN)/python -m pytest tests $(PYTEST_ARGS)
 
 mutants: build
-	$(BIN)/python -m tests.mutants
+	$(BIN)/python -m tests.mutants --jobs 2
 
 tools:
 	@$(PYTHON) -m tests.skips

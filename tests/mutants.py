@@ -1,15 +1,17 @@
 """Mutation test of the evaluator: does the test of the readings notice one wrong token?
 
-    python -m tests.mutants [--count 100] [--seed 1] [--programs 200]
+    python -m tests.mutants [--count 100] [--seed 1] [--programs 200] [--jobs 1]
 
-1. A copy of the tree is made in a temporary folder.
+1. A copy of the tree is made in a temporary folder, one for each job.
 2. One token of the evaluator is changed: an operator, a bound, a constant, a state.
-3. What the change needs is compiled, and tests/property/test_readings*.py run few programs
-   over worlds stored once, together with the unit tests of the evaluator.
+3. What the change needs is compiled, with a trap at every index beyond a C array; then
+   tests/property/test_readings*.py run few programs over worlds stored once, together with the
+   unit tests of the evaluator.
 4. A mutant that compiles and passes has survived, and is printed with its line.
 
 Lines that decide only how fast an answer comes (costs, thresholds, prefetching by state) are
-left out: a change there is no fault. The exit status is 0 where 95 in 100 are caught.
+left out: a change there is no fault. So are the changes of `EQUIVALENT`, each with the reason why
+no answer can differ; they are printed. The exit status is 0 where 95 in 100 are caught.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +68,44 @@ IDLE = re.compile(
     r"|Literal|threads|raise |Error|assert |calloc|free\(|__all__|max\(1,|\.shape|dtype|control"
     r"|stopped|must_stop|noexcept|ctypedef"
 )
+# Changes after which every answer is the same: file, code of the line, old token, new, and why.
+BORDER = "at the border both sides do the same"
+MORE_WORK = "the same rows are reached by a longer way"
+EQUIVALENT: dict[tuple[str, str, str, str], str] = {
+    (
+        "exact.h",
+        "int bits = high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)size);",
+        "64",
+        "63",
+    ): "the scaled number takes 128 bits instead of 127, and both fit",
+    ("exact.h", "if (shift < 0) {", "<", "<="): BORDER,
+    ("exact.h", "if (sign < 0) {", "<", "<="): "a sign of 0 has returned above",
+    (
+        "exact.h",
+        "strata_wide_shift_left(&numerator, scale > 0 ? scale : 0);",
+        ">",
+        ">=",
+    ): BORDER,
+    ("leaves.h", "if (order < 0) {", "<", "<="): "an order of 0 has returned above",
+    ("nodes.pyx", "return 0", "0", "1"): "a stopped call raises and gives no count",
+    (
+        "nodes.pyx",
+        "if outlook.state == STRATA_ALL:",
+        "STRATA_ALL",
+        "STRATA_NONE",
+    ): MORE_WORK,
+    ("nodes.pyx", "if node.memo >= 0:", "0", "1"): MORE_WORK,
+    ("nodes.pyx", "if node.memo >= 0:", ">=", ">"): MORE_WORK,
+    ("plan.py", "if len(children) == 1:", "1", "0"): MORE_WORK,
+    (
+        "solve.py",
+        "return self.low > self.high or self.low > INT64_MAX or self.high < INT64_MIN",
+        "high",
+        "low",
+    ): "for the kernels too a range with low > high is empty; both ends of another are equal, or "
+    "one of them is the limit",
+    ("solve.py", "if factor < 0:", "<", "<="): "the factor is never 0",
+}
 TESTS = (
     "tests/property/test_readings.py",
     "tests/property/test_readings_second_half.py",
@@ -85,11 +127,25 @@ class Mutant:
     old: str
     new: str
 
+    def reason(self, text: str) -> str | None:
+        """Why every answer stays the same, where that is known."""
+        code = text.split("\n")[self.line].strip()
+        return EQUIVALENT.get((self.file, code, self.old, self.new))
+
     def apply(self, text: str) -> str:
         lines = text.split("\n")
         line = lines[self.line]
         lines[self.line] = line[: self.column] + self.new + line[self.column + len(self.old) :]
         return "\n".join(lines)
+
+
+def stale(root: Path) -> list[str]:
+    """Entries of `EQUIVALENT` whose line is no longer in its file."""
+    return [
+        f"{file}: {code}"
+        for file, code, _, _ in EQUIVALENT
+        if code not in map(str.strip, (root / CORE / file).read_text().split("\n"))
+    ]
 
 
 def candidates(root: Path) -> list[Mutant]:
@@ -133,6 +189,7 @@ def compile_mutant(root: Path, file: str) -> bool:
             ],
             [
                 "gcc", "-O1", "-w", "-fPIC", "-shared", "-std=gnu11", "-ffp-contract=off",
+                "-fsanitize=bounds-strict", "-fsanitize-undefined-trap-on-error",
                 f"-I{root}", f"-I{sysconfig.get_paths()['include']}", f"-I{np.get_include()}",
                 str(source), "-o", str(_binary(root, module)),
             ],
@@ -163,52 +220,93 @@ def survives(root: Path, programs: int) -> bool:
     return run.returncode == 0
 
 
+def _copy_of_tree(root: Path) -> None:
+    ignored = shutil.ignore_patterns(".git", ".venv*", "build", "__pycache__", "results")
+    shutil.copytree(ROOT, root, ignore=ignored)
+    (root / "build").mkdir()
+    (root / "worlds").mkdir()
+
+
+@dataclass
+class Run:
+    """What several jobs share: the mutants in their order, and what came of them."""
+
+    order: list[Mutant]
+    wanted: int
+    programs: int
+    caught: int = 0
+    tried: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self) -> Mutant | None:
+        """The next mutant to try, or None when enough are tried or on trial."""
+        with self.lock:
+            if self.tried == self.wanted or not self.order:
+                return None
+            self.tried += 1
+            return self.order.pop(0)
+
+    def report(self, mutant: Mutant, code: str, verdict: str, seconds: float) -> None:
+        """Prints one line, and counts it unless it did not compile."""
+        with self.lock:
+            self.caught += verdict == "caught"
+            self.tried -= verdict in ("does not compile", "left out")
+            if verdict != "does not compile":
+                place = f"{mutant.file}:{mutant.line + 1} {mutant.old} -> {mutant.new}"
+                print(f"{verdict} {place} ({seconds:.0f} s): {code}", flush=True)
+
+
+def try_mutants(root: Path, run: Run) -> None:
+    """One job: mutants in a tree of its own until enough are tried."""
+    sound = {module: _binary(root, module).read_bytes() for module in _modules("exact.h")}
+    while mutant := run.next():
+        path = root / CORE / mutant.file
+        original = path.read_text()
+        code = original.split("\n")[mutant.line].strip()
+        if reason := mutant.reason(original):
+            run.report(mutant, f"{code} # {reason}", "left out", 0)
+            continue
+        path.write_text(mutant.apply(original))
+        started = time.monotonic()
+        verdict = "does not compile"
+        if compile_mutant(root, mutant.file):
+            verdict = "SURVIVED" if survives(root, run.programs) else "caught"
+        run.report(mutant, code, verdict, time.monotonic() - started)
+        path.write_text(original)
+        for module in _modules(mutant.file):
+            # A new file: one that a process has mapped is never written over.
+            _binary(root, module).unlink(missing_ok=True)
+            _binary(root, module).write_bytes(sound[module])
+
+
 def main() -> int:
     """Makes, builds and tests mutants; prints the survivors and the share caught."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--programs", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=1)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strata-mutants-") as folder:
-        root = Path(folder) / "tree"
-        ignored = shutil.ignore_patterns(".git", ".venv*", "build", "__pycache__", "results")
-        shutil.copytree(ROOT, root, ignore=ignored)
-        (root / "build").mkdir()
-        (root / "worlds").mkdir()
-        if not compile_mutant(root, "exact.h") or not survives(root, asked.programs):
+        first = Path(folder) / "tree-0"
+        _copy_of_tree(first)
+        if old := stale(first):
+            print("EQUIVALENT names lines that are gone:", *old, sep="\n  ")
+            return 1
+        if not compile_mutant(first, "exact.h") or not survives(first, asked.programs):
             print("the tests fail without any change; mend them first")
             return 1
-        sound = {module: _binary(root, module).read_bytes() for module in _modules("exact.h")}
-        order = candidates(root)
+        roots = [first] + [Path(folder) / f"tree-{n}" for n in range(1, asked.jobs)]
+        for root in roots[1:]:
+            shutil.copytree(first, root)
+        order = candidates(first)
         random.Random(asked.seed).shuffle(order)
-        caught = tried = 0
-        for mutant in order:
-            if tried == asked.count:
-                break
-            path = root / CORE / mutant.file
-            original = path.read_text()
-            path.write_text(mutant.apply(original))
-            started = time.monotonic()
-            compiled = compile_mutant(root, mutant.file)
-            if compiled:
-                tried += 1
-                survived = survives(root, asked.programs)
-                caught += not survived
-                taken_s = round(time.monotonic() - started)
-                print(
-                    f"{'SURVIVED' if survived else 'caught'} {mutant.file}:{mutant.line + 1} "
-                    f"{mutant.old} -> {mutant.new} ({taken_s} s): "
-                    f"{original.split(chr(10))[mutant.line].strip()}",
-                    flush=True,
-                )
-            path.write_text(original)
-            for module in _modules(mutant.file):
-                # A new file: one that a process has mapped is never written over.
-                _binary(root, module).unlink(missing_ok=True)
-                _binary(root, module).write_bytes(sound[module])
-        print(f"{caught} of {tried} mutants caught")
-        return 0 if caught >= 0.95 * tried else 1
+        run = Run(order, asked.count, asked.programs)
+        with ThreadPoolExecutor(asked.jobs) as jobs:
+            for done in [jobs.submit(try_mutants, root, run) for root in roots]:
+                done.result()
+        print(f"{run.caught} of {run.tried} mutants caught")
+        return 0 if run.caught >= 0.95 * run.tried else 1
 
 
 if __name__ == "__main__":

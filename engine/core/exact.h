@@ -30,9 +30,9 @@ typedef struct {
 /* sum += factor * value. */
 static inline void strata_wide_add_product(strata_wide *sum, const strata_wide *factor,
                                            int64_t value) {
-    uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    uint64_t flip = value < 0 ? ~UINT64_C(0) : 0; /* add the complement plus one to subtract */
-    strata_uint128 product = 0, total = value < 0 ? 1 : 0;
+    uint64_t flip = (uint64_t)(value >> 63); /* all ones to subtract: the complement plus one */
+    uint64_t size = ((uint64_t)value ^ flip) - flip;
+    strata_uint128 product = 0, total = flip & 1;
     for (int i = 0; i < STRATA_WIDE_LIMBS; i++) {
         product += (strata_uint128)factor->limb[i] * size;
         total += (strata_uint128)sum->limb[i] + ((uint64_t)product ^ flip);
@@ -59,15 +59,11 @@ static inline int strata_wide_sign(const strata_wide *number) {
 static inline int strata_wide_compare(const strata_wide *a, const strata_wide *b) {
     int64_t top_a = (int64_t)a->limb[STRATA_WIDE_LIMBS - 1];
     int64_t top_b = (int64_t)b->limb[STRATA_WIDE_LIMBS - 1];
-    if (top_a != top_b) {
-        return top_a < top_b ? -1 : 1;
+    int order = (top_a > top_b) - (top_a < top_b);
+    for (int i = STRATA_WIDE_LIMBS - 2; i >= 0 && !order; i--) {
+        order = (a->limb[i] > b->limb[i]) - (a->limb[i] < b->limb[i]);
     }
-    for (int i = STRATA_WIDE_LIMBS - 2; i >= 0; i--) {
-        if (a->limb[i] != b->limb[i]) {
-            return a->limb[i] < b->limb[i] ? -1 : 1;
-        }
-    }
-    return 0;
+    return order;
 }
 
 /* The double nearest to (quotient + rest) * 2^scale, ties to even, where 0 <= rest < 1 and

@@ -74,10 +74,10 @@ class NumberPlanner:
         """`form` equal to one of the values; negated: present and equal to none."""
         values = sorted(values)
         number = self._number(form.terms[0].source) if len(form.terms) == 1 else None
-        if isinstance(number, ops.ColumnNumber) and form.terms[0].factor:
-            constant = form.constant + form.now_factor * self._now_us
+        term = form.terms[0] if form.terms and not form.now_factor else None
+        if isinstance(number, ops.ColumnNumber) and term and term.factor:
             wanted = (
-                solve(form.terms[0].factor, constant - value, "=", number.denominator)
+                solve(term.factor, form.constant - value, "=", number.denominator)
                 for value in values
             )
             ints = sorted({r.low for r in wanted if not r.is_nothing})

@@ -1,9 +1,7 @@
-"""The JSON Schema of the model file, for editors: `python -m engine.model.schema`."""
+"""The JSON Schema of the model file, for editors (`strata model --schema`)."""
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -47,12 +45,3 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Strata model",
     }
-
-
-def _print_schema() -> None:
-    json.dump(schema(), sys.stdout, ensure_ascii=False, indent=2)
-    sys.stdout.write("\n")
-
-
-if __name__ == "__main__":
-    _print_schema()

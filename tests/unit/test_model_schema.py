@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import runpy
 from typing import Any
 
 import pytest
@@ -114,8 +112,3 @@ def test_valid_models_fit(text: str) -> None:
 def test_wrong_models_do_not_fit(text: str) -> None:
     rules = schema()
     assert not accepts(rules, read(text), rules)
-
-
-def test_the_module_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path("engine/model/schema.py", run_name="__main__")
-    assert json.loads(capsys.readouterr().out) == schema()
