@@ -22,6 +22,7 @@ __all__ = [
     "NotFound",
     "NotYet",
     "Overloaded",
+    "OwnerFenced",
     "StoreCorrupt",
     "StoreInUse",
     "StoreMissing",
@@ -169,6 +170,12 @@ class Cancelled(EngineError):
     """The caller went away."""
 
     reason = "CANCELLED"
+
+
+class OwnerFenced(EngineError):
+    """A later owner of the partition has written; this one may not any more."""
+
+    reason = "OWNER_FENCED"
 
 
 class Overloaded(EngineError):

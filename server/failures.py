@@ -79,6 +79,7 @@ CODES: Mapping[type[EngineError], grpc.StatusCode] = MappingProxyType(
         errors.StoreUnwritable: _Code.FAILED_PRECONDITION,
         errors.StoreVersionUnsupported: _Code.FAILED_PRECONDITION,
         errors.StoreCorrupt: _Code.DATA_LOSS,
+        errors.OwnerFenced: _Code.FAILED_PRECONDITION,
         errors.DeadlineExceeded: _Code.DEADLINE_EXCEEDED,
         errors.Cancelled: _Code.CANCELLED,
         errors.Overloaded: _Code.RESOURCE_EXHAUSTED,

@@ -20,6 +20,8 @@ __all__ = [
     "FieldKind",
     "giver_field",
     "identifier_field",
+    "segment_field",
+    "time_field",
 ]
 
 # Number of the dictionary in which the givers of set values stand; no field has it.
@@ -39,6 +41,7 @@ class FieldKind(IntEnum):
     TEXTS = 8  # strata_text
     VALUES = 9  # strata_values
     GIVERS = 10  # strata_givers
+    MEMBERSHIP = 11  # strata_set, code 0 alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,16 @@ def identifier_field(kind: str) -> str:
 def giver_field(attribute: str) -> str:
     """Name of the field that holds the (value, giver) pairs of a set."""
     return f":giver:{attribute}"
+
+
+def time_field(attribute: str) -> str:
+    """Name of the field that holds the event times at which an attribute was last written."""
+    return f":time:{attribute}"
+
+
+def segment_field(segment: str) -> str:
+    """Name of the field that holds the members of a stored segment."""
+    return f":segment:{segment}"
 
 
 class Catalog(Mapping[str, Field]):

@@ -54,6 +54,7 @@ _CHECKS: dict[FieldKind, Callable[[Sequence[memoryview]], str]] = {
     FieldKind.TEXTS: check_texts,
     FieldKind.VALUES: check_values,
     FieldKind.GIVERS: check_givers,
+    FieldKind.MEMBERSHIP: check_set,
 }
 
 
