@@ -23,7 +23,9 @@ from engine.core.leaf_plan import LeafPlanner, ListMembers
 from engine.core.number_plan import NumberPlanner
 from engine.core.plan import Planner
 from engine.core.program import Program
+from engine.core.row_tests import test_many
 from engine.errors import ExpressionInvalid, InputInvalid, NotFound
+from engine.identity.index import IdentityIndex
 from engine.live.lists import list_names, list_rows
 from engine.members import Members
 from engine.model.definitions import Attribute
@@ -194,7 +196,7 @@ class Audience:
         roots = [question.root for question in self._questions]
         program = self._program(roots)
         array = np.asarray(rows, dtype=np.uint32)
-        return [evaluate.test_rows(program, root, array).tolist() for root in roots]
+        return [row.tolist() for row in test_many(program, roots, array)]
 
     # ------------------------------------------------------------------------- parts
 
@@ -276,7 +278,7 @@ class Audience:
 
 
 def _list_members(snapshot: Snapshot, binder: Binder, name: str) -> ListMembers:
-    rows, waiting = list_rows(snapshot, binder.model, name)
+    rows, waiting = list_rows(snapshot, IdentityIndex(snapshot), binder.model, name)
     return ListMembers(rows, waiting)
 
 

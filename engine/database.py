@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -18,11 +18,28 @@ from engine.audience import Audience, CountResult, Threads
 from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid
+from engine.identity.of_snapshot import identities_of
 from engine.identity.owners import rows_of
+from engine.live.batch import ProfileBatch
 from engine.live.bulk_load import BulkLoad
-from engine.live.lists import ListInfo, delete_list, list_names, list_rows, upload_list
+from engine.live.change import Cause
+from engine.live.committing import Submission
+from engine.live.feed import FeedSource
+from engine.live.lists import (
+    ListInfo,
+    delete_list,
+    list_names,
+    list_rows,
+    prepare_list,
+    upload_list,
+)
+from engine.live.live_store import LiveStore
+from engine.live.positions import IngestAck, Position, StoredPosition
 from engine.live.profiles import ProfileRecord, read_profiles
-from engine.live.schema import change_fields, holds_data
+from engine.live.schema import change_fields, holds_data, segment_versions
+from engine.live.segment_edits import carried_versions, plan_change
+from engine.live.segments import StoredSegments, segment_key
+from engine.live.stored_feed import StoredFeed
 from engine.members import Members
 from engine.model.definitions import Model, Source
 from engine.model.diff import diff, refuse_impossible
@@ -33,9 +50,38 @@ from engine.rules.bind import Binder
 from engine.rules.check import check_expressions
 from engine.store.data_file import DATA_FILE
 from engine.store.snapshot import Snapshot
-from engine.store.store import Store, VerifyReport
+from engine.store.store import Store, VerifyReport, Writer
 
-__all__ = ["AppliedModel", "Database", "UploadedList"]
+__all__ = ["AppliedModel", "Database", "DefinitionChange", "ModelPlan", "UploadedList"]
+
+# A wait looks at its Control in between; this bounds a single sleep of one without a deadline.
+WAIT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionChange:
+    """What an edit of the model does to one definition, a key path such as
+    `segments.high_value`: how many profiles join and leave, and its size before and after.
+
+    `kept` says whether its members are stored from then on.
+    """
+
+    definition: str
+    kept: bool
+    old_size: int
+    new_size: int
+    joiners: int
+    leavers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """What an apply would do: the key paths that differ, and the definitions with members."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed_keys: tuple[str, ...] = ()
+    changes: tuple[DefinitionChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +96,7 @@ class AppliedModel:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed_keys: tuple[str, ...] = ()
+    changes: tuple[DefinitionChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +122,8 @@ class Database:
         self._threads = Threads(pool, count)
         self._guard = threading.Lock()
         self._binder: tuple[int, Binder] | None = None
+        self._live = LiveStore(store, self._binder_of, pool=pool, threads=count)
+        self.feed = FeedSource(StoredFeed(store), store.snapshot)
 
     @classmethod
     def create(cls, path: Path, *, threads: int | None = None) -> Self:
@@ -91,7 +140,8 @@ class Database:
         return cls(Store.open(path, read_only=read_only), threads)
 
     def close(self) -> None:
-        """Let go of the store; harmless when done before."""
+        """Save everything and let go of the store; harmless when done before."""
+        self._live.close()
         if self._threads.pool is not None:
             self._threads.pool.shutdown()
         self._store.close()
@@ -132,6 +182,7 @@ class Database:
     def stats(self) -> dict[str, int]:
         """Figures of the store: profiles, blocks, versions, bytes."""
         with self._store.snapshot() as snapshot:
+            root = self._store.root
             return {
                 "profiles": snapshot.live_count,
                 "rows": snapshot.row_count,
@@ -141,6 +192,11 @@ class Database:
                 "data_version": snapshot.data_version,
                 "model_version": snapshot.model_version,
                 "file_bytes": (self._store.path / DATA_FILE).stat().st_size,
+                "log_records": root.data_version + 1 - root.log_first,
+                "dirty_blocks": len(snapshot.version.overlay.dirty),
+                "segments_kept": len(snapshot.segment_counts),
+                "replayed_records": self._live.replayed_records,
+                **self._live.figures.all(),
             }
 
     def verify(self) -> VerifyReport:
@@ -168,24 +224,73 @@ class Database:
             raise ModelInvalid(*issues)
         return model
 
+    def plan_model(self, files: Mapping[str, str]) -> ModelPlan:
+        """What `apply_model` would do, exactly and at this moment; changes nothing.
+
+        Raises ModelInvalid, NotYet.
+        """
+        model = self.check_model(files)
+        refuse_not_yet(model)
+        with self._store.snapshot() as snapshot:
+            return self._plan(snapshot, model)[0]
+
     def apply_model(self, files: Mapping[str, str]) -> AppliedModel:
         """Puts a model in force. Raises ModelInvalid, NotYet; nothing is changed then."""
         model = self.check_model(files)
         refuse_not_yet(model)
-        with self._store.write() as writer:
-            binder = self._binder_of(writer.snapshot)
+        plan = ModelPlan()
+        version = 0
+
+        def stage(writer: Writer) -> list[str]:
+            nonlocal plan, version
+            snapshot = writer.snapshot
+            binder = self._binder_of(snapshot)
             old = None if binder is None else binder.model
-            change = diff(old, model)
-            refuse_impossible(old, model, holds_data=lambda key: holds_data(writer.snapshot, key))
-            change_fields(writer, model)
+            refuse_impossible(old, model, holds_data=lambda key: holds_data(snapshot, key))
+            plan, segments, versions = self._plan(snapshot, model)
+            change_fields(writer, model, {name: versions[name] for name in segments.kept})
             version = writer.set_model(files)
+            changed = {change.definition for change in plan.changes}
+            return [name for name in segments.kept if segment_key(name) in changed]
+
+        self._live.edit(stage, cause=Cause.EDIT)
         return AppliedModel(
             version=version,
-            changed=bool(change),
-            added=change.added,
-            removed=change.removed,
-            changed_keys=change.changed,
+            changed=bool(plan.added or plan.removed or plan.changed_keys),
+            added=plan.added,
+            removed=plan.removed,
+            changed_keys=plan.changed_keys,
+            changes=plan.changes,
         )
+
+    def _plan(
+        self, snapshot: Snapshot, model: Model
+    ) -> tuple[ModelPlan, StoredSegments, dict[str, int]]:
+        """What an edit does, the segments after it and the versions of their definitions."""
+        binder = self._binder_of(snapshot)
+        old = None if binder is None else binder.model
+        catalog = snapshot.fields
+        before = None
+        if binder is not None:
+            before = StoredSegments(binder.model, binder, catalog, segment_versions(catalog))
+        after = StoredSegments(model, Binder(model), catalog)
+        change = diff(old, model)
+        edits = plan_change(
+            before, after, snapshot, pool=self._threads.pool, threads=self._threads.count
+        )
+        changes = tuple(
+            DefinitionChange(
+                definition=edit.key,
+                kept=edit.what != "removed" and not edit.not_kept,
+                old_size=edit.old_size,
+                new_size=edit.new_size,
+                joiners=len(edit.joiners),
+                leavers=len(edit.leavers),
+            )
+            for edit in edits
+        )
+        plan = ModelPlan(change.added, change.removed, change.changed, changes)
+        return plan, after, carried_versions(before, after, snapshot.model_version + 1)
 
     # ------------------------------------------------------------------------- reads
 
@@ -259,7 +364,7 @@ class Database:
         32 hexadecimal digits."""
         with self._store.snapshot() as snapshot:
             model = self._require_binder(snapshot).model
-            rows = rows_of(snapshot, model, identifiers)
+            rows = rows_of(identities_of(snapshot), model, identifiers)
             return read_profiles(snapshot, model, rows.tolist())
 
     def _audience(
@@ -279,11 +384,89 @@ class Database:
 
     # ------------------------------------------------------------------------- writes
 
+    def submit(
+        self, batch: ProfileBatch, position: Position | None = None, *, giver: str = ""
+    ) -> Future[IngestAck]:
+        """Puts a batch of updates in line; the answer comes when it is durable.
+
+        `position` says which of its records are new (see Position); without one, all are.
+        `giver` gives the set values of updates that name nobody; '' stands for the position's
+        source. Raises Overloaded, StoreUnwritable; the answer raises those, InputInvalid where
+        the batch does not fit the model, OwnerFenced.
+        """
+        submission = Submission(batch, position, giver)
+        self._live.submit(submission)
+        return submission.answer
+
+    def ingest(
+        self, batch: ProfileBatch, position: Position | None = None, *, giver: str = ""
+    ) -> IngestAck:
+        """The same, waiting for the answer, and for room in line."""
+        submission = Submission(batch, position, giver)
+        self._live.submit(submission, wait=True)
+        return submission.answer.result()
+
+    def position(self, source: str, partition: str) -> StoredPosition | None:
+        """What is durable of a partition of a source; None where it never sent anything."""
+        return self._live.positions.get(source, partition)
+
+    def wait_visible(self, offset: int, control: Control | None = None) -> None:
+        """Returns once reads see everything up to an offset of an acknowledgement.
+
+        Raises what the Control raises.
+        """
+        visible = self._live.pipeline.visible
+        while visible.through < offset:
+            visible.wait(offset - 1, control, WAIT_S)
+
+    def checkpoint(self) -> None:
+        """Saves everything that is visible; the log is empty then, but for what came since."""
+        self._live.pipeline.checkpoint()
+
+    @property
+    def write_failure(self) -> str:
+        """Why nothing more is written until the store is opened again, or ''."""
+        return self._live.pipeline.failure
+
+    def on_write_failure(self, listener: Callable[[], None]) -> None:
+        """Calls `listener` once, on any thread, when the store stops taking writes."""
+        self._live.pipeline.on_failure(listener)
+
+    # --------------------------------------------------------------------------- feed
+
+    def unkept_segments(self) -> Mapping[str, str]:
+        """Segments of the model that are evaluated only when asked -> why, as the end of a
+        sentence."""
+        in_force = self._live.in_force
+        return {} if in_force is None else in_force.segments.not_kept
+
+    def add_feed_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Calls `listener`, on any thread, whenever the feed has grown; returns what ends that."""
+        return self._live.pipeline.told.add_listener(listener)
+
+    def wait_feed(
+        self, after_sequence: int, control: Control | None = None, timeout_s: float = 1.0
+    ) -> int:
+        """The newest record of the log whose feed is complete, once it is greater than
+        `after_sequence` or the time is over."""
+        return self._live.pipeline.told.wait(after_sequence, control, timeout_s)
+
+    # ------------------------------------------------------------------- lists and loads
+
     def upload_list(self, name: str, kind: str, values: Strings) -> UploadedList:
         """Stores a list of identifiers under a name, in place of what it held before."""
         with self._store.snapshot() as snapshot:
             model = self._require_binder(snapshot).model
-        outcome = upload_list(self._store, model, name, kind, values)
+        upload = prepare_list(model, name, kind, values)
+        outcome = None
+
+        def stage(writer: Writer) -> Sequence[str]:
+            nonlocal outcome
+            outcome = upload_list(writer, identities_of(writer.snapshot), model, upload)
+            return self._reading_list(name)
+
+        self._live.edit(stage)
+        assert outcome is not None, "an edit stages once"
         return UploadedList(
             name, kind, outcome.size, outcome.known, outcome.waiting, outcome.ignored
         )
@@ -299,15 +482,33 @@ class Database:
 
     def delete_list(self, name: str) -> None:
         """Removes an uploaded list; NotFound where there is none."""
-        delete_list(self._store, name)
+
+        def stage(writer: Writer) -> Sequence[str]:
+            delete_list(writer, name)
+            return self._reading_list(name)
+
+        self._live.edit(stage)
+
+    def _reading_list(self, name: str) -> Sequence[str]:
+        in_force = self._live.in_force
+        return () if in_force is None else in_force.segments.reading_list(name)
 
     def bulk_load(self, source: Source) -> BulkLoad:
         """A load of profiles from a source; nothing is changed until it finishes."""
         with self._store.snapshot() as snapshot:
             model = self._require_binder(snapshot).model
-        return BulkLoad(self._store, model, source)
+        self._live.pipeline.checkpoint()
+        return BulkLoad(self._store, model, source, self._write_load)
+
+    def _write_load(self, stage: Callable[[Writer], None]) -> int:
+        def stage_all(writer: Writer) -> Sequence[str]:
+            stage(writer)
+            in_force = self._live.in_force
+            return () if in_force is None else in_force.segments.stored
+
+        return self._live.edit(stage_all, saved=True)
 
 
 def _described(snapshot: Snapshot, model: Model, info: ListInfo) -> UploadedList:
-    _, waiting = list_rows(snapshot, model, info.name)
+    _, waiting = list_rows(snapshot, identities_of(snapshot), model, info.name)
     return UploadedList(info.name, info.kind, info.size, info.size - waiting, waiting)

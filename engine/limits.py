@@ -10,22 +10,39 @@ from dataclasses import dataclass
 from typing import Final
 
 __all__ = [
+    "APPLY_QUEUE_BATCHES",
+    "BATCH_COLUMN_BYTES",
+    "BATCH_ROWS",
+    "COMMIT_TARGET_S",
     "DATE_DAYS",
     "DECIMAL_UNSCALED",
     "DEFAULT",
     "DEFAULT_MAP_BYTES",
     "DICTIONARY_PAGE_BYTES",
     "DICTIONARY_VALUES",
+    "FEED_KEPT_BYTES",
+    "FEED_PROGRESS_S",
+    "FEED_READS",
+    "FEED_STEP_BYTES",
+    "FEED_STEP_ENTRIES",
+    "FEED_STEP_RECORDS",
     "GIVER_BYTES",
+    "GROUP_BATCHES",
     "IDENTIFIER_BYTES",
     "IDENTITY_SHARD_BITS_MAX",
     "IDENTITY_SHARD_ENTRIES",
+    "IDLE_SAVE_S",
+    "INGEST_QUEUE_BATCHES",
     "LIST_NAME_BYTES",
     "LIST_VALUES",
     "LOAD_STAGED_BYTES",
     "LONGEST_DURATION_DAYS",
     "MAX_SNAPSHOTS",
     "NUMBER_DIGITS",
+    "POSITIONS_LAG",
+    "POSITION_NAME_BYTES",
+    "SAVE_SLICE_BYTES",
+    "SAVE_SLICE_LEAST_BYTES",
     "SET_VALUES_PER_CELL",
     "SMALLEST_MAP_BYTES",
     "STRING_BYTES",
@@ -147,10 +164,70 @@ SET_VALUES_PER_CELL: Final = 10_000
 # a block is packed a few times in a load at most, and little beside the blocks themselves.
 LOAD_STAGED_BYTES: Final = 128 << 20
 
-# Entries of one shard of the identity index, on average: 640 KiB, a millisecond to read.
-IDENTITY_SHARD_ENTRIES: Final = 32_768
+# Entries of one shard of the identity index, at most: its 260,008 bytes fit in one part of a
+# named record, so that it can be read where it lies in the map.
+IDENTITY_SHARD_ENTRIES: Final = 13_000
 IDENTITY_SHARD_BITS_MAX: Final = 16
 
 # Values of an uploaded list; one is resolved anew by every query that names it.
 LIST_VALUES: Final = 20_000_000
 LIST_NAME_BYTES: Final = 200
+
+# ------------------------------------------------------------------------------- feed
+
+# One step of reading the feed: a thread of the reading lane is busy for a few milliseconds, and
+# a watcher holds a message of about 100 KiB. Where nothing of a record is wanted the step ends
+# after so many records or bytes, so that a watcher far behind does not keep others waiting.
+FEED_STEP_ENTRIES: Final = 1024
+FEED_STEP_RECORDS: Final = 1024
+FEED_STEP_BYTES: Final = 8 << 20
+
+# Records that are larger than a step stay in memory, packed, for the next step: an edit that
+# moves 20 million of 100 million profiles is 12 MB, and a few watchers may be inside others.
+FEED_KEPT_BYTES: Final = 64 << 20
+
+# Steps of all watchers together under way at a time. Hundreds of watchers wake at once when
+# something happens; counts and lists must still find a place in the lane that they share.
+FEED_READS: Final = 2
+
+# The longest silence on a watch. Proxies cut streams that are silent for a minute, and a watcher
+# that comes back has at most so much of the feed to read again.
+FEED_PROGRESS_S: Final = 10.0
+
+# ------------------------------------------------------------------------------ batches
+
+# Updates of one batch that comes over the wire: three commits' worth at full speed. More would
+# only delay the answer; a batch that says it has more is damaged or means harm.
+BATCH_ROWS: Final = 1 << 18
+
+# Bytes of strings that one column of a batch may stand for. A dictionary that repeats its longest
+# entry would otherwise turn a message of megabytes into memory of gigabytes.
+BATCH_COLUMN_BYTES: Final = 64 << 20
+
+# ------------------------------------------------------------------------------ ingest
+
+# Names of a source and of a partition stand in every record of the log.
+POSITION_NAME_BYTES: Final = 256
+
+# Batches that wait to be logged. A batch of 5,000 rows takes some 20 ms, so this many keep the
+# log busy for seconds; whoever sends more is told to slow down.
+INGEST_QUEUE_BATCHES: Final = 128
+
+# Batches logged by one commit: they share its sync, and wait for each other.
+GROUP_BATCHES: Final = 64
+
+# Bytes of dirty blocks that one commit saves, and the time that it should take: what is saved
+# delays the acknowledgements of the commit, so a slower disk gets smaller slices.
+SAVE_SLICE_BYTES: Final = 4 << 20
+SAVE_SLICE_LEAST_BYTES: Final = 256 << 10
+COMMIT_TARGET_S: Final = 0.010
+
+# While nothing comes in, slices are saved this far apart until nothing is dirty.
+IDLE_SAVE_S: Final = 0.02
+
+# The saved table of positions may lack this many records of the log: reading them again at
+# opening costs little.
+POSITIONS_LAG: Final = 512
+
+# Logged batches that wait to become visible; beyond, logging waits for them.
+APPLY_QUEUE_BATCHES: Final = 256

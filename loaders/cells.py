@@ -12,24 +12,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from conversion.attributes import attribute_cells, giver_cells, identifier_cells
+from conversion.cell_by_cell import Faults
+from conversion.texts import plain_column, set_cells, single_cells
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid
 from engine.live.batch import Column, ProfileBatch, SetColumn, Texts
 from engine.model.definitions import TAG, Attribute, Model, Source
 from engine.nearest import nearest
-from loaders.cell_by_cell import Faults
 from loaders.chunks import Chunk
-from loaders.moments import date_cells, time_cells
-from loaders.numbers import bool_cells, decimal_cells, float_cells, int_cells
-from loaders.texts import (
-    identifier_column,
-    plain_column,
-    set_cells,
-    single_cells,
-    strings_of,
-    text_column,
-    trimmed,
-)
 
 __all__ = ["Cells", "wanted_columns"]
 
@@ -82,7 +73,7 @@ class Cells:
         reading = _Reading(path, chunk)
         source = self._source
         identifiers = {
-            kind: reading.single(name, _identifiers) for kind, name in source.identify.items()
+            kind: reading.single(name, identifier_cells) for kind, name in source.identify.items()
         }
         attributes: dict[str, Column] = {}
         sets: dict[str, SetColumn] = {}
@@ -92,28 +83,12 @@ class Cells:
                 sets[field] = self._set(reading, column.column, column.split)
             else:
                 attributes[field] = self._attribute(declared, reading, column.column)
-        giver = None if source.by is None else reading.single(source.by, _givers)
+        giver = None if source.by is None else reading.single(source.by, giver_cells)
         return ProfileBatch(chunk.count, identifiers, attributes, sets, giver), reading.faults
 
     def _attribute(self, declared: Attribute, reading: _Reading, name: str) -> Column:
-        zone = self._zone
-
         def read(cells: pa.Array) -> tuple[Column, Faults]:
-            match declared.type:
-                case "category" | "text":
-                    return Texts(strings_of(text_column(cells))), {}
-                case "int":
-                    return int_cells(cells)
-                case "decimal":
-                    return decimal_cells(cells, declared.scale)
-                case "float":
-                    return float_cells(cells)
-                case "bool":
-                    return bool_cells(cells)
-                case "date":
-                    return date_cells(cells, zone)
-                case _:
-                    return time_cells(cells, zone)
+            return attribute_cells(declared, cells, self._zone)
 
         found = reading.single(name, read)
         if self._source.empty_unsets:
@@ -160,14 +135,6 @@ class _Reading:
                 f"{self._path}: column {name}, of the type {kind}, cannot be read: "
                 f"{str(error).splitlines()[0]}. Convert it by a query in the source."
             ) from error
-
-
-def _identifiers(cells: pa.Array) -> tuple[Strings, Faults]:
-    return strings_of(identifier_column(cells)), {}
-
-
-def _givers(cells: pa.Array) -> tuple[Strings, Faults]:
-    return strings_of(trimmed(text_column(cells))), {}
 
 
 def _missing(column: Column) -> NDArray[np.bool_]:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from conversion.texts import float_text
 from engine.errors import InputInvalid
 from engine.nearest import nearest
 from loaders.chunks import CHUNK_RECORDS, BadRecord, Chunk
 from loaders.files import cut_short
 from loaders.text_files import TextFile
-from loaders.texts import float_text
 
 __all__ = ["JsonLinesReader"]
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from conversion.narrowing import only
 from engine.database import Database
 from engine.errors import InputInvalid, NotFound, NotYet
 from engine.live.bulk_load import BulkLoad
@@ -30,7 +31,6 @@ from loaders.chunks import BadRecord, Chunk, Reader
 from loaders.csv_reader import CsvReader
 from loaders.files import file_format
 from loaders.jsonl_reader import JsonLinesReader
-from loaders.narrowing import only
 from loaders.parquet_reader import ParquetReader
 from loaders.query_reader import QueryReader
 from loaders.refused import RefusedFile

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pyarrow as pa
 
+from conversion.texts import shown
 from loaders.chunks import Chunk
-from loaders.texts import shown
 
 __all__ = ["table_chunk"]
 

@@ -17,13 +17,24 @@ from server.authorization import AllowEveryone, Authorizer
 from server.calls import service_handler
 from server.failures import StartRefused
 from server.health import Health
+from server.ingest import IngestService
 from server.lanes import Lane
 from server.lists import ListService
 from server.models import ModelService
 from server.profiles import ProfileService
 from server.reflection import Reflection
 from server.settings import ServerSettings, split_address
-from strata.v1 import admin_pb2, audience_pb2, list_pb2, model_pb2, profile_pb2
+from server.visibility import Visibility
+from server.watch import WatchService
+from strata.v1 import (
+    admin_pb2,
+    audience_pb2,
+    ingest_pb2,
+    list_pb2,
+    model_pb2,
+    profile_pb2,
+    watch_pb2,
+)
 
 if TYPE_CHECKING:
     from engine.database import Database
@@ -41,13 +52,27 @@ class Server:
         self._reads = Lane("read", settings.evaluation_slots, settings.evaluation_queue)
         # The store has one writer, so writes stand in a line of their own.
         self._writes = Lane("write", 1, settings.write_queue)
+        self._decoding = Lane("decode", settings.ingest_slots, settings.ingest_queue)
+        self._waits = Lane("wait", settings.visible_waits, 0)
+        # These two have calls without an end of their own.
+        self._ingest = IngestService(database, self._decoding, credits=settings.ingest_credits)
+        self._watch = WatchService(database, self._reads)
+        visible = Visibility(database, self._waits, settings.visible_wait_s)
         services: list[tuple[Any, Any]] = [
-            (_service(audience_pb2, "AudienceService"), AudienceService(database, self._reads)),
-            (_service(profile_pb2, "ProfileService"), ProfileService(database, self._reads)),
+            (
+                _service(audience_pb2, "AudienceService"),
+                AudienceService(database, self._reads, visible),
+            ),
+            (
+                _service(profile_pb2, "ProfileService"),
+                ProfileService(database, self._reads, visible),
+            ),
             (
                 _service(list_pb2, "ListService"),
-                ListService(database, self._reads, self._writes),
+                ListService(database, self._reads, self._writes, visible),
             ),
+            (_service(ingest_pb2, "IngestService"), self._ingest),
+            (_service(watch_pb2, "WatchService"), self._watch),
             (
                 _service(model_pb2, "ModelService"),
                 ModelService(database, self._reads, self._writes),
@@ -90,9 +115,13 @@ class Server:
     async def stop(self) -> None:
         """Drains and stops; bounded by the drain time and the longest write under way."""
         await self._health.drain()
+        self._ingest.drain()
+        self._watch.drain()
         await self._grpc.stop(self._settings.drain_s)
         await asyncio.to_thread(self._reads.close)
         await asyncio.to_thread(self._writes.close)
+        await asyncio.to_thread(self._decoding.close)
+        await asyncio.to_thread(self._waits.close)
 
 
 def _service(module: Any, name: str) -> Any:

@@ -11,6 +11,7 @@ from server import convert
 from server.call import Call
 from server.lanes import Lane
 from server.members import ListRequest, pieces
+from server.visibility import Visibility
 from strata.v1 import audience_pb2 as pb
 
 if TYPE_CHECKING:
@@ -25,13 +26,15 @@ MANY_MOST = 10_000
 class AudienceService:
     """Counts and lists, one method per call of the contract."""
 
-    def __init__(self, database: Database, reads: Lane) -> None:
+    def __init__(self, database: Database, reads: Lane, visible: Visibility) -> None:
         self._database = database
         self._reads = reads
+        self._visible = visible
 
     async def count(self, request: pb.CountRequest, call: Call) -> pb.CountResponse:
         """Counts one audience."""
         as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        await self._visible.wait(request.min_offset, call)
         call.field = "audience"
 
         def work() -> pb.AudienceSize:
@@ -57,6 +60,7 @@ class AudienceService:
                 f"has {len(request.audiences)} entries",
                 f"give 1 to {MANY_MOST:,} audiences",
             )
+        await self._visible.wait(request.min_offset, call)
         call.field = "audiences"
 
         def work() -> pb.CountManyResponse:
@@ -80,6 +84,7 @@ class AudienceService:
     ) -> AsyncIterator[pb.ListMembersResponse]:
         """Lists the members of an audience."""
         asked = ListRequest.read(request)
+        await self._visible.wait(request.min_offset, call)
         call.field = "audience"
 
         def work() -> pb.ListMembersResponse | None:

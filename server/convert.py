@@ -147,4 +147,5 @@ def profile(record: ProfileRecord) -> profile_pb2.Profile:
             if name != TAG
         ],
         tags=sorted(record.tags),
+        segments=record.segments,
     )

@@ -9,6 +9,7 @@ from engine.columns.strings import Strings
 from server import convert
 from server.call import Call
 from server.lanes import Lane
+from server.visibility import Visibility
 from strata.v1 import list_pb2 as pb
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ PAGE_MOST = 1000
 class ListService:
     """Keeps lists, one method per call of the contract."""
 
-    def __init__(self, database: Database, reads: Lane, writes: Lane) -> None:
+    def __init__(self, database: Database, reads: Lane, writes: Lane, visible: Visibility) -> None:
         self._database = database
         self._reads = reads
         self._writes = writes
+        self._visible = visible
 
     async def upload_list(
         self, requests: AsyncIterator[pb.UploadListRequest], call: Call
@@ -55,6 +57,7 @@ class ListService:
 
     async def list_lists(self, request: pb.ListListsRequest, call: Call) -> pb.ListListsResponse:
         """One page of the lists, in the order of their names."""
+        await self._visible.wait(request.min_offset, call)
         size = min(request.page_size or PAGE_DEFAULT, PAGE_MOST)
         outcomes = await self._reads.run(self._database.lists, call.control)
         rest = sorted(

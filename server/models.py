@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from engine.errors import NotFound
@@ -11,7 +12,7 @@ from server.lanes import Lane
 from strata.v1 import model_pb2 as pb
 
 if TYPE_CHECKING:
-    from engine.database import Database
+    from engine.database import Database, DefinitionChange
 
 __all__ = ["ModelService"]
 
@@ -26,12 +27,7 @@ class ModelService:
 
     async def apply_model(self, request: pb.ApplyModelRequest, call: Call) -> pb.ApplyModelResponse:
         """Puts a model in force, or only checks it."""
-        files = {file.name: file.text for file in request.files}
-        if not files:
-            raise convert.invalid("files", "is empty", "give the model's files")
-        if len(files) != len(request.files) or "" in files:
-            raise convert.invalid("files", "repeats a name or lacks one", "name each file once")
-        call.field = "files"
+        files = _files(request.files, call)
         if request.validate_only:
             model = await self._reads.run(lambda: self._database.check_model(files), call.control)
             return pb.ApplyModelResponse(
@@ -44,6 +40,18 @@ class ModelService:
             added_keys=change.added,
             removed_keys=change.removed,
             changed_keys=change.changed_keys,
+            changes=map(_change, change.changes),
+        )
+
+    async def plan_model(self, request: pb.PlanModelRequest, call: Call) -> pb.PlanModelResponse:
+        """What an apply would do; changes nothing."""
+        files = _files(request.files, call)
+        plan = await self._reads.run(lambda: self._database.plan_model(files), call.control)
+        return pb.PlanModelResponse(
+            added_keys=plan.added,
+            removed_keys=plan.removed,
+            changed_keys=plan.changed_keys,
+            changes=map(_change, plan.changes),
         )
 
     async def get_model(self, request: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:
@@ -56,3 +64,26 @@ class ModelService:
             files=[pb.ModelFile(name=name, text=text) for name, text in model.text.items()],
             time_zone=model.time_zone.key,
         )
+
+
+def _files(sent: Iterable[pb.ModelFile], call: Call) -> dict[str, str]:
+    """The files of a model by name; InputInvalid where there are none or names repeat."""
+    listed = list(sent)
+    files = {file.name: file.text for file in listed}
+    if not files:
+        raise convert.invalid("files", "is empty", "give the model's files")
+    if len(files) != len(listed) or "" in files:
+        raise convert.invalid("files", "repeats a name or lacks one", "name each file once")
+    call.field = "files"
+    return files
+
+
+def _change(change: DefinitionChange) -> pb.DefinitionChange:
+    return pb.DefinitionChange(
+        definition=change.definition,
+        kept=change.kept,
+        old_size=change.old_size,
+        new_size=change.new_size,
+        joiners=change.joiners,
+        leavers=change.leavers,
+    )

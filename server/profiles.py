@@ -8,6 +8,7 @@ from engine.errors import NotFound
 from server import convert
 from server.call import Call
 from server.lanes import Lane
+from server.visibility import Visibility
 from strata.v1 import profile_pb2 as pb
 
 if TYPE_CHECKING:
@@ -22,14 +23,16 @@ BATCH_MOST = 1000
 class ProfileService:
     """Reads profiles, one method per call of the contract."""
 
-    def __init__(self, database: Database, reads: Lane) -> None:
+    def __init__(self, database: Database, reads: Lane, visible: Visibility) -> None:
         self._database = database
         self._reads = reads
+        self._visible = visible
 
     async def get_profile(self, request: pb.GetProfileRequest, call: Call) -> pb.GetProfileResponse:
         """Reads one profile."""
         if not request.HasField("identifier"):
             raise convert.invalid("identifier", "is missing", "give a kind and a value")
+        await self._visible.wait(request.min_offset, call)
         call.field = "identifier"
         wanted = (request.identifier.kind, request.identifier.value)
 
@@ -52,6 +55,7 @@ class ProfileService:
                 f"has {len(request.identifiers)} entries",
                 f"give at most {BATCH_MOST:,} at a time",
             )
+        await self._visible.wait(request.min_offset, call)
         call.field = "identifiers"
         wanted = [(identifier.kind, identifier.value) for identifier in request.identifiers]
 

@@ -42,6 +42,19 @@ class ServerSettings(BaseSettings):
     # Long enough for a burst, short enough that the last in the queue is still served soon.
     evaluation_queue: int = Field(64, ge=0, le=100_000)
     write_queue: int = Field(16, ge=0, le=100_000)
+    # Batches that one stream may have unacknowledged. A commit takes some 10 ms, and a batch of
+    # thousands of updates about as long to make and to send: a handful keeps each stage busy, the
+    # rest rides out a slow commit.
+    ingest_credits: int = Field(16, ge=1, le=10_000)
+    # Batches decoded at a time. Decoding holds the interpreter for about half of its time, so two
+    # threads fill it; the queue is short because whole batches wait in it.
+    ingest_slots: int = Field(2, ge=1, le=64)
+    ingest_queue: int = Field(64, ge=0, le=100_000)
+    # Reads that may wait for a write to become visible. Each is a sleeping thread.
+    visible_waits: int = Field(128, ge=1, le=10_000)
+    # A write is visible milliseconds after it was acknowledged; a read that waits longer than
+    # this names an offset that is not of this store.
+    visible_wait_s: float = Field(10.0, ge=0.0, le=3600.0)
     # Threads of one evaluation; 0 takes one per core.
     threads: int = Field(0, ge=0, le=1024)
 

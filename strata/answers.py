@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 __all__ = [
+    "BatchAck",
     "CountAnswer",
+    "DefinitionChange",
     "Formatted",
     "GroupCount",
     "MembersChunk",
     "MembersHeader",
     "ModelChange",
+    "ModelPlan",
     "ModelText",
     "NodeCount",
     "Profile",
+    "RefusedRecord",
     "UploadedList",
     "Value",
     "Verified",
@@ -98,12 +102,43 @@ class MembersChunk:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One profile. `uid` is 32 hexadecimal digits; `identifiers` are (kind, value) pairs."""
+    """One profile. `uid` is 32 hexadecimal digits; `identifiers` are (kind, value) pairs.
+
+    `segments` are those of the kept segments that it is in.
+    """
 
     uid: str
     identifiers: tuple[tuple[str, str], ...]
     attributes: Mapping[str, Value]
     tags: tuple[str, ...]
+    segments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecord:
+    """A record of a batch that was not taken: its index, its number where it has one, and why."""
+
+    index: int
+    offset: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAck:
+    """What became of a batch; what was accepted is durable.
+
+    `offset` is what a read names as `min_offset` to see it; `durable_offset` is the number of
+    the batch's last record. `refused` names the first 10,000 of `refused_count`.
+    """
+
+    offset: int
+    durable_offset: int | None
+    accepted: int
+    duplicates: int
+    created: int
+    blocked: int
+    refused_count: int
+    refused: tuple[RefusedRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +157,32 @@ class UploadedList:
 
 
 @dataclass(frozen=True, slots=True)
+class DefinitionChange:
+    """What an edit does to one definition, named by its key path: exact numbers of profiles.
+
+    `kept` says whether the store keeps its members under the new model; the sizes of one that
+    is evaluated when asked are 0.
+    """
+
+    definition: str
+    kept: bool
+    old_size: int
+    new_size: int
+    joiners: int
+    leavers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """What an apply would do."""
+
+    added_keys: tuple[str, ...]
+    removed_keys: tuple[str, ...]
+    changed_keys: tuple[str, ...]
+    changes: tuple[DefinitionChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelChange:
     """What an apply did; keys are paths such as "segments.high_value".
 
@@ -134,6 +195,7 @@ class ModelChange:
     removed_keys: tuple[str, ...]
     changed_keys: tuple[str, ...]
     not_yet_keys: tuple[str, ...] = ()
+    changes: tuple[DefinitionChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

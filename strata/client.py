@@ -14,8 +14,18 @@ from typing import Self
 from google.protobuf import json_format
 
 from strata import answers, messages
+from strata.member_list import MemberList
 from strata.transport import GrpcTransport, Transport
-from strata.v1 import admin_pb2, audience_pb2, list_pb2, model_pb2, profile_pb2, value_pb2
+from strata.updates import Update, batch_message
+from strata.v1 import (
+    admin_pb2,
+    audience_pb2,
+    ingest_pb2,
+    list_pb2,
+    model_pb2,
+    profile_pb2,
+    value_pb2,
+)
 
 __all__ = ["Client", "MemberList"]
 
@@ -29,36 +39,10 @@ FORMS = {
 }
 
 
-class MemberList:
-    """A member list as it arrives: `header` first, then chunks. Close it to end it early."""
-
-    def __init__(self, stream: Iterator[audience_pb2.ListMembersResponse]) -> None:
-        self._stream = stream
-        self.header: answers.MembersHeader = messages.members_header(next(stream).header)
-
-    def __iter__(self) -> Iterator[answers.MembersChunk]:
-        """The chunks that have not been read yet."""
-        for response in self._stream:
-            yield messages.members_chunk(response.chunk)
-
-    def entries(self) -> Iterator[str]:
-        """Every identifier, or uid in hexadecimal digits, that has not been read yet."""
-        for chunk in self:
-            yield from chunk.entries
-
-    def roaring(self) -> bytes:
-        """The whole portable bitmap."""
-        return b"".join(chunk.roaring for chunk in self)
-
-    def close(self) -> None:
-        """Ends the list; the rest is not sent."""
-        close = getattr(self._stream, "close", None)
-        if close is not None:
-            close()
-
-
 class Client:
     """Calls one server. Every method raises StrataError; instants need a time zone.
+
+    Reads that take `min_offset` wait until the data contain that offset of an acknowledgement.
 
     `timeout_s` bounds each call as a whole, None waits as long as the server works. Calls may
     be made from several threads.
@@ -84,6 +68,11 @@ class Client:
     ) -> None:
         self.close()
 
+    @property
+    def transport(self) -> Transport:
+        """What carries the calls, for the modules beside this one."""
+        return self._transport
+
     def close(self) -> None:
         """Closes the connection."""
         self._transport.close()
@@ -95,6 +84,7 @@ class Client:
         as_of: datetime.datetime | None = None,
         nodes: bool = False,
         group_by: str | None = None,
+        min_offset: int = 0,
     ) -> answers.CountAnswer:
         """The exact number of profiles for which an expression holds."""
         response = self._transport.one(
@@ -104,6 +94,7 @@ class Client:
                 as_of=messages.timestamp(as_of),
                 include_nodes=nodes,
                 group_by=group_by or "",
+                min_offset=min_offset,
             ),
             audience_pb2.CountResponse,
         )
@@ -115,6 +106,7 @@ class Client:
         *,
         as_of: datetime.datetime | None = None,
         nodes: bool = False,
+        min_offset: int = 0,
     ) -> list[answers.CountAnswer]:
         """The counts of many expressions, in order, at one instant and data version."""
         response = self._transport.one(
@@ -123,6 +115,7 @@ class Client:
                 audiences=[audience_pb2.Audience(expression=text) for text in expressions],
                 as_of=messages.timestamp(as_of),
                 include_nodes=nodes,
+                min_offset=min_offset,
             ),
             audience_pb2.CountManyResponse,
         )
@@ -140,6 +133,7 @@ class Client:
         salt: str = "",
         order_by: str | None = None,
         descending: bool = False,
+        min_offset: int = 0,
     ) -> MemberList:
         """The profiles for which an expression holds, as a stream.
 
@@ -157,6 +151,7 @@ class Client:
                 salt=salt,
                 order_by=order_by or "",
                 descending=descending,
+                min_offset=min_offset,
             ),
             audience_pb2.ListMembersResponse,
         )
@@ -172,23 +167,27 @@ class Client:
         tree = json_format.MessageToDict(response.tree, preserving_proto_field_name=True)
         return answers.Formatted(response.expression, tree)
 
-    def profile(self, identifier_kind: str, value: str) -> answers.Profile:
+    def profile(self, identifier_kind: str, value: str, *, min_offset: int = 0) -> answers.Profile:
         """The profile that owns an identifier (of kind "uid": 32 hexadecimal digits)."""
         response = self._transport.one(
             "/strata.v1.ProfileService/GetProfile",
             profile_pb2.GetProfileRequest(
-                identifier=value_pb2.Identifier(kind=identifier_kind, value=value)
+                identifier=value_pb2.Identifier(kind=identifier_kind, value=value),
+                min_offset=min_offset,
             ),
             profile_pb2.GetProfileResponse,
         )
         return messages.profile(response.profile)
 
-    def profiles(self, identifiers: Sequence[tuple[str, str]]) -> list[answers.Profile | None]:
+    def profiles(
+        self, identifiers: Sequence[tuple[str, str]], *, min_offset: int = 0
+    ) -> list[answers.Profile | None]:
         """The profiles that own (kind, value) pairs, in order; None where nobody does."""
         response = self._transport.one(
             "/strata.v1.ProfileService/BatchGetProfiles",
             profile_pb2.BatchGetProfilesRequest(
-                identifiers=[value_pb2.Identifier(kind=k, value=v) for k, v in identifiers]
+                identifiers=[value_pb2.Identifier(kind=k, value=v) for k, v in identifiers],
+                min_offset=min_offset,
             ),
             profile_pb2.BatchGetProfilesResponse,
         )
@@ -196,6 +195,36 @@ class Client:
             messages.profile(one.profile) if one.HasField("profile") else None
             for one in response.profiles
         ]
+
+    def ingest_batch(
+        self,
+        updates: Iterable[Update] | bytes,
+        *,
+        source: str,
+        partition: str = "",
+        owner_epoch: int = 0,
+        first_offset: int | None = None,
+        offsets: Sequence[int] | None = None,
+        giver: str = "",
+    ) -> answers.BatchAck:
+        """Writes one batch: updates, or the bytes of Arrow as the contract describes them.
+
+        With numbers (`first_offset`, or `offsets`) a batch that is sent twice is taken once. For
+        many batches see strata.ingesting.Ingestor.
+        """
+        response = self._transport.one(
+            "/strata.v1.IngestService/IngestBatch",
+            ingest_pb2.IngestBatchRequest(
+                origin=ingest_pb2.Origin(
+                    source=source, partition=partition, owner_epoch=owner_epoch
+                ),
+                batch=batch_message(
+                    updates, first_offset=first_offset, offsets=offsets, giver=giver
+                ),
+            ),
+            ingest_pb2.IngestBatchResponse,
+        )
+        return messages.batch_ack(response.ack)
 
     def upload_list(
         self, name: str, identifier_kind: str, values: Iterable[str]
@@ -208,14 +237,14 @@ class Client:
         )
         return messages.uploaded_list(response.list, response.ignored)
 
-    def lists(self) -> list[answers.UploadedList]:
+    def lists(self, *, min_offset: int = 0) -> list[answers.UploadedList]:
         """Every uploaded list, in the order of their names."""
         found: list[answers.UploadedList] = []
         token = ""
         while True:
             page = self._transport.one(
                 "/strata.v1.ListService/ListLists",
-                list_pb2.ListListsRequest(page_token=token),
+                list_pb2.ListListsRequest(page_token=token, min_offset=min_offset),
                 list_pb2.ListListsResponse,
             )
             found.extend(map(messages.uploaded_list, page.lists))
@@ -250,6 +279,23 @@ class Client:
             removed_keys=tuple(response.removed_keys),
             changed_keys=tuple(response.changed_keys),
             not_yet_keys=tuple(response.not_yet_keys),
+            changes=tuple(map(messages.definition_change, response.changes)),
+        )
+
+    def plan_model(self, files: Mapping[str, str]) -> answers.ModelPlan:
+        """What putting a model in force would do, exactly; nothing is changed."""
+        response = self._transport.one(
+            "/strata.v1.ModelService/PlanModel",
+            model_pb2.PlanModelRequest(
+                files=[model_pb2.ModelFile(name=n, text=t) for n, t in files.items()]
+            ),
+            model_pb2.PlanModelResponse,
+        )
+        return answers.ModelPlan(
+            added_keys=tuple(response.added_keys),
+            removed_keys=tuple(response.removed_keys),
+            changed_keys=tuple(response.changed_keys),
+            changes=tuple(map(messages.definition_change, response.changes)),
         )
 
     def model(self) -> answers.ModelText:

@@ -8,10 +8,12 @@ from decimal import Decimal
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from strata import answers
-from strata.v1 import audience_pb2, list_pb2, profile_pb2, value_pb2
+from strata.v1 import audience_pb2, ingest_pb2, list_pb2, model_pb2, profile_pb2, value_pb2
 
 __all__ = [
+    "batch_ack",
     "count_answer",
+    "definition_change",
     "instant",
     "members_chunk",
     "members_header",
@@ -109,6 +111,38 @@ def profile(message: profile_pb2.Profile) -> answers.Profile:
         identifiers=tuple((one.kind, one.value) for one in message.identifiers),
         attributes={one.name: value(one.value) for one in message.attributes},
         tags=tuple(message.tags),
+        segments=tuple(message.segments),
+    )
+
+
+def batch_ack(message: ingest_pb2.BatchAck) -> answers.BatchAck:
+    """The acknowledgement of a batch."""
+    return answers.BatchAck(
+        offset=message.offset,
+        durable_offset=message.durable_offset if message.HasField("durable_offset") else None,
+        accepted=message.accepted,
+        duplicates=message.duplicates,
+        created=message.created,
+        blocked=message.blocked,
+        refused_count=message.refused_count,
+        refused=tuple(
+            answers.RefusedRecord(
+                one.index, one.record_offset if one.HasField("record_offset") else None, one.reason
+            )
+            for one in message.refused
+        ),
+    )
+
+
+def definition_change(message: model_pb2.DefinitionChange) -> answers.DefinitionChange:
+    """What an edit does to one definition."""
+    return answers.DefinitionChange(
+        definition=message.definition,
+        kept=message.kept,
+        old_size=message.old_size,
+        new_size=message.new_size,
+        joiners=message.joiners,
+        leavers=message.leavers,
     )
 
 

@@ -40,6 +40,12 @@ class Transport(Protocol):
     def gather(self, path: str, requests: Iterable[Message], answer: type[Response]) -> Response:
         """A stream of requests, one answer."""
 
+    def both(
+        self, path: str, requests: Iterable[Message], answer: type[Response]
+    ) -> Iterator[Response]:
+        """A stream of requests, read on a thread of its own, and a stream of answers; closing
+        the iterator ends the call."""
+
     def close(self) -> None:
         """Ends it; nothing may be asked afterwards."""
 
@@ -79,6 +85,18 @@ class GrpcTransport:
         call = self._channel.stream_unary(path, _encode, answer.FromString)
         with self._described():
             return cast(Response, call(iter(requests), timeout=self._timeout_s))
+
+    def both(
+        self, path: str, requests: Iterable[Message], answer: type[Response]
+    ) -> Iterator[Response]:
+        """A stream of requests and a stream of answers. Has no time limit of its own."""
+        call = self._channel.stream_stream(path, _encode, answer.FromString)
+        with self._described():
+            stream: Any = call(iter(requests))
+            try:
+                yield from stream
+            finally:
+                stream.cancel()
 
     def close(self) -> None:
         """Closes the connection."""

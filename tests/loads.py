@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.columns.strings import Strings
 from engine.identity.digests import UNKNOWN
+from engine.identity.index import IdentityIndex
 from engine.identity.owners import rows_of
 from engine.live.batch import (
     Bools,
@@ -110,7 +111,7 @@ def load(
 def profile(store: Store, kind: str, value: str, model: Model = MODEL) -> ProfileRecord | None:
     """The profile that owns an identifier now."""
     with store.snapshot() as snapshot:
-        (row,) = rows_of(snapshot, model, [(kind, value)]).tolist()
+        (row,) = rows_of(IdentityIndex(snapshot), model, [(kind, value)]).tolist()
         assert row == UNKNOWN or row < snapshot.row_count
         return read_profiles(snapshot, model, [row])[0]
 

@@ -12,8 +12,8 @@ __all__ = [
     "count_nodes",
     "count_roots",
     "leaf_states",
+    "many_masks",
     "root_masks",
-    "test_rows",
 ]
 
 def count_roots(
@@ -42,6 +42,14 @@ def count_groups(
     pool: Executor | None = None,
     threads: int = 1,
 ) -> NDArray[np.int64]: ...
+def many_masks(
+    program: Program,
+    roots: Sequence[int],
+    *,
+    control: Control | None = None,
+    pool: Executor | None = None,
+    threads: int = 1,
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]: ...
 def root_masks(
     program: Program,
     root: int,
@@ -50,5 +58,4 @@ def root_masks(
     pool: Executor | None = None,
     threads: int = 1,
 ) -> tuple[NDArray[np.uint64], int]: ...
-def test_rows(program: Program, root: int, rows: NDArray[np.uint32]) -> NDArray[np.bool_]: ...
 def leaf_states(program: Program) -> NDArray[np.uint8]: ...

@@ -8,8 +8,7 @@ last block is done.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -22,7 +21,6 @@ from engine.core.nodes cimport (
     open_block,
     run_node,
     state_count,
-    test_node,
     trailing_zeros,
 )
 from engine.core.program cimport NODE_LEAF, Program
@@ -37,14 +35,15 @@ from engine.core.structures cimport (
     strata_leaf_state,
     strata_read_code,
 )
+from engine.core.worker cimport Worker
 
 __all__ = [
     "count_groups",
     "count_nodes",
     "count_roots",
     "leaf_states",
+    "many_masks",
     "root_masks",
-    "test_rows",
 ]
 
 
@@ -66,7 +65,7 @@ cdef struct job:
     int32_t root_count
     int32_t group_field      # -1 for none
     int32_t group_is_bool
-    uint64_t *masks          # block by block, where the first root's masks are wanted
+    uint64_t *masks          # root by root, then block by block, where masks are wanted
 
 
 cdef int run_blocks(context *c, job *j, int64_t *counts) noexcept nogil:
@@ -95,7 +94,7 @@ cdef int run_blocks(context *c, job *j, int64_t *counts) noexcept nogil:
             else:
                 counts[i] += state_count(c, state, out)
             if j.masks != NULL and state != STRATA_NONE:
-                memcpy(j.masks + <size_t>block * STRATA_BLOCK_WORDS,
+                memcpy(j.masks + (<size_t>i * j.block_count + block) * STRATA_BLOCK_WORDS,
                        out if state == STRATA_OPEN else c.reader.live, STRATA_BLOCK_WORDS * 8)
 
 
@@ -129,62 +128,6 @@ cdef inline uint32_t group_code(context *c, const job *j, uint32_t row) noexcept
     return 0
 
 
-cdef class _Thread:
-    """The context of one thread: its masks and counters."""
-
-    cdef context c
-    cdef Program program
-    cdef Control control
-    cdef object counts
-    cdef object node_counts
-
-    def __cinit__(self):
-        memset(&self.c, 0, sizeof(context))
-
-    def __init__(self, Program program, Control control, Py_ssize_t count_size, bint every_node):
-        cdef size_t masks = program.depth + 3
-        cdef size_t children = max(1, program.child_count)
-        cdef int64_t[::1] view
-        self.program = program
-        self.control = control
-        self.c.switch_ = &control.switch
-        self.c.node_count = program.node_count
-        self.counts = np.zeros(max(1, count_size), dtype=np.int64)
-        self.c.nodes = program.nodes
-        self.c.leaves = program.leaves
-        self.c.children = program.children
-        self.c.live_field = program.live_field
-        self.c.memo_count = program.memo_count
-        self.c.reader.kernels = program.kernels
-        self.c.reader.fields = program.fields
-        self.c.reader.uid_field = program.uid_field
-        self.c.reader.live = <uint64_t *>calloc(STRATA_BLOCK_WORDS, 8)
-        self.c.masks = <uint64_t *>calloc(masks * STRATA_BLOCK_WORDS, 8)
-        self.c.memo_masks = <uint64_t *>calloc(max(1, program.memo_count) * STRATA_BLOCK_WORDS, 8)
-        self.c.memo_states = <int32_t *>calloc(max(1, program.memo_count), 4)
-        self.c.order = <int32_t *>calloc(children, 4)
-        self.c.costs = <uint32_t *>calloc(children, 4)
-        if (self.c.reader.live == NULL or self.c.masks == NULL or self.c.memo_masks == NULL
-                or self.c.memo_states == NULL or self.c.order == NULL or self.c.costs == NULL):
-            raise MemoryError
-        if every_node:
-            self.c.counted = <uint8_t *>calloc(max(1, program.node_count), 1)
-            if self.c.counted == NULL:
-                raise MemoryError
-            self.node_counts = np.zeros(max(1, program.node_count), dtype=np.int64)
-            view = self.node_counts
-            self.c.node_counts = &view[0]
-
-    def __dealloc__(self):
-        free(self.c.reader.live)
-        free(self.c.masks)
-        free(self.c.memo_masks)
-        free(self.c.memo_states)
-        free(self.c.order)
-        free(self.c.costs)
-        free(self.c.counted)
-
-
 cdef class _Job:
     """One evaluation, shared by its threads."""
 
@@ -210,10 +153,10 @@ cdef class _Job:
         self.j.group_field = -1
         self.j.group_is_bool = 0
         self.j.masks = NULL
-        self.threads = [_Thread(program, self.control, count_size, every_node)
+        self.threads = [Worker(program, self.control, count_size, every_node)
                         for _ in range(max(1, min(threads, <int>program.block_count)))]
 
-    def work(self, _Thread thread):
+    def work(self, Worker thread):
         """Runs one thread's share; called once for each thread, at the same time."""
         cdef int64_t[::1] counts = thread.counts
         cdef int stopped
@@ -229,7 +172,7 @@ cdef class _Job:
         reasons += [future.result() for future in helpers if not future.cancel()]
         for reason in reasons:
             raise_stopped(reason)
-        return sum((<_Thread>thread).counts for thread in self.threads)
+        return sum((<Worker>thread).counts for thread in self.threads)
 
 
 def count_roots(Program program, roots, *, control=None, pool=None, threads=1):
@@ -246,7 +189,7 @@ def count_nodes(Program program, roots, *, control=None, pool=None, threads=1):
     """How many profiles satisfy each node that the roots reach: int64 by node id."""
     cdef _Job work = _Job(program, sorted(set(roots)), control, 1, threads if pool else 1, True)
     work.run(pool)
-    return sum((<_Thread>thread).node_counts for thread in work.threads)
+    return sum((<Worker>thread).node_counts for thread in work.threads)
 
 
 def count_groups(Program program, int root, Py_ssize_t code_count, *,
@@ -265,42 +208,21 @@ def count_groups(Program program, int root, Py_ssize_t code_count, *,
 
 def root_masks(Program program, int root, *, control=None, pool=None, threads=1):
     """The profiles of a root as masks: uint64 of shape (blocks, 1024), and their count."""
-    cdef _Job work = _Job(program, [root], control, 1, threads if pool else 1)
-    cdef uint64_t[:, ::1] view
-    masks = np.zeros((program.block_count, STRATA_BLOCK_WORDS), dtype=np.uint64)
+    masks, counts = many_masks(program, [root], control=control, pool=pool, threads=threads)
+    return masks[0], int(counts[0])
+
+
+def many_masks(Program program, roots, *, control=None, pool=None, threads=1):
+    """The profiles of each root as masks: uint64 of shape (roots, blocks, 1024), and how many
+    they are, int64. They take 8 KiB for each root and block."""
+    cdef _Job work = _Job(program, roots, control, len(roots), threads if pool else 1)
+    cdef uint64_t[:, :, ::1] view
+    masks = np.zeros((len(roots), program.block_count, STRATA_BLOCK_WORDS), dtype=np.uint64)
     if program.block_count:
         view = masks
         work.kept_masks = masks
-        work.j.masks = &view[0, 0]
-    counts = work.run(pool)
-    return masks, int(counts[0])
-
-
-def test_rows(Program program, int root, rows):
-    """The row evaluator: truth of a root for single profiles, bool, in the order of `rows`.
-
-    Rows are looked at one by one, without masks. A row that is not alive is False.
-    """
-    cdef _Thread thread = _Thread(program, _Control(), 1, False)
-    cdef const uint32_t[::1] view = np.ascontiguousarray(rows, dtype=np.uint32)
-    cdef Py_ssize_t i
-    cdef uint32_t block, row
-    cdef const uint8_t *base = NULL
-    cdef const strata_entry *entry
-    out = np.zeros(len(view), dtype=np.uint8)
-    cdef uint8_t[::1] truth = out
-    cdef context *c = &thread.c
-    with nogil:
-        for i in range(view.shape[0]):
-            block = view[i] >> 16
-            row = view[i] & 0xFFFF
-            if block >= program.block_count:
-                continue
-            c.reader.block = block
-            entry = strata_find_code(&c.reader.fields[c.live_field], block, 0, &base)
-            if entry != NULL and strata_entry_has(entry, base, row):
-                truth[i] = test_node(c, root, row) != 0
-    return out.view(bool)
+        work.j.masks = &view[0, 0, 0]
+    return masks, work.run(pool)[:len(roots)]
 
 
 def leaf_states(Program program):
@@ -309,7 +231,7 @@ def leaf_states(Program program):
     uint8 of shape (nodes, blocks); nodes that are no leaves, and blocks without live rows,
     are 255. For tests and explanations of a plan.
     """
-    cdef _Thread thread = _Thread(program, _Control(), 1, False)
+    cdef Worker thread = Worker(program, _Control(), 1, False)
     cdef context *c = &thread.c
     cdef int32_t node
     cdef uint32_t block

@@ -2,24 +2,30 @@
 
 What depends on the data is settled here: strings become dictionary codes, `now` the instant
 asked for, decimals their unscaled integers, list names row numbers. A predicate that the
-dictionaries decide alone becomes true or false.
+dictionaries decide alone becomes true or false, and so does one about an attribute that the
+snapshot has no field for: nobody has it.
+
+A plan may be kept for later states of the store. What it took from the dictionaries is noted
+(`Lookup`), and category leaves say beforehand what is so of codes that are not given out yet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.core import operations as ops
-from engine.core.number_plan import NumberPlanner
+from engine.core.number_plan import NumberPlanner, attribute_field
 from engine.errors import NotYet
+from engine.model.definitions import Attribute
 from engine.rules import bound
+from engine.store.dictionary import Dictionary
 from engine.store.snapshot import Snapshot
 
-__all__ = ["LeafPlanner", "ListMembers"]
+__all__ = ["LeafPlanner", "ListMembers", "Lookup"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +37,40 @@ class ListMembers:
     waiting: int
 
 
+@dataclass(slots=True)
+class Lookup:
+    """What leaves took from one dictionary, when it had `count` values.
+
+    The leaves are right for codes up to `room`, as long as no value beyond `count` passes one
+    of `tests`; `whole`: they hold for no more values than there were.
+    """
+
+    count: int
+    room: int
+    tests: set[bound.StringTest] = field(default_factory=set)
+    whole: bool = False
+
+    def still_right(self, dictionary: Dictionary) -> bool:
+        """Whether the leaves hold for a later state of the dictionary; notes its count if so."""
+        count = len(dictionary)
+        if count == self.count:
+            return True
+        if self.whole or count > self.room:
+            return False
+        strings = dictionary.strings.slice(self.count, count)
+        if any(passes(test, value) for value in strings.to_list() for test in self.tests if value):
+            return False
+        self.count = count
+        return True
+
+
 class LeafPlanner:
     """Plans predicates against one snapshot at one instant.
 
-    `list_members` finds an uploaded list by name (NotFound where there is none). `lists` and
-    `attributes` collect the names that the predicates planned so far have read.
+    `list_members` finds an uploaded list by name (NotFound where there is none). `lists`
+    collects the lists that the predicates planned so far have read, `row_leaves` their leaves,
+    and `lookups` what they took from dictionaries, by field number. Category leaves are made
+    for `spare_codes` more codes than are given out.
     """
 
     def __init__(
@@ -43,9 +78,12 @@ class LeafPlanner:
         snapshot: Snapshot,
         numbers: NumberPlanner,
         list_members: Callable[[str], ListMembers],
+        spare_codes: int = 0,
     ) -> None:
         self.lists: dict[str, ListMembers] = {}
-        self._rows: dict[str, ops.RowsLeaf] = {}
+        self.row_leaves: dict[str, ops.RowsLeaf] = {}
+        self.lookups: dict[int, Lookup] = {}
+        self._spare_codes = spare_codes
         self._snapshot = snapshot
         self._numbers = numbers
         self._list_members = list_members
@@ -62,18 +100,21 @@ class LeafPlanner:
             case bound.BoundFloatIn(value=value, values=values, negated=negated):
                 return self._numbers.among_floats(value, values, negated)
             case bound.BoundCategory(attribute=attribute, test=test, negated=negated):
-                return self._category(attribute.name, test, negated)
+                return self._category(attribute, test, negated)
             case bound.BoundCategoryPair(left=left, right=right, negated=negated):
-                return self._category_pair(left.name, right.name, negated)
+                return self._category_pair(left, right, negated)
             case bound.BoundBool(attribute=attribute, wanted=wanted):
-                return ops.SetLeaf(self._field(attribute.name), (2 if wanted else 1,))
+                number = self._field(attribute)
+                return number is not None and ops.SetLeaf(number, (2 if wanted else 1,))
             case bound.BoundSet(attribute=attribute, test=test):
-                codes = self._passing(self._field(attribute.name), test)
-                return ops.SetLeaf(self._field(attribute.name), tuple(codes)) if codes else False
+                number = self._field(attribute)
+                codes = [] if number is None else self._passing(number, test)
+                return ops.SetLeaf(number, tuple(codes)) if number and codes else False
             case bound.BoundText(attribute=attribute, how=how, needle=needle, negated=negated):
-                return ops.TextLeaf(self._field(attribute.name), how, needle.encode(), negated)
+                number = self._field(attribute)
+                return number is not None and ops.TextLeaf(number, how, needle.encode(), negated)
             case bound.BoundPresence(attribute=attribute):
-                return self._presence(attribute.name, attribute.type)
+                return self._presence(attribute)
             case bound.BoundList(name=name):
                 return self._list(name)
             case bound.BoundLater(construct=construct):
@@ -81,52 +122,75 @@ class LeafPlanner:
             case _:
                 raise AssertionError(f"no leaf for {type(item).__name__}")
 
-    def _field(self, attribute: str) -> int:
-        return int(self._snapshot.fields[attribute].id)
+    def _field(self, attribute: Attribute) -> int | None:
+        return attribute_field(self._snapshot, attribute)
 
-    def _passing(self, field: int, test: bound.StringTest) -> list[int]:
+    def _lookup(self, number: int) -> tuple[Dictionary, Lookup]:
+        dictionary = self._snapshot.dictionary(number)
+        if number not in self.lookups:
+            count = len(dictionary)
+            self.lookups[number] = Lookup(count, count + self._spare_codes)
+        return dictionary, self.lookups[number]
+
+    def _passing(self, number: int, test: bound.StringTest) -> list[int]:
         """Codes of the values that pass, in order."""
-        dictionary = self._snapshot.dictionary(field)
+        dictionary, lookup = self._lookup(number)
+        lookup.tests.add(test)
         if test.how == "in":
             codes = {dictionary.code(value) for value in test.values}
             return sorted(codes - {0})
-        (needle,) = test.values
-        passes = _STRING_TESTS[test.how]
-        return [code for code, value in enumerate(dictionary.values, 1) if passes(value, needle)]
+        values = enumerate(dictionary.values, 1)
+        return [code for code, value in values if passes(test, value)]
 
-    def _category(self, attribute: str, test: bound.StringTest, negated: bool) -> ops.LeafLogic:
-        field = self._field(attribute)
-        count = len(self._snapshot.dictionary(field).values)
-        hits = np.zeros(count + 1, dtype=bool)
-        hits[self._passing(field, test)] = True
+    def _category(
+        self, attribute: Attribute, test: bound.StringTest, negated: bool
+    ) -> ops.LeafLogic:
+        number = self._field(attribute)
+        if number is None:
+            return False
+        hits = np.zeros(self._lookup(number)[1].room + 1, dtype=bool)
+        hits[self._passing(number, test)] = True
         if negated:
             hits = ~hits
             hits[0] = False
-        return _codes_leaf(field, hits)
+        return _codes_leaf(number, hits)
 
-    def _category_pair(self, left: str, right: str, negated: bool) -> ops.LeafLogic:
+    def _category_pair(self, left: Attribute, right: Attribute, negated: bool) -> ops.LeafLogic:
         left_field, right_field = self._field(left), self._field(right)
-        values = self._snapshot.dictionary(left_field).values
-        right_codes = self._snapshot.dictionary(right_field)
-        codes = np.zeros(len(values) + 1, dtype=np.uint32)
-        codes[1:] = [right_codes.code(value) for value in values]
+        if left_field is None or right_field is None:
+            return False
+        dictionary, lookup = self._lookup(left_field)
+        right_codes, right_lookup = self._lookup(right_field)
+        lookup.whole = right_lookup.whole = True
+        codes = np.zeros(len(dictionary) + 1, dtype=np.uint32)
+        codes[1:] = right_codes.codes(dictionary.strings)
         return ops.CodePairLeaf(left_field, right_field, codes.tobytes(), negated)
 
-    def _presence(self, attribute: str, type_: str) -> ops.LeafLogic:
-        field = self._field(attribute)
-        if type_ in ("set", "bool"):
-            return ops.SetLeaf(field, (0,))
-        if type_ == "category":
-            hits = np.ones(len(self._snapshot.dictionary(field).values) + 1, dtype=bool)
+    def _presence(self, attribute: Attribute) -> ops.LeafLogic:
+        number = self._field(attribute)
+        if number is None:
+            return False
+        if attribute.type in ("set", "bool"):
+            return ops.SetLeaf(number, (0,))
+        if attribute.type == "category":
+            hits = np.ones(self._lookup(number)[1].room + 1, dtype=bool)
             hits[0] = False
-            return _codes_leaf(field, hits)
-        return ops.PresentLeaf(field, is_text=type_ == "text")
+            return _codes_leaf(number, hits)
+        return ops.PresentLeaf(number, is_text=attribute.type == "text")
 
     def _list(self, name: str) -> ops.LeafLogic:
         if name not in self.lists:
             self.lists[name] = self._list_members(name)
-            self._rows[name] = ops.RowsLeaf(self.lists[name].rows)
-        return self._rows[name] if len(self.lists[name].rows) else False
+            self.row_leaves[name] = ops.RowsLeaf(self.lists[name].rows)
+        return self.row_leaves[name]
+
+
+def passes(test: bound.StringTest, value: str) -> bool:
+    """Whether a string passes a test."""
+    if test.how == "in":
+        return value in test.values
+    (needle,) = test.values
+    return _STRING_TESTS[test.how](value, needle)
 
 
 _STRING_TESTS: dict[str, Callable[[str, str], bool]] = {

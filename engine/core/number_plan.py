@@ -18,11 +18,12 @@ from engine.core.day_starts import day_starts
 from engine.core.solve import IntRange, solve
 from engine.errors import NotYet
 from engine.limits import DATE_DAYS
+from engine.model.definitions import Attribute
 from engine.rules import bound
 from engine.rules.calendar import first_instant_us
 from engine.store.snapshot import Snapshot
 
-__all__ = ["NumberPlanner"]
+__all__ = ["NumberPlanner", "attribute_field"]
 
 BUCKETS = 10_000
 
@@ -44,14 +45,31 @@ _MIRRORED: dict[ops.Compare, ops.Compare] = {
 }
 
 
-class NumberPlanner:
-    """Plans number comparisons against one snapshot at one instant (`now_us`, microseconds)."""
+def attribute_field(snapshot: Snapshot, attribute: Attribute) -> int | None:
+    """Number of the field that holds an attribute; None where the snapshot has none of its type,
+    as before a model that declares it is applied: then no profile has the attribute."""
+    found = snapshot.fields.get(attribute.name)
+    if found is None or (found.type, found.scale) != (attribute.type, attribute.scale):
+        return None
+    return int(found.id)
 
-    def __init__(self, snapshot: Snapshot, now_us: int, zone: ZoneInfo) -> None:
+
+class NumberPlanner:
+    """Plans number comparisons against one snapshot at one instant (`now_us`, microseconds).
+
+    `days` maps the fields of dates taken as instants to the days that leaves have tables for,
+    None where nobody has one; `spare_days` are added at both ends, for plans that are kept.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, now_us: int, zone: ZoneInfo, spare_days: int = 0
+    ) -> None:
+        self.days: dict[int, range | None] = {}
         self._snapshot = snapshot
         self._now_us = now_us
         self._zone = zone
-        self._days: dict[int, ops.DayNumber | None] = {}
+        self._spare_days = spare_days
+        self._day_numbers: dict[int, ops.DayNumber | None] = {}
 
     # ------------------------------------------------------------------ exact forms
 
@@ -63,10 +81,12 @@ class NumberPlanner:
         if len(form.terms) == 1 and form.terms[0].factor:
             term = form.terms[0]
             if isinstance(term.source, bound.DateStartSource):
-                field = int(self._snapshot.fields[term.source.attribute.name].id)
-                return _compare_days(field, self._zone, solve(term.factor, constant, op))
+                field = attribute_field(self._snapshot, term.source.attribute)
+                wanted = solve(term.factor, constant, op)
+                return False if field is None else _compare_days(field, self._zone, wanted)
             number = self._number(term.source)
-            assert number is not None, "only a date can be missing for everybody"
+            if number is None:
+                return False
             return _range_leaf(number, solve(term.factor, constant, op, _denominator(number)))
         return self._linear(form, constant, op)
 
@@ -128,14 +148,17 @@ class NumberPlanner:
         """Where a source is read; None where no profile has it."""
         match source:
             case bound.AttributeSource(attribute=attribute):
-                field = int(self._snapshot.fields[attribute.name].id)
+                field = attribute_field(self._snapshot, attribute)
+                if field is None:
+                    return None
                 if attribute.type == "float":
                     return ops.FloatNumber(field)
                 return ops.ColumnNumber(field, 10**attribute.scale)
             case bound.BucketSource(salt=salt):
                 return ops.BucketNumber(xxh64(salt.encode(), 0))
             case bound.DateStartSource(attribute=attribute):
-                return self._day_number(int(self._snapshot.fields[attribute.name].id))
+                field = attribute_field(self._snapshot, attribute)
+                return None if field is None else self._day_number(field)
             case bound.ScoreSource(name=name):
                 raise NotYet(f"score('{name}') can be written and checked, and not evaluated yet.")
             case bound.AggregateSource(aggregate=aggregate):
@@ -145,16 +168,18 @@ class NumberPlanner:
                 )
 
     def _day_number(self, field: int) -> ops.DayNumber | None:
-        if field not in self._days:
+        if field not in self._day_numbers:
             zones = (self._snapshot.zone(field, b) for b in range(self._snapshot.block_count))
             there = [zone for zone in zones if zone is not None and zone.present_count]
-            self._days[field] = None
+            self.days[field] = self._day_numbers[field] = None
             if there:
-                first = min(int(zone.minimum or 0) for zone in there)
-                last = max(int(zone.maximum or 0) for zone in there)
+                first = min(int(zone.minimum or 0) for zone in there) - self._spare_days
+                last = max(int(zone.maximum or 0) for zone in there) + self._spare_days
+                first, last = max(first, DATE_DAYS[0]), min(last, DATE_DAYS[1])
                 table = day_starts(first, last, self._zone).astype("<i8").tobytes()
-                self._days[field] = ops.DayNumber(field, first, table)
-        return self._days[field]
+                self.days[field] = range(first, last + 1)
+                self._day_numbers[field] = ops.DayNumber(field, first, table)
+        return self._day_numbers[field]
 
     # ------------------------------------------------------------------- in doubles
 

@@ -9,10 +9,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from engine.core.leaf_plan import LeafPlanner
-from engine.core.operations import LeafLogic, Node, Plan
+from engine.core.operations import LeafLogic, Node, Plan, SetLeaf
 from engine.rules import bound
 
 __all__ = ["Planner"]
@@ -22,12 +23,15 @@ class Planner:
     """Adds expressions to one plan; what they share is planned once.
 
     `node_of` maps each tree node of the expressions added (by `id`) to its place in the plan.
+    A segment in `memberships` (name -> number of its membership field) is read from there, and
+    not planned.
     """
 
-    def __init__(self, leaves: LeafPlanner) -> None:
+    def __init__(self, leaves: LeafPlanner, memberships: Mapping[str, int] | None = None) -> None:
         self.plan = Plan()
         self.node_of: dict[int, int] = {}
         self._leaves = leaves
+        self._memberships = memberships or {}
         self._known: dict[Node, int] = {}
         self._planned: dict[int, int] = {}
         self._alive: list[bound.BoundExpr] = []  # keeps the ids in `_planned` from being reused
@@ -41,7 +45,7 @@ class Planner:
             if id(item) in self._planned:
                 waiting.pop()
                 continue
-            missing = [c for c in _children(item) if id(c) not in self._planned]
+            missing = [c for c in self._children(item) if id(c) not in self._planned]
             if missing:
                 waiting.extend(reversed(missing))
                 continue
@@ -56,6 +60,8 @@ class Planner:
         match item:
             case bound.BoundConstant(value=value):
                 return self._node(Node("true" if value else "false"))
+            case bound.BoundSegment(name=name) if name in self._memberships:
+                return self._node(Node("leaf", leaf=SetLeaf(self._memberships[name], (0,))))
             case bound.BoundSegment(body=body):
                 return self._planned[id(body)]
             case bound.BoundNot(item=inner):
@@ -91,14 +97,7 @@ class Planner:
             self.plan.nodes.append(node)
         return place
 
-
-def _children(item: bound.BoundExpr) -> tuple[bound.BoundExpr, ...]:
-    match item:
-        case bound.BoundAnd(items=items) | bound.BoundOr(items=items):
-            return items
-        case bound.BoundNot(item=inner):
-            return (inner,)
-        case bound.BoundSegment(body=body):
-            return (body,)
-        case _:
+    def _children(self, item: bound.BoundExpr) -> tuple[bound.BoundExpr, ...]:
+        if isinstance(item, bound.BoundSegment) and item.name in self._memberships:
             return ()
+        return bound.parts_of(item)

@@ -40,7 +40,9 @@ cdef class Program:
     cdef const strata_kernels *kernels
     cdef list _fields          # field ids, by position in `fields`
     cdef dict _field_positions
-    cdef list _kept            # whatever the pointers point into
+    cdef list _kept            # whatever the pointers point into,
+    cdef list _tables          # and that of one state of the store
+    cdef list _row_leaves      # (leaf, RowsLeaf)
 
     cdef int32_t field_position(self, int field_id) except -1
     cdef const void *keep(self, array) except? NULL

@@ -1,6 +1,9 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from engine.core.operations import Plan
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.operations import Plan, RowsLeaf
 from engine.store.snapshot import Snapshot
 
 __all__ = ["Program"]
@@ -15,6 +18,11 @@ class Program:
         snapshot: Snapshot,
         roots: Sequence[int],
         group_field_id: int | None = None,
+        more_fields: Iterable[int] = (),
     ) -> None: ...
+    def rebind(
+        self, snapshot: Snapshot, rows: Mapping[RowsLeaf, NDArray[np.uint32]] | None = None
+    ) -> None: ...
+    def unbind(self) -> None: ...
     @property
     def kernel_name(self) -> str: ...

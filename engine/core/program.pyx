@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """A plan laid out in C for one snapshot.
 
-1. Every field that a leaf names gets a place in a table of part addresses.
+1. Every field that a leaf names gets a place in a table of part addresses; `rebind` fills
+   that table anew for the next state of the store, and the rest stays.
 2. Leaves become structures that point into arrays kept alive here.
 3. Nodes keep their order; a node read by several others gets a memo slot, as far as they go,
    so that a shared part is evaluated once a block.
@@ -72,7 +73,8 @@ cdef class Program:
     """A plan bound to a snapshot, ready to run.
 
     `roots` are the nodes that will be asked for, `group_field_id` the category or bool field
-    that counts may be grouped by. The snapshot stays open as long as the program lives.
+    that counts may be grouped by, `more_fields` fields that are read beside the plan's own. The
+    snapshot stays open as long as the program is bound to it.
     `STRATA_SIMD` names the kernels to use; empty or unset picks the best for this processor.
     """
 
@@ -82,7 +84,7 @@ cdef class Program:
         self.children = NULL
         self.fields = NULL
 
-    def __init__(self, plan, snapshot, roots, group_field_id=None):
+    def __init__(self, plan, snapshot, roots, group_field_id=None, more_fields=()):
         cdef bytes simd = os.environ.get("STRATA_SIMD", "").encode()
         self.kernels = strata_pick_kernels(simd)
         if self.kernels == NULL:
@@ -90,19 +92,53 @@ cdef class Program:
                 f"STRATA_SIMD is '{simd.decode()}', which this build does not have; "
                 "unset it, or set it to 'portable'."
             )
-        self.snapshot = snapshot
-        self.block_count = snapshot.block_count
         self._kept = []
+        self._tables = []
+        self._row_leaves = []
         self._fields = []
         self._field_positions = {}
         self._lay_out_nodes(plan.nodes, roots)
         self._lay_out_leaves([node.leaf for node in plan.nodes if node.kind == "leaf"])
-        self.live_field = self.field_position(snapshot.fields[LIVE.name].id)
-        self.uid_field = self.field_position(snapshot.fields[UIDS.name].id)
+        self.live_field = self.field_position(LIVE.id)
+        self.uid_field = self.field_position(UIDS.id)
         self.group_field = (
             -1 if group_field_id is None else self.field_position(group_field_id)
         )
-        self._lay_out_fields()
+        for field_id in more_fields:
+            self.field_position(field_id)
+        self.fields = <strata_field *>calloc(len(self._fields), sizeof(strata_field))
+        if self.fields == NULL:
+            raise MemoryError
+        self.rebind(snapshot)
+
+    def rebind(self, snapshot, rows=None):
+        """Moves the program to another state of the same store, at the cost of its part tables.
+
+        The plan must still be right there: no dictionary that it looked strings up in has
+        gained one that it names, no date stands outside its tables. `rows` gives leaves that
+        are lists of rows (RowsLeaf -> sorted uint32) new rows. Nobody may be running it.
+        """
+        cdef int32_t i
+        cdef uint32_t block_count = snapshot.block_count
+        tables = [snapshot.addresses(field_id) for field_id in self._fields]
+        kept = []
+        for i in range(<int32_t>len(tables)):
+            assert len(tables[i].first_part) == block_count + 1
+            self.fields[i].first_part = <const uint32_t *>pin(kept, tables[i].first_part)
+            self.fields[i].address = <const uint64_t *>pin(kept, tables[i].address)
+        for i, leaf in self._row_leaves:
+            chosen = leaf.rows if rows is None else rows.get(leaf, leaf.rows)
+            lay_out_rows(kept, block_count, chosen, &self.leaves[i])
+        # The old tables are let go last: nothing points into them any more.
+        self._tables = [tables, kept]
+        self.snapshot = snapshot
+        self.block_count = block_count
+
+    def unbind(self):
+        """Lets go of the state it is bound to: until the next `rebind` it has no blocks."""
+        self.block_count = 0
+        self.snapshot = None
+        self._tables = []
 
     def __dealloc__(self):
         free(self.nodes)
@@ -165,17 +201,8 @@ cdef class Program:
             raise MemoryError
         for i in range(self.leaf_count):
             lay_out_leaf(self, leaves[i], &self.leaves[i])
-
-    def _lay_out_fields(self):
-        cdef int32_t i
-        self.fields = <strata_field *>calloc(len(self._fields), sizeof(strata_field))
-        if self.fields == NULL:
-            raise MemoryError
-        for i in range(<int32_t>len(self._fields)):
-            table = self.snapshot.addresses(self._fields[i])
-            self._kept.append(table)
-            self.fields[i].first_part = <const uint32_t *>self.keep(table.first_part)
-            self.fields[i].address = <const uint64_t *>self.keep(table.address)
+            if type(leaves[i]) is operations.RowsLeaf:
+                self._row_leaves.append((i, leaves[i]))
 
     cdef int32_t field_position(self, int field_id) except -1:
         """Place of a field in the table; a new one for a field not seen before."""
@@ -187,12 +214,17 @@ cdef class Program:
 
     cdef const void *keep(self, array) except? NULL:
         """Address of a contiguous array's first byte; the array lives as long as the program."""
-        cdef const uint8_t[::1] view
-        if array.size == 0:
-            array = np.zeros(1, dtype=array.dtype)
-        self._kept.append(array)
-        view = array.view(np.uint8)
-        return &view[0]
+        return pin(self._kept, array)
+
+
+cdef const void *pin(list kept, array) except? NULL:
+    """Address of a contiguous array's first byte; the array lives as long as `kept` has it."""
+    cdef const uint8_t[::1] view
+    if array.size == 0:
+        array = np.zeros(1, dtype=array.dtype)
+    kept.append(array)
+    view = array.view(np.uint8)
+    return &view[0]
 
 
 cdef int lay_out_leaf(Program program, leaf, strata_leaf *out) except -1:
@@ -218,7 +250,9 @@ cdef int lay_out_leaf(Program program, leaf, strata_leaf *out) except -1:
         out.low, out.high, out.negated = leaf.low, leaf.high, leaf.negated
         return 0
     if kind is operations.RowsLeaf:
-        return lay_out_rows(program, leaf, out)
+        out.op = STRATA_LEAF_ROWS
+        out.field = 0
+        return 0
     if kind is operations.CodePairLeaf:
         out.op = STRATA_LEAF_CODE_PAIR
         out.field = program.field_position(leaf.left)
@@ -260,13 +294,11 @@ cdef int lay_out_leaf(Program program, leaf, strata_leaf *out) except -1:
     return 0
 
 
-cdef int lay_out_rows(Program program, leaf, strata_leaf *out) except -1:
-    edges = np.arange(program.block_count + 1, dtype=np.uint64) << np.uint64(16)
-    starts = np.searchsorted(leaf.rows, edges).astype(np.uint32)
-    out.op = STRATA_LEAF_ROWS
-    out.field = 0
-    out.rows = <const uint32_t *>program.keep(np.ascontiguousarray(leaf.rows, dtype=np.uint32))
-    out.row_start = <const uint32_t *>program.keep(starts)
+cdef int lay_out_rows(list kept, uint32_t block_count, rows, strata_leaf *out) except -1:
+    edges = np.arange(block_count + 1, dtype=np.uint64) << np.uint64(16)
+    starts = np.searchsorted(rows, edges).astype(np.uint32)
+    out.rows = <const uint32_t *>pin(kept, np.ascontiguousarray(rows, dtype=np.uint32))
+    out.row_start = <const uint32_t *>pin(kept, starts)
     return 0
 
 

@@ -1,22 +1,25 @@
-"""A growing map from 128-bit digests to 32-bit numbers, all of it numpy.
+"""A map from 128-bit digests to 32-bit numbers, each with the sequence it came by.
 
-1. Entries live in runs sorted by digest: two uint64 columns (high, low half) and one of
-   numbers. Digests of different strings are taken to differ: they are SipHash-128 under a
+1. Entries live in runs sorted by digest: uint64 high and low halves, uint32 numbers, int64
+   sequences. Digests of different strings are taken to differ: they are SipHash-128 under a
    secret key, so that nobody can choose two that meet.
-2. A lookup sorts the questions once, so that each binary search walks its run forwards, and
-   asks the runs one after the other.
-3. An addition makes a run of its own; a run not twice as long as its successor is merged
+2. An addition makes a run of its own; a run not twice as long as its successor is merged
    with it. So n entries make at most log2(n) runs and each entry moves at most log2(n) times.
+3. Runs and maps never change: an addition makes another map, which shares the runs that it
+   did not merge. Whoever holds a map reads it without a lock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UNKNOWN", "DigestMap", "Run", "group_digests", "merge_runs", "sort_run"]
+from engine.identity.digest_search import places_in_run
+
+__all__ = ["UNKNOWN", "DigestMap", "Run", "group_digests", "merge_runs", "sort_run", "unite_runs"]
 
 # What a lookup answers for a digest that is not there.
 UNKNOWN = 0xFFFFFFFF
@@ -24,37 +27,85 @@ UNKNOWN = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Entries sorted by (high, low): uint64, uint64 and uint32 arrays of one length."""
+    """Entries sorted by (high, low): uint64, uint64, uint32 and int64 arrays of one length.
+
+    Sequences that are all the same take no memory: the array is one number, repeated.
+    """
 
     high: NDArray[np.uint64]
     low: NDArray[np.uint64]
     numbers: NDArray[np.uint32]
+    sequences: NDArray[np.int64]
 
     @property
     def count(self) -> int:
         """How many entries there are."""
         return len(self.high)
 
-    def find(
-        self,
-        high: NDArray[np.uint64],  # IN  best sorted
-        low: NDArray[np.uint64],  # IN
-        numbers: NDArray[np.uint32],  # OUT written where found, left alone elsewhere
-    ) -> None:
-        """Writes the numbers of the digests (high, low) that are in this run."""
-        if not self.count:
-            return
-        position = np.searchsorted(self.high, high)
-        asked = np.flatnonzero(position < self.count)
-        # More than one step only where two digests share their high half.
-        while len(asked):
-            at = position[asked]
-            same_high = self.high[at] == high[asked]
-            hit = same_high & (self.low[at] == low[asked])
-            numbers[asked[hit]] = self.numbers[at[hit]]
-            asked = asked[same_high & ~hit]
-            position[asked] += 1
-            asked = asked[position[asked] < self.count]
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        shared = self.count and self.sequences.strides[0] == 0
+        return 20 * self.count + (8 if shared else 8 * self.count)
+
+    def places(self, digests: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Where each of n digests, uint64 (n, 2), stands in the run, int64 (n,), or -1."""
+        return places_in_run(self.high, self.low, np.ascontiguousarray(digests))
+
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Run:
+        """The chosen entries, in their order, which must ascend."""
+        high, low, numbers = self.high[chosen], self.low[chosen], self.numbers[chosen]
+        if self.count and self.sequences.strides[0] == 0:
+            return Run(high, low, numbers, np.broadcast_to(self.sequences[0], len(high)))
+        return Run(high, low, numbers, self.sequences[chosen])
+
+    def of_sequence(self, sequence: int) -> Run:
+        """The same entries, all by one sequence."""
+        sequences = np.broadcast_to(np.int64(sequence), self.count)
+        return Run(self.high, self.low, self.numbers, sequences)
+
+    def between(self, first: int, last: int) -> Run:
+        """The entries whose high half is from `first` to `last`, both included; a view."""
+        start = np.searchsorted(self.high, np.uint64(first), "left")
+        end = np.searchsorted(self.high, np.uint64(last), "right")
+        return self.take(slice(int(start), int(end)))
+
+
+def sort_run(digests: NDArray[np.uint64], numbers: NDArray[np.uint32], sequence: int = 0) -> Run:
+    """Makes a run of distinct digests, uint64 (n, 2), in any order, all by one sequence."""
+    order = _digest_order(digests[:, 0], digests[:, 1])
+    sequences = np.broadcast_to(np.int64(sequence), len(order))
+    return Run(digests[order, 0], digests[order, 1], numbers[order], sequences)
+
+
+def merge_runs(left: Run, right: Run) -> Run:
+    """One run with the entries of both, which share none."""
+    if not left.count or not right.count:
+        return left if left.count else right
+    high = np.concatenate((left.high, right.high))
+    low = np.concatenate((left.low, right.low))
+    order = _digest_order(high, low)
+    numbers = np.concatenate((left.numbers, right.numbers))[order]
+    return Run(high[order], low[order], numbers, _merged_sequences(left, right, order))
+
+
+def unite_runs(left: Run, right: Run) -> Run:
+    """One run with the entries of both; those that both have, with one number, once."""
+    merged = merge_runs(left, right)
+    again = np.zeros(merged.count, np.bool_)
+    again[1:] = (merged.high[1:] == merged.high[:-1]) & (merged.low[1:] == merged.low[:-1])
+    if not again.any():
+        return merged
+    twice = np.flatnonzero(again)
+    assert (merged.numbers[twice] == merged.numbers[twice - 1]).all(), "an identifier moved"
+    return merged.take(~again)
+
+
+def _merged_sequences(left: Run, right: Run, order: NDArray[np.intp]) -> NDArray[np.int64]:
+    lone = left.sequences.strides[0] == 0 and right.sequences.strides[0] == 0
+    if lone and left.sequences[0] == right.sequences[0]:
+        return np.broadcast_to(left.sequences[0], len(order))
+    return np.concatenate((left.sequences, right.sequences))[order]
 
 
 def _digest_order(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.intp]:
@@ -66,22 +117,6 @@ def _digest_order(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[
     if tied.any() and (low[order[1:]][tied] != low[order[:-1]][tied]).any():
         return np.lexsort((low, high))
     return order
-
-
-def sort_run(digests: NDArray[np.uint64], numbers: NDArray[np.uint32]) -> Run:
-    """Makes a run of distinct digests, uint64 (n, 2), in any order."""
-    order = _digest_order(digests[:, 0], digests[:, 1])
-    return Run(digests[order, 0], digests[order, 1], numbers[order])
-
-
-def merge_runs(left: Run, right: Run) -> Run:
-    """One run with the entries of both, which share none."""
-    if not left.count or not right.count:
-        return left if left.count else right
-    high = np.concatenate((left.high, right.high))
-    low = np.concatenate((left.low, right.low))
-    order = _digest_order(high, low)
-    return Run(high[order], low[order], np.concatenate((left.numbers, right.numbers))[order])
 
 
 def group_digests(
@@ -106,43 +141,70 @@ def group_digests(
     return groups, order, np.flatnonzero(first)
 
 
+@dataclass(frozen=True, slots=True)
 class DigestMap:
-    """Digests to numbers below UNKNOWN, in memory."""
+    """Distinct digests to numbers below UNKNOWN. See the head of this file."""
 
-    def __init__(self) -> None:
-        self._runs: list[Run] = []
+    runs: tuple[Run, ...] = ()
 
     @property
     def count(self) -> int:
         """How many digests are in the map."""
-        return sum(run.count for run in self._runs)
+        return sum(run.count for run in self.runs)
 
-    def find(self, digests: NDArray[np.uint64]) -> NDArray[np.uint32]:
-        """Numbers of n digests, uint64 (n, 2), as uint32 (n,); UNKNOWN where not there."""
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return sum(run.nbytes for run in self.runs)
+
+    def find(
+        self, digests: NDArray[np.uint64], at: int | None = None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+        """Numbers of n digests, uint64 (n, 2), as uint32 (n,), and which of them are there.
+
+        UNKNOWN where one is not there, or came by a later sequence than `at`.
+        """
         numbers = np.full(len(digests), UNKNOWN, np.uint32)
-        if not self._runs or not len(digests):
-            return numbers
-        order = np.argsort(digests[:, 0])
-        high, low = digests[order, 0], digests[order, 1]
-        found = numbers.copy()
-        for run in self._runs:
-            run.find(high, low, found)
-        numbers[order] = found
-        return numbers
+        there = np.zeros(len(digests), np.bool_)
+        asked = np.ascontiguousarray(digests)
+        for run in self.runs:
+            places = run.places(asked)
+            hit = np.flatnonzero(places >= 0)
+            there[hit] = True
+            if at is not None:
+                hit = hit[run.sequences[places[hit]] <= at]
+            numbers[hit] = run.numbers[places[hit]]
+        return numbers, there
 
-    def add(self, digests: NDArray[np.uint64], numbers: NDArray[np.uint32]) -> None:
-        """Adds distinct digests, uint64 (n, 2), of which none is in the map."""
-        if not len(digests):
-            return
-        self._runs.append(sort_run(digests, numbers))
-        while len(self._runs) > 1 and self._runs[-2].count < 2 * self._runs[-1].count:
-            newest = self._runs.pop()
-            self._runs[-1] = merge_runs(self._runs[-1], newest)
+    def with_run(self, run: Run) -> DigestMap:
+        """The map with the entries of a run, of which it has none yet."""
+        if not run.count:
+            return self
+        runs = [*self.runs, run]
+        while len(runs) > 1 and runs[-2].count < 2 * runs[-1].count:
+            newest = runs.pop()
+            runs[-1] = merge_runs(runs[-1], newest)
+        return DigestMap(tuple(runs))
+
+    def between(self, first: int, last: int) -> Run:
+        """The entries whose high half is from `first` to `last`, both included, as one run."""
+        return DigestMap(tuple(run.between(first, last) for run in self.runs)).as_run()
+
+    def only(self, wanted: Callable[[Run], NDArray[np.bool_]]) -> DigestMap:
+        """The entries that `wanted`, bool (n,) for a run of n, says to keep."""
+        kept = []
+        for run in self.runs:
+            mask = wanted(run)
+            if mask.all():
+                kept.append(run)
+            elif mask.any():
+                kept.append(run.take(mask))
+        return DigestMap(tuple(kept))
 
     def as_run(self) -> Run:
         """All entries as one run."""
         empty = np.zeros(0, np.uint64)
-        merged = Run(empty, empty, np.zeros(0, np.uint32))
-        for run in reversed(self._runs):
+        merged = Run(empty, empty, np.zeros(0, np.uint32), np.zeros(0, np.int64))
+        for run in reversed(self.runs):
             merged = merge_runs(merged, run)
         return merged

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid
 from engine.identity.digests import UNKNOWN
-from engine.identity.index import UID, IdentityIndex, uid_strings
+from engine.identity.view import UID, Identities, uid_strings
 from engine.model.definitions import Model
 from engine.nearest import nearest
-from engine.store.store import Snapshot
 
 __all__ = ["check_kind", "owners", "rows_of"]
 
@@ -30,7 +29,7 @@ def check_kind(model: Model, kind: str) -> None:
     raise InputInvalid(f"there is no identifier kind {kind}. {hint}")
 
 
-def owners(index: IdentityIndex, model: Model, kind: str, values: Strings) -> NDArray[np.uint32]:
+def owners(identities: Identities, model: Model, kind: str, values: Strings) -> NDArray[np.uint32]:
     """Rows of the owners of n identifiers, uint32 (n,); UNKNOWN where nobody owns it.
 
     Uids are written in 32 hexadecimal digits. A value that the model blocks has no owner,
@@ -38,11 +37,11 @@ def owners(index: IdentityIndex, model: Model, kind: str, values: Strings) -> ND
     """
     check_kind(model, kind)
     if kind == UID and UID not in model.identifiers:
-        return _uid_owners(index, values)
-    rows = index.lookup(kind, values)
+        return _uid_owners(identities, values)
+    rows = identities.lookup(kind, values)
     blocked = model.identifiers[kind].blocked
     if blocked and (rows != UNKNOWN).any():
-        blocked_rows = index.lookup(kind, Strings.from_list(sorted(blocked)))
+        blocked_rows = identities.lookup(kind, Strings.from_list(sorted(blocked)))
         owned = np.flatnonzero(np.isin(rows, blocked_rows[blocked_rows != UNKNOWN]))
         # Few at most: profiles that own a value blocked since.
         texts = values.take(owned).to_list()
@@ -51,23 +50,22 @@ def owners(index: IdentityIndex, model: Model, kind: str, values: Strings) -> ND
 
 
 def rows_of(
-    snapshot: Snapshot, model: Model, identifiers: Sequence[tuple[str, str]]
+    identities: Identities, model: Model, identifiers: Sequence[tuple[str, str]]
 ) -> NDArray[np.uint32]:
     """Rows of the owners of n (kind, value), uint32 (n,); UNKNOWN where nobody owns it.
 
     Raises InputInvalid for an unknown kind.
     """
-    index = IdentityIndex(snapshot)
     rows = np.full(len(identifiers), UNKNOWN, np.uint32)
     kinds = np.array([kind for kind, _ in identifiers], np.object_)
     for kind in dict.fromkeys(kinds.tolist()):
         at = np.flatnonzero(kinds == kind)
         values = [identifiers[i][1] for i in at.tolist()]
-        rows[at] = owners(index, model, kind, Strings.from_list(values))
+        rows[at] = owners(identities, model, kind, Strings.from_list(values))
     return rows
 
 
-def _uid_owners(index: IdentityIndex, values: Strings) -> NDArray[np.uint32]:
+def _uid_owners(identities: Identities, values: Strings) -> NDArray[np.uint32]:
     rows = np.full(len(values), UNKNOWN, np.uint32)
     at = np.flatnonzero(values.lengths() == _UID_HEX_DIGITS)
     if not len(at):
@@ -76,7 +74,7 @@ def _uid_owners(index: IdentityIndex, values: Strings) -> NDArray[np.uint32]:
     is_hex = (digits < 16).all(axis=1)
     at, digits = at[is_hex], digits[is_hex]
     uids = (digits[:, 0::2] << 4 | digits[:, 1::2]).astype(np.uint8)
-    rows[at] = index.lookup(UID, uid_strings(uids))
+    rows[at] = identities.lookup(UID, uid_strings(uids))
     return rows
 
 

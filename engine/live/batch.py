@@ -73,9 +73,9 @@ Column = Ints | Floats | Bools | Texts
 class SetColumn:
     """Cells of a set attribute, rows packed one after the other.
 
-    Row i holds `values[offsets[i]:offsets[i + 1]]`, offsets int64 (n + 1,). A row with values
-    replaces what its giver had given to that profile; a row without leaves it, unless
-    `unset` (bool (n,)) takes away all that this giver had given.
+    Row i names `values[offsets[i]:offsets[i + 1]]`, offsets int64 (n + 1,). What is done with
+    them is said by where the column stands in a batch; a row without values does nothing.
+    `unset` (bool (n,)) takes away all that the giver had given; it belongs to `sets` alone.
     """
 
     offsets: NDArray[np.int64]
@@ -87,9 +87,15 @@ class SetColumn:
 class ProfileBatch:
     """`count` updates of profiles, applied in row order.
 
-    `identifiers` maps kinds to n strings (missing or empty: none). `attributes` and `sets`
-    map attribute names to cells; the built-in set `tag` stands among the sets. `giver` names
-    who gives the set values of each row; where missing or empty it is the source of the load.
+    `identifiers` maps kinds to n strings (missing or empty: none). `attributes` maps attribute
+    names to cells. Three mappings have cells of set attributes, the built-in `tag` among them:
+    `sets` replace what their giver had given to the profile, `removed` take values of their
+    giver away, `added` give more; within one update in that order. `giver` names who gives the
+    set values of each row; where missing or empty it is the source of the load.
+
+    `times` int64 (n,) are event times in microseconds, NO_TIME where an update has none; None
+    where none has. A cell of an attribute that holds one value is passed over where the one
+    that stands there has a later time.
     """
 
     count: int
@@ -97,6 +103,9 @@ class ProfileBatch:
     attributes: Mapping[str, Column] = field(default_factory=dict)
     sets: Mapping[str, SetColumn] = field(default_factory=dict)
     giver: Strings | None = None
+    added: Mapping[str, SetColumn] = field(default_factory=dict)
+    removed: Mapping[str, SetColumn] = field(default_factory=dict)
+    times: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

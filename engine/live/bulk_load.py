@@ -1,6 +1,6 @@
 """A bulk load: many batches of profile updates, one write, all or nothing.
 
-    add:     validate -> resolve identities -> make new profiles -> stage cells
+    add:     resolve, as for a record of the log -> stage what the record would say
     finish:  fold what waits -> drop blocks that came out as they were -> one store write
 
 Between the two nothing of the load is in the store: `abandon`, a crash or an error leave it
@@ -10,8 +10,8 @@ model before it finishes, `finish` refuses, because rows and codes were given ou
 
 from __future__ import annotations
 
-import os
 import struct
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal
 
@@ -20,17 +20,16 @@ from numpy.typing import NDArray
 
 from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns.strings import Strings
-from engine.columns.uids import UID_BYTES
 from engine.errors import InputInvalid
-from engine.identity.digests import UNKNOWN
-from engine.identity.index import UID, IdentityIndex, uid_strings
-from engine.identity.replay import KindColumn
-from engine.identity.resolve import Resolution, resolve
+from engine.identity.index import IdentityIndex
 from engine.limits import LOAD_STAGED_BYTES
 from engine.live.attribute_load import AttributeLoad
 from engine.live.batch import BatchOutcome, LoadOutcome, ProfileBatch
 from engine.live.field_load import FieldLoad
 from engine.live.identity_fields import IdentifierField, LiveField, UidField
+from engine.live.interning import LoadDictionaries
+from engine.live.resolving import Resolver
+from engine.live.update import ProfileUpdate
 from engine.live.validate import refusals
 from engine.model.definitions import Model, Source
 from engine.store.catalog import LIVE, UIDS, Catalog, identifier_field
@@ -38,9 +37,31 @@ from engine.store.store import Store, Writer
 
 __all__ = ["BulkLoad"]
 
-# Counts the writes that changed profiles: uint64.
+# Makes a write of what it is given, and whatever must go with it; returns the data version.
+Write = Callable[[Callable[[Writer], None]], int]
+
+# Counts the bulk loads that changed profiles: uint64.
 _REVISION = "profiles/revision"
 _REVISION_BYTES = struct.Struct("<Q")
+
+
+class _LoadIdentities:
+    """The identity index of a load, which keeps no record of what came when."""
+
+    def __init__(self, index: IdentityIndex) -> None:
+        self._index = index
+
+    def digests(self, kind: str, values: Strings) -> NDArray[np.uint64]:
+        """See ResolverIdentities."""
+        return self._index.digests(kind, values)
+
+    def find(self, digests: NDArray[np.uint64]) -> NDArray[np.uint32]:
+        """See ResolverIdentities."""
+        return self._index.find(digests)
+
+    def add(self, digests: NDArray[np.uint64], rows: NDArray[np.uint32], sequence: int) -> None:
+        """See ResolverIdentities."""
+        self._index.add(digests, rows)
 
 
 class BulkLoad:
@@ -49,11 +70,15 @@ class BulkLoad:
     As a context manager it abandons what was not finished.
     """
 
-    def __init__(self, store: Store, model: Model, source: Source) -> None:
+    def __init__(
+        self, store: Store, model: Model, source: Source, write: Write | None = None
+    ) -> None:
         if source.event is not None:
             raise InputInvalid(f"source {source.name} brings events, not profiles")
         self._store = store
+        self._write_through = write or self._write_alone
         self._model = model
+        self._published = store.published
         self._snapshot = store.snapshot()
         self._open = True
         fields = self._snapshot.fields
@@ -61,16 +86,20 @@ class BulkLoad:
         self._index = IdentityIndex(self._snapshot)
         self._live = LiveField(self._snapshot, fields[LIVE.name])
         self._uids = UidField(self._snapshot, fields[UIDS.name])
-        self._identifiers = {
-            kind: IdentifierField(self._snapshot, fields[identifier_field(kind)])
-            for kind in model.identifiers
-        }
-        self._attributes = AttributeLoad(self._snapshot, model, source.name)
-        self._blocked = {
-            kind: self._index.digests(kind, Strings.from_list(sorted(identifier.blocked)))
-            for kind, identifier in model.identifiers.items()
-        }
-        self._next_row = self._snapshot.row_count
+        kinds = [fields[identifier_field(kind)] for kind in model.identifiers]
+        self._identifiers = {field.id: IdentifierField(self._snapshot, field) for field in kinds}
+        self._attributes = AttributeLoad(self._snapshot)
+        self._dictionaries = LoadDictionaries(self._snapshot)
+        self._source = source.name
+        self._staged_batches = 0
+        self._resolver = Resolver(
+            model,
+            fields,
+            _LoadIdentities(self._index),
+            self._dictionaries.codes,
+            self._count_owned,
+            self._snapshot.row_count,
+        )
         self._accepted = self._refused = self._blocked_count = 0
 
     def __enter__(self) -> BulkLoad:
@@ -101,21 +130,18 @@ class BulkLoad:
             raise
 
     def _take(self, batch: ProfileBatch, refused: dict[int, str]) -> BatchOutcome:
-        active = np.ones(batch.count, np.bool_)
-        active[list(refused)] = False
-        columns, blocked = self._kind_columns(batch, active)
-        resolution = self._resolve(columns, active)
-        refused.update(resolution.refused)
-        self._make_profiles(resolution)
-        self._link(columns, resolution)
-        at = np.flatnonzero(resolution.rows != UNKNOWN)
-        self._attributes.stage(batch, at, resolution.rows[at])
+        sequence = self._staged_batches + 1
+        resolved = self._resolver.resolve_checked(batch, refused, self._source, sequence)
+        if resolved.update is not None:
+            self._stage(resolved.update)
+        self._staged_batches = sequence
+        self._resolver.applied(sequence)
         if self._staged_bytes() > LOAD_STAGED_BYTES:
             self._fold()
-        self._accepted += len(at)
-        self._refused += len(refused)
-        self._blocked_count += blocked
-        return BatchOutcome(len(at), sorted(refused.items()), blocked)
+        self._accepted += resolved.accepted
+        self._refused += len(resolved.refused)
+        self._blocked_count += resolved.blocked
+        return BatchOutcome(resolved.accepted, resolved.refused, resolved.blocked)
 
     def finish(self) -> LoadOutcome:
         """Writes the load into the store, if it changes anything; the load is over then.
@@ -133,7 +159,7 @@ class BulkLoad:
             accepted=self._accepted,
             refused=self._refused,
             blocked=self._blocked_count,
-            created=self._next_row - self._snapshot.row_count,
+            created=self._resolver.next_row - self._snapshot.row_count,
             profiles_changed=changed,
             blocks_written=blocks,
             data_version=version,
@@ -149,48 +175,18 @@ class BulkLoad:
 
     # ------------------------------------------------------------------------ adding
 
-    def _kind_columns(
-        self, batch: ProfileBatch, active: NDArray[np.bool_]
-    ) -> tuple[list[KindColumn], int]:
-        """The identifiers of the batch, strongest kind first, and how many are blocked."""
-        columns = []
-        blocked_count = 0
-        for kind, identifier in self._model.identifiers.items():
-            values = batch.identifiers.get(kind)
-            if values is None:
-                continue
-            there = active & (values.lengths() > 0)
-            digests = self._index.digests(kind, values)
-            blocked = there & _is_among(digests, self._blocked[kind])
-            blocked_count += int(np.count_nonzero(blocked))
-            usable = there & ~blocked
-            found = np.full(batch.count, UNKNOWN, np.uint32)
-            found[usable] = self._index.find(digests[usable])
-            columns.append(KindColumn(identifier, values, usable, digests, found))
-        return columns, blocked_count
-
-    def _resolve(self, columns: list[KindColumn], active: NDArray[np.bool_]) -> Resolution:
-        def owned(kind: int, rows: NDArray[np.uint32]) -> NDArray[np.int64]:
-            return self._identifiers[columns[kind].identifier.kind].count_owned(rows)
-
-        return resolve(columns, active, self._next_row, owned)
-
-    def _make_profiles(self, resolution: Resolution) -> None:
-        if not resolution.created:
-            return
-        rows = np.arange(self._next_row, self._next_row + resolution.created, dtype=np.uint32)
-        drawn = os.urandom(UID_BYTES * resolution.created)
-        uids = np.frombuffer(drawn, np.uint8).reshape(-1, UID_BYTES)
+    def _stage(self, update: ProfileUpdate) -> None:
+        rows = np.arange(update.first_new, update.row_count, dtype=np.uint32)
         self._live.stage(rows)
-        self._uids.stage(rows, uids)
-        self._index.add(self._index.digests(UID, uid_strings(uids)), rows)
-        self._next_row += resolution.created
+        self._uids.stage(rows, update.uids)
+        for links in update.identifiers:
+            self._identifiers[links.field_id].stage(links.rows, links.values)
+        self._attributes.stage(update)
 
-    def _link(self, columns: list[KindColumn], resolution: Resolution) -> None:
-        for column, links in zip(columns, resolution.links, strict=True):
-            self._index.add(column.digests[links.at], links.rows)
-            values = column.values.take(links.at)
-            self._identifiers[column.identifier.kind].stage(links.rows, values)
+    def _count_owned(self, kind: str, rows: NDArray[np.uint32]) -> tuple[NDArray[np.int64], int]:
+        """See OwnedCounts; the batches of the load take the place of records."""
+        field = self._identifiers[self._snapshot.fields[identifier_field(kind)].id]
+        return field.count_owned(rows), self._staged_batches
 
     # --------------------------------------------------------------------- finishing
 
@@ -218,25 +214,35 @@ class BulkLoad:
             int(np.count_nonzero(mask[: old_rows - block * BLOCK_ROWS]))
             for block, mask in changed.items()
         )
-        return among_old + self._next_row - old_rows
+        return among_old + self._resolver.next_row - old_rows
 
     def _write(self) -> int:
         """One write with everything in it; returns the new data version."""
+        return self._write_through(self._put)
+
+    def _write_alone(self, put: Callable[[Writer], None]) -> int:
         with self._store.write() as writer:
-            revision = self._next_revision(writer)
-            self._attributes.save_dictionaries(writer)
-            writer.set_row_count(self._next_row)
-            for field in self._fields():
-                for block, encoded in sorted(field.encoded.items()):
-                    writer.put_field(field.field.id, block, encoded)
-            self._index.save(writer)
-            writer.put_meta(_REVISION, revision)
+            put(writer)
         return writer.data_version
+
+    def _put(self, writer: Writer) -> None:
+        revision = self._next_revision(writer)
+        self._dictionaries.save(writer)
+        writer.set_row_count(self._resolver.next_row)
+        for field in self._fields():
+            for block, encoded in sorted(field.encoded.items()):
+                writer.put_field(field.field.id, block, encoded)
+        self._index.save(writer)
+        writer.put_meta(_REVISION, revision)
 
     def _next_revision(self, writer: Writer) -> bytes:
         before, now = self._snapshot, writer.snapshot
         stored = now.meta(_REVISION)
-        if stored != before.meta(_REVISION) or now.model_version != before.model_version:
+        if (
+            stored != before.meta(_REVISION)
+            or now.model_version != before.model_version
+            or self._store.published != self._published
+        ):
             raise InputInvalid(
                 "profiles or the model changed while the load was running; nothing of the "
                 "load was kept. Load again."
@@ -254,11 +260,3 @@ def _require_fields(fields: Catalog, model: Model) -> None:
     )
     if not same:
         raise InputInvalid("the model changed just before the load began. Load again.")
-
-
-def _is_among(digests: NDArray[np.uint64], few: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which of n digests (n, 2) are among a few others."""
-    found = np.zeros(len(digests), np.bool_)
-    for digest in few:
-        found |= (digests == digest).all(axis=1)
-    return found

@@ -13,11 +13,45 @@ from engine.columns.sets import decode_rows, encode_rows
 from engine.columns.strings import Strings, concat
 from engine.columns.uids import UID_BYTES, decode_uids, encode_uids
 from engine.columns.values import decode_values, encode_values
+from engine.columns.zone import Encoded
 from engine.live.field_load import FieldLoad, each_block
 from engine.store.catalog import Field
 from engine.store.store import Snapshot
 
-__all__ = ["IdentifierField", "LiveField", "UidField"]
+__all__ = [
+    "IdentifierField",
+    "LiveField",
+    "UidField",
+    "add_rows",
+    "add_uids",
+    "add_values",
+    "count_values",
+]
+
+
+def add_rows(parts: Sequence[Buffer], rows: NDArray[np.uint16]) -> Encoded:
+    """The live rows of a block, and more."""
+    return encode_rows(np.union1d(_decode_rows(parts), rows))
+
+
+def add_uids(parts: Sequence[Buffer], rows: NDArray[np.uint16], uids: NDArray[np.uint8]) -> Encoded:
+    """The uids of a block with those of some rows (n,), uint8 (n, 16)."""
+    old = _decode_uids(parts)
+    whole = np.zeros((max(len(old), int(rows.max()) + 1), UID_BYTES), np.uint8)
+    whole[: len(old)] = old
+    whole[rows] = uids
+    return encode_uids(whole)
+
+
+def add_values(parts: Sequence[Buffer], rows: NDArray[np.uint16], values: Strings) -> Encoded:
+    """The identifiers of one kind in a block, and those that some rows (n,) got."""
+    old_rows, old_values = _decode_values(parts)
+    return encode_values(np.concatenate((old_rows, rows)), concat((old_values, values)))
+
+
+def count_values(parts: Sequence[Buffer]) -> NDArray[np.int64]:
+    """How many identifiers of one kind each row of a block has, int64 (65536,)."""
+    return np.bincount(_decode_values(parts)[0], minlength=BLOCK_ROWS)
 
 
 class LiveField(FieldLoad):
@@ -44,8 +78,7 @@ class LiveField(FieldLoad):
         rows = np.concatenate(self._waiting)
         self._waiting = []
         for block, in_block, _ in each_block(rows):
-            old = _decode_rows(self.parts(block))
-            self.encoded[block] = encode_rows(np.union1d(old, in_block))
+            self.encoded[block] = add_rows(self.parts(block), in_block)
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad."""
@@ -78,11 +111,7 @@ class UidField(FieldLoad):
         rows, uids = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
         self._waiting = []
         for block, in_block, cells in each_block(rows):
-            old = _decode_uids(self.parts(block))
-            whole = np.zeros((max(len(old), int(in_block.max()) + 1), UID_BYTES), np.uint8)
-            whole[: len(old)] = old
-            whole[in_block] = uids[cells]
-            self.encoded[block] = encode_uids(whole)
+            self.encoded[block] = add_uids(self.parts(block), in_block, uids[cells])
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad."""
@@ -120,8 +149,7 @@ class IdentifierField(FieldLoad):
         for block, in_block, cells in each_block(rows):
             if block not in self._counts:
                 self.fold()
-                owners, _ = _decode_values(self.parts(block))
-                self._counts[block] = np.bincount(owners, minlength=BLOCK_ROWS)
+                self._counts[block] = count_values(self.parts(block))
             owned[cells] = self._counts[block][in_block]
         return owned
 
@@ -137,18 +165,12 @@ class IdentifierField(FieldLoad):
         rows, values = np.concatenate(self._rows), concat(self._values)
         self._rows, self._values = [], []
         for block, in_block, cells in each_block(rows):
-            old_rows, old_values = _decode_values(self.parts(block))
             new_values = values.take(np.arange(len(values))[cells])
-            self.encoded[block] = encode_values(
-                np.concatenate((old_rows, in_block)), concat((old_values, new_values))
-            )
+            self.encoded[block] = add_values(self.parts(block), in_block, new_values)
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad. Identifiers only ever join a row, so their number tells."""
-        old_rows, _ = _decode_values(before)
-        new_rows, _ = _decode_values(after)
-        counts = [np.bincount(rows, minlength=BLOCK_ROWS) for rows in (old_rows, new_rows)]
-        differs: NDArray[np.bool_] = counts[0] != counts[1]
+        differs: NDArray[np.bool_] = count_values(before) != count_values(after)
         return differs
 
 

@@ -14,9 +14,10 @@ from engine.columns.string_index import StringIndex
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid
 from engine.limits import DICTIONARY_VALUES
+from engine.store.catalog import GIVERS
 from engine.store.store import Snapshot, Writer
 
-__all__ = ["Interning"]
+__all__ = ["Interning", "LoadDictionaries"]
 
 
 class Interning:
@@ -55,3 +56,29 @@ class Interning:
         given = writer.intern(self._dictionary_id, Strings(offsets, data, np.ones(count, np.bool_)))
         expected = self._known_count + 1 + np.arange(count)
         assert np.array_equal(given, expected), "the dictionary gave other codes than expected"
+
+
+class LoadDictionaries:
+    """All dictionaries of the store, with what a load has added; opened when first asked."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._opened: dict[int, Interning] = {}
+
+    def codes(self, number: int, values: Strings) -> NDArray[np.uint32]:
+        """Codes in the dictionary of a field, or of GIVERS; see Interning."""
+        if number not in self._opened:
+            self._opened[number] = Interning(self._snapshot, number, self._owner(number))
+        return self._opened[number].codes(values)
+
+    def _owner(self, number: int) -> str:
+        if number == GIVERS:
+            return "the givers of set values"
+        field = self._snapshot.fields.by_id(number)
+        assert field is not None, f"there is no field {number}"
+        return f"attribute {field.name}"
+
+    def save(self, writer: Writer) -> None:
+        """Writes the new values of all of them."""
+        for dictionary in self._opened.values():
+            dictionary.save(writer)

@@ -18,19 +18,22 @@ from numpy.typing import NDArray
 from engine.columns.strings import Strings, factorize
 from engine.errors import InputInvalid, NotFound, StoreCorrupt
 from engine.identity.digests import UNKNOWN
-from engine.identity.index import UID, IdentityIndex
 from engine.identity.owners import check_kind, owners
+from engine.identity.view import UID, Identities
 from engine.limits import IDENTIFIER_BYTES, LIST_NAME_BYTES, LIST_VALUES
 from engine.model.definitions import Model
 from engine.nearest import nearest
-from engine.store.store import Snapshot, Store
+from engine.store.snapshot import Snapshot
+from engine.store.writer import Writer
 
 __all__ = [
     "ListInfo",
     "ListOutcome",
+    "ListUpload",
     "delete_list",
     "list_names",
     "list_rows",
+    "prepare_list",
     "read_list",
     "upload_list",
 ]
@@ -51,23 +54,32 @@ class ListInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ListUpload:
+    """A list to be: `values` are its identifiers, each once. `ignored` entries of the upload
+    were empty, blocked by the model, or no possible identifier."""
+
+    name: str
+    kind: str
+    values: Strings
+    ignored: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListOutcome:
     """What became of an upload.
 
     `size` different identifiers are in the list; `known` of them have an owner, `waiting`
-    have none. `ignored` entries of the upload were empty, blocked by the model, or no
-    possible identifier.
+    have none. `ignored` as in ListUpload.
     """
 
     size: int
     known: int
     waiting: int
     ignored: int
-    data_version: int
 
 
-def upload_list(store: Store, model: Model, name: str, kind: str, values: Strings) -> ListOutcome:
-    """Makes a list, or replaces the one of that name.
+def prepare_list(model: Model, name: str, kind: str, values: Strings) -> ListUpload:
+    """Checks an upload, before anybody has to wait for it to be written.
 
     Raises InputInvalid for a name that cannot be one, an unknown kind, or too many values.
     """
@@ -80,18 +92,23 @@ def upload_list(store: Store, model: Model, name: str, kind: str, values: String
             f"list {name} has {len(distinct):,} different identifiers; a list takes "
             f"{LIST_VALUES:,} at most. Split it."
         )
-    with store.write() as writer:
-        writer.put_meta(_INFO_PREFIX + name, _INFO.pack(_VERSION, len(distinct)) + kind.encode())
-        writer.put_meta(_VALUES_PREFIX + name, _values_bytes(distinct))
-        rows = owners(IdentityIndex(writer.snapshot), model, kind, distinct)
+    return ListUpload(name, kind, distinct, len(values) - len(kept))
+
+
+def upload_list(
+    writer: Writer, identities: Identities, model: Model, upload: ListUpload
+) -> ListOutcome:
+    """Makes a list, or replaces the one of that name; `identities` say who of it is known.
+
+    Raises InputInvalid where its kind has left the model since it was prepared.
+    """
+    rows = owners(identities, model, upload.kind, upload.values)
+    size = len(upload.values)
+    info = _INFO.pack(_VERSION, size) + upload.kind.encode()
+    writer.put_meta(_INFO_PREFIX + upload.name, info)
+    writer.put_meta(_VALUES_PREFIX + upload.name, _values_bytes(upload.values))
     known = int(np.count_nonzero(rows != UNKNOWN))
-    return ListOutcome(
-        size=len(distinct),
-        known=known,
-        waiting=len(distinct) - known,
-        ignored=len(values) - len(kept),
-        data_version=writer.data_version,
-    )
+    return ListOutcome(size, known, size - known, upload.ignored)
 
 
 def list_names(snapshot: Snapshot) -> list[ListInfo]:
@@ -114,7 +131,9 @@ def read_list(snapshot: Snapshot, name: str) -> tuple[ListInfo, Strings]:
     return info, Strings.from_buffers(offsets, data, None)
 
 
-def list_rows(snapshot: Snapshot, model: Model, name: str) -> tuple[NDArray[np.uint32], int]:
+def list_rows(
+    snapshot: Snapshot, identities: Identities, model: Model, name: str
+) -> tuple[NDArray[np.uint32], int]:
     """The rows that own an identifier of a list, sorted, and how many identifiers wait.
 
     Raises NotFound.
@@ -123,17 +142,16 @@ def list_rows(snapshot: Snapshot, model: Model, name: str) -> tuple[NDArray[np.u
     if info.kind != UID and info.kind not in model.identifiers:
         # The kind has left the model: all its identifiers wait for it to come back.
         return np.zeros(0, np.uint32), info.size
-    rows = owners(IdentityIndex(snapshot), model, info.kind, values)
+    rows = owners(identities, model, info.kind, values)
     owned = rows != UNKNOWN
     return np.unique(rows[owned]), int(np.count_nonzero(~owned))
 
 
-def delete_list(store: Store, name: str) -> None:
+def delete_list(writer: Writer, name: str) -> None:
     """Removes a list. Raises NotFound."""
-    with store.write() as writer:
-        _info(writer.snapshot, name)
-        writer.delete_meta(_INFO_PREFIX + name)
-        writer.delete_meta(_VALUES_PREFIX + name)
+    _info(writer.snapshot, name)
+    writer.delete_meta(_INFO_PREFIX + name)
+    writer.delete_meta(_VALUES_PREFIX + name)
 
 
 def _check_name(name: str) -> None:

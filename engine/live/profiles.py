@@ -1,18 +1,20 @@
-"""Profiles as people read them: identifiers and attributes with typed values."""
+"""Profiles as people read them: identifiers, attributes with typed values, and segments."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as default
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from engine.bitmaps import Buffer
 from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns import bools, codes, floats, ints, sets, texts, uids, values
+from engine.core.memberships import has_row, holds_row
 from engine.identity.digests import UNKNOWN
 from engine.model.definitions import TAG, Model
-from engine.store.catalog import LIVE, UIDS, Field, FieldKind, identifier_field
+from engine.store.catalog import LIVE, UIDS, Field, FieldKind, identifier_field, segment_field
 from engine.store.store import Snapshot
 
 __all__ = ["AttributeValue", "ProfileRecord", "read_profiles"]
@@ -29,13 +31,14 @@ class ProfileRecord:
 
     `identifiers` maps kinds, strongest first, to sorted values. `attributes` maps names, in
     model order, to values; missing ones are absent, sets are sorted lists, times are aware
-    and in UTC.
+    and in UTC. `segments` names the stored segments that the profile is in, in model order.
     """
 
     uid: bytes
     row: int
     identifiers: Mapping[str, list[str]]
     attributes: Mapping[str, AttributeValue]
+    segments: list[str] = default(default_factory=list)
 
     @property
     def tags(self) -> list[str]:
@@ -68,12 +71,18 @@ class _Reader:
             if identifier_field(kind) in fields
         }
         self._attributes = [fields[name] for name in model.attributes if name in fields]
+        self._segments = {
+            name: fields[segment_field(name)]
+            for name in model.segments
+            if segment_field(name) in fields
+        }
 
     def read(self, row: int) -> ProfileRecord | None:
         block, in_block = divmod(row, BLOCK_ROWS)
         if block >= self._snapshot.block_count:
             return None
-        if not _has_row(self._payloads(self._live, block), in_block):
+        live = self._payloads(self._live, block)
+        if not live or not has_row(live[0], in_block):
             return None
         uid = uids.read_row(self._payloads(self._uid, block), in_block)
         assert uid is not None, f"live row {row} has no uid"
@@ -88,7 +97,12 @@ class _Reader:
             if value is not None:
                 attributes[field.name] = value
         owned = {kind: found for kind, found in identifiers.items() if found}
-        return ProfileRecord(uid, row, owned, attributes)
+        segments = [
+            name
+            for name, field in self._segments.items()
+            if holds_row(self._snapshot.addresses(field.id), row)
+        ]
+        return ProfileRecord(uid, row, owned, attributes, segments)
 
     def _payloads(self, field: Field, block: int) -> Sequence[Buffer]:
         key = field.id, block
@@ -115,10 +129,6 @@ class _Reader:
                 members = sets.read_row(parts, row).tolist()
                 return sorted(dictionary.value(code) for code in members if code) or None
         raise AssertionError(f"field {field.name} is not an attribute")
-
-
-def _has_row(parts: Sequence[Buffer], row: int) -> bool:
-    return bool(parts) and row in sets.decode_rows(parts)
 
 
 def _of_int(field: Field, number: int) -> AttributeValue:

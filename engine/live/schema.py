@@ -6,12 +6,24 @@ what is gone, in the same write that puts the model in force.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from engine.model.definitions import Attribute, Model
-from engine.store.catalog import LIVE, UIDS, FieldKind, giver_field, identifier_field
+from engine.store.catalog import (
+    LIVE,
+    UIDS,
+    Catalog,
+    FieldKind,
+    giver_field,
+    identifier_field,
+    segment_field,
+    time_field,
+)
 from engine.store.snapshot import Snapshot
 from engine.store.writer import Writer
 
-__all__ = ["change_fields", "holds_data"]
+__all__ = ["change_fields", "holds_data", "segment_versions"]
 
 _KINDS: dict[str, FieldKind] = {
     "category": FieldKind.CODES,
@@ -28,14 +40,23 @@ _KINDS: dict[str, FieldKind] = {
 _BUILT_IN = {LIVE.name, UIDS.name}
 
 
-def change_fields(writer: Writer, model: Model) -> None:
+def change_fields(
+    writer: Writer, model: Model, segments: Mapping[str, int] = MappingProxyType({})
+) -> None:
     """Gives the store the fields of a model, and drops those that no longer belong to it.
 
-    A field whose type or scale changed is dropped and added again, empty.
+    `segments` maps each segment whose members are stored to the version of its definition. A
+    field whose type or scale changed is dropped and added again, empty; a segment whose
+    definition changed keeps its members until they are found anew.
     """
     wanted = dict(_fields(model))
+    for name, version in segments.items():
+        wanted[segment_field(name)] = FieldKind.MEMBERSHIP, str(version), 0
     for name, field in list(writer.fields.items()):
-        if name not in _BUILT_IN and wanted.get(name) != (field.kind, field.type, field.scale):
+        if field.kind == FieldKind.MEMBERSHIP and name in wanted:
+            # The members before the edit tell who enters and leaves by it.
+            writer.retype_field(field.id, wanted[name][1])
+        elif name not in _BUILT_IN and wanted.get(name) != (field.kind, field.type, field.scale):
             writer.drop_field(field.id)
     for name, (kind, type_, scale) in wanted.items():
         if name not in writer.fields:
@@ -48,7 +69,19 @@ def _fields(model: Model) -> list[tuple[str, tuple[FieldKind, str, int]]]:
         fields.append((attribute.name, _field(attribute)))
         if attribute.type == "set":
             fields.append((giver_field(attribute.name), (FieldKind.GIVERS, "", 0)))
+        elif attribute.computed is None:
+            fields.append((time_field(attribute.name), (FieldKind.INTS, "time", 0)))
     return fields
+
+
+def segment_versions(catalog: Catalog) -> dict[str, int]:
+    """Segments whose members are stored, with the version of the definition: see Field.type."""
+    prefix = segment_field("")
+    return {
+        name.removeprefix(prefix): int(field.type)
+        for name, field in catalog.items()
+        if field.kind == FieldKind.MEMBERSHIP
+    }
 
 
 def _field(attribute: Attribute) -> tuple[FieldKind, str, int]:

@@ -11,57 +11,80 @@ from engine.bitmaps import Buffer
 from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns.strings import Strings, concat
 from engine.columns.texts import decode_texts, encode_texts
+from engine.columns.zone import Encoded
+from engine.live.event_times import join_times
 from engine.live.field_load import FieldLoad, cut_length, each_block
+from engine.live.time_field import TimeField
+from engine.live.update import TextCells
 from engine.store.catalog import Field
 from engine.store.store import Snapshot
 
-__all__ = ["TextField"]
+__all__ = ["TextField", "lay_texts", "read_texts", "texts_differ"]
+
+
+def lay_texts(parts: Sequence[Buffer], rows: NDArray[np.uint16], texts: Strings) -> Encoded:
+    """A block with texts (n,) laid over it; missing ones erase, and later ones win."""
+    old = _decode(parts)
+    both = concat((old, texts))
+    # The place of each row's string in `both`; of cells of one row numpy keeps the last one.
+    places = np.full(BLOCK_ROWS, -1, np.int64)
+    places[: len(old)] = np.arange(len(old))
+    places[rows] = len(old) + np.arange(len(rows))
+    whole = both.take(places)
+    return encode_texts(whole.slice(0, cut_length(whole.valid)))
+
+
+def read_texts(parts: Sequence[Buffer], rows: NDArray[np.uint16]) -> Strings:
+    """The texts of some rows (n,) of a block."""
+    stored = _decode(parts)
+    return stored.take(np.where(rows < len(stored), rows.astype(np.int64), -1))
+
+
+def texts_differ(left: Strings, right: Strings) -> NDArray[np.bool_]:
+    """Which of n pairs of strings differ."""
+    differ: NDArray[np.bool_] = left.valid != right.valid
+    both = left.valid & right.valid
+    differ |= both & (left.lengths() != right.lengths())
+    for i in np.flatnonzero(both & ~differ).tolist():
+        differ[i] = left[i] != right[i]
+    return differ
 
 
 class TextField(FieldLoad):
-    """A load's change to a text attribute."""
+    """A load's change to a text attribute; `times` is that to its event times, if any are kept."""
 
-    def __init__(self, snapshot: Snapshot, field: Field) -> None:
+    def __init__(self, snapshot: Snapshot, field: Field, times: TimeField | None = None) -> None:
         super().__init__(snapshot, field)
-        self._rows: list[NDArray[np.uint32]] = []
-        self._texts: list[Strings] = []
+        self._times = times
+        self._waiting: list[TextCells] = []
 
-    def stage(self, rows: NDArray[np.uint32], texts: Strings) -> None:
-        """Cells of rows (n,); a missing string erases. Later cells win."""
-        if len(rows):
-            self._rows.append(rows)
-            self._texts.append(texts)
+    def stage(self, cells: TextCells) -> None:
+        """Cells in the order of the updates."""
+        if len(cells.rows):
+            self._waiting.append(cells)
 
     @property
     def staged_bytes(self) -> int:
         """See FieldLoad."""
-        return sum(12 * len(texts) + len(texts.data) for texts in self._texts)
+        return sum(12 * len(cells.rows) + len(cells.values.data) for cells in self._waiting)
 
     def fold(self) -> None:
         """See FieldLoad."""
-        if not self._rows:
+        if not self._waiting:
             return
-        rows, texts = np.concatenate(self._rows), concat(self._texts)
-        self._rows, self._texts = [], []
-        for block, in_block, cells in each_block(rows):
-            old = _decode(self.parts(block))
-            both = concat((old, texts.take(np.arange(len(texts))[cells])))
-            # The place of each row's string in `both`; of cells of one row the last one stays.
-            places = np.full(BLOCK_ROWS, -1, np.int64)
-            places[: len(old)] = np.arange(len(old))
-            places[in_block] = len(old) + np.arange(len(in_block))
-            whole = both.take(places)
-            self.encoded[block] = encode_texts(whole.slice(0, cut_length(whole.valid)))
+        rows = np.concatenate([cells.rows for cells in self._waiting])
+        texts = concat([cells.values for cells in self._waiting])
+        places = np.arange(len(rows))
+        if self._times is not None:
+            times = join_times([(cells.rows, cells.times) for cells in self._waiting])
+            places = places[self._times.fold_with(rows, times)]
+        self._waiting = []
+        for block, in_block, at in each_block(rows[places]):
+            self.encoded[block] = lay_texts(self.parts(block), in_block, texts.take(places[at]))
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad."""
-        old, new = _padded(_decode(before)), _padded(_decode(after))
-        changed: NDArray[np.bool_] = old.valid != new.valid
-        both = old.valid & new.valid
-        changed |= both & (old.lengths() != new.lengths())
-        for row in np.flatnonzero(both & ~changed).tolist():
-            changed[row] = old[row] != new[row]
-        return changed
+        return texts_differ(_padded(_decode(before)), _padded(_decode(after)))
 
 
 def _decode(parts: Sequence[Buffer]) -> Strings:

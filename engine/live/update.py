@@ -108,6 +108,11 @@ class ProfileUpdate:
     sets: tuple[SetCells, ...] = ()
 
     @property
+    def new_rows(self) -> NDArray[np.uint32]:
+        """The rows of the new profiles, uint32 (created,)."""
+        return np.arange(self.first_new, self.row_count, dtype=np.uint32)
+
+    @property
     def row_count(self) -> int:
         """Rows given out once this update is applied."""
         return self.first_new + len(self.uids)

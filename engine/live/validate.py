@@ -24,9 +24,10 @@ from engine.limits import (
     TIME_US,
 )
 from engine.live.batch import Bools, Column, Floats, Ints, ProfileBatch, SetColumn, Texts
+from engine.live.update import NO_TIME
 from engine.model.definitions import Attribute, Model
 
-__all__ = ["refusals"]
+__all__ = ["not_utf8", "refusals"]
 
 _COLUMN_OF_TYPE: Mapping[str, type] = {
     "int": Ints,
@@ -77,10 +78,16 @@ def refusals(batch: ProfileBatch, model: Model) -> dict[int, str]:
                 f"{type(column).__name__}"
             )
         _check_column(attribute, column, batch.count, refused)
-    for name, cells in batch.sets.items():
-        if _attribute(model, name).type != "set":
-            raise InputInvalid(f"attribute {name} is not a set, and the batch brings it as one")
-        _check_set(name, cells, batch.count, refused)
+    for columns in (batch.sets, batch.removed, batch.added):
+        for name, cells in columns.items():
+            if _attribute(model, name).type != "set":
+                raise InputInvalid(f"attribute {name} is not a set, and the batch brings it as one")
+            if cells.unset is not None and columns is not batch.sets:
+                raise InputInvalid(f"{name} is unset among values that are added or removed")
+            _check_set(name, cells, batch.count, refused)
+    if batch.times is not None:
+        _need_length(len(batch.times), batch.count, "the event time")
+        _check_times(batch.times, refused)
     if batch.giver is not None:
         _need_length(len(batch.giver.valid), batch.count, "giver")
         _check_strings("giver", batch.giver, GIVER_BYTES, refused)
@@ -140,6 +147,11 @@ def _check_set(name: str, cells: SetColumn, count: int, refused: _Refusals) -> N
         refused.reasons.setdefault(row, reason)
 
 
+def _check_times(times: NDArray[np.int64], refused: _Refusals) -> None:
+    bad = (times != NO_TIME) & ((times < TIME_US[0]) | (times > TIME_US[1]))
+    refused.add(np.flatnonzero(bad), "the event time is outside the years 1 to 9999")
+
+
 def _check_identifiers(kind: str, values: Strings, refused: _Refusals) -> None:
     _check_strings(kind, values, IDENTIFIER_BYTES, refused)
     data = values.data
@@ -160,10 +172,10 @@ def _rows_of_bytes(values: Strings, bad: NDArray[np.bool_]) -> NDArray[np.intp]:
 def _check_strings(name: str, values: Strings, limit: int, refused: _Refusals) -> None:
     too_long = values.valid & (np.diff(values.offsets) > limit)
     refused.add(np.flatnonzero(too_long), f"{name} is longer than {limit:,} bytes")
-    refused.add(_not_utf8(values), f"{name} is not valid UTF-8")
+    refused.add(not_utf8(values), f"{name} is not valid UTF-8")
 
 
-def _not_utf8(values: Strings) -> NDArray[np.intp]:
+def not_utf8(values: Strings) -> NDArray[np.intp]:
     """Valid rows that are not UTF-8. All at once; string by string only if that fails."""
     nothing = np.zeros(0, np.intp)
     start, end = int(values.offsets[0]), int(values.offsets[-1])

@@ -13,6 +13,7 @@ A predicate is false where any source it reads is missing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -51,6 +52,8 @@ __all__ = [
     "Source",
     "StringTest",
     "attributes_of",
+    "parts_of",
+    "predicates_of",
 ]
 
 Op = Literal["=", "!=", "<", "<=", ">", ">="]
@@ -338,6 +341,34 @@ BoundExpr = (
     | BoundAnd
     | BoundOr
 )
+
+
+def parts_of(item: BoundExpr) -> tuple[BoundExpr, ...]:
+    """What logic joins, and the definition of a segment; nothing for a predicate."""
+    match item:
+        case BoundAnd(items=items) | BoundOr(items=items):
+            return items
+        case BoundNot(item=inner):
+            return (inner,)
+        case BoundSegment(body=body):
+            return (body,)
+        case _:
+            return ()
+
+
+def predicates_of(expression: BoundExpr) -> Iterator[BoundExpr]:
+    """The predicates and constants of an expression, through segments, in the order written;
+    a part that stands in several places once."""
+    waiting = [expression]
+    seen: set[int] = set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) not in seen:
+            seen.add(id(item))
+            parts = parts_of(item)
+            waiting.extend(reversed(parts))
+            if not parts:
+                yield item
 
 
 def attributes_of(predicate: BoundExpr) -> tuple[Attribute, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 
 __all__ = [
@@ -49,7 +49,8 @@ class Field:
     """One field of every block.
 
     `name` is an attribute's name or one of the store's own (below). `type` is the type in the
-    model ('' for the store's own fields) and `scale` its decimal places.
+    model and `scale` its decimal places. Of the store's own fields, times have the type `time`
+    and memberships the version of the definition, in digits; others have ''.
     """
 
     id: int
@@ -116,6 +117,14 @@ class Catalog(Mapping[str, Field]):
         """This catalog and one new field, under the next number."""
         field = Field(self.next_id, name, kind, type_, scale)
         return Catalog((*self._by_name.values(), field), self.next_id + 1)
+
+    def retyped(self, field_id: int, type_: str) -> Catalog:
+        """This catalog with another type of one field, whose payloads stay as they are."""
+        fields = (
+            replace(field, type=type_) if field.id == field_id else field
+            for field in self._by_name.values()
+        )
+        return Catalog(fields, self.next_id)
 
     def without(self, field_id: int) -> Catalog:
         """This catalog less one field; its number stays used."""

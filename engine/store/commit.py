@@ -8,16 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from engine.store.catalog import LIVE
 from engine.store.checksum import crc32c
-from engine.store.dictionary import DictionaryGrowth
 from engine.store.directory import (
     MANIFESTS_PER_SECTION,
     DictionaryListing,
@@ -28,9 +24,10 @@ from engine.store.directory import (
     pack_metas,
     pack_model,
 )
-from engine.store.manifest import ENTRY, Manifest
-from engine.store.opening import block_count_of
-from engine.store.reading import State, name_of_entry
+from engine.store.journal import keys_before, records_of
+from engine.store.manifest import Manifest
+from engine.store.overlay import HeapField
+from engine.store.reading import State, block_count_of, name_of_entry
 from engine.store.records import (
     PART_BYTES,
     Expected,
@@ -40,62 +37,16 @@ from engine.store.records import (
     key_of,
     pack_header,
 )
-from engine.store.snapshot import Snapshot
+from engine.store.staging import StagedField, Staging
 
 if TYPE_CHECKING:
     from engine.store.store import Store
 
-__all__ = ["StagedField", "Staging", "commit"]
+__all__ = ["Committed", "commit"]
 
-
-@dataclass(frozen=True, slots=True)
-class StagedField:
-    """A field of a block to be: its parts (None where stored already) and manifest entries."""
-
-    parts: tuple[bytes | None, ...]
-    entries: NDArray[np.void]
-
-
-@dataclass
-class Staging:
-    """Everything a writer has been told, on top of the state that it began from.
-
-    `blocks` maps block -> field -> what it becomes, None for removed.
-    """
-
-    snapshot: Snapshot
-    blocks: dict[int, dict[int, StagedField | None]] = field(default_factory=dict)
-    metas: dict[str, bytes | None] = field(default_factory=dict)
-    growths: dict[int, DictionaryGrowth] = field(default_factory=dict)
-    dropped_dictionaries: set[int] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.state: State = self.snapshot.version.state
-        self.catalog = self.state.catalog
-        self.model: Mapping[str, str] = self.state.model
-        self.row_count = self.state.root.row_count
-        # What the records of this write carry. Once there is a log, its sequence.
-        self.sequence = self.state.root.data_version + 1
-
-    @property
-    def model_version(self) -> int:
-        """The version that the model will have."""
-        same = list(self.model.items()) == list(self.state.model.items())
-        return self.state.root.model_version + (not same)
-
-    def stored_entries(self, field_id: int, block: int) -> NDArray[np.void]:
-        """Manifest entries of a field in the state that the write began from."""
-        if block >= len(self.state.manifests):
-            return np.zeros(0, ENTRY)
-        return self.state.manifests[block].field(field_id)
-
-    def forget(self, field_id: int, block: int) -> None:
-        """Leave a field of a block as it is stored."""
-        staged = self.blocks.get(block)
-        if staged is not None:
-            staged.pop(field_id, None)
-            if not staged:
-                del self.blocks[block]
+# The payload of a record of the log for a write that needs no replaying: everything that it
+# changed stands in the commit that has the record.
+BARRIER = b"B"
 
 
 class _Changes:
@@ -105,10 +56,18 @@ class _Changes:
         self.staging = staging
         self.puts: dict[bytes, tuple[bytes, bytes]] = {}
         self.deletes: set[bytes] = set()
+        # Keys of the new records of the log -> their sequence.
+        self.log_keys: dict[bytes, int] = {}
+        # What the listings become; None where they stay.
+        self.metas: dict[str, MetaListing] | None = None
+        self.next_meta = 0
+        self.dictionaries: dict[int, DictionaryListing] | None = None
+        self.manifests: tuple[Manifest, ...] = ()
+        self.live_count = 0
 
     def put(self, name: RecordName, kind: int, parts: int, payload: bytes) -> Expected:
-        """Write a record under the sequence of this commit."""
-        expected = Expected(len(payload), crc32c(payload), self.staging.sequence)
+        """Write a record under the number of this commit."""
+        expected = Expected(len(payload), crc32c(payload), self.staging.commit)
         self.put_known(name, kind, parts, payload, expected)
         return expected
 
@@ -118,59 +77,180 @@ class _Changes:
         """Write a record whose checksum is known already."""
         self.puts[key_of(name)] = (pack_header(name, kind, parts, expected), payload)
 
+    def put_all(self, records: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+        """Write records that come as (key, header, payload)."""
+        self.puts.update((key, (header, payload)) for key, header, payload in records)
+
     def delete(self, name: RecordName) -> None:
         """Delete a record that is stored."""
         self.deletes.add(key_of(name))
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit did, for the visible state to follow.
+
+    `written` maps block -> field -> the heap field that was saved, or None for whatever is
+    there; the blocks of `whole` have absorbed the log up to the record `through`.
+    """
+
+    state: State
+    data_version: int
+    is_group: bool
+    through: int
+    written: Mapping[int, Mapping[int, HeapField | None]]
+    whole: frozenset[int]
+    dropped_fields: frozenset[int]
+
+
 def commit(store: Store, staging: Staging) -> int:
-    """Write what was staged; returns the data version, the old one where nothing changed.
+    """Write what was staged; returns the sequence of the last record of the log, the old one
+    where nothing changed.
 
     Raises StoreUnwritable, and then nothing has changed.
     """
     changes = _Changes(staging)
-    state = _next_state(changes)
-    if state is None:
-        return staging.state.root.data_version
+    sections = _changed_sections(changes)
+    written = _written(staging)
+    old = staging.state.root
+    is_nothing = not sections and _is_nothing(staging)
+    if is_nothing and not staging.is_group:
+        return old.data_version
+    data_version = _settle_log(changes)
+    log_first = _log_first(store, staging, written, data_version)
+    if is_nothing and log_first == old.log_first:
+        return old.data_version
+    state = _next_state(changes, sections, data_version, log_first)
+    view = staging.snapshot.version.view
+    if old.log_first <= old.data_version and log_first > old.log_first:
+        changes.deletes.update(keys_before(RecordType.LOG, view, log_first))
+    if old.feed_last and state.root.feed_first > old.feed_first:
+        changes.deletes.update(keys_before(RecordType.FEED, view, state.root.feed_first))
+    # A record that nothing needs any more is not written at all.
+    for key, sequence in changes.log_keys.items():
+        if sequence < log_first:
+            del changes.puts[key]
+    committed = Committed(
+        state,
+        data_version,
+        staging.is_group,
+        staging.snapshot.data_version if staging.is_group else data_version,
+        written,
+        frozenset(staging.whole),
+        frozenset(staging.dropped_fields),
+    )
     staging.blocks.clear()
     staging.metas.clear()
     store.apply(changes.puts, changes.deletes)
     for growth in staging.growths.values():
         if growth.added_count:
             growth.settle()
-    store.show(state)
-    return state.root.data_version
+    store.show(committed, seen=staging.is_shown)
+    return data_version
 
 
-def _next_state(changes: _Changes) -> State | None:
-    """The state after the commit, its records put into `changes`; None where nothing changes."""
+def _is_nothing(staging: Staging) -> bool:
+    """Whether a write has nothing beyond the sections of the directory."""
+    root = staging.state.root
+    return not (
+        staging.log
+        or staging.feed
+        or (staging.is_group and staging.feed_through > root.feed_through)
+        or staging.feed_first > root.feed_first
+        or (not staging.is_group and staging.row_count > staging.snapshot.row_count)
+    )
+
+
+def _written(staging: Staging) -> dict[int, dict[int, HeapField | None]]:
+    """See Committed. A block saved whole names what it had; others name what was put."""
+    overlay = staging.snapshot.version.overlay
+    written: dict[int, dict[int, HeapField | None]] = {}
+    for block, fields in staging.blocks.items():
+        written[block] = {number: overlay.get(number, block) for number in fields}
+    for block in staging.whole:
+        written[block] = {**overlay.of_block(block), **written.get(block, {})}
+    return written
+
+
+def _settle_log(changes: _Changes) -> int:
+    """Puts the new records of the log and the feed; the sequence of the last of the log."""
+    staging = changes.staging
+    root = staging.state.root
+    sequence = root.data_version
+    for payload in staging.log if staging.is_group else [BARRIER]:
+        records = records_of(RecordType.LOG, sequence + 1, payload, sequence)
+        sequence += 1
+        changes.put_all(records)
+        changes.log_keys.update((key, sequence) for key, _, _ in records)
+    previous = root.feed_last
+    for number, payload in staging.feed:
+        assert previous < number <= sequence, "records of the feed are written in order"
+        changes.put_all(records_of(RecordType.FEED, number, payload, previous))
+        previous = number
+    return sequence
+
+
+def _log_first(
+    store: Store,
+    staging: Staging,
+    written: Mapping[int, Mapping[int, HeapField | None]],
+    data_version: int,
+) -> int:
+    """The oldest record of the log that somebody still needs once this is committed."""
+    snapshot = staging.snapshot
+    through = snapshot.data_version if staging.is_group else data_version
+    # Records that are not applied yet are needed, and so is what no block has absorbed.
+    needed = [snapshot.data_version + 1 if staging.is_group else data_version + 1]
+    overlay = snapshot.version.overlay.saved(written, through, staging.whole)
+    needed.extend(overlay.dirty.values())
+    needed.extend(held for hold in store.log_holds if (held := hold()) is not None)
+    return max(min(needed), staging.state.root.log_first)
+
+
+def _changed_sections(changes: _Changes) -> dict[int, bytes]:
+    """The sections that change, less those that list manifests of unchanged blocks."""
     staging, old = changes.staging, changes.staging.state
-    metas, next_meta = _settle_metas(changes)
-    dictionaries = _settle_dictionaries(changes)
+    changes.metas, changes.next_meta = _settle_metas(changes)
+    changes.dictionaries = _settle_dictionaries(changes)
     sections: dict[int, bytes] = {}
     if staging.catalog is not old.catalog:
         sections[Section.CATALOG] = staging.catalog.pack()
     if staging.model_version != old.root.model_version:
         sections[Section.MODEL] = pack_model(staging.model)
-    if metas is not None:
-        sections[Section.METAS] = pack_metas(metas)
-    if dictionaries is not None:
-        sections[Section.DICTIONARIES] = pack_dictionaries(dictionaries)
-    manifests, live_count = _settle_blocks(changes)
-    sections.update(_list_manifests(old, manifests))
-    if not sections and staging.row_count == old.root.row_count:
-        return None
+    if changes.metas is not None:
+        sections[Section.METAS] = pack_metas(changes.metas)
+    if changes.dictionaries is not None:
+        sections[Section.DICTIONARIES] = pack_dictionaries(changes.dictionaries)
+    changes.manifests, changes.live_count = _settle_blocks(changes)
+    sections.update(_list_manifests(old, changes.manifests))
+    return sections
+
+
+def _next_state(
+    changes: _Changes, sections: dict[int, bytes], data_version: int, log_first: int
+) -> State:
+    """The state after the commit, its records put into `changes`."""
+    staging, old = changes.staging, changes.staging.state
     expected = dict(old.root.sections)
     for number, payload in sections.items():
         name = RecordName(RecordType.SECTION, number)
         expected[number] = changes.put(name, PayloadKind.SECTION, 1, payload)
+    feed_last = max((sequence for sequence, _ in staging.feed), default=old.root.feed_last)
+    feed_first = max(staging.feed_first, old.root.feed_first)
+    if not old.root.feed_last and staging.feed:
+        feed_first = staging.feed[0][0]
     root = replace(
         old.root,
-        data_version=staging.sequence,
-        row_count=staging.row_count,
-        live_count=live_count,
+        commit=staging.commit,
+        data_version=data_version,
+        row_count=max(staging.row_count, old.root.row_count),
+        live_count=changes.live_count,
         model_version=staging.model_version,
-        next_meta=next_meta,
+        next_meta=changes.next_meta,
+        log_first=log_first,
+        feed_first=feed_first,
+        feed_last=feed_last,
+        feed_through=staging.feed_through if staging.is_group else data_version,
         sections=tuple(sorted(expected.items())),
     )
     changes.put(RecordName(RecordType.ROOT), PayloadKind.ROOT, 1, root.pack())
@@ -178,24 +258,27 @@ def _next_state(changes: _Changes) -> State | None:
         root=root,
         catalog=staging.catalog,
         model=staging.model,
-        metas=old.metas if metas is None else metas,
-        dictionaries=old.dictionaries if dictionaries is None else dictionaries,
-        manifests=manifests,
+        metas=old.metas if changes.metas is None else changes.metas,
+        dictionaries=old.dictionaries if changes.dictionaries is None else changes.dictionaries,
+        manifests=changes.manifests,
     )
 
 
 def _settle_blocks(changes: _Changes) -> tuple[tuple[Manifest, ...], int]:
-    """Manifests of all blocks after the commit, and the number of live rows."""
+    """Manifests of all blocks after the commit, and the number of live rows in them."""
     staging, old = changes.staging, changes.staging.state
     live_count = old.root.live_count
     manifests = list(old.manifests)
     block_count = block_count_of(staging.row_count)
     assert max(staging.blocks, default=-1) < block_count, "a block beyond the row count"
     manifests.extend(Manifest(block) for block in range(len(manifests), block_count))
-    for block in sorted({*staging.blocks, *range(len(old.manifests), block_count)}):
+    absorbed = staging.snapshot.data_version if staging.is_group else staging.next_sequence
+    changed = {*staging.blocks, *staging.whole, *range(len(old.manifests), block_count)}
+    for block in sorted(changed):
         fields = staging.blocks.get(block, {})
         before = manifests[block]
-        after = before.replace({n: staged and staged.entries for n, staged in fields.items()})
+        entries = {n: staged and staged.entries for n, staged in fields.items()}
+        after = before.replace(entries, absorbed if block in staging.whole else None)
         for field_id, staged in fields.items():
             _settle_field(changes, block, field_id, staged, len(before.field(field_id)))
         live_count += _live_in(after) - _live_in(before)

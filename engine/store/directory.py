@@ -48,7 +48,7 @@ class Section(IntEnum):
     MANIFESTS = 16
 
 
-_ROOT = struct.Struct("<16sQQIIII16s")
+_ROOT = struct.Struct("<16sQQIIIIQQQQQ8s")
 _ROOT_SECTION = struct.Struct("<IIIIQ")
 _COUNT = struct.Struct("<II")
 _META = struct.Struct("<IHH")
@@ -58,9 +58,13 @@ _EXPECTED = np.dtype([("length", "<u4"), ("crc", "<u4"), ("sequence", "<u8")])
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """What the root record says. `row_count` counts rows ever given out.
+    """What the root record says. `row_count` counts the rows of the blocks that are saved.
 
-    `next_meta` is the number that the next named record gets; numbers are not used again.
+    `data_version` is the sequence of the last record of the log; the records from `log_first`
+    to it are kept (none where `log_first` is one more). `commit` counts commits. The feed's
+    records are from `feed_first` to `feed_last`, not all numbers between (both 0: none), and
+    complete for every record of the log up to `feed_through`. `next_meta` is the number that
+    the next named record gets; numbers are not used again.
     """
 
     store_uid: bytes
@@ -69,6 +73,11 @@ class Root:
     live_count: int = 0
     model_version: int = 0
     next_meta: int = 1
+    commit: int = 0
+    log_first: int = 1
+    feed_first: int = 0
+    feed_last: int = 0
+    feed_through: int = 0
     sections: tuple[tuple[int, Expected], ...] = ()
 
     def pack(self) -> bytes:
@@ -81,7 +90,12 @@ class Root:
             self.model_version,
             self.next_meta,
             len(self.sections),
-            bytes(16),
+            self.commit,
+            self.log_first,
+            self.feed_first,
+            self.feed_last,
+            self.feed_through,
+            bytes(8),
         )
         return head + b"".join(
             _ROOT_SECTION.pack(number, expected.length, expected.crc, 0, expected.sequence)
@@ -91,14 +105,17 @@ class Root:
     @classmethod
     def unpack(cls, payload: memoryview) -> Root:
         """Read a root payload; struct.error or ValueError on anything else."""
-        uid, version, live, rows, model, meta, count, _ = _ROOT.unpack_from(payload)
+        head = _ROOT.unpack_from(payload)
+        uid, version, live, rows, model, meta, count, commit, log, first, last, through, _ = head
         if len(payload) != _ROOT.size + count * _ROOT_SECTION.size:
             raise ValueError("a root of another length")
         sections = tuple(
             (number, Expected(length, crc, sequence))
             for number, length, crc, _, sequence in _ROOT_SECTION.iter_unpack(payload[_ROOT.size :])
         )
-        return cls(uid, version, rows, live, model, meta, sections)
+        return cls(
+            uid, version, rows, live, model, meta, commit, log, first, last, through, sections
+        )
 
 
 @dataclass(frozen=True, slots=True)

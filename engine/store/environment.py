@@ -246,6 +246,14 @@ class ReadTransaction:
         with self._guard, self._transaction.cursor() as cursor:
             return [bytes(key) for key in cursor.iternext(keys=True, values=False)]
 
+    def key_from(self, key: bytes) -> bytes | None:
+        """The first key that is not before this one, or None. Raises as `get` does."""
+        try:
+            with self._guard, self._transaction.cursor() as cursor:
+                return bytes(cursor.key()) if cursor.set_range(key) else None
+        except lmdb.Error as error:
+            raise damaged(self._environment.path, f"LMDB reports {error}") from error
+
     @property
     def id(self) -> int:
         """Number of the transaction that this one sees."""

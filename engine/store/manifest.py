@@ -8,7 +8,7 @@ a block read nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ ENTRY = np.dtype(
 )
 assert ENTRY.itemsize == 48
 
-_HEAD = np.dtype([("block", "<u4"), ("entry_count", "<u4"), ("reserved", "<u8")])
+_HEAD = np.dtype([("block", "<u4"), ("entry_count", "<u4"), ("sequence", "<u8")])
 
 _NO_BOUNDS, _INT_BOUNDS, _FLOAT_BOUNDS = 0, 1, 2
 
@@ -84,14 +84,17 @@ def zone_of(entry: Any) -> Zone:
 class Manifest:
     """The listing of one block: `entries` (dtype ENTRY) sorted by field, then part.
 
-    `expected` is what the directory lists for the manifest's own record; set once, when it
-    is read or written.
+    `sequence` is that of the last record of the log that the block has absorbed. `expected` is
+    what the directory lists for the manifest's own record; set once, when it is read or written.
     """
 
-    __slots__ = ("block", "entries", "expected")
+    __slots__ = ("block", "entries", "expected", "sequence")
 
-    def __init__(self, block: int, entries: NDArray[np.void] | None = None) -> None:
+    def __init__(
+        self, block: int, entries: NDArray[np.void] | None = None, sequence: int = 0
+    ) -> None:
         self.block = block
+        self.sequence = sequence
         self.expected = Expected(0, 0, 0)
         self.entries = np.zeros(0, ENTRY) if entries is None else entries
 
@@ -100,6 +103,7 @@ class Manifest:
         head = np.zeros(1, _HEAD)
         head["block"] = self.block
         head["entry_count"] = len(self.entries)
+        head["sequence"] = self.sequence
         return head.tobytes() + self.entries.tobytes()
 
     @classmethod
@@ -112,16 +116,20 @@ class Manifest:
         if int(head["block"]) != block or size != len(payload):
             return None
         # Copied as bytes: numpy copies records field by field.
-        return cls(block, np.frombuffer(bytes(payload), ENTRY, offset=_HEAD.itemsize))
+        entries = np.frombuffer(bytes(payload), ENTRY, offset=_HEAD.itemsize)
+        return cls(block, entries, int(head["sequence"]))
 
     def field(self, field: int) -> NDArray[np.void]:
         """Entries of one field, part by part; empty where the block has none of it."""
         first, last = np.searchsorted(self.entries["field"], (field, field + 1))
         return self.entries[first:last]
 
-    def replace(self, changed: dict[int, NDArray[np.void] | None]) -> Manifest:
+    def replace(
+        self, changed: Mapping[int, NDArray[np.void] | None], sequence: int | None = None
+    ) -> Manifest:
         """This listing with the entries of some fields replaced, or removed where None."""
         kept = self.entries[~np.isin(self.entries["field"], list(changed))]
         parts = [kept, *(entries for entries in changed.values() if entries is not None)]
         joined = np.concatenate(parts)
-        return Manifest(self.block, joined[np.argsort(joined["field"], kind="stable")])
+        ordered = joined[np.argsort(joined["field"], kind="stable")]
+        return Manifest(self.block, ordered, self.sequence if sequence is None else sequence)

@@ -20,7 +20,7 @@ from engine.store.directory import (
 )
 from engine.store.environment import ReadTransaction, damaged
 from engine.store.manifest import Manifest
-from engine.store.reading import State, View
+from engine.store.reading import State, View, block_count_of
 from engine.store.records import (
     HEADER_BYTES,
     LAYOUT_VERSION,
@@ -32,18 +32,11 @@ from engine.store.records import (
     layout_version_of,
 )
 
-__all__ = ["block_count_of", "load_state"]
-
-BLOCK_ROWS = 65_536
+__all__ = ["load_state"]
 
 ROOT = RecordName(RecordType.ROOT)
 
 _T = TypeVar("_T")
-
-
-def block_count_of(row_count: int) -> int:
-    """How many blocks hold that many rows."""
-    return -(-row_count // BLOCK_ROWS)
 
 
 def load_state(view: View) -> State:

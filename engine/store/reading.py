@@ -34,7 +34,14 @@ from engine.store.records import (
     payload_fault,
 )
 
-__all__ = ["MappedBytes", "State", "Verified", "View"]
+__all__ = ["MappedBytes", "State", "Verified", "View", "block_count_of"]
+
+BLOCK_ROWS = 65_536
+
+
+def block_count_of(row_count: int) -> int:
+    """How many blocks hold that many rows."""
+    return -(-row_count // BLOCK_ROWS)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 # Raised whenever stored bytes change their meaning; another number is refused at opening.
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 # A large value begins 16 bytes past a page boundary in the map; 48 more make a multiple of 64.
 HEADER_BYTES = 48
@@ -43,7 +43,7 @@ _CHECK = struct.Struct("<I")
 
 
 class RecordType(IntEnum):
-    """First byte of a key. 7 and up are free (the log will be the next)."""
+    """First byte of a key. 9 and up are free."""
 
     ROOT = 1
     SECTION = 2
@@ -51,6 +51,8 @@ class RecordType(IntEnum):
     DATA = 4
     META = 5
     DICTIONARY = 6
+    LOG = 7
+    FEED = 8
 
 
 class PayloadKind(IntEnum):
@@ -61,13 +63,16 @@ class PayloadKind(IntEnum):
     MANIFEST = 3
     META = 4
     DICTIONARY = 5
+    LOG = 6
+    FEED = 7
     FIELD_DATA = 16
 
 
 class RecordName(NamedTuple):
     """Which record: `number` is a field, section, named record or dictionary.
 
-    `block` is a block, or the page of a dictionary; unused numbers are 0.
+    `block` is a block, or the page of a dictionary; unused numbers are 0. A record of the log
+    or the feed has the lower half of its sequence in `number` and the upper in `block`.
     """
 
     type: RecordType
@@ -89,6 +94,20 @@ class RecordName(NamedTuple):
                 return f"part {self.part} of named record {self.number}"
             case RecordType.DICTIONARY:
                 return f"page {self.block} of dictionary {self.number}"
+            case RecordType.LOG:
+                return f"part {self.part} of record {self.sequence:,} of the log"
+            case RecordType.FEED:
+                return f"part {self.part} of record {self.sequence:,} of the feed"
+
+    @classmethod
+    def of_sequence(cls, kind: RecordType, sequence: int, part: int = 0) -> RecordName:
+        """A record of the log or the feed."""
+        return cls(kind, sequence & 0xFFFFFFFF, sequence >> 32, part)
+
+    @property
+    def sequence(self) -> int:
+        """The sequence of a record of the log or the feed."""
+        return self.block << 32 | self.number
 
 
 class Expected(NamedTuple):
@@ -106,6 +125,8 @@ _KEYS = {
     RecordType.DATA: struct.Struct(">BIIH"),
     RecordType.META: struct.Struct(">BIH"),
     RecordType.DICTIONARY: struct.Struct(">BII"),
+    RecordType.LOG: struct.Struct(">BIIH"),
+    RecordType.FEED: struct.Struct(">BIIH"),
 }
 
 
@@ -113,7 +134,7 @@ def key_of(name: RecordName) -> bytes:
     """The key of a record: its type, then big-endian numbers, a block's records neighbours."""
     kind, number, block, part = name
     match kind:
-        case RecordType.DATA:
+        case RecordType.DATA | RecordType.LOG | RecordType.FEED:
             return _KEYS[kind].pack(kind, block, number, part)
         case RecordType.META:
             return _KEYS[kind].pack(kind, number, part)
@@ -137,7 +158,7 @@ def name_of_key(key: bytes) -> RecordName | None:
         return None
     numbers = _KEYS[kind].unpack(key)[1:]
     match kind:
-        case RecordType.DATA:
+        case RecordType.DATA | RecordType.LOG | RecordType.FEED:
             return RecordName(kind, numbers[1], numbers[0], numbers[2])
         case RecordType.META:
             return RecordName(kind, numbers[0], 0, numbers[1])
@@ -183,8 +204,8 @@ def fault_in_header(
 ) -> str:
     """What is wrong with the header of a stored value, or '' where it is sound.
 
-    `expected` is None for the root alone, which nothing lists: its length and checksum are
-    then the header's own.
+    `expected` is None for the root and for records of the log and the feed, of which no
+    listing has length and checksum: they are then the header's own.
     """
     if len(value) < HEADER_BYTES:
         return "is too short for its header"

@@ -2,94 +2,39 @@
 
 from __future__ import annotations
 
-import struct
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Self
 
 from engine.columns.zone import Zone
-from engine.store.addresses import PartTable, build_part_table
-from engine.store.catalog import Catalog
-from engine.store.dictionary import Dictionary, DictionaryTable, unpack_page
-from engine.store.environment import damaged
-from engine.store.manifest import zone_of
-from engine.store.reading import State, View
+from engine.store.addresses import PartTable
+from engine.store.catalog import LIVE, Catalog, segment_field
+from engine.store.dictionary import Dictionary
+from engine.store.reading import State
 from engine.store.records import PayloadKind, RecordName, RecordType
+from engine.store.version import Version
 
-__all__ = ["Lineage", "Snapshot", "Version"]
-
-
-class Lineage:
-    """The dictionaries that all states of one open store share, loaded at first use."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._tables: dict[int, DictionaryTable] = {}
-
-    def dictionary(self, view: View, state: State, number: int) -> DictionaryTable:
-        """The table of a dictionary; it has at least the values of `state`."""
-        with self._guard:
-            table = self._tables.get(number)
-            if table is None:
-                table = self._tables[number] = _load_dictionary(view, state, number)
-            return table
+__all__ = ["Snapshot"]
 
 
-def _load_dictionary(view: View, state: State, number: int) -> DictionaryTable:
-    listing = state.dictionaries.get(number)
-    table = DictionaryTable()
-    if listing is None:
-        return table
-    for page, expected in enumerate(listing.pages):
-        name = RecordName(RecordType.DICTIONARY, number, page)
-        payload = view.read(name, PayloadKind.DICTIONARY, 1, expected)
-        try:
-            values = unpack_page(payload, len(table) + 1)
-            table.add(values)
-            table.page_counts.append(len(values))
-        except (ValueError, struct.error) as error:
-            raise damaged(view.path, f"{name} cannot be read ({error})") from error
-    if len(table) != listing.value_count:
-        raise damaged(
-            view.path, f"dictionary {number} has {len(table)} values of {listing.value_count}"
-        )
-    return table
+class _SegmentCounts(Mapping[str, int]):
+    """Name of a kept segment -> how many profiles are in it, as one version has it."""
 
+    __slots__ = ("_version",)
 
-class Version:
-    """One data version in use: its state, its transaction, and what was made of them so far.
+    def __init__(self, version: Version) -> None:
+        self._version = version
 
-    It goes when the last snapshot, view of bytes and part table of it has gone, and its
-    transaction with it.
-    """
+    def __getitem__(self, name: str) -> int:
+        return self._version.member_counts[self._version.state.catalog[segment_field(name)].id]
 
-    def __init__(
-        self, view: View, state: State, lineage: Lineage, earlier: Version | None = None
-    ) -> None:
-        self.view = view
-        self.state = state
-        self.lineage = lineage
-        self._guard = threading.Lock()
-        self._tables: dict[int, PartTable] = {}
-        self._earlier = {} if earlier is None else earlier.tables_without_view()
+    def __iter__(self) -> Iterator[str]:
+        prefix = segment_field("")
+        catalog = self._version.state.catalog
+        return (name.removeprefix(prefix) for name in catalog if name.startswith(prefix))
 
-    def table(self, field_id: int) -> PartTable:
-        """The part table of a field, built once."""
-        with self._guard:
-            found = self._tables.get(field_id)
-            if found is None:
-                earlier = self._earlier.get(field_id)
-                found = build_part_table(self.view, self.state, field_id, earlier)
-                self._tables[field_id] = found
-                self._earlier.pop(field_id, None)
-            return found
-
-    def tables_without_view(self) -> dict[int, PartTable]:
-        """The latest tables known of each field, for the version that comes next."""
-        with self._guard:
-            built = {number: table.without_view() for number, table in self._tables.items()}
-            return {**self._earlier, **built}
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Snapshot:
@@ -131,23 +76,28 @@ class Snapshot:
 
     @property
     def data_version(self) -> int:
-        """Number of the last commit that this state contains; 0 for a new store."""
-        return self._state.root.data_version
+        """Sequence of the last record of the log that this state contains; 0 for a new store."""
+        return self.version.data_version
 
     @property
     def row_count(self) -> int:
         """Rows ever given out."""
-        return self._state.root.row_count
+        return self.version.row_count
 
     @property
     def live_count(self) -> int:
         """Rows alive."""
-        return self._state.root.live_count
+        return self.version.member_counts[LIVE.id]
+
+    @property
+    def segment_counts(self) -> Mapping[str, int]:
+        """Name of a kept segment -> how many profiles are in it."""
+        return _SegmentCounts(self.version)
 
     @property
     def block_count(self) -> int:
         """Blocks of 65,536 rows."""
-        return len(self._state.manifests)
+        return self.version.block_count
 
     @property
     def model_version(self) -> int:
@@ -160,20 +110,29 @@ class Snapshot:
         return MappingProxyType(dict(self._state.model))
 
     @property
+    def attached(self) -> object:
+        """What `Store.attach` gave when this state was first seen; None without."""
+        return self.version.attached
+
+    @property
     def fields(self) -> Catalog:
         """Name -> Field."""
         return self._state.catalog
 
     def zone(self, field_id: int, block: int) -> Zone | None:
         """The zone map of a field in a block; None where the block has nothing of it."""
-        entries = self._state.manifests[block].field(field_id)
-        return zone_of(entries[0]) if len(entries) else None
+        return self.version.zone(field_id, block)
 
     def payloads(self, field_id: int, block: int) -> list[memoryview]:
         """The verified parts of a field in a block, read-only; empty where there is none."""
-        view = self.version.view
-        entries = self._state.manifests[block].field(field_id)
-        return [view.read_entry(block, entry) for entry in entries]
+        version = self.version
+        heap = version.overlay.get(field_id, block)
+        if heap is not None:
+            return list(heap.parts)
+        if block >= len(version.state.manifests):
+            return []
+        entries = version.state.manifests[block].field(field_id)
+        return [version.view.read_entry(block, entry) for entry in entries]
 
     def addresses(self, field_id: int) -> PartTable:
         """Where all parts of a field are, verified; made once per data version."""

@@ -10,22 +10,29 @@ from __future__ import annotations
 import errno
 import secrets
 import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import lmdb
 
+from engine.columns.zone import Encoded
 from engine.errors import EngineError, StoreUnwritable
 from engine.store.catalog import Catalog
 from engine.store.checksum import crc32c
+from engine.store.commit import Committed
 from engine.store.data_file import check_data_file
 from engine.store.directory import Root, Section, pack_dictionaries, pack_metas, pack_model
 from engine.store.environment import Environment, damaged
 from engine.store.folder import check_folder, create_folder
+from engine.store.journal import Journal
 from engine.store.lock import FolderLock
 from engine.store.opening import ROOT, load_state
+from engine.store.overlay import HeapBlocks, on_heap
 from engine.store.page_tree import check_page_trees
-from engine.store.reading import State, Verified, View
+from engine.store.reading import Verified, View
 from engine.store.records import (
     Expected,
     PayloadKind,
@@ -35,17 +42,30 @@ from engine.store.records import (
     name_of_key,
     pack_header,
 )
-from engine.store.snapshot import Lineage, Snapshot, Version
+from engine.store.snapshot import Snapshot
 from engine.store.verify import VerifyReport, verify_pages, verify_records
+from engine.store.version import Lineage, Version, and_changed
 from engine.store.writer import Writer
 
-__all__ = ["Snapshot", "Store", "VerifyReport", "Writer"]
+__all__ = ["Candidate", "Snapshot", "Store", "VerifyReport", "Writer"]
 
 # The disk, a quota or a limit on the size of files is used up.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+# Commits whose writes are remembered, for a version that was begun before them and published
+# after. The one thread that publishes begins one at a time, while a commit takes milliseconds.
+COMMITS_KEPT = 1024
+
 # What LMDB finds in pages before it writes anything.
 _DAMAGE = (lmdb.CorruptedError, lmdb.PageNotFoundError)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A state that is not seen yet, and how it differs from the one before."""
+
+    snapshot: Snapshot
+    changes: HeapBlocks
 
 
 class Store:
@@ -60,7 +80,19 @@ class Store:
         self._writer_thread = 0
         self._failure = ""
         view = View(environment, environment.begin_read(), self._verified)
-        self._version: Version | None = Version(view, load_state(view), Lineage())
+        state = load_state(view)
+        # Each says which record of the log somebody still needs, None for none.
+        self.log_holds: list[Callable[[], int | None]] = []
+        self._publishing = threading.Lock()
+        self._version: Version | None = Version.opened(view, state, Lineage())
+        # How many records of the log were made visible since opening.
+        self.published = 0
+        # Gives what snapshots of the next version carry for a higher room of the engine.
+        self.attach: Callable[[], object] = lambda: None
+        # What the next write begins from; newer than what is seen after `show=False`.
+        self._newest: Version | None = self._version
+        # Of the last commits: their number, and field -> blocks written.
+        self._written: deque[tuple[int, dict[int, list[int]]]] = deque(maxlen=COMMITS_KEPT)
 
     @classmethod
     def create(cls, path: Path | str, *, map_size: int | None = None) -> Self:
@@ -91,7 +123,7 @@ class Store:
         """Let go of the store; its map stays until the last snapshot of it has gone."""
         assert self._writer_thread != threading.get_ident(), "closed within a write"
         with self._writing:
-            self._version = None
+            self._version = self._newest = None
             self._environment = None
 
     def __enter__(self) -> Self:
@@ -106,9 +138,83 @@ class Store:
         assert version is not None, "the store is closed"
         return Snapshot(version)
 
-    def write(self) -> Writer:
-        """A writer to enter; see Writer."""
-        return Writer(self)
+    def newest(self) -> Snapshot:
+        """The newest committed state, also where it is not shown yet."""
+        version = self._newest
+        assert version is not None, "the store is closed"
+        return Snapshot(version)
+
+    def write(self, *, show: bool = True) -> Writer:
+        """A writer to enter; see Writer. With `show` False, new snapshots see what it did only
+        once a later write is shown."""
+        return Writer(self, show=show)
+
+    def write_group(self) -> Writer:
+        """A writer to enter that adds records to the log and saves blocks; see Writer."""
+        return Writer(self, is_group=True)
+
+    def reveal(self) -> None:
+        """Let new snapshots see what writes have done that were not shown."""
+        with self._publishing:
+            if self._newest is not None:
+                self._newest.attached = self.attach()
+            self._version = self._newest
+
+    def candidate(
+        self, sequence: int, changes: Mapping[int, Mapping[int, Encoded]], row_count: int
+    ) -> Candidate:
+        """The state after a record of the log that makes `changes` (field -> block -> bytes),
+        for those who derive something from it before anybody else sees it."""
+        heap = on_heap(changes)
+        version = self.snapshot().version.after_record(sequence, heap, row_count)
+        version.attached = self.attach()
+        return Candidate(Snapshot(version), heap)
+
+    def publish(
+        self, candidate: Candidate, derived: Mapping[int, Mapping[int, Encoded]] | None = None
+    ) -> None:
+        """Let new snapshots see a candidate, and with it the fields that were derived from it
+        (field -> block -> bytes). One thread makes candidates and publishes them in order."""
+        made = candidate.snapshot.version
+        more = on_heap(derived or {})
+        with self._publishing:
+            current = self._version
+            assert current is not None, "the store is closed"
+            assert made.data_version == current.data_version + 1, "records are applied in order"
+            # Commits may have come between: what they saved is in `current` alone, the tables
+            # made meanwhile are in the candidate alone.
+            written = self._written_since(made.state.root.commit)
+            after = current.after_record(
+                made.data_version,
+                {**candidate.changes, **more},
+                made.row_count,
+                and_changed(and_changed(made.trails({}), more), written),
+            )
+            after.attached = self.attach()
+            self._version = self._newest = after
+            self.published += 1
+
+    def _written_since(self, commit: int) -> dict[int, list[int]]:
+        """Field -> blocks written by the commits after one."""
+        fields: dict[int, list[int]] = {}
+        for number, written in self._written:
+            if number > commit:
+                for field_id, blocks in written.items():
+                    fields.setdefault(field_id, []).extend(blocks)
+        return fields
+
+    def log(self) -> Journal:
+        """The log as of the newest commit: what somebody may still need of it."""
+        return _log_of(self.snapshot().version)
+
+    def feed(self) -> Journal:
+        """The feed as of the newest commit."""
+        return _feed_of(self.snapshot().version)
+
+    @property
+    def root(self) -> Root:
+        """What the root record of the newest commit says."""
+        return self.snapshot().version.state.root
 
     def verify(self) -> VerifyReport:
         """Read and check everything anew: LMDB's pages, every record, and what records mean.
@@ -120,7 +226,7 @@ class Store:
             faults = tuple(verify_pages(version.view))
         if faults:  # LMDB must not follow such pages
             return VerifyReport(version.state.root.data_version, 0, 0, faults)
-        return verify_records(version.view, version.state)
+        return verify_records(version.view, version.state, _log_of(version), _feed_of(version))
 
     @property
     def failure(self) -> str:
@@ -209,13 +315,41 @@ class Store:
         )
         return StoreUnwritable(self._failure)
 
-    def show(self, state: State) -> None:
-        """Let new snapshots see a state that `apply` has just committed."""
-        assert self._environment is not None and self._version is not None
+    def show(self, committed: Committed, *, seen: bool) -> None:
+        """Let new snapshots see what `apply` has just committed, or only the next writer."""
+        assert self._environment is not None
         view = View(self._environment, self._environment.begin_read(), self._verified)
-        view.catalog = state.catalog
-        self._version = Version(view, state, self._version.lineage, self._version)
+        view.catalog = committed.state.catalog
+        fields: dict[int, list[int]] = {}
+        for block, written in committed.written.items():
+            for number in written:
+                fields.setdefault(number, []).append(block)
+        with self._publishing:
+            version = self._newest
+            assert version is not None, "the store is closed"
+            overlay = version.overlay.saved(committed.written, committed.through, committed.whole)
+            for number in committed.dropped_fields:
+                overlay = overlay.without_field(number)
+            visible = version.data_version if committed.is_group else committed.data_version
+            after = version.after_commit(view, committed.state, overlay, visible, fields)
+            after.attached = self.attach()
+            self._written.append((committed.state.root.commit, fields))
+            self._newest = after
+            if seen:
+                self._version = after
         self._failure = ""
+
+
+def _log_of(version: Version) -> Journal:
+    root = version.state.root
+    kept = root.log_first <= root.data_version
+    first, last = (root.log_first, root.data_version) if kept else (0, 0)
+    return Journal(RecordType.LOG, version.view, first, last)
+
+
+def _feed_of(version: Version) -> Journal:
+    root = version.state.root
+    return Journal(RecordType.FEED, version.view, root.feed_first, root.feed_last)
 
 
 def _fill(folder: Path) -> None:

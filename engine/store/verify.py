@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.columns.check import (
@@ -25,10 +25,11 @@ from engine.store.catalog import GIVERS, LIVE, Field, FieldKind
 from engine.store.data_file import check_data_file
 from engine.store.dictionary import unpack_page
 from engine.store.directory import DictionaryListing
+from engine.store.journal import Journal
 from engine.store.manifest import Manifest, zone_of
-from engine.store.opening import BLOCK_ROWS, ROOT
+from engine.store.opening import ROOT
 from engine.store.page_tree import check_page_trees
-from engine.store.reading import State, View, name_of_entry
+from engine.store.reading import BLOCK_ROWS, State, View, name_of_entry
 from engine.store.records import (
     HEADER_BYTES,
     Expected,
@@ -81,10 +82,10 @@ def verify_pages(view: View) -> Iterator[str]:
         yield error.message
 
 
-def verify_records(view: View, state: State) -> VerifyReport:
+def verify_records(view: View, state: State, *journals: Journal) -> VerifyReport:
     """Read every record of a state again."""
     reading = _Reading(view, state)
-    reading.run()
+    reading.run(journals)
     return VerifyReport(
         state.root.data_version, len(reading.keys), reading.payload_bytes, tuple(reading.faults)
     )
@@ -100,7 +101,7 @@ class _Reading:
         self.keys: set[bytes] = set()
         self.payload_bytes = 0
 
-    def run(self) -> None:
+    def run(self, journals: Iterable[Journal]) -> None:
         """Read and check everything."""
         state = self._state
         self._record(ROOT, PayloadKind.ROOT, 1, None)
@@ -115,6 +116,8 @@ class _Reading:
                 self._record(name, PayloadKind.META, len(meta.parts), expected)
         for manifest in state.manifests:
             self._block(manifest)
+        for journal in journals:
+            self._journal(journal)
         self._counts()
         for key in self._view.transaction.all_keys():
             if key not in self.keys:
@@ -145,6 +148,20 @@ class _Reading:
             return None
         self.payload_bytes += len(payload)
         return payload
+
+    def _journal(self, journal: Journal) -> None:
+        sound = True
+        for name, fault in journal.parts():
+            key = key_of(name)
+            self.keys.add(key)
+            if fault:
+                sound = False
+                self.faults.append(f"{name} {fault}")
+        try:
+            for record in journal.read() if sound else ():
+                self.payload_bytes += len(record.payload)
+        except EngineError as error:
+            self.faults.append(error.message)
 
     def _dictionary(self, number: int, listing: DictionaryListing) -> None:
         count = 0

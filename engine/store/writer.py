@@ -14,11 +14,13 @@ from engine.columns.strings import Strings
 from engine.columns.zone import Encoded
 from engine.store.catalog import Catalog, Field, FieldKind
 from engine.store.checksum import crc32c
-from engine.store.commit import StagedField, Staging, commit
+from engine.store.commit import commit
 from engine.store.dictionary import DictionaryGrowth
 from engine.store.manifest import entries_of
+from engine.store.overlay import HeapField
 from engine.store.records import PART_BYTES, PayloadKind
 from engine.store.snapshot import Snapshot
+from engine.store.staging import StagedField, Staging
 
 if TYPE_CHECKING:
     from engine.store.store import Store
@@ -30,12 +32,18 @@ class Writer:
     """One atomic change of the store: `with store.write() as writer: ...`.
 
     Nothing is changed unless the block is left without an exception; then everything is, in
-    one commit, and `data_version` is its number. A write that changes no bytes makes no new
-    version. One thread, and one writer at a time; others wait in `store.write()`.
+    one commit. One thread, and one writer at a time; others wait in `store.write()`.
+
+    As a rule a write is one record of the log, whose sequence is its `data_version`; its
+    records need no replaying, and a write that changes no bytes makes none. It must begin when
+    every record of the log has been applied. The writes of `store.write_group()` instead add
+    records to the log that somebody else applies, and save blocks as they are.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, is_group: bool = False, show: bool = True) -> None:
         self._store = store
+        self._is_group = is_group
+        self._is_shown = show
         self._thread = 0
         self._staging: Staging | None = None
         self.data_version = 0
@@ -44,13 +52,15 @@ class Writer:
     def __enter__(self) -> Self:
         self._store.acquire_writer()
         try:
-            snapshot = self._store.snapshot()
+            snapshot = self._store.newest()
         except BaseException:
             self._store.release_writer()
             raise
         self._thread = threading.get_ident()
-        self._staging = Staging(snapshot)
-        self.data_version = snapshot.data_version
+        self._staging = Staging(snapshot, self._is_group, self._is_shown)
+        self.data_version = self._staging.state.root.data_version
+        applied = snapshot.data_version == self.data_version
+        assert applied or self._is_group, "a write began before the log was applied"
         return self
 
     def __exit__(
@@ -62,6 +72,8 @@ class Writer:
         staging, self._staging = self._open(), None
         try:
             if kind is None:
+                if not self._is_group:
+                    self._complete_blocks(staging)
                 self.blocks_written = len(staging.blocks)
                 self.data_version = commit(self._store, staging)
         finally:
@@ -101,6 +113,11 @@ class Writer:
         staging.catalog = staging.catalog.with_field(name, kind, type_, scale)
         return staging.catalog[name]
 
+    def retype_field(self, field_id: int, type_: str) -> None:
+        """Give a field another type, where that does not change what its payloads mean."""
+        staging = self._open()
+        staging.catalog = staging.catalog.retyped(field_id, type_)
+
     def drop_field(self, field_id: int) -> None:
         """Remove a field, its records in every block and its dictionary."""
         staging = self._open()
@@ -113,6 +130,7 @@ class Writer:
         for block in [b for b in staging.blocks if b >= len(staging.state.manifests)]:
             staging.forget(field_id, block)
         staging.growths.pop(field_id, None)
+        staging.dropped_fields.add(field_id)
         if field_id in staging.state.dictionaries:
             staging.dropped_dictionaries.add(field_id)
 
@@ -123,7 +141,7 @@ class Writer:
         assert field is not None, f"there is no field {field_id}"
         assert encoded.parts and all(len(part) <= PART_BYTES for part in encoded.parts)
         kind = PayloadKind.FIELD_DATA + field.kind
-        records = [(len(part), crc32c(part), staging.sequence) for part in encoded.parts]
+        records = [(len(part), crc32c(part), staging.commit) for part in encoded.parts]
         entries = entries_of(field_id, kind, records, encoded.zone)
         stored = staging.stored_entries(field_id, block)
         unchanged = self._unchanged(block, encoded, entries, stored)
@@ -143,6 +161,9 @@ class Writer:
     ) -> NDArray[np.bool_]:
         """Which parts are stored already, byte for byte, under the same header."""
         same = np.zeros(len(entries), np.bool_)
+        overlay = self._open().snapshot.version.overlay
+        if overlay.get(int(entries["field"][0]), block) is not None:
+            return same
         if len(stored) != len(entries):
             return same
         view = self._open().snapshot.version.view
@@ -152,6 +173,68 @@ class Writer:
         for i in np.flatnonzero(likely).tolist():
             same[i] = view.read_entry(block, stored[i]) == encoded.parts[i]
         return same
+
+    # ----------------------------------------------------------------- groups of records
+
+    def log(self, payload: bytes) -> int:
+        """Add a record to the log; returns its sequence."""
+        staging = self._open()
+        assert self._is_group, "a record of the log is added by a group"
+        staging.log.append(payload)
+        return staging.next_sequence - 1
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence of the next record of the log."""
+        return self._open().next_sequence
+
+    def put_feed(self, sequence: int, payload: bytes) -> None:
+        """Add a record to the feed: what the record `sequence` of the log did to the segments."""
+        self._open().feed.append((sequence, payload))
+
+    def set_feed_through(self, sequence: int) -> None:
+        """The feed is complete for every record of the log up to this one."""
+        self._open().feed_through = sequence
+
+    def trim_feed(self, first: int) -> None:
+        """Remove the records of the feed before one, which stays."""
+        self._open().feed_first = first
+
+    def save_block(self, block: int) -> int:
+        """Save all that the visible state has of a block and the disk has not; bytes of it."""
+        staging = self._open()
+        staging.whole.add(block)
+        size = 0
+        for field_id, heap in staging.snapshot.version.overlay.of_block(block).items():
+            size += sum(map(len, heap.parts))
+            self._put_heap(field_id, block, heap)
+        return size
+
+    def _put_heap(self, field_id: int, block: int, heap: HeapField) -> None:
+        staging = self._open()
+        field = staging.catalog.by_id(field_id)
+        if field is None:
+            return
+        kind = PayloadKind.FIELD_DATA + field.kind
+        records = [(len(part), crc32c(part), staging.commit) for part in heap.parts]
+        entries = entries_of(field_id, kind, records, heap.zone)
+        parts = tuple(bytes(part) for part in heap.parts)
+        staging.blocks.setdefault(block, {})[field_id] = StagedField(parts, entries)
+
+    def _complete_blocks(self, staging: Staging) -> None:
+        """A block of which the log's records would be wrong after this write is saved whole."""
+        self._staging = staging
+        for block, fields in list(staging.blocks.items()):
+            put = (staging.catalog.by_id(field_id) for field_id in fields)
+            if all(field is None or field.kind == FieldKind.MEMBERSHIP for field in put):
+                continue
+            staging.whole.add(block)
+            for field_id, heap in staging.snapshot.version.overlay.of_block(block).items():
+                if field_id not in fields:
+                    self._put_heap(field_id, block, heap)
+        self._staging = None
+
+    # --------------------------------------------------------- dictionaries, records, model
 
     def intern(self, field_id: int, strings: Strings) -> NDArray[np.uint32]:
         """Codes (uint32, 0 where missing) of strings in a field's dictionary.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,15 +22,22 @@ from engine.errors import EngineError, Overloaded
 from server.admin import AdminService
 from server.audience import AudienceService
 from server.call import Call
+from server.ingest import IngestService
 from server.lanes import Lane
 from server.lists import ListService
 from server.models import ModelService
 from server.profiles import ProfileService
+from server.visibility import Visibility
+from server.watch import WatchService
 from strata.errors import Issue, StrataError
 
 __all__ = ["EmbeddedTransport", "engine_failures", "opened"]
 
 Response = TypeVar("Response", bound=Message)
+
+# As a server has them by default.
+CREDITS = 16
+VISIBLE_WAIT_S = 10.0
 
 
 class EmbeddedTransport:
@@ -38,13 +46,17 @@ class EmbeddedTransport:
     def __init__(self, database: Database, timeout_s: float | None = None) -> None:
         self._timeout_s = timeout_s
         self._runner = asyncio.Runner()
+        self._database = database
         self._lane = Lane("embedded", 1, 0)
+        visible = Visibility(database, self._lane, VISIBLE_WAIT_S)
         self._services = {
-            "AudienceService": AudienceService(database, self._lane),
-            "ProfileService": ProfileService(database, self._lane),
-            "ListService": ListService(database, self._lane, self._lane),
+            "AudienceService": AudienceService(database, self._lane, visible),
+            "ProfileService": ProfileService(database, self._lane, visible),
+            "ListService": ListService(database, self._lane, self._lane, visible),
+            "IngestService": IngestService(database, self._lane, credits=CREDITS),
             "ModelService": ModelService(database, self._lane, self._lane),
             "AdminService": AdminService(database, self._lane),
+            "WatchService": WatchService(database, self._lane),
         }
 
     def one(self, path: str, request: Message, answer: type[Response]) -> Response:
@@ -69,6 +81,30 @@ class EmbeddedTransport:
         call = self._call(path)
         with engine_failures(call):
             return cast(Response, self._run(self._method(path)(_stream(requests), call)))
+
+    def both(
+        self, path: str, requests: Iterable[Message], answer: type[Response]
+    ) -> Iterator[Response]:
+        """A stream of requests and a stream of answers: batches, the one such call there is.
+
+        Runs on a loop of its own, so that other calls can be made meanwhile.
+        """
+        call = self._call(path)
+        lane = Lane("embedded-ingest", 1, 1)
+        ingest = IngestService(self._database, lane, credits=CREDITS)
+        with contextlib.closing(lane), asyncio.Runner() as runner:
+            pumped = _pumped(requests, runner.get_loop())
+            stream = ingest.ingest(cast(Any, pumped), call)
+
+            async def step() -> Message | None:
+                return await anext(stream, None)
+
+            with engine_failures(call):
+                try:
+                    while (response := runner.run(step())) is not None:
+                        yield cast(Response, response)
+                finally:
+                    runner.run(cast(Any, stream).aclose())
 
     def close(self) -> None:
         """Ends work under way; the database stays open."""
@@ -95,6 +131,24 @@ class EmbeddedTransport:
 
 async def _stream(requests: Iterable[Message]) -> AsyncIterator[Message]:
     for request in requests:
+        yield request
+
+
+async def _pumped(
+    requests: Iterable[Message], loop: asyncio.AbstractEventLoop
+) -> AsyncIterator[Message]:
+    """Requests that block, read on a thread that ends with them."""
+    arrived: asyncio.Queue[Message | None] = asyncio.Queue()
+
+    def pump() -> None:
+        # The loop is gone where the call ended before its requests.
+        with contextlib.suppress(RuntimeError):
+            for request in requests:
+                loop.call_soon_threadsafe(arrived.put_nowait, request)
+            loop.call_soon_threadsafe(arrived.put_nowait, None)
+
+    threading.Thread(target=pump, name="embedded-requests", daemon=True).start()
+    while (request := await arrived.get()) is not None:
         yield request
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from strata.cli import counting, listing, lists, loading, modelling, profiles, serving, storing
+from strata.cli import (
+    counting,
+    listing,
+    lists,
+    loading,
+    modelling,
+    profiles,
+    serving,
+    storing,
+    watching,
+)
 
 __all__ = ["app", "main"]
 
@@ -22,6 +32,7 @@ app.command()(loading.load)
 app.command()(counting.count)
 app.command("list")(listing.list_members)
 app.command()(profiles.profile)
+app.command()(watching.watch)
 app.command("format")(counting.format_text)
 app.add_typer(lists.app, name="lists")
 app.command()(storing.verify)

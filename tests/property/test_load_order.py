@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.identity.digests import UNKNOWN
+from engine.identity.index import IdentityIndex
 from engine.identity.owners import rows_of
 from engine.live import bulk_load
 from engine.live.bulk_load import BulkLoad
@@ -175,9 +176,9 @@ def _check_state(store: Any, world: _World) -> None:
         expected = [
             rows[id(world.owners[pair])] if pair in world.owners else UNKNOWN for pair in every
         ]
-        assert rows_of(snapshot, MODEL, every).tolist() == expected
+        assert rows_of(IdentityIndex(snapshot), MODEL, every).tolist() == expected
         by_uid = [("uid", record.uid.hex()) for record in records if record]
-        assert rows_of(snapshot, MODEL, by_uid).tolist() == list(range(len(world.people)))
+        assert rows_of(IdentityIndex(snapshot), MODEL, by_uid).tolist() == list(range(len(world.people)))
 
 
 def test_a_source_of_another_name_is_another_giver(empty_store: Path, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loaders.cell_by_cell import Faults
-from loaders.moments import date_cells, time_cells
-from loaders.numbers import bool_cells, decimal_cells, float_cells, int_cells
-from loaders.texts import identifier_column, set_cells, strings_of
+from conversion.cell_by_cell import Faults
+from conversion.moments import date_cells, time_cells
+from conversion.numbers import bool_cells, decimal_cells, float_cells, int_cells
+from conversion.texts import identifier_column, set_cells, strings_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REFUSED = "refused"

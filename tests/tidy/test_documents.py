@@ -13,7 +13,7 @@ from tests.tidy.sources import ROOT, kept_files, source_files
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NAMED_FILE = re.compile(
-    r"`((?:bench|docs|engine|examples|loaders|proto|server|strata|tests|tools)/[\w./-]+)`"
+    r"`((?:bench|conversion|docs|engine|examples|loaders|proto|server|strata|tests|tools)/[\w./-]+)`"
 )
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.M)
@@ -25,7 +25,7 @@ NATIVE_NAME = re.compile(
     r'(?![ \t]*r?""")',
     re.M,
 )
-ROOMS = ("bench", "engine", "loaders", "server", "strata", "tools")
+ROOMS = ("bench", "conversion", "engine", "loaders", "server", "strata", "tools")
 
 
 def anchors(text: str) -> set[str]:

@@ -15,11 +15,12 @@ import pytest
 from engine.columns.strings import Strings
 from engine.database import Database
 from engine.errors import InputInvalid
+from engine.identity.index import IdentityIndex
 from engine.limits import SET_VALUES_PER_CELL, TEXT_BYTES
 from engine.live import interning
 from engine.live.batch import Floats, Ints, ProfileBatch, SetColumn, Texts
 from engine.live.bulk_load import BulkLoad
-from engine.live.lists import upload_list
+from engine.live.lists import prepare_list, upload_list
 from engine.live.profiles import read_profiles
 from engine.store.store import Store
 from tests.loads import ERASE, MODEL, SOURCE, batch_of, load, new_store, profile
@@ -365,7 +366,9 @@ def test_loads_at_the_same_time_do_not_mix(store: Store) -> None:
 def test_a_list_uploaded_meanwhile_does_not_disturb_a_load(store: Store) -> None:
     with BulkLoad(store, MODEL, SOURCE) as bulk:
         bulk.add(batch_of([{"member": "m1"}]))
-        upload_list(store, MODEL, "vip", "member", Strings.from_list(["m1"]))
+        upload = prepare_list(MODEL, "vip", "member", Strings.from_list(["m1"]))
+        with store.write() as writer:
+            upload_list(writer, IdentityIndex(writer.snapshot), MODEL, upload)
         assert bulk.finish().created == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,43 +11,18 @@ from numpy.typing import NDArray
 
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid, StoreCorrupt
-from engine.identity import index as index_module
-from engine.identity.digests import UNKNOWN, DigestMap, group_digests
-from engine.identity.index import UID, IdentityIndex, uid_strings
+from engine.identity import shards as shards_module
+from engine.identity.digests import UNKNOWN, group_digests
+from engine.identity.index import IdentityIndex
 from engine.identity.owners import owners, rows_of
+from engine.identity.view import UID, uid_strings
 from engine.model.definitions import Identifier, Model
-from engine.store.store import Store
+from engine.store.store import Store, Writer
 from tests.loads import MODEL, load, new_store, profile
 
 
 def _digests(pairs: list[tuple[int, int]]) -> NDArray[np.uint64]:
     return np.array(pairs, np.uint64).reshape(-1, 2)
-
-
-def test_map_finds_what_was_added_in_any_number_of_runs(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    # High halves collide on purpose: the low half has to tell them apart.
-    pool = np.unique(random.integers(0, 40, (900, 2)).astype(np.uint64), axis=0)
-    random.shuffle(pool)
-    known, unknown = pool[:500], pool[500:]
-    numbers = random.permutation(500).astype(np.uint32)
-    digests = DigestMap()
-    for cut in np.split(np.arange(500), [1, 2, 4, 100, 101, 350]):
-        digests.add(known[cut], numbers[cut])
-        assert digests.find(known[cut]).tolist() == numbers[cut].tolist()
-    assert digests.find(known).tolist() == numbers.tolist()
-    assert (digests.find(unknown) == UNKNOWN).all()
-    run = digests.as_run()
-    assert digests.count == run.count == 500
-    assert list(zip(run.high, run.low, strict=True)) == sorted(map(tuple, known))
-
-
-def test_map_of_nothing() -> None:
-    digests = DigestMap()
-    digests.add(_digests([]), np.zeros(0, np.uint32))
-    assert digests.find(_digests([(1, 2)])).tolist() == [UNKNOWN]
-    assert digests.find(_digests([])).tolist() == []
-    assert digests.as_run().count == 0
 
 
 def test_groups_are_equal_digests_in_order_of_position() -> None:
@@ -64,7 +40,7 @@ def _numbered(count: int, start: int = 0) -> Strings:
 def test_index_grows_by_shards_and_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_module, "IDENTITY_SHARD_ENTRIES", 16)
+    monkeypatch.setattr(shards_module, "IDENTITY_SHARD_ENTRIES", 16)
     with new_store(tmp_path / "store") as store:
         count = 0
         for added in (1, 15, 1, 200, 3):
@@ -86,11 +62,12 @@ def test_index_grows_by_shards_and_is_read_again(
                 sizes = [len(snapshot.meta(name) or b"") for name in shards]
                 # A head of 8 bytes each, and every entry once.
                 assert sum(sizes) == 8 * len(shards) + 20 * count
-        assert len(shards) == 16
+                assert max(sizes) <= 8 + 20 * 16
+        assert len(shards) > 220 // 16
 
 
 def test_only_touched_shards_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "IDENTITY_SHARD_ENTRIES", 16)
+    monkeypatch.setattr(shards_module, "IDENTITY_SHARD_ENTRIES", 16)
     with new_store(tmp_path / "store") as store:
         for start, added in ((0, 256), (256, 1)):
             with store.snapshot() as snapshot, store.write() as writer:
@@ -99,17 +76,11 @@ def test_only_touched_shards_are_written(tmp_path: Path, monkeypatch: pytest.Mon
                 index.add(index.digests("phone", _numbered(added, start)), rows)
                 index.save(writer)
                 put = [name for name in _metas_put(writer) if name.startswith("identity/")]
-            assert len(put) == (16 if start == 0 else 32)
-        with store.snapshot() as snapshot, store.write() as writer:
-            index = IdentityIndex(snapshot)
-            one = _numbered(1, 999)
-            index.add(index.digests("phone", one), np.array([999], np.uint32))
-            index.save(writer)
-            assert len(_metas_put(writer)) == 2  # one shard and the directory
+            assert len(put) >= 16 if start == 0 else len(put) <= 2
 
 
-def _metas_put(writer: object) -> list[str]:
-    return list(writer._open().metas)  # type: ignore[attr-defined]
+def _metas_put(writer: Writer) -> list[str]:
+    return list(writer._open().metas)
 
 
 def test_each_store_has_its_own_key(tmp_path: Path) -> None:
@@ -123,13 +94,23 @@ def test_each_store_has_its_own_key(tmp_path: Path) -> None:
     assert len(keys) == 2
 
 
+def _directory(*depths: int) -> bytes:
+    return struct.pack("<IIQ16s", 2, len(depths), 2, bytes(16)) + bytes(depths)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("identity", b"short"),
-        ("identity", b"\x02" + bytes(31)),
+        ("identity", b"\x03" + bytes(32)),
+        ("identity", _directory(1)),
+        ("identity", _directory(1, 1, 1)),
+        ("identity", _directory(1, 2, 2, 1, 2)),
+        ("identity", _directory(17)),
+        ("identity", _directory(0)[:-1]),
         ("identity/0000", b""),
-        ("identity/0000", b"\x01\0\0\0\x09\0\0\0"),
+        ("identity/0000", b"\x02\0\0\0\x09\0\0\0"),
+        ("identity/0000", b"\x03\0\0\0\0\0\0\0"),
         ("identity/0000", None),
     ],
 )
@@ -156,8 +137,8 @@ def _three(tmp_path: Path) -> Store:
 def test_rows_of_keeps_the_order_of_the_questions(tmp_path: Path) -> None:
     with _three(tmp_path) as store, store.snapshot() as snapshot:
         asked = [("phone", "p2"), ("member", "m1"), ("member", "p2"), ("phone", "p1")]
-        assert rows_of(snapshot, MODEL, asked).tolist() == [1, 0, UNKNOWN, 0]
-        assert rows_of(snapshot, MODEL, []).tolist() == []
+        assert rows_of(IdentityIndex(snapshot), MODEL, asked).tolist() == [1, 0, UNKNOWN, 0]
+        assert rows_of(IdentityIndex(snapshot), MODEL, []).tolist() == []
 
 
 def test_uids_are_found_in_any_case_and_nonsense_is_not(tmp_path: Path) -> None:
@@ -193,9 +174,9 @@ def test_a_value_blocked_since_has_no_owner(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with _three(tmp_path) as store, store.snapshot() as snapshot:
         with pytest.raises(InputInvalid, match="Did you mean phone"):
-            rows_of(snapshot, MODEL, [("phon", "p1")])
+            rows_of(IdentityIndex(snapshot), MODEL, [("phon", "p1")])
         with pytest.raises(InputInvalid, match="member, phone, mail, uid"):
-            rows_of(snapshot, MODEL, [("zzz", "p1")])
+            rows_of(IdentityIndex(snapshot), MODEL, [("zzz", "p1")])
 
 
 def test_uid_strings_have_sixteen_bytes_each() -> None:

@@ -22,6 +22,7 @@ from engine.errors import (
 )
 from engine.store.checksum import crc32c
 from engine.store.records import (
+    LAYOUT_VERSION,
     HEADER_BYTES,
     Expected,
     PayloadKind,
@@ -149,9 +150,9 @@ def test_another_layout_version(path: Path) -> None:
     with lmdb.open(str(path), lib_version=0) as raw, raw.begin(write=True) as transaction:
         key = key_of(RecordName(RecordType.ROOT))
         root = bytearray(transaction.get(key) or b"")
-        root[4:6] = (2).to_bytes(2, "little")
+        root[4:6] = (LAYOUT_VERSION + 1).to_bytes(2, "little")
         transaction.put(key, bytes(root))
-    with pytest.raises(StoreVersionUnsupported, match="layout version 2"):
+    with pytest.raises(StoreVersionUnsupported, match=f"layout version {LAYOUT_VERSION + 1}"):
         Store.open(path)
 
 

@@ -57,7 +57,7 @@ def test_header_as_the_readme_says() -> None:
     header = pack_header(name, PayloadKind.FIELD_DATA + 5, 3, Expected(1000, 0xABCDEF01, 12345))
     assert len(header) == HEADER_BYTES == 48
     assert header[:4] == b"STRB"
-    assert struct.unpack("<HBBIIHHI", header[4:24]) == (1, 21, 0, 7, 300, 2, 3, 0)
+    assert struct.unpack("<HBBIIHHI", header[4:24]) == (2, 21, 0, 7, 300, 2, 3, 0)
     assert struct.unpack("<QIII", header[24:44]) == (12345, 1000, 0xABCDEF01, 0)
     assert struct.unpack("<I", header[44:]) == (crc32c(header[:44]),)
 
@@ -167,14 +167,13 @@ def test_a_manifest_of_another_length_or_block_is_none(cut: int) -> None:
 
 @given(
     st.binary(min_size=16, max_size=16),
-    st.tuples(u64, u32, u64, u32, u32),
+    st.tuples(u64, u32, u64, u32, u32, u64, u64, u64, u64, u64),
     st.lists(st.tuples(u32, expected), max_size=4),
 )
 def test_roots_come_back(
     uid: bytes, numbers: tuple[int, ...], sections: list[tuple[int, Expected]]
 ) -> None:
-    version, rows, live, model, meta = numbers
-    root = Root(uid, version, rows, live, model, meta, tuple(sections))
+    root = Root(uid, *numbers, sections=tuple(sections))
     assert Root.unpack(memoryview(root.pack())) == root
     with pytest.raises(ValueError):
         Root.unpack(memoryview(root.pack() + b"\0"))

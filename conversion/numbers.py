@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from conversion.cell_by_cell import Faults, convert_rest
+from conversion.texts import trimmed, valid_cells
 from engine.limits import DECIMAL_UNSCALED
 from engine.live.batch import Bools, Floats, Ints
-from loaders.cell_by_cell import Faults, convert_rest
-from loaders.texts import trimmed, valid_cells
 
 __all__ = ["bool_cells", "decimal_cells", "float_cells", "int_cells"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from loaders.texts import valid_cells
+from conversion.texts import valid_cells
 
 __all__ = ["Faults", "convert_rest"]
 

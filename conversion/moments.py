@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from conversion.cell_by_cell import Faults, convert_rest
+from conversion.texts import trimmed, valid_cells
 from engine.limits import TIME_US
 from engine.live.batch import Ints
 from engine.rules.calendar import DAY_US, first_instant_us, local_day, local_to_instant_us
-from loaders.cell_by_cell import Faults, convert_rest
-from loaders.texts import trimmed, valid_cells
 
 __all__ = ["date_cells", "time_cells"]
 

@@ -1,0 +1,12 @@
+"""Conversion: columns of Arrow as cells of the engine.
+
+texts        strings: identifiers, categories, texts, set values
+numbers      int, decimal, float, bool
+moments      dates and times
+cell_by_cell what cannot be converted all at once
+attributes   a column by the type that its attribute has
+narrowing    a batch with only some of its records
+
+A file that is loaded and a batch that comes over the wire say the same in the same cells, so
+loaders and server both come here; neither knows the other.
+"""

@@ -1,0 +1,66 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Worker: the memory in which one thread runs a program."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+import numpy as np
+
+from engine.core.control cimport Control
+from engine.core.nodes cimport context
+from engine.core.program cimport Program
+from engine.core.structures cimport STRATA_BLOCK_WORDS
+
+__all__ = ["Worker"]
+
+
+cdef class Worker:
+    """The context of one thread: its masks and counters."""
+
+    def __cinit__(self):
+        memset(&self.c, 0, sizeof(context))
+
+    def __init__(self, Program program, Control control, Py_ssize_t count_size,
+                 bint every_node=False):
+        cdef size_t masks = program.depth + 3
+        cdef size_t children = max(1, program.child_count)
+        cdef int64_t[::1] view
+        self.program = program
+        self.control = control
+        self.c.switch_ = &control.switch
+        self.c.node_count = program.node_count
+        self.counts = np.zeros(max(1, count_size), dtype=np.int64)
+        self.c.nodes = program.nodes
+        self.c.leaves = program.leaves
+        self.c.children = program.children
+        self.c.live_field = program.live_field
+        self.c.memo_count = program.memo_count
+        self.c.reader.kernels = program.kernels
+        self.c.reader.fields = program.fields
+        self.c.reader.uid_field = program.uid_field
+        self.c.reader.live = <uint64_t *>calloc(STRATA_BLOCK_WORDS, 8)
+        self.c.masks = <uint64_t *>calloc(masks * STRATA_BLOCK_WORDS, 8)
+        self.c.memo_masks = <uint64_t *>calloc(max(1, program.memo_count) * STRATA_BLOCK_WORDS, 8)
+        self.c.memo_states = <int32_t *>calloc(max(1, program.memo_count), 4)
+        self.c.order = <int32_t *>calloc(children, 4)
+        self.c.costs = <uint32_t *>calloc(children, 4)
+        if (self.c.reader.live == NULL or self.c.masks == NULL or self.c.memo_masks == NULL
+                or self.c.memo_states == NULL or self.c.order == NULL or self.c.costs == NULL):
+            raise MemoryError
+        if every_node:
+            self.c.counted = <uint8_t *>calloc(max(1, program.node_count), 1)
+            if self.c.counted == NULL:
+                raise MemoryError
+            self.node_counts = np.zeros(max(1, program.node_count), dtype=np.int64)
+            view = self.node_counts
+            self.c.node_counts = &view[0]
+
+    def __dealloc__(self):
+        free(self.c.reader.live)
+        free(self.c.masks)
+        free(self.c.memo_masks)
+        free(self.c.memo_states)
+        free(self.c.order)
+        free(self.c.costs)
+        free(self.c.counted)

@@ -1,0 +1,239 @@
+"""Group commits: from batches that wait to acknowledgements, in one sync.
+
+1. Each batch, in order: leave out what its partition has made durable before, validate, resolve
+   its identities, and add it to the log. What is wrong with one batch is that batch's alone.
+2. Add the feed records of what has become visible since the last commit.
+3. Save some of the blocks that have been dirty for longest, and of what else must be saved
+   before the log can be trimmed: as many bytes as keep the commit near its target time.
+4. Commit. Then, and only then: acknowledge, and let the feed be seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.columns.strings import Strings
+from engine.errors import EngineError, InputInvalid, StoreUnwritable
+from engine.failpoints import failpoint
+from engine.identity.live import LiveIdentities
+from engine.limits import (
+    COMMIT_TARGET_S,
+    POSITIONS_LAG,
+    SAVE_SLICE_BYTES,
+    SAVE_SLICE_LEAST_BYTES,
+)
+from engine.live.batch import ProfileBatch
+from engine.live.figures import Figures
+from engine.live.log_entry import LogEntry, pack_entry
+from engine.live.log_record import pack_update
+from engine.live.pending_feed import PendingFeed
+from engine.live.position_table import PositionTable
+from engine.live.positions import IngestAck, Position
+from engine.live.resolving import Resolver
+from engine.live.update import ProfileUpdate
+from engine.store.store import Store, Writer
+
+__all__ = ["Committer", "Logged", "Submission"]
+
+# Who gives the set values of a batch that names neither a giver nor a source.
+NOBODY = "ingest"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Submission:
+    """A batch that waits to be logged, and where its acknowledgement goes."""
+
+    batch: ProfileBatch
+    position: Position | None
+    giver: str
+    answer: Future[IngestAck] = field(default_factory=Future)
+
+    def fail(self, error: BaseException) -> None:
+        """Answers with an error."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A durable record of the log, to be applied."""
+
+    sequence: int
+    instant_us: int
+    update: ProfileUpdate | None
+
+
+class Committer:
+    """Makes group commits; used by one thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        identities: LiveIdentities,
+        positions: PositionTable,
+        feed: PendingFeed,
+        figures: Figures,
+    ) -> None:
+        self._store = store
+        self.identities = identities
+        self._positions = positions
+        self._feed = feed
+        self._figures = figures
+        self._slice_bytes = SAVE_SLICE_BYTES
+        self._saved_positions = False
+        self._writer: Writer | None = None
+
+    def intern(self, dictionary: int, strings: Strings) -> NDArray[np.uint32]:
+        """Codes of strings, new ones given by the commit under way; for its resolver."""
+        assert self._writer is not None, "nothing is resolved outside a commit"
+        return self._writer.intern(dictionary, strings)
+
+    def commit(self, submissions: Sequence[Submission], resolver: Resolver | None) -> list[Logged]:
+        """Makes one commit; every submission is answered when it returns.
+
+        Returns what was logged, in order. Raises StoreUnwritable where nothing was kept; the
+        submissions are then answered with it, too.
+        """
+        before = self._store.root.data_version
+        taken: list[tuple[Submission, IngestAck]] = []
+        logged: list[Logged] = []
+        try:
+            with self._store.write_group() as writer:
+                self._writer = writer
+                for submission in submissions:
+                    failpoint("ingest.before_resolve")
+                    self._take(submission, writer, resolver, taken, logged)
+                through = self._put_feed(writer)
+                saved_bytes = self._save(writer)
+                failpoint("log.before_commit")
+                started = time.monotonic()
+            failpoint("log.after_commit")
+        except BaseException as error:
+            self._undo(before, resolver)
+            refusal = _as_refusal(error)
+            for submission in submissions:
+                submission.fail(refusal)
+            if refusal is error:
+                raise
+            raise refusal from error
+        self._settle(before, through)
+        self._adapt(time.monotonic() - started, saved_bytes)
+        self._figures.add(commits=1, batches=len(taken), saved_bytes=saved_bytes)
+        for submission, ack in taken:
+            submission.answer.set_result(ack)
+        return logged
+
+    # ------------------------------------------------------------------------- batches
+
+    def _take(
+        self,
+        submission: Submission,
+        writer: Writer,
+        resolver: Resolver | None,
+        taken: list[tuple[Submission, IngestAck]],
+        logged: list[Logged],
+    ) -> None:
+        """Adds one batch to the log, or answers why not."""
+        batch, position = submission.batch, submission.position
+        try:
+            if resolver is None:
+                raise InputInvalid(
+                    "The store has no model yet, so no name means anything; apply a model first "
+                    "(strata apply MODEL)."
+                )
+            active = None
+            if position is not None:
+                position.check(batch.count)
+                active = np.zeros(batch.count, np.bool_)
+                active[self._positions.fresh(position)] = True
+            giver = submission.giver or (NOBODY if position is None else position.source)
+            resolved = resolver.resolve(batch, giver, writer.next_sequence, active)
+        except EngineError as error:
+            submission.fail(error)
+            return
+        mark = None if position is None else self._positions.advance(position)
+        if resolved.update is not None or mark is not None:
+            instant_us = time.time_ns() // 1000
+            packed = b"" if resolved.update is None else pack_update(resolved.update)
+            sequence = writer.log(pack_entry(LogEntry(instant_us, mark, packed)))
+            logged.append(Logged(sequence, instant_us, resolved.update))
+        ack = IngestAck(
+            offset=writer.next_sequence - 1,
+            accepted=resolved.accepted,
+            duplicates=0 if active is None else batch.count - int(np.count_nonzero(active)),
+            created=resolved.created,
+            blocked=resolved.blocked,
+            refused=tuple(resolved.refused),
+        )
+        taken.append((submission, ack))
+
+    # --------------------------------------------------------------------- feed, saving
+
+    def _put_feed(self, writer: Writer) -> int:
+        """Adds the feed records of all that is visible; the record up to which that is."""
+        through = writer.snapshot.data_version
+        records = self._feed.records(through, self._store.root.feed_last)
+        if records:
+            failpoint("feed.before_write")
+        for sequence, payload in records:
+            writer.put_feed(sequence, payload)
+        writer.set_feed_through(through)
+        return through
+
+    def _save(self, writer: Writer) -> int:
+        """Saves what has waited longest; bytes of it."""
+        dirty = writer.snapshot.version.overlay.dirty
+        if dirty:
+            failpoint("save.before_write")
+        given = 0
+        for block in list(dirty):
+            if given >= self._slice_bytes:
+                break
+            given += writer.save_block(block)
+        # A new store's key has to be durable before anything is known by it.
+        room = max(self._slice_bytes - given, 0) if self.identities.dirty_since else 0
+        given += self.identities.save_slice(writer, room)
+        since = self._positions.dirty_since
+        if since is not None and (not dirty or writer.next_sequence - since > POSITIONS_LAG):
+            self._positions.save(writer, self._store.root.data_version)
+            self._saved_positions = True
+        else:
+            self._saved_positions = False
+        return given
+
+    def _adapt(self, seconds: float, saved_bytes: int) -> None:
+        """Keeps commits that save near their target time."""
+        if saved_bytes and seconds > 1.5 * COMMIT_TARGET_S:
+            self._slice_bytes = max(self._slice_bytes // 2, SAVE_SLICE_LEAST_BYTES)
+        elif seconds < COMMIT_TARGET_S:
+            self._slice_bytes = min(self._slice_bytes * 5 // 4, SAVE_SLICE_BYTES)
+
+    # --------------------------------------------------------------------------- after
+
+    def _settle(self, before: int, through: int) -> None:
+        self._writer = None
+        self.identities.saved(self._store.newest())
+        self._positions.settle(before + 1)
+        if self._saved_positions:
+            self._positions.saved(before)
+        self._feed.written(through)
+
+    def _undo(self, before: int, resolver: Resolver | None) -> None:
+        self._writer = None
+        self.identities.forget_after(before)
+        self._positions.forget()
+        if resolver is not None:
+            resolver.forget_after(before)
+
+
+def _as_refusal(error: BaseException) -> EngineError:
+    """What submitters are told: nothing of theirs was kept."""
+    if isinstance(error, EngineError):
+        return error
+    return StoreUnwritable(f"Nothing of the batch was kept, because the store failed: {error}.")

@@ -1,0 +1,239 @@
+"""An open store that takes writes: its threads, and everything that they share.
+
+Opening is recovery, whether the store was closed or killed: see engine.live.recovery. Every
+change of state goes through here, as a batch (`submit`) or as an edit (`edit`).
+
+An edit is made by its caller while nothing else is written. Where it concerns segments, it takes
+two commits that become visible together: the edit itself with a note of the segments to find
+anew, then their members and what entered and left. If the process ends between the two, opening
+finds the note and makes the second.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import StoreCorrupt
+from engine.failpoints import failpoint
+from engine.identity.live import LiveIdentities
+from engine.live.applier import Applier
+from engine.live.change import Cause, Transition
+from engine.live.committing import Committer, Submission
+from engine.live.figures import Figures
+from engine.live.identity_fields import count_values
+from engine.live.model_in_force import ModelInForce
+from engine.live.pending_feed import PendingFeed
+from engine.live.pipeline import Pipeline
+from engine.live.position_table import PositionTable
+from engine.live.recovery import replay_log
+from engine.live.resolving import Resolver
+from engine.live.schema import segment_versions
+from engine.live.segments import StoredSegments
+from engine.rules.bind import Binder
+from engine.store.catalog import identifier_field
+from engine.store.snapshot import Snapshot
+from engine.store.store import Store, Writer
+
+__all__ = ["LiveStore"]
+
+# Names of segments whose members are to be found anew, JSON; there only within an edit.
+_STALE = "memberships/stale"
+
+
+class LiveStore:
+    """Makes a store live. `binder_of` gives the binder of a snapshot's model, None for none.
+
+    Evaluations over everything use `pool` and up to `threads` threads. Raises StoreCorrupt.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        binder_of: Callable[[Snapshot], Binder | None],
+        *,
+        pool: Executor | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.store = store
+        self._is_open = True
+        self.figures = Figures()
+        self._binder_of = binder_of
+        self._pool = pool
+        self._threads = threads
+        self._feed = PendingFeed()
+        self.positions = PositionTable.load(store.snapshot())
+        self.identities = LiveIdentities.load(store.snapshot())
+        self._applier = Applier(store, self.identities, self._feed, self.figures)
+        self._committer = Committer(
+            store, self.identities, self.positions, self._feed, self.figures
+        )
+        store.attach = lambda: self.identities.state
+        store.reveal()
+        store.log_holds.append(lambda: self.positions.dirty_since)
+        store.log_holds.append(lambda: self.identities.dirty_since)
+        in_force = self._in_force(store.snapshot())
+        started = time.monotonic()
+        self.replayed_records = replay_log(
+            store, self._applier, self.identities, self.positions, in_force
+        )
+        self.replay_s = time.monotonic() - started
+        # Rows were given out by the records replayed.
+        in_force = self._in_force(store.snapshot())
+        self.pipeline = Pipeline(store, self._committer, self._applier, self._feed, in_force)
+        if not store.read_only:
+            self._finish_edit()
+            self.pipeline.start()
+
+    def close(self) -> None:
+        """Saves everything and ends the threads; harmless when done before.
+
+        Lets go of whatever refers to the store's map, which is unmapped with the last of it.
+        """
+        if self._is_open and not self.store.read_only:
+            self.pipeline.close()
+        if self._is_open:
+            self._is_open = False
+            self.store.log_holds.clear()
+            self.store.attach = lambda: None
+            self.pipeline.in_force = None
+            del self.identities, self._applier.identities, self._committer.identities
+
+    @property
+    def in_force(self) -> ModelInForce | None:
+        """What belongs to the model in force; None before the first apply."""
+        return self.pipeline.in_force
+
+    def submit(self, submission: Submission, *, wait: bool = False) -> None:
+        """See Pipeline.submit."""
+        self.pipeline.submit(submission, wait=wait)
+
+    # --------------------------------------------------------------------------- edits
+
+    def edit(
+        self,
+        stage: Callable[[Writer], Sequence[str]],
+        *,
+        cause: Cause = Cause.UPDATE,
+        farewells: Sequence[Transition] = (),
+        saved: bool = False,
+    ) -> int:
+        """Makes an edit: `stage` puts it into a writer and returns the segments that it
+        concerns. Returns the data version after it.
+
+        `farewells` go to the feed as they are. With `saved` the store has nothing on the heap
+        when `stage` is called. Raises what `stage` raises, with nothing changed.
+        """
+        if saved:
+            self.pipeline.checkpoint()
+        with self.pipeline.drained():
+            before = self.store.newest().data_version
+            try:
+                with self.store.write(show=False) as writer:
+                    stale = list(stage(writer))
+                    if stale:
+                        writer.put_meta(_STALE, json.dumps(stale, ensure_ascii=False).encode())
+                    self._put_feed(writer, cause, farewells)
+                    failpoint("barrier.before_commit")
+            except BaseException:
+                self.identities.forget_after(before)
+                raise
+            failpoint("barrier.after_commit")
+            if saved:
+                self._load_identities()
+            else:
+                self.identities.saved(self.store.newest())
+            in_force = self._in_force(self.store.newest())
+            if stale and in_force is not None:
+                self._find_members(in_force, stale, cause)
+            self.store.reveal()
+            self.pipeline.in_force = in_force
+        version = self.store.snapshot().data_version
+        self.pipeline.visible.advance(version)
+        self.pipeline.told.advance(version)
+        return version
+
+    def _finish_edit(self) -> None:
+        """The second half of an edit that a crash cut in two."""
+        noted = self.store.snapshot().meta(_STALE)
+        if noted is None:
+            return
+        try:
+            names = [str(name) for name in json.loads(noted)]
+        except ValueError as error:
+            raise StoreCorrupt(f"the note of an unfinished edit cannot be read ({error})") from None
+        while self.store.root.log_first <= self.store.root.data_version:
+            self._committer.commit([], None)
+        assert self.pipeline.in_force is not None, "segments belong to a model"
+        self._find_members(self.pipeline.in_force, names, Cause.EDIT)
+        self.store.reveal()
+        version = self.store.snapshot().data_version
+        self.pipeline.visible.advance(version)
+        self.pipeline.told.advance(version)
+
+    def _find_members(self, in_force: ModelInForce, names: Sequence[str], cause: Cause) -> None:
+        in_force.segments.forget_lists()
+        change = in_force.segments.refresh(
+            self.store.newest(), names, pool=self._pool, threads=self._threads
+        )
+        with self.store.write(show=False) as writer:
+            for field_id, blocks in change.memberships.items():
+                for block, encoded in blocks.items():
+                    writer.put_field(field_id, block, encoded)
+            self._put_feed(writer, cause, change.transitions)
+            writer.delete_meta(_STALE)
+        self.identities.saved(self.store.newest())
+        self.figures.add(rows_evaluated=change.rows_evaluated)
+
+    def _put_feed(self, writer: Writer, cause: Cause, transitions: Sequence[Transition]) -> None:
+        told = PendingFeed()
+        sequence = writer.next_sequence
+        told.add(sequence, time.time_ns() // 1000, cause, tuple(transitions))
+        for number, payload in told.records(sequence, self.store.root.feed_last):
+            writer.put_feed(number, payload)
+
+    # -------------------------------------------------------------------------- parts
+
+    def _load_identities(self) -> None:
+        """Takes what somebody else has written into the store; nothing here waits to be saved."""
+        self.identities = LiveIdentities.load(self.store.newest())
+        self._applier.identities = self._committer.identities = self.identities
+
+    def _in_force(self, snapshot: Snapshot) -> ModelInForce | None:
+        binder = self._binder_of(snapshot)
+        if binder is None:
+            return None
+        catalog = snapshot.fields
+        versions = segment_versions(catalog)
+        resolver = Resolver(
+            binder.model,
+            catalog,
+            self.identities,
+            self._committer.intern,
+            partial(_count_owned, self.store),
+            snapshot.row_count,
+        )
+        segments = StoredSegments(binder.model, binder, catalog, versions)
+        return ModelInForce(snapshot.model_version, binder.model, binder, resolver, segments)
+
+
+def _count_owned(
+    store: Store, kind: str, rows: NDArray[np.uint32]
+) -> tuple[NDArray[np.int64], int]:
+    """How many identifiers of a kind rows own, and as of which record of the log."""
+    snapshot = store.snapshot()
+    field = snapshot.fields[identifier_field(kind)]
+    counts = np.zeros(len(rows), np.int64)
+    blocks = rows >> np.uint32(16)
+    for block in np.unique(blocks).tolist():
+        parts = snapshot.payloads(field.id, block)
+        if parts:
+            at = blocks == block
+            counts[at] = count_values(parts)[rows[at] & np.uint32(0xFFFF)]
+    return counts, snapshot.data_version

@@ -1,0 +1,263 @@
+"""Two threads between a batch and its visibility.
+
+    submit -> [queue] -> commit thread: log, fsync, acknowledge -> [queue] -> apply thread: visible
+
+1. The commit thread takes whatever waits and makes one group commit of it. With nothing to log
+   it still commits while there is anything to save or to tell, until the log is empty.
+2. The apply thread makes each record visible, in order, while the next commit is under way.
+3. An edit (a new model, an uploaded list, a bulk load) is made by its caller while the pipeline
+   is *drained*: everything logged is visible, and its feed durable. Batches wait meanwhile.
+4. When the store takes no more writes, or a record cannot be applied, the pipeline stops for
+   good: what waits and what comes is refused with the reason, and reads go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from engine.errors import EngineError, Overloaded, StoreUnwritable
+from engine.limits import (
+    APPLY_QUEUE_BATCHES,
+    GROUP_BATCHES,
+    IDLE_SAVE_S,
+    INGEST_QUEUE_BATCHES,
+)
+from engine.live.applier import Applier
+from engine.live.committing import Committer, Logged, Submission
+from engine.live.feed_signal import FeedSignal
+from engine.live.model_in_force import ModelInForce
+from engine.live.pending_feed import PendingFeed
+from engine.store.store import Store
+
+__all__ = ["Pipeline"]
+
+# What a refused caller is told to wait: a few commits.
+RETRY_AFTER_MS = 100
+
+
+class Pipeline:
+    """The threads of one open store. `submit` and `drained` may be called from any thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        committer: Committer,
+        applier: Applier,
+        feed: PendingFeed,
+        in_force: ModelInForce | None,
+    ) -> None:
+        self._store = store
+        self._committer = committer
+        self._applier = applier
+        self._feed = feed
+        self.in_force = in_force
+        root = store.root
+        self.visible = FeedSignal(store.snapshot().data_version)
+        self.told = FeedSignal(root.feed_through)
+        # Guards everything below; notified at every change of it.
+        self._changed = threading.Condition()
+        self._waiting: deque[Submission] = deque()
+        self._logged: deque[Logged] = deque()
+        self._committing = self._applying = False
+        self._draining = 0
+        self._closing = False
+        self._failure = ""
+        self._failure_listeners: list[Callable[[], None]] = []
+        self._one_edit = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._run_commits, name="commit", daemon=True),
+            threading.Thread(target=self._run_applies, name="apply", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Starts the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def failure(self) -> str:
+        """Why nothing more is written, or ''."""
+        return self._failure or self._store.failure
+
+    def on_failure(self, listener: Callable[[], None]) -> None:
+        """Calls `listener` once when the pipeline stops for good."""
+        with self._changed:
+            self._failure_listeners.append(listener)
+
+    def submit(self, submission: Submission, *, wait: bool = False) -> None:
+        """Puts a batch in line. Where the line is full, waits for its turn or raises Overloaded.
+
+        Raises StoreUnwritable once the pipeline has stopped.
+        """
+        with self._changed:
+            while wait and len(self._waiting) >= INGEST_QUEUE_BATCHES and not self._is_over():
+                self._changed.wait()
+            if self._is_over():
+                raise StoreUnwritable(self.failure or "The store is closed; nothing was kept.")
+            if len(self._waiting) >= INGEST_QUEUE_BATCHES:
+                raise Overloaded(
+                    f"{len(self._waiting)} batches wait to be logged already; send this one "
+                    "again a little later.",
+                    retry_after_ms=RETRY_AFTER_MS,
+                )
+            self._waiting.append(submission)
+            self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def drained(self) -> Iterator[None]:
+        """Nothing is logged, applied or saved inside; everything logged before is visible.
+
+        Raises StoreUnwritable once the pipeline has stopped.
+        """
+        with self._one_edit:
+            with self._changed:
+                self._draining += 1
+                self._changed.notify_all()
+                while not self._is_drained() and not self._is_over():
+                    self._changed.wait()
+                if self._is_over():
+                    self._draining -= 1
+                    raise StoreUnwritable(self.failure or "The store is closed.")
+            try:
+                yield
+            finally:
+                with self._changed:
+                    self._draining -= 1
+                    self._changed.notify_all()
+
+    def checkpoint(self) -> None:
+        """Waits until everything that is visible now is saved."""
+        wanted = self._store.root.data_version
+        with self._changed:
+            while not self._is_over() and not self._is_saved(wanted):
+                self._changed.notify_all()
+                self._changed.wait(IDLE_SAVE_S)
+            if self._is_over() and not self._is_saved(wanted):
+                raise StoreUnwritable(self.failure or "The store is closed.")
+
+    def close(self) -> None:
+        """Logs, applies and saves what waits, then ends the threads."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    # -------------------------------------------------------------------------- states
+
+    def _is_over(self) -> bool:
+        return self._closing or bool(self._failure)
+
+    def _is_saved(self, sequence: int) -> bool:
+        """Whether the log is not needed up to a record."""
+        return self._store.root.log_first > sequence
+
+    def _is_idle(self) -> bool:
+        """Whether everything logged is visible."""
+        return not (self._logged or self._applying or self._committing)
+
+    def _is_drained(self) -> bool:
+        return self._is_idle() and not self._feed
+
+    # ------------------------------------------------------------------------- commits
+
+    def _run_commits(self) -> None:
+        try:
+            while (batches := self._next_group()) is not None:
+                self._commit(batches)
+        except BaseException as error:
+            self._stop(error)
+            raise
+
+    def _next_group(self) -> list[Submission] | None:
+        """What the next commit logs, maybe nothing; None when all is done."""
+        with self._changed:
+            while not self._failure:
+                group = self._group()
+                if group is not None:
+                    self._committing = True
+                    self._changed.notify_all()
+                    return group
+                if self._closing and self._is_idle() and not self._waiting and self._is_clean():
+                    return None
+                if self._is_clean() or (self._draining and self._is_drained()):
+                    self._changed.wait()
+                elif not self._changed.wait(0 if self._closing else IDLE_SAVE_S):
+                    # Nothing came: save what is left to save, until the log is empty.
+                    self._committing = True
+                    return []
+        return None
+
+    def _group(self) -> list[Submission] | None:
+        """The batches that can be logged now; none of them where a feed waits; else None."""
+        if self._waiting and not self._draining and len(self._logged) < APPLY_QUEUE_BATCHES:
+            count = min(len(self._waiting), GROUP_BATCHES)
+            return [self._waiting.popleft() for _ in range(count)]
+        ready = self._feed.is_ready(self._store.snapshot().data_version)
+        return [] if ready else None
+
+    def _is_clean(self) -> bool:
+        root = self._store.root
+        return root.log_first > root.data_version
+
+    def _commit(self, batches: list[Submission]) -> None:
+        resolver = None if self.in_force is None else self.in_force.resolver
+        try:
+            logged = self._committer.commit(batches, resolver)
+        except EngineError:
+            logged = []
+            if self._store.failure:
+                raise
+        with self._changed:
+            self._logged.extend(logged)
+            self._committing = False
+            self._changed.notify_all()
+        self.told.advance(self._store.root.feed_through)
+
+    # ------------------------------------------------------------------------- applies
+
+    def _run_applies(self) -> None:
+        try:
+            while (logged := self._next_logged()) is not None:
+                self._applier.apply(logged, self.in_force)
+                with self._changed:
+                    self._applying = False
+                    self._changed.notify_all()
+                self.visible.advance(logged.sequence)
+        except BaseException as error:
+            self._stop(error)
+            raise
+
+    def _next_logged(self) -> Logged | None:
+        with self._changed:
+            while not self._logged:
+                if self._failure or (self._closing and not self._committing and not self._waiting):
+                    return None
+                self._changed.wait()
+            self._applying = True
+            return self._logged.popleft()
+
+    # --------------------------------------------------------------------------- ending
+
+    def _stop(self, error: BaseException) -> None:
+        """Nothing more is written; everybody who waits is told why."""
+        with self._changed:
+            if not self._failure:
+                self._failure = self._store.failure or (
+                    f"The store at {self._store.path} takes no more writes, because a record of "
+                    f"its log could not be carried out: {error}. Open the store again."
+                )
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            self._committing = self._applying = False
+            listeners = self._failure_listeners
+            self._failure_listeners = []
+            self._changed.notify_all()
+        for submission in waiting:
+            submission.fail(StoreUnwritable(self._failure))
+        for listener in listeners:
+            listener()

@@ -1,0 +1,72 @@
+"""What a store that was closed, or killed, has to do before it is as it was.
+
+1. Take the saved state: each block as of the record of the log that it says.
+2. Replay the log: positions and identities take every record, a block only those that are newer
+   than it. Segments are judged again for the rows that a record wrote; what entered and left is
+   new to the feed only after the record up to which the feed is complete.
+"""
+
+from __future__ import annotations
+
+from engine.errors import StoreCorrupt
+from engine.identity.live import LiveIdentities
+from engine.live.applier import Applier
+from engine.live.committing import Logged
+from engine.live.log_entry import unpack_entry
+from engine.live.log_record import unpack_update
+from engine.live.model_in_force import ModelInForce
+from engine.live.position_table import PositionTable
+from engine.live.update import ProfileUpdate
+from engine.store.store import Store
+
+__all__ = ["replay_log"]
+
+
+def replay_log(
+    store: Store,
+    applier: Applier,
+    identities: LiveIdentities,
+    positions: PositionTable,
+    in_force: ModelInForce | None,
+) -> int:
+    """Brings the visible state to the end of the log; returns how many records were replayed.
+
+    Raises StoreCorrupt for a record that is damaged or cannot be read.
+    """
+    root = store.root
+    manifests = store.snapshot().version.state.manifests
+    absorbed = [manifest.sequence for manifest in manifests]
+    count = 0
+    for sequence, payload in store.log().read():
+        try:
+            entry = unpack_entry(payload)
+            update = unpack_update(entry.update) if entry is not None and entry.update else None
+        except ValueError as error:
+            raise StoreCorrupt(
+                f"Record {sequence:,} of the log at {store.path} cannot be read ({error}). "
+                "Restore the store from a backup."
+            ) from error
+        if entry is not None and entry.mark is not None:
+            positions.replay(entry.mark, sequence)
+        if update is not None:
+            _replay_identities(identities, update, sequence)
+
+        def absorbs(block: int, sequence: int = sequence) -> bool:
+            return block >= len(absorbed) or absorbed[block] < sequence
+
+        instant_us = 0 if entry is None else entry.instant_us
+        applier.apply(
+            Logged(sequence, instant_us, update),
+            in_force,
+            absorbs,
+            with_feed=sequence > root.feed_through,
+        )
+        count += 1
+    return count
+
+
+def _replay_identities(identities: LiveIdentities, update: ProfileUpdate, sequence: int) -> None:
+    """Gives identifiers to their owners again."""
+    identities.add(update.uid_digests, update.new_rows, sequence)
+    for links in update.identifiers:
+        identities.add(links.digests, links.rows, sequence)

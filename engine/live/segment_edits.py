@@ -1,0 +1,156 @@
+"""What an edit of the model does to segments, profile by profile, before it is done.
+
+A definition that says the same as before, through the segments it mentions, is not evaluated:
+it keeps its version and its field. All others are, over everything, at one instant; the members
+before come from the store where they are kept, and from the old definition where they are not.
+
+To carry an edit out: give new kept segments a field and drop the fields of those that are gone or
+no longer kept; a changed definition keeps its field, so that `StoredSegments.refresh` over the
+names of `differences` finds who enters and leaves. `farewells` is for the fields dropped.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.control import Control
+from engine.live.change import Transition
+from engine.live.memberships import rows_of_masks, stored_masks
+from engine.live.segments import StoredSegments, in_turns, segment_key
+from engine.store.snapshot import Snapshot
+
+__all__ = ["SegmentEdit", "carried_versions", "differences", "farewells", "plan_change"]
+
+What = Literal["added", "removed", "changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEdit:
+    """One definition that an edit adds, removes or gives another meaning.
+
+    `joiners` and `leavers` are sorted uint32 rows, `old_size` and `new_size` numbers of members.
+    `not_kept` says why the new members are not stored; '' where they are.
+    """
+
+    name: str
+    what: What
+    joiners: NDArray[np.uint32]
+    leavers: NDArray[np.uint32]
+    old_size: int
+    new_size: int
+    not_kept: str
+
+    @property
+    def key(self) -> str:
+        """Key path of the definition."""
+        return segment_key(self.name)
+
+
+def differences(old: StoredSegments | None, new: StoredSegments) -> dict[str, What]:
+    """The definitions that differ, in the order of the new model, removed ones last."""
+    before = {} if old is None else {name: old.meaning(name) for name in old.model.segments}
+    found: dict[str, What] = {}
+    for name in new.model.segments:
+        if name not in before:
+            found[name] = "added"
+        elif before[name] != new.meaning(name):
+            found[name] = "changed"
+    found.update({name: "removed" for name in before if name not in new.model.segments})
+    return found
+
+
+def carried_versions(
+    old: StoredSegments | None, new: StoredSegments, model_version: int
+) -> dict[str, int]:
+    """The number of each new definition: that of the old one where it means the same, else the
+    model version that brings it."""
+    differ = differences(old, new)
+    return {
+        name: model_version if old is None or name in differ else old.definition_version(name)
+        for name in new.model.segments
+    }
+
+
+def farewells(
+    old: StoredSegments | None, new: StoredSegments, snapshot: Snapshot
+) -> list[Transition]:
+    """Everybody leaves the segments whose members are stored before an edit, and not after."""
+    transitions = []
+    for name in () if old is None else old.stored:
+        assert old is not None
+        rows = rows_of_masks(stored_masks(snapshot, old.membership_field(name)))
+        if name not in new.kept and len(rows):
+            nobody = np.zeros(0, np.uint32)
+            version = old.definition_version(name)
+            transitions.append(Transition(segment_key(name), version, nobody, rows))
+    return transitions
+
+
+def plan_change(
+    old: StoredSegments | None,
+    new: StoredSegments,
+    snapshot: Snapshot,
+    *,
+    now_us: int | None = None,
+    pool: Executor | None = None,
+    threads: int = 1,
+    control: Control | None = None,
+) -> list[SegmentEdit]:
+    """Joiners and leavers of the definitions that differ between two models, at an instant
+    (None: now).
+
+    The snapshot may be from before the edit: a field that it does not have is empty. Raises
+    NotYet for what has no evaluator, NotFound for a list that is not there.
+    """
+    evaluated = partial(
+        StoredSegments.evaluate,
+        now_us=time.time_ns() // 1000 if now_us is None else now_us,
+        pool=pool,
+        threads=threads,
+        control=control,
+    )
+    differ = differences(old, new)
+    edits = []
+    for names in in_turns(list(differ), 2 * snapshot.block_count):
+        # What is stored needs no evaluation; masks of at most two models at a time.
+        before = {}
+        if old is not None:
+            asked = [n for n in names if differ[n] != "added" and n not in old.stored]
+            before = evaluated(old, snapshot, asked)
+            for name in set(names) & set(old.stored):
+                before[name] = stored_masks(snapshot, old.membership_field(name))
+        after = evaluated(new, snapshot, [n for n in names if differ[n] != "removed"])
+        nobody = np.zeros((snapshot.block_count, 1024), np.uint64)
+        edits += [
+            _edit(n, differ[n], before.get(n, nobody), after.get(n, nobody), new) for n in names
+        ]
+    return edits
+
+
+def _edit(
+    name: str,
+    what: What,
+    before: NDArray[np.uint64],
+    after: NDArray[np.uint64],
+    new: StoredSegments,
+) -> SegmentEdit:
+    return SegmentEdit(
+        name,
+        what,
+        joiners=rows_of_masks(after & ~before),
+        leavers=rows_of_masks(before & ~after),
+        old_size=_size(before),
+        new_size=_size(after),
+        not_kept=new.not_kept.get(name, ""),
+    )
+
+
+def _size(masks: NDArray[np.uint64]) -> int:
+    return int(np.bitwise_count(masks).sum())

@@ -1,0 +1,302 @@
+"""Stored segments: who is in them, kept with the data.
+
+A segment is kept when nothing in its definition moves with the clock
+(`engine.rules.time_dependence`); its members stand in a field of the store. After a record of the
+log
+1. the rows are found that it wrote in a field that some segment reads, and those it created;
+2. each is judged by the segments that read what was written there, all in one pass, by one plan
+   that is made once and moved from state to state (`engine.live.segment_plan`);
+3. what differs from the stored membership is a transition, and changes the blocks it lies in.
+
+After an edit of the model, a load or an upload the segments concerned are evaluated over
+everything instead, by blocks and in several threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.columns.zone import Encoded
+from engine.core import evaluate, row_tests
+from engine.core.control import Control
+from engine.live.change import FieldBlocks, Touched, Transition
+from engine.live.memberships import changed_memberships, patch_membership, stored_masks
+from engine.live.segment_plan import SegmentPlan
+from engine.model.definitions import Model
+from engine.model.positions import key_text
+from engine.rules import bound, tree
+from engine.rules.bind import Binder
+from engine.rules.meaning import meaning_of
+from engine.rules.time_dependence import why_it_moves
+from engine.store.catalog import Catalog, segment_field
+from engine.store.snapshot import Snapshot
+
+__all__ = ["SegmentChange", "StoredSegments", "in_turns", "segment_key"]
+
+# Masks of many segments over all blocks take 8 KiB each; more than this is done in turns.
+MASK_BYTES_AT_A_TIME = 64 << 20
+_MASK_BYTES = 8192
+
+
+def segment_key(name: str) -> str:
+    """The key path of a segment, as transitions name it."""
+    return key_text(("segments", name))
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentChange:
+    """What one record of the log, or one evaluation of everything, does to stored segments.
+
+    `memberships` are the blocks that change, by membership field; `transitions` are in model
+    order, and none is empty; `count_deltas` says by how much each segment grew that changed
+    its size; `rows_evaluated` sums over the segments the rows that each was evaluated for.
+    """
+
+    memberships: FieldBlocks = field(default_factory=dict)
+    transitions: tuple[Transition, ...] = ()
+    count_deltas: Mapping[str, int] = field(default_factory=dict)
+    rows_evaluated: int = 0
+
+
+class StoredSegments:
+    """The segments of one model version; for one thread at a time.
+
+    `catalog` has the fields of the store under this model, `versions` the number of each
+    definition (1 where it has none). Raises ExpressionInvalid for definitions that do not bind.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        binder: Binder,
+        catalog: Catalog,
+        versions: Mapping[str, int] | None = None,
+    ) -> None:
+        self.model = model
+        self._versions = dict(versions or {})
+        self._bodies: dict[str, bound.BoundExpr] = {
+            name: binder.bind(tree.Segment(name)) for name in model.segments
+        }
+        reasons = {name: why_it_moves(body) for name, body in self._bodies.items()}
+        self.not_kept: Mapping[str, str] = MappingProxyType(
+            {name: reason for name, reason in reasons.items() if reason}
+        )
+        self.kept = tuple(name for name, reason in reasons.items() if not reason)
+        self._fields = {
+            name: catalog[segment_field(name)].id
+            for name in self.kept
+            if segment_field(name) in catalog
+        }
+        self._plan: SegmentPlan | None = None
+
+    # ------------------------------------------------------------------------ definitions
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """Names of the kept segments that have a membership field, in model order."""
+        return tuple(self._fields)
+
+    def membership_field(self, name: str) -> int | None:
+        """Number of the field with the members of a segment; None where none are stored."""
+        return self._fields.get(name)
+
+    def definition_version(self, name: str) -> int:
+        """Number of a segment's definition."""
+        return self._versions.get(name, 1)
+
+    def meaning(self, name: str) -> bytes:
+        """What a definition says, through the segments it mentions: equal for equal meanings."""
+        return meaning_of(self._bodies[name], self.model.time_zone.key)
+
+    def reading_list(self, list_name: str) -> tuple[str, ...]:
+        """The stored segments that read an uploaded list, through others too."""
+        return tuple(
+            name
+            for name in self._fields
+            if any(
+                isinstance(predicate, bound.BoundList) and predicate.name == list_name
+                for predicate in bound.predicates_of(self._bodies[name])
+            )
+        )
+
+    # ------------------------------------------------------------------ after a log record
+
+    def update(self, candidate: Snapshot, touched: Touched) -> SegmentChange:
+        """What the changes of one record do to the stored segments.
+
+        `candidate` has the changes, and the memberships as they were. Lists are taken as they
+        were when last evaluated over everything, with the identifiers linked since: an upload
+        must be followed by `forget_lists` and `refresh`. A row that dies, or comes back, must be
+        in `touched.created` or among the rows written in the field of live rows.
+        """
+        if not self._fields:
+            return SegmentChange()
+        plan = self._plan_for(candidate, touched)
+        rows, kinds, wanted = _rows_to_judge(plan.reads, touched)
+        if not len(rows):
+            return SegmentChange()
+        fields = list(self._fields.values())
+        plan.move(candidate, rows)
+        try:
+            changed = row_tests.changed_rows(
+                plan.program, plan.roots, fields, rows, kinds, wanted
+            )
+        finally:
+            plan.program.unbind()  # pins no pages until the next record
+        evaluated = int(np.count_nonzero(wanted, axis=1)[kinds].sum())
+        return self._change(candidate, rows, *changed, evaluated)
+
+    def forget_lists(self) -> None:
+        """Forget what uploaded lists said; the next plan reads them anew."""
+        self._plan = None
+
+    def _plan_for(self, snapshot: Snapshot, touched: Touched) -> SegmentPlan:
+        lists = None
+        if self._plan is not None:
+            self._plan.follow(snapshot, touched)
+            if self._plan.fits(snapshot, touched):
+                return self._plan
+            lists = self._plan.lists
+        bodies = {name: self._bodies[name] for name in self._fields}
+        memberships = list(self._fields.values())
+        self._plan = SegmentPlan(snapshot, self.model, bodies, memberships=memberships, lists=lists)
+        return self._plan
+
+    def _change(
+        self,
+        candidate: Snapshot,
+        rows: NDArray[np.uint32],
+        which: NDArray[np.int32],
+        at: NDArray[np.uint32],
+        entered: NDArray[np.bool_],
+        rows_evaluated: int,
+    ) -> SegmentChange:
+        """The change of rows[at[i]] entering or leaving segment which[i]."""
+        order = np.argsort(which, kind="stable")  # by segment, rows ascending
+        at, which, entered = at[order], which[order], entered[order]
+        names = list(self._fields)
+        memberships: dict[int, Mapping[int, Encoded]] = {}
+        transitions = []
+        deltas = {}
+        edges = np.flatnonzero(np.diff(which)) + 1
+        for chosen in np.split(np.arange(len(which)), edges) if len(which) else ():
+            name = names[int(which[chosen[0]])]
+            of_name, is_in = rows[at[chosen]], entered[chosen]
+            field_id = self._fields[name]
+            table = candidate.addresses(field_id)
+            memberships[field_id] = patch_membership(table, of_name, is_in)
+            transitions.append(self._transition(name, of_name[is_in], of_name[~is_in]))
+            deltas[name] = 2 * int(is_in.sum()) - len(is_in)
+        return SegmentChange(
+            memberships, tuple(transitions), _without_zeros(deltas), rows_evaluated
+        )
+
+    def _transition(
+        self, name: str, entered: NDArray[np.uint32], left: NDArray[np.uint32]
+    ) -> Transition:
+        return Transition(segment_key(name), self.definition_version(name), entered, left)
+
+    # -------------------------------------------------------------------- over everything
+
+    def evaluate(
+        self,
+        snapshot: Snapshot,
+        names: Sequence[str],
+        *,
+        now_us: int | None = None,
+        pool: Executor | None = None,
+        threads: int = 1,
+        control: Control | None = None,
+    ) -> dict[str, NDArray[np.uint64]]:
+        """The members of any segments, kept or not, at an instant (None: now), by their
+        definitions alone: masks uint64 (blocks, 1024).
+
+        Raises NotYet for a segment without an evaluator, NotFound for one whose list is not
+        there, Cancelled and DeadlineExceeded.
+        """
+        if not names:
+            return {}
+        bodies = {name: self._bodies[name] for name in names}
+        instant = time.time_ns() // 1000 if now_us is None else now_us
+        plan = SegmentPlan(snapshot, self.model, bodies, now_us=instant, kept=False)
+        masks, _ = evaluate.many_masks(
+            plan.program, plan.roots, control=control, pool=pool, threads=threads
+        )
+        return dict(zip(names, masks, strict=True))
+
+    def refresh(
+        self,
+        snapshot: Snapshot,
+        names: Iterable[str] | None = None,
+        *,
+        pool: Executor | None = None,
+        threads: int = 1,
+        control: Control | None = None,
+    ) -> SegmentChange:
+        """What brings stored segments (None: all) from what is stored to what they say of the
+        snapshot, evaluated over everything: after a load, an upload or an edit."""
+        chosen = [name for name in self._fields if names is None or name in set(names)]
+        memberships: dict[int, Mapping[int, Encoded]] = {}
+        transitions = []
+        deltas = {}
+        for some in in_turns(chosen, snapshot.block_count):
+            found = self.evaluate(
+                snapshot, some, now_us=0, pool=pool, threads=threads, control=control
+            )
+            for name, masks in found.items():
+                field_id = self._fields[name]
+                stored = stored_masks(snapshot, field_id)
+                blocks, entered, left = changed_memberships(masks, stored)
+                if blocks:
+                    memberships[field_id] = blocks
+                    transitions.append(self._transition(name, entered, left))
+                    deltas[name] = len(entered) - len(left)
+        evaluated = len(chosen) * snapshot.live_count
+        return SegmentChange(memberships, tuple(transitions), _without_zeros(deltas), evaluated)
+
+
+def _without_zeros(deltas: Mapping[str, int]) -> dict[str, int]:
+    return {name: delta for name, delta in deltas.items() if delta}
+
+
+def in_turns(names: Sequence[str], block_count: int) -> Iterator[Sequence[str]]:
+    """Stretches of names whose masks fit in memory together; at least one at a time."""
+    most = max(1, MASK_BYTES_AT_A_TIME // (_MASK_BYTES * max(1, block_count)))
+    for start in range(0, len(names), most):
+        yield names[start : start + most]
+
+
+def _rows_to_judge(
+    reads: Sequence[frozenset[int]], touched: Touched
+) -> tuple[NDArray[np.uint32], list[int], NDArray[np.bool_]]:
+    """The rows that some segment must look at, sorted; the kind of each segment; and which rows
+    the segments of each kind must look at, bool (kinds, rows).
+
+    Segments that read the same of what was written are of one kind.
+    """
+    written = {field_id for field_id, rows in touched.fields.items() if len(rows)}
+    number_of: dict[frozenset[int], int] = {}
+    kinds = [number_of.setdefault(read & written, len(number_of)) for read in reads]
+    read_anywhere = frozenset[int]().union(*number_of)
+    pieces = [touched.created, *(touched.fields[f] for f in read_anywhere)]
+    rows = np.unique(np.concatenate(pieces))
+    marks = {f: _marks(rows, touched.fields[f]) for f in read_anywhere}
+    wanted = np.tile(_marks(rows, touched.created), (len(number_of), 1))
+    for read, number in number_of.items():
+        for field_id in read:
+            wanted[number] |= marks[field_id]
+    return rows, kinds, wanted
+
+
+def _marks(rows: NDArray[np.uint32], some: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which of the sorted rows are among `some` of them."""
+    marks = np.zeros(len(rows), np.bool_)
+    marks[np.searchsorted(rows, some)] = True
+    return marks

@@ -1,0 +1,234 @@
+"""Versions: one state of the store as it is seen, and how one follows from another.
+
+A version is a state of the disk, an overlay of what it has beyond that, and the tables of
+addresses that were made of both so far. It never changes but for those tables, which are made
+when first asked for.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.columns.zone import Zone
+from engine.store.addresses import PartTable, Places, build_part_table
+from engine.store.catalog import FieldKind
+from engine.store.dictionary import DictionaryTable, unpack_page
+from engine.store.environment import damaged
+from engine.store.manifest import zone_of
+from engine.store.overlay import HeapBlocks, Overlay
+from engine.store.reading import State, View, block_count_of
+from engine.store.records import PayloadKind, RecordName, RecordType
+
+__all__ = ["Lineage", "Trail", "Version", "and_changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """An earlier table of a field, and the blocks that have changed since it was made."""
+
+    table: PartTable
+    changed: frozenset[int]
+
+
+def and_changed(
+    trails: Mapping[int, Trail], changed: Mapping[int, Iterable[int]]
+) -> dict[int, Trail]:
+    """The trails after a change of more blocks (field -> blocks)."""
+    after = dict(trails)
+    for number, blocks in changed.items():
+        if number in after:
+            after[number] = Trail(after[number].table, after[number].changed.union(blocks))
+    return after
+
+
+class Lineage:
+    """The dictionaries that all states of one open store share, loaded at first use."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._tables: dict[int, DictionaryTable] = {}
+
+    def dictionary(self, view: View, state: State, number: int) -> DictionaryTable:
+        """The table of a dictionary; it has at least the values of `state`."""
+        with self._guard:
+            table = self._tables.get(number)
+            if table is None:
+                table = self._tables[number] = _load_dictionary(view, state, number)
+            return table
+
+
+def _load_dictionary(view: View, state: State, number: int) -> DictionaryTable:
+    listing = state.dictionaries.get(number)
+    table = DictionaryTable()
+    if listing is None:
+        return table
+    for page, expected in enumerate(listing.pages):
+        name = RecordName(RecordType.DICTIONARY, number, page)
+        payload = view.read(name, PayloadKind.DICTIONARY, 1, expected)
+        try:
+            values = unpack_page(payload, len(table) + 1)
+            table.add(values)
+            table.page_counts.append(len(values))
+        except (ValueError, struct.error) as error:
+            raise damaged(view.path, f"{name} cannot be read ({error})") from error
+    if len(table) != listing.value_count:
+        raise damaged(
+            view.path, f"dictionary {number} has {len(table)} values of {listing.value_count}"
+        )
+    return table
+
+
+class Version:
+    """One data version in use: its state, its transaction, and what was made of them so far.
+
+    `state` is the newest state of the disk when the version was made; `overlay` is what the
+    version has beyond it. It goes when the last snapshot, view of bytes and part table of it
+    has gone, and its transaction with it.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        state: State,
+        lineage: Lineage,
+        *,
+        data_version: int,
+        row_count: int,
+        member_counts: Mapping[int, int],
+        overlay: Overlay,
+        trails: Mapping[int, Trail] | None = None,
+    ) -> None:
+        self.view = view
+        self.state = state
+        self.lineage = lineage
+        self.data_version = data_version
+        self.row_count = row_count
+        self.member_counts = member_counts
+        self.overlay = overlay
+        # What a higher room of the engine wants to find again in snapshots of this version.
+        self.attached: object = None
+        self._guard = threading.Lock()
+        self._tables: dict[int, PartTable] = {}
+        self._trails = dict(trails or {})
+
+    @classmethod
+    def opened(cls, view: View, state: State, lineage: Lineage) -> Version:
+        """The state of the disk as it is."""
+        return cls(
+            view,
+            state,
+            lineage,
+            data_version=state.root.log_first - 1,
+            row_count=state.root.row_count,
+            member_counts=_member_counts(state),
+            overlay=Overlay(),
+        )
+
+    @property
+    def block_count(self) -> int:
+        """Blocks of 65,536 rows."""
+        return block_count_of(self.row_count)
+
+    def table(self, field_id: int) -> PartTable:
+        """The part table of a field, built once."""
+        with self._guard:
+            found = self._tables.get(field_id)
+            if found is None:
+                heap = self.overlay.fields.get(field_id, {})
+                places = Places(self.view, self.state, field_id, heap, self.block_count)
+                trail = self._trails.pop(field_id, None)
+                if trail is None:
+                    found = build_part_table(places)
+                else:
+                    found = build_part_table(places, trail.table, sorted(trail.changed))
+                self._tables[field_id] = found
+            return found
+
+    def zone(self, field_id: int, block: int) -> Zone | None:
+        """See Snapshot."""
+        heap = self.overlay.get(field_id, block)
+        if heap is not None:
+            return heap.zone
+        if block >= len(self.state.manifests):
+            return None
+        entries = self.state.manifests[block].field(field_id)
+        return zone_of(entries[0]) if len(entries) else None
+
+    def after_record(
+        self,
+        sequence: int,
+        changes: HeapBlocks,
+        row_count: int,
+        trails: Mapping[int, Trail] | None = None,
+    ) -> Version:
+        """The version after a record of the log has changed some fields of some blocks.
+
+        `trails` are better ones than this version's own, where somebody has them.
+        """
+        counts = dict(self.member_counts)
+        for number, blocks in changes.items():
+            if number in counts:
+                for block, heap in blocks.items():
+                    before = self.zone(number, block)
+                    counts[number] -= 0 if before is None else before.present_count
+                    counts[number] += heap.zone.present_count
+        return Version(
+            self.view,
+            self.state,
+            self.lineage,
+            data_version=sequence,
+            row_count=row_count,
+            member_counts=counts,
+            overlay=self.overlay.changed(changes, sequence),
+            trails=self.trails(changes) if trails is None else trails,
+        )
+
+    def after_commit(
+        self,
+        view: View,
+        state: State,
+        overlay: Overlay,
+        data_version: int,
+        written: Mapping[int, Iterable[int]],
+    ) -> Version:
+        """The version once `written` (field -> blocks) stands in a newer state of the disk."""
+        is_logical = data_version != self.data_version
+        after = Version(
+            view,
+            state,
+            self.lineage,
+            data_version=data_version,
+            row_count=max(self.row_count, state.root.row_count),
+            member_counts=self.member_counts,
+            overlay=overlay,
+            trails=self.trails(written),
+        )
+        if is_logical:
+            after.member_counts = _member_counts(state, overlay)
+        return after
+
+    def trails(self, changed: Mapping[int, Iterable[int]]) -> dict[int, Trail]:
+        """What the next version's tables are made from, where it differs in `changed`."""
+        with self._guard:
+            built = {n: Trail(t.without_view(), frozenset()) for n, t in self._tables.items()}
+            trails = {**self._trails, **built}
+        return and_changed(trails, changed)
+
+
+def _member_counts(state: State, overlay: Overlay | None = None) -> dict[int, int]:
+    """Rows in the live field and in each membership, by field."""
+    counts: dict[int, int] = {}
+    for field in state.catalog.values():
+        if field.kind in (FieldKind.LIVE, FieldKind.MEMBERSHIP):
+            chosen = state.entries["field"] == field.id
+            heap = {} if overlay is None else overlay.fields.get(field.id, {})
+            if heap:
+                chosen &= ~np.isin(state.entry_blocks, list(heap))
+            stored = int(state.entries["present_count"][chosen].sum(dtype=np.int64))
+            counts[field.id] = stored + sum(h.zone.present_count for h in heap.values())
+    return counts

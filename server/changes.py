@@ -1,0 +1,86 @@
+"""Messages of the feed: entries of a step with the names of their profiles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.live.change import Cause
+from engine.live.feed import FeedChunk, FeedRun, FeedSource
+from engine.live.resume_token import FeedPosition
+from engine.live.row_names import identifiers_of, uids_of
+from server import convert
+from server.members import CHUNK_BYTES
+from strata.v1 import watch_pb2 as pb
+
+__all__ = ["changes"]
+
+CAUSES = {
+    Cause.UPDATE: pb.CHANGE_CAUSE_UPDATE,
+    Cause.CLOCK: pb.CHANGE_CAUSE_CLOCK,
+    Cause.EDIT: pb.CHANGE_CAUSE_EDIT,
+    Cause.MERGE: pb.CHANGE_CAUSE_MERGE,
+    Cause.ERASURE: pb.CHANGE_CAUSE_ERASURE,
+    Cause.REFRESH: pb.CHANGE_CAUSE_REFRESH,
+}
+
+# Of a run on the wire without its profiles, and of one profile's uid and identifier list.
+RUN_BYTES = 64
+PROFILE_BYTES = 20
+
+
+def changes(source: FeedSource, chunk: FeedChunk, kind: str) -> list[pb.WatchResponse]:
+    """The entries of a step as messages of at most about CHUNK_BYTES, with the identifiers of a
+    kind where one is named. Each has the token for what comes behind it; none for no entries."""
+    if not chunk.runs:
+        return []
+    rows = np.concatenate([run.rows for run in chunk.runs])
+    with source.snapshot() as snapshot:
+        uids = uids_of(snapshot, rows)
+        owned = identifiers_of(snapshot, kind, rows) if kind else None
+    responses: list[pb.WatchResponse] = []
+    pending = pb.WatchChanges()
+    size = place = 0
+    for run in chunk.runs:
+        size += RUN_BYTES + len(run.definition)
+        start = 0
+        for stop in range(1, len(run.rows) + 1):
+            size += PROFILE_BYTES
+            if owned is not None:
+                size += sum(2 + len(value.encode()) for value in owned[place + stop - 1])
+            if stop < len(run.rows) and size < CHUNK_BYTES:
+                continue
+            message = _message(run, start, stop)
+            message.uids = uids[place + start : place + stop].tobytes()
+            if owned is not None:
+                message.identifiers.extend(
+                    pb.ProfileIdentifiers(values=values)
+                    for values in owned[place + start : place + stop]
+                )
+            pending.runs.append(message)
+            if size >= CHUNK_BYTES:
+                behind = FeedPosition(run.sequence, run.first_ordinal + stop)
+                responses.append(
+                    pb.WatchResponse(resume_token=source.token(behind), changes=pending)
+                )
+                pending, size = pb.WatchChanges(), RUN_BYTES + len(run.definition)
+            start = stop
+        place += len(run.rows)
+    if pending.runs:
+        responses.append(pb.WatchResponse(changes=pending))
+    responses[-1].resume_token = source.token(chunk.end)
+    responses[-1].caught_up = chunk.caught_up
+    return responses
+
+
+def _message(run: FeedRun, start: int, stop: int) -> pb.ChangeRun:
+    """Entries `start` to `stop` of a run, without their profiles."""
+    return pb.ChangeRun(
+        definition=run.definition,
+        definition_version=run.version,
+        old_value=convert.value(not run.entered),
+        new_value=convert.value(run.entered),
+        cause=CAUSES[run.cause],
+        instant=convert.timestamp(run.instant_us),
+        sequence=run.sequence,
+        first_ordinal=run.first_ordinal + start,
+    )

@@ -1,0 +1,164 @@
+"""IngestService: batches of updates, in one call each or in a stream.
+
+A stream has a reader, which takes batches as long as there are credits, decodes them on the
+lane and hands them to the engine, and the answering side, which waits for the oldest of them and
+sends its acknowledgement; only then its credit is free again. So a client that sends without
+reading is held up by the transport's own flow control, and keeps no more than its credits of
+batches in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import OwnerFenced
+from engine.live.positions import IngestAck
+from server.call import Call
+from server.convert import invalid
+from server.failures import ShuttingDown
+from server.lanes import Lane
+from server.update_batches import ReceivedBatch, check_origin, receive
+from strata.v1 import ingest_pb2 as pb
+
+if TYPE_CHECKING:
+    from engine.database import Database
+
+__all__ = ["IngestService"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """A batch in the engine's hands."""
+
+    received: ReceivedBatch
+    future: Future[IngestAck]
+
+    async def ack(self) -> pb.BatchAck:
+        """Its answer, once it is durable; raises what it failed with."""
+        # Shielded: a caller that goes away must not cancel what the engine will complete.
+        waiting = asyncio.shield(asyncio.wrap_future(self.future))
+        try:
+            return self.received.answer(await waiting)
+        except asyncio.CancelledError:
+            if self.future.cancelled():
+                raise _stopping() from None
+            raise
+
+
+class IngestService:
+    """Writes batches, one method per call of the contract."""
+
+    def __init__(self, database: Database, decoding: Lane, *, credits: int) -> None:
+        self._database = database
+        self._decoding = decoding
+        self._credits = credits
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """From now on, and for good, streams take no more batches and come to an end."""
+        self._draining.set()
+
+    async def ingest_batch(
+        self, request: pb.IngestBatchRequest, call: Call
+    ) -> pb.IngestBatchResponse:
+        """Writes one batch."""
+        check_origin(request.origin, "origin")
+        submitted = await self._submit(request.origin, request.batch, call)
+        return pb.IngestBatchResponse(ack=await submitted.ack())
+
+    async def ingest(
+        self, requests: AsyncIterator[pb.IngestRequest], call: Call
+    ) -> AsyncIterator[pb.IngestResponse]:
+        """Writes the batches of a stream, in order."""
+        opening = await anext(requests, None)
+        if opening is None or opening.WhichOneof("part") != "open":
+            raise invalid("open", "is missing", "begin with who sends")
+        origin = opening.open
+        check_origin(origin, "open")
+        yield pb.IngestResponse(opened=await self._opened(origin, call))
+
+        stream = _Stream(self._credits)
+        reader = asyncio.create_task(self._read(origin, requests, call, stream))
+        stopper = asyncio.create_task(self._stop(reader, stream))
+        try:
+            while (answer := await stream.answers.get()) is not None:
+                if isinstance(answer, Exception):
+                    raise answer
+                yield pb.IngestResponse(ack=await answer.ack())
+                stream.credits.release()
+        finally:
+            reader.cancel()
+            stopper.cancel()
+            await asyncio.gather(reader, stopper, return_exceptions=True)
+
+    async def _opened(self, origin: pb.Origin, call: Call) -> pb.IngestOpened:
+        """What a stream begins with; OwnerFenced where a later owner has written."""
+        stored = await self._decoding.run(
+            lambda: self._database.position(origin.source, origin.partition), call.control
+        )
+        if stored is None:
+            return pb.IngestOpened(credits=self._credits)
+        if stored.owner_epoch > origin.owner_epoch:
+            raise OwnerFenced(
+                f"Partition {origin.partition!r} of {origin.source} belongs to the owner with"
+                f" epoch {stored.owner_epoch}; this one has {origin.owner_epoch} and may not"
+                " write any more."
+            )
+        return pb.IngestOpened(credits=self._credits, durable_offset=stored.offset)
+
+    async def _read(
+        self,
+        origin: pb.Origin,
+        requests: AsyncIterator[pb.IngestRequest],
+        call: Call,
+        stream: _Stream,
+    ) -> None:
+        """Takes batches until the client has no more, or one fails as a whole."""
+        try:
+            while True:
+                await stream.credits.acquire()
+                request = await anext(requests, None)
+                if request is None:
+                    stream.answers.put_nowait(None)
+                    return
+                if request.WhichOneof("part") != "batch":
+                    raise invalid("batch", "is missing", "after the opening, send batches")
+                submitted = await self._submit(origin, request.batch, call)
+                stream.answers.put_nowait(submitted)
+        except Exception as error:
+            stream.answers.put_nowait(error)
+
+    async def _stop(self, reader: asyncio.Task[None], stream: _Stream) -> None:
+        """Ends a stream when the server stops, after the answers to what was taken."""
+        await self._draining.wait()
+        reader.cancel()
+        stream.answers.put_nowait(_stopping())
+
+    async def _submit(self, origin: pb.Origin, batch: pb.UpdateBatch, call: Call) -> _Submitted:
+        """Decodes a batch on the lane and hands it to the engine."""
+        call.field = "batch"
+
+        def work() -> _Submitted:
+            received = receive(self._database.model, origin, batch)
+            future = self._database.submit(received.batch, received.position, giver=received.giver)
+            return _Submitted(received, future)
+
+        return await self._decoding.run(work, call.control)
+
+
+class _Stream:
+    """What the two sides of a stream share: credits, and answers in the order of the batches."""
+
+    def __init__(self, credits: int) -> None:
+        self.credits = asyncio.Semaphore(credits)
+        # Each is a batch, what ended the stream, or None for its good end. Never more than the
+        # credits and two.
+        self.answers: asyncio.Queue[_Submitted | Exception | None] = asyncio.Queue()
+
+
+def _stopping() -> ShuttingDown:
+    return ShuttingDown("The server is about to stop; send what is not acknowledged again.")

@@ -1,0 +1,111 @@
+"""`strata watch`: who enters and leaves segments, line by line as it happens."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from strata.cli import show
+from strata.cli.options import Json, ServerAt, StoreAt, WrongUsage
+from strata.cli.plain import command
+from strata.cli.session import place, session
+from strata.watching import Change, Watch, WatchCompacted, WatchMessage
+from strata.watching import watch as begin
+
+__all__ = ["watch"]
+
+
+@command
+def watch(
+    segments: Annotated[list[str] | None, typer.Argument(metavar="[SEGMENT]...")] = None,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin with the oldest change that is kept.")
+    ] = False,
+    token: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TOKEN", help="Go on where another watch ended."),
+    ] = None,
+    ids: Annotated[
+        str, typer.Option("--ids", metavar="KIND", help="Identifiers of this kind, or uid.")
+    ] = "uid",
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Wait for changes to come.")
+    ] = True,
+    store: StoreAt = None,
+    server: ServerAt = None,
+    as_json: Json = False,
+) -> None:
+    """Follow segments: a line for each profile that enters or leaves. Ctrl-C ends it."""
+    if from_start and token is not None:
+        raise WrongUsage("give --from-start or --from TOKEN, not both")
+    where = place(store, server)
+    if where.store is not None:
+        # Nobody writes to a store that this command has open, so there is nothing to wait for.
+        follow = False
+    if not follow and not from_start and token is None:
+        raise WrongUsage("say where to begin: --from-start or --from TOKEN")
+    with session(where) as client:
+        kind = "" if ids == "uid" else ids
+        with begin(
+            client,
+            segments or (),
+            resume_token=token,
+            from_oldest=from_start,
+            identifier_kind=kind,
+        ) as watching:
+            _print(watching, follow, as_json, kind)
+
+
+def _print(watching: Watch, follow: bool, as_json: bool, kind: str) -> None:
+    """Prints messages until the watch ends, and says how to go on from there."""
+    try:
+        for message in watching:
+            for change in message.changes:
+                if as_json:
+                    show.json_line(_change_json(change, kind))
+                else:
+                    typer.echo(_change_line(change, kind))
+            if as_json:
+                show.json_line(_token_json(message))
+            sys.stdout.flush()
+            if message.caught_up and not follow:
+                break
+    except WatchCompacted as error:
+        error.add_note(f"The oldest change that is kept: --from {error.resume_token}")
+        raise
+    finally:
+        if watching.resume_token is not None and not as_json:
+            typer.echo(f"to go on from here: --from {watching.resume_token}", err=True)
+
+
+def _change_line(change: Change, kind: str) -> str:
+    """One entry for people. A profile without identifiers of the kind is shown by its uid."""
+    name = change.definition.partition(".")[2]
+    step = "entered" if change.new_value is True else "left   "
+    whom = " ".join(change.identifiers) or (f"uid:{change.uid}" if kind else change.uid)
+    return f"{show.instant(change.instant)}  {step}  {name}  {whom}  ({change.cause})"
+
+
+def _change_json(change: Change, kind: str) -> dict[str, object]:
+    """One entry as one object; `identifiers` where a kind was asked for."""
+    shown: dict[str, object] = {
+        "definition": change.definition,
+        "definition_version": change.definition_version,
+        "uid": change.uid,
+        "from": show.json_value(change.old_value),
+        "to": show.json_value(change.new_value),
+        "cause": change.cause,
+        "instant": show.instant(change.instant),
+        "sequence": change.sequence,
+        "ordinal": change.ordinal,
+    }
+    if kind:
+        shown["identifiers"] = list(change.identifiers)
+    return shown
+
+
+def _token_json(message: WatchMessage) -> dict[str, object]:
+    """The token behind the entries above, once they are handled."""
+    return {"resume_token": message.resume_token, "caught_up": message.caught_up}

@@ -1,0 +1,134 @@
+"""Batches of updates as a function of a seed, a partition and a number.
+
+A process that is killed and the one that judges it make the same batches from these three, so
+nothing but numbers passes between them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from engine.live.batch import ProfileBatch
+from engine.live.positions import Position
+from engine.live.update import NO_TIME
+from engine.model.definitions import Model
+from engine.model.load import load_model
+from tests.crash.live_world import MODEL_FILES, SETS, Update
+from tests.loads import ERASE, batch_of
+
+__all__ = ["GIVER", "SOURCE", "live_batch", "position_of", "random_updates"]
+
+SOURCE = "orders"
+GIVER = "crm"
+# A batch has offsets from number * OFFSETS on, with gaps.
+OFFSETS = 1_000
+
+_T0 = 1_700_000_000_000_000
+
+_CELLS: dict[str, list[Any]] = {
+    "city": ["京", "津", "沪", "", "long name " * 6, ERASE],
+    "size": [0, 19, 20, 49, 50, 99, -(2**63), 2**62, ERASE],
+    "spent": [Decimal("0.00"), Decimal("10.50"), Decimal("10.51"), Decimal("-3.25"), ERASE],
+    "rate": [0.0, 0.25, 0.2499, 1e300, -1.5, ERASE],
+    "vip": [True, False, ERASE],
+    "born": [date(1979, 12, 31), date(1980, 1, 1), date(2001, 5, 6), ERASE],
+    "joined": [
+        datetime(2019, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(2020, 1, 1, tzinfo=UTC),
+        ERASE,
+    ],
+    "remark": ["a", "ü", "b", "x" * 300, ERASE],
+    "likes": [["x"], ["y", "x", "y"], ["z"], [], ERASE],
+    "+likes": [["x"], ["y"], ["x", "w"]],
+    "-likes": [["x"], ["x", "y", "z"]],
+    "tag": [["asleep"], ["new", "asleep"], ERASE],
+    "+tag": [["asleep"], ["t1"], ["t2", "t3"]],
+    "-tag": [["asleep"], ["t2"]],
+}
+
+
+def random_updates(chance: random.Random, count: int, people: int) -> list[Update]:
+    """Updates of about `people` profiles: new ones, known ones, some that are refused."""
+    return [_update(chance, people) for _ in range(count)]
+
+
+def _update(chance: random.Random, people: int) -> Update:
+    number = int(people * chance.random() ** 2)
+    update: dict[str, Any] = {}
+    way = chance.random()
+    if way < 0.75:
+        update["member"] = f"m{number}"
+    if way > 0.65:
+        update["phone"] = f"p{number}"
+    if chance.random() < 0.15:
+        update["mail"] = f"e{number}"
+    if chance.random() < 0.05:  # strangers: merges, second members, blocked phones, nobody
+        other = int(people * chance.random())
+        update |= chance.choice(
+            [{"phone": f"p{other}"}, {"member": f"m{other}"}, {"phone": "000"}, {"member": None}]
+        )
+    for name in chance.sample(sorted(_CELLS), chance.choice([1, 2, 3, 8])):
+        update[name] = chance.choice(_CELLS[name])
+    if chance.random() < 0.6:
+        update["time"] = _T0 + chance.randrange(20) * 1_000_000
+    if chance.random() < 0.01:
+        update |= chance.choice([{"rate": float("nan")}, {"time": 1 << 62}])
+    if chance.random() < 0.3:
+        update["by"] = chance.choice(["ann", "bob", "", f"giver {chance.randrange(40)}"])
+    if chance.random() < 0.02:  # a value that the dictionaries have not seen
+        update |= {"city": f"city {chance.randrange(10**6)}", "+tag": [f"t{chance.random()}"]}
+    return update
+
+
+@cache
+def _model() -> Model:
+    model, _ = load_model(MODEL_FILES)
+    return model
+
+
+def live_batch(updates: Sequence[Update]) -> ProfileBatch:
+    """Updates as the engine takes them."""
+    batch = batch_of(updates, _model())
+    added = {name: _set_cells(updates, f"+{name}") for name in SETS}
+    removed = {name: _set_cells(updates, f"-{name}") for name in SETS}
+    times = [update.get("time") for update in updates]
+    return replace(
+        batch,
+        added={name: cells for name, cells in added.items() if cells is not None},
+        removed={name: cells for name, cells in removed.items() if cells is not None},
+        times=np.array([NO_TIME if time is None else time for time in times], np.int64),
+    )
+
+
+def _set_cells(updates: Sequence[Update], key: str) -> Any:
+    if not any(key in update for update in updates):
+        return None
+    return batch_of([{"likes": update.get(key)} for update in updates], _model()).sets["likes"]
+
+
+def numbered_updates(
+    seed: int, partition: str, number: int, people: int
+) -> tuple[list[Update], list[int]]:
+    """The updates of batch `number` (from 0) of a partition, and their offsets."""
+    chance = random.Random(f"{seed}/{partition}/{number}")
+    updates = random_updates(chance, chance.choice([1, 3, 20, 60]), people)
+    first = number * OFFSETS
+    return updates, sorted(chance.sample(range(first, first + OFFSETS), len(updates)))
+
+
+def number_of(offset: int) -> int:
+    """The batch that an offset belongs to."""
+    return offset // OFFSETS
+
+
+def position_of(partition: str, offsets: Sequence[int], owner_epoch: int = 1) -> Position:
+    """The place of a batch."""
+    return Position(SOURCE, partition, owner_epoch, np.array(offsets, np.uint64))

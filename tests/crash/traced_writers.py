@@ -1,0 +1,139 @@
+"""Programs whose system calls are recorded, and what must be found after a power cut.
+
+    python -m tests.crash.traced_writers WRITER FOLDER SEED
+
+A writer changes FOLDER/store and tells what it was promised in lines of FOLDER/acknowledged.
+`CHECKS` has for each writer a function of (folder of an image, those lines, seed) that raises
+AssertionError or an engine error where the image is not a state that may be left.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.database import Database
+from engine.errors import StoreMissing
+from engine.model.definitions import Source
+from engine.store.store import Store
+from tests.crash.killed_writer import check, commit
+from tests.crash.live_batches import live_batch, numbered_updates
+from tests.crash.live_check import check_profiles
+from tests.crash.live_world import MODEL_FILES, SINGLE, Update, World
+from tests.crash.power_cut import ACKNOWLEDGED
+from tests.sample_stores import MAP_BYTES
+
+__all__ = ["CHECKS", "WRITERS"]
+
+COMMITS = 12
+LOADS = 4
+
+
+def acknowledge(folder: Path, line: object) -> None:
+    """Tell that something was promised, in one call."""
+    descriptor = os.open(folder / ACKNOWLEDGED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.write(descriptor, f"{line}\n".encode())
+    os.close(descriptor)
+
+
+def create(folder: Path, seed: int) -> None:
+    """A store comes into being, with a model and without anything else."""
+    Store.create(folder / "store", map_size=MAP_BYTES).close()
+    acknowledge(folder, "created")
+
+
+def check_created(folder: Path, lines: list[str], seed: int) -> None:
+    """The store is whole, or not there at all and can be created."""
+    assert {path.name for path in folder.iterdir() if not path.name.endswith(".new")} <= {"store"}
+    try:
+        store = Store.open(folder / "store", map_size=MAP_BYTES)
+    except StoreMissing:
+        assert not lines and not (folder / "store").exists()
+        store = Store.create(folder / "store", map_size=MAP_BYTES)
+    with store:
+        assert store.verify().is_sound
+
+
+def write_commits(folder: Path, seed: int) -> None:
+    """Commits that replace values of every size, so that freed pages are used again."""
+    with Store.create(folder / "store", map_size=MAP_BYTES) as store:
+        for _ in range(COMMITS):
+            acknowledge(folder, commit(store))
+
+
+def check_commits(folder: Path, lines: list[str], seed: int) -> None:
+    """The last commit that was acknowledged, or the next one; and writing goes on."""
+    last = int(lines[-1]) if lines else 0
+    try:
+        store = Store.open(folder / "store", map_size=MAP_BYTES)
+    except StoreMissing:
+        assert not lines
+        return
+    with store:
+        version = store.snapshot().data_version
+        assert version in (last, last + 1), f"version {version}, and {last} was acknowledged"
+        for _ in range(2):
+            if store.snapshot().data_version:
+                check(store.snapshot())
+            # Opaque parts are not payloads of a field; anything else would be a fault.
+            faults = [f for f in store.verify().faults if not f.startswith("'f' in block")]
+            assert not faults, faults
+            commit(store)
+
+
+def loaded_updates(seed: int, number: int) -> list[Update]:
+    """Updates that a load takes: no event times, and sets are replaced only."""
+    batches = [numbered_updates(seed, f"load {number}", part, 300)[0] for part in range(8)]
+    keys = {"member", "phone", "mail", "by", "likes", "tag", *SINGLE}
+    return [{k: v for k, v in one.items() if k in keys} for batch in batches for one in batch]
+
+
+def load(folder: Path, seed: int) -> None:
+    """Bulk loads, each one commit."""
+    with Database.create(folder / "store") as database:
+        database.apply_model(MODEL_FILES)
+        acknowledge(folder, "model")
+        for number in range(LOADS):
+            with database.bulk_load(Source("crm", {"member": "member"})) as load:
+                load.add(live_batch(loaded_updates(seed, number)))
+                load.finish()
+            acknowledge(folder, number)
+
+
+def check_loads(folder: Path, lines: list[str], seed: int) -> None:
+    """All loads that were acknowledged, perhaps the next one, and nothing of another."""
+    try:
+        database = Database.open(folder / "store", threads=1)
+    except StoreMissing:
+        assert not lines
+        return
+    with database:
+        assert database.verify().is_sound
+        if not database.model_version:
+            assert not lines
+            return
+        people, world, number = database.profile_count, World(), 0
+        while number < len(lines) - 1 or len(world.people) < people:
+            for update in loaded_updates(seed, number):
+                world.apply(update, "crm")
+            number += 1
+        assert len(world.people) == people and number <= len(lines)
+        check_profiles(database, world, world.people)
+
+
+WRITERS: dict[str, Callable[[Path, int], None]] = {
+    "create": create,
+    "commits": write_commits,
+    "load": load,
+}
+CHECKS: dict[str, Callable[[Path, list[str], int], None]] = {
+    "create": check_created,
+    "commits": check_commits,
+    "load": check_loads,
+}
+
+
+if __name__ == "__main__":
+    WRITERS[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))

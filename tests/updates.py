@@ -1,0 +1,265 @@
+"""Updates as the log carries them, laid over a state that is all in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bitmaps import Buffer
+from engine.columns import check
+from engine.columns.givers import decode_givers
+from engine.columns.hashing import siphash128_many
+from engine.columns.sets import decode_rows, decode_set_pairs
+from engine.columns.strings import Strings
+from engine.columns.texts import decode_texts
+from engine.columns.uids import decode_uids
+from engine.columns.values import decode_values
+from engine.columns.zone import Encoded
+from engine.identity.digests import UNKNOWN
+from engine.live.applying import Applied, apply_update
+from engine.live.batch import ProfileBatch, SetColumn
+from engine.live.block_cells import whole_block
+from engine.live.log_record import pack_update, unpack_update
+from engine.live.profiles import ProfileRecord, read_profiles
+from engine.live.resolving import Resolved, Resolver
+from engine.live.update import NO_TIME, ProfileUpdate
+from engine.model.definitions import Model
+from engine.store.catalog import (
+    Catalog,
+    FieldKind,
+    giver_field,
+    identifier_field,
+    time_field,
+)
+from tests.loads import MODEL, batch_of
+
+__all__ = ["HeapState", "Log", "catalog_of", "checked", "update_batch"]
+
+_KINDS = {
+    "category": FieldKind.CODES,
+    "set": FieldKind.SET,
+    "float": FieldKind.FLOATS,
+    "bool": FieldKind.BOOL,
+    "text": FieldKind.TEXTS,
+}
+_CHECKS = {
+    FieldKind.LIVE: check.check_set,
+    FieldKind.SET: check.check_set,
+    FieldKind.BOOL: check.check_set,
+    FieldKind.UIDS: check.check_column,
+    FieldKind.CODES: check.check_column,
+    FieldKind.INTS: check.check_column,
+    FieldKind.FLOATS: check.check_column,
+    FieldKind.TEXTS: check.check_texts,
+    FieldKind.VALUES: check.check_values,
+    FieldKind.GIVERS: check.check_givers,
+}
+
+
+def catalog_of(model: Model, *, times: bool = True) -> Catalog:
+    """The fields of a model, with those of event times where asked."""
+    catalog = Catalog.new()
+    for kind in model.identifiers:
+        catalog = catalog.with_field(identifier_field(kind), FieldKind.VALUES, "", 0)
+    for attribute in model.attributes.values():
+        kind = _KINDS.get(attribute.type, FieldKind.INTS)
+        catalog = catalog.with_field(attribute.name, kind, attribute.type, attribute.scale)
+        if attribute.type == "set":
+            catalog = catalog.with_field(giver_field(attribute.name), FieldKind.GIVERS, "", 0)
+        elif times:
+            catalog = catalog.with_field(time_field(attribute.name), FieldKind.INTS, "", 0)
+    return catalog
+
+
+def update_batch(updates: Sequence[Mapping[str, Any]], model: Model = MODEL) -> ProfileBatch:
+    """`batch_of`, where `+likes` and `-likes` add and remove and `time` is the event time."""
+    batch = batch_of(updates, model)
+    added, removed = (_set_columns(updates, model, sign) for sign in "+-")
+    times = None
+    if any("time" in update for update in updates):
+        brought = [update.get("time") for update in updates]
+        times = np.array([NO_TIME if time is None else time for time in brought], np.int64)
+    return replace(batch, added=added, removed=removed, times=times)
+
+
+def _set_columns(
+    updates: Sequence[Mapping[str, Any]], model: Model, sign: str
+) -> dict[str, SetColumn]:
+    columns = {}
+    for name, attribute in model.attributes.items():
+        cells = [update.get(sign + name) or [] for update in updates]
+        if attribute.type == "set" and any(sign + name in update for update in updates):
+            offsets = np.append(np.int64(0), np.cumsum([len(cell) for cell in cells]))
+            values = Strings.from_list([value for cell in cells for value in cell])
+            columns[name] = SetColumn(offsets.astype(np.int64), values)
+    return columns
+
+
+class _Dictionary:
+    def __init__(self, values: Sequence[str]) -> None:
+        self._values = values
+
+    def value(self, code: int) -> str:
+        """See Dictionary."""
+        return self._values[code - 1]
+
+
+class HeapState:
+    """What `apply_update` and `read_profiles` ask of a snapshot, over parts in memory."""
+
+    def __init__(
+        self,
+        fields: Catalog,
+        row_count: int = 0,
+        parts: Mapping[tuple[int, int], tuple[bytes, ...]] | None = None,
+        dictionaries: Mapping[int, Sequence[str]] | None = None,
+    ) -> None:
+        self.fields = fields
+        self.row_count = row_count
+        self.parts = dict(parts or {})
+        self.dictionaries = {} if dictionaries is None else dictionaries
+
+    @property
+    def block_count(self) -> int:
+        """Blocks with a row."""
+        return -(-self.row_count // 65_536)
+
+    def payloads(self, field_id: int, block: int) -> Sequence[Buffer]:
+        """See Snapshot."""
+        assert 0 <= block < self.block_count
+        return self.parts.get((field_id, block), ())
+
+    def dictionary(self, field_id: int) -> _Dictionary:
+        """See Snapshot."""
+        return _Dictionary(self.dictionaries.get(field_id, ()))
+
+    def after(self, applied: Applied) -> HeapState:
+        """The state once the changes are published."""
+        parts = dict(self.parts)
+        for field_id, blocks in applied.changes.items():
+            for block, encoded in blocks.items():
+                field = self.fields.by_id(field_id)
+                assert field is not None
+                parts[field_id, block] = checked(field.kind, encoded).parts
+        return HeapState(self.fields, applied.row_count, parts, self.dictionaries)
+
+    def content(self) -> dict[str, Any]:
+        """All that is stored, field by field, whatever its bytes."""
+        found: dict[str, Any] = {}
+        for (field_id, block), parts in sorted(self.parts.items()):
+            field = self.fields.by_id(field_id)
+            assert field is not None
+            found[f"{field.name}/{block}"] = _decoded(field.kind, parts)
+        return {name: content for name, content in found.items() if content}
+
+    def records(self, rows: Sequence[int], model: Model = MODEL) -> list[ProfileRecord | None]:
+        """The profiles of rows."""
+        return read_profiles(self, model, rows)  # type: ignore[arg-type]
+
+
+def _decoded(kind: FieldKind, parts: Sequence[Buffer]) -> Any:
+    """The cells of a block, none for rows that have no value."""
+    match kind:
+        case FieldKind.TEXTS:
+            texts = enumerate(decode_texts(parts).to_list())
+            return {row: text for row, text in texts if text is not None}
+        case FieldKind.VALUES:
+            rows, strings = decode_values(parts)
+            return list(zip(rows.tolist(), strings.to_list(), strict=True))
+        case FieldKind.GIVERS:
+            return list(zip(*(column.tolist() for column in decode_givers(parts)), strict=True))
+        case FieldKind.SET:
+            return list(zip(*(column.tolist() for column in decode_set_pairs(parts)), strict=True))
+        case FieldKind.LIVE:
+            return decode_rows(parts).tolist()
+        case FieldKind.UIDS:
+            return decode_uids(parts).tobytes()
+    values, present = whole_block(kind, parts)
+    at = np.flatnonzero(present).tolist()
+    return dict(zip(at, values[at].tolist(), strict=True))
+
+
+def checked(kind: FieldKind, encoded: Encoded) -> Encoded:
+    """The same, once every check of stored payloads has passed."""
+    assert _CHECKS[kind](encoded.parts) == ""
+    return encoded
+
+
+class Log:
+    """Resolves batches and lays their records, through bytes, over a state."""
+
+    def __init__(
+        self, model: Model = MODEL, first_row: int = 0, fields: Catalog | None = None
+    ) -> None:
+        self.model = model
+        self.fields = catalog_of(model) if fields is None else fields
+        self.strings: dict[int, list[str]] = {}
+        self.owners: dict[bytes, int] = {}
+        self.state = HeapState(self.fields, first_row, dictionaries=self.strings)
+        self.records: list[bytes] = []
+        self.applied: list[Applied] = []
+        # Called right before identifiers are counted.
+        self.before_counting: Callable[[], object] = lambda: None
+        self.resolver = Resolver(model, self.fields, self, self.intern, self._owned, first_row)
+
+    # What a resolver asks of identities.
+
+    def digests(self, kind: str, values: Strings) -> NDArray[np.uint64]:
+        """See ResolverIdentities."""
+        number = self.fields[":uid" if kind == "uid" else identifier_field(kind)].id
+        return siphash128_many(values, bytes(16), number)
+
+    def find(self, digests: NDArray[np.uint64]) -> NDArray[np.uint32]:
+        """See ResolverIdentities."""
+        rows = [self.owners.get(digest.tobytes(), UNKNOWN) for digest in digests]
+        return np.array(rows, np.uint32)
+
+    def add(self, digests: NDArray[np.uint64], rows: NDArray[np.uint32], sequence: int) -> None:
+        """See ResolverIdentities."""
+        for digest, row in zip(digests, rows.tolist(), strict=True):
+            assert digest.tobytes() not in self.owners and sequence == len(self.records) + 1
+            self.owners[digest.tobytes()] = row
+
+    def intern(self, number: int, values: Strings) -> NDArray[np.uint32]:
+        """See Intern."""
+        known = self.strings.setdefault(number, [])
+        codes = []
+        for value in values.to_list():
+            if value is not None and value not in known:
+                known.append(value)
+            codes.append(0 if value is None else known.index(value) + 1)
+        return np.array(codes, np.uint32)
+
+    def _owned(self, kind: str, rows: NDArray[np.uint32]) -> tuple[NDArray[np.int64], int]:
+        self.before_counting()
+        known = [row for row in rows.tolist() if row < self.state.row_count]
+        records = dict(zip(known, self.state.records(known, self.model), strict=True))
+        counts = [0] * len(rows)
+        for at, row in enumerate(rows.tolist()):
+            record = records.get(row)
+            counts[at] = len(record.identifiers.get(kind, ())) if record else 0
+        return np.array(counts, np.int64), len(self.applied)
+
+    def submit(self, updates: Sequence[Mapping[str, Any]], giver: str = "crm") -> Resolved:
+        """Resolves a batch and writes its record; nothing is applied."""
+        resolved = self.resolver.resolve(
+            update_batch(updates, self.model), giver, len(self.records) + 1
+        )
+        empty = ProfileUpdate(
+            self.resolver.next_row, np.zeros((0, 16), np.uint8), np.zeros((0, 2), np.uint64)
+        )
+        self.records.append(pack_update(resolved.update or empty))
+        return resolved
+
+    def apply(self) -> Applied:
+        """Applies the next record."""
+        record = unpack_update(self.records[len(self.applied)])
+        applied = apply_update(self.state, record)  # type: ignore[arg-type]
+        self.state = self.state.after(applied)
+        self.applied.append(applied)
+        self.resolver.applied(len(self.applied))
+        return applied
