@@ -21,11 +21,14 @@ __all__ = [
     "DICTIONARY_PAGE_BYTES",
     "DICTIONARY_VALUES",
     "FEED_KEPT_BYTES",
+    "FEED_KEPT_US",
     "FEED_PROGRESS_S",
     "FEED_READS",
     "FEED_STEP_BYTES",
     "FEED_STEP_ENTRIES",
     "FEED_STEP_RECORDS",
+    "FEED_TRIM_RECORDS",
+    "FEED_TRIM_S",
     "GIVER_BYTES",
     "GROUP_BATCHES",
     "IDENTIFIER_BYTES",
@@ -228,6 +231,12 @@ IDLE_SAVE_S: Final = 0.02
 # The saved table of positions may lack this many records of the log: reading them again at
 # opening costs little.
 POSITIONS_LAG: Final = 512
+
+# How long the feed is kept: a consumer that was away over a week and its two weekends goes on
+# where it was. Removing looks at so many records, every so often.
+FEED_KEPT_US: Final = 10 * 86_400_000_000
+FEED_TRIM_S: Final = 30.0
+FEED_TRIM_RECORDS: Final = 4096
 
 # Logged batches that wait to become visible; beyond, logging waits for them.
 APPLY_QUEUE_BATCHES: Final = 256

@@ -58,6 +58,8 @@ class FeedBell:
     def _listening(self) -> Iterator[None]:
         self._waiting += 1
         if self._remove is None:
+            # Nobody waits yet for what is there already.
+            self._told = self._feed().reach
             self._remove = self._add_listener(self._grown(asyncio.get_running_loop()))
         try:
             yield

@@ -1,8 +1,8 @@
 /* A column of one block with some of its cells laid over: how a part is built from old parts.
  *
- * Decoding a block, changing 100 cells and encoding it again takes more than a millisecond;
- * nearly all of it looks at the 65,436 rows that did not change. Here the stored values are
- * copied as they are, or converted once where the frame has to move:
+ * Decoding a block, changing 100 cells and encoding it again spends nearly all of its time on
+ * the 65,436 rows that did not change. Here their stored values are copied as they are, or
+ * converted once where the frame has to move:
  *
  *   1. The frame (base, step, width) is picked so that old and new values fit.
  *   2. strata_copy_values takes the old values into the new width, 64 rows and more at a time.
@@ -128,7 +128,7 @@ static inline void strata_convert_values(const uint8_t *from, uint32_t width, si
 }
 
 /* Writes the rows of a new part (`head`: first_row, row_count, width), padded to whole words,
- * from the old parts, which are in order; rows that no old part has become 0. */
+ * from the old parts, which follow each other without a gap; rows past the last become 0. */
 static inline void strata_copy_values(const uint8_t *const *parts, uint32_t part_count,
                                       const strata_column *head, uint8_t *values) {
     size_t next = head->first_row, end = head->first_row + strata_padded(head->row_count);
@@ -136,7 +136,7 @@ static inline void strata_copy_values(const uint8_t *const *parts, uint32_t part
         strata_column old = strata_load_head(parts[p]);
         size_t stop = old.first_row + strata_padded(old.row_count);
         if (stop > end) stop = end;
-        if (old.first_row > next || stop <= next) continue;
+        if (stop <= next) continue;
         strata_convert_values(parts[p] + old.values_offset + (next - old.first_row) * old.width,
                               old.width, stop - next,
                               values + (next - head->first_row) * head->width, head->width);

@@ -154,7 +154,7 @@ static inline uint32_t strata_lay_pairs(const strata_held *old, uint32_t old_cou
 static inline uint32_t strata_find_rows(const strata_held *held, uint64_t *wanted,
                                         const uint16_t *rows, uint32_t count) {
     uint32_t found = 0, cardinality = held->entry.cardinality;
-    /* One look into an array is about as much as passing over 8 of its rows. */
+    /* One look into an array is taken to cost as much as passing over 8 of its rows. */
     int is_passed = held->entry.kind == STRATA_ARRAY && cardinality < 8 * count;
     uint32_t looks = is_passed ? cardinality : count;
     for (uint32_t i = 0; i < looks; i++) {

@@ -16,6 +16,7 @@
         uint64_t word = 0;                                                                     \
         for (uint32_t i = 0; i < stop; i++) {                                                  \
             uint32_t row = rows[start + i] & 0xFFFF;                                           \
+            (void)row;                                                                         \
             word |= (uint64_t)(TEST) << i;                                                     \
         }                                                                                      \
         bits[start / 64] = word;                                                               \
@@ -69,7 +70,7 @@ static inline void strata_set_rows(const strata_reader *reader, const strata_lea
         const strata_entry *entry = strata_find_code(field, reader->block, leaf->codes[c], &base);
         for (uint32_t w = 0; entry && w < words; w++) {
             uint32_t some = count - 64 * w < 64 ? count - 64 * w : 64;
-            uint64_t word;
+            uint64_t word = 0;
             strata_entry_rows(entry, base, rows + 64 * w, some, &word);
             bits[w] |= word;
         }
@@ -105,7 +106,7 @@ static inline void strata_range_rows(const strata_leaf *leaf, const strata_colum
     }
     for (uint32_t w = 0; w < (count + 63) / 64; w++) {
         uint32_t some = count - 64 * w < 64 ? count - 64 * w : 64;
-        uint64_t present;
+        uint64_t present = 0;
         strata_entry_rows(&column->presence, (const uint8_t *)column, rows + 64 * w, some,
                           &present);
         bits[w] &= present;

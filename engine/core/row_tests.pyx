@@ -33,12 +33,23 @@ from engine.core.program cimport (
 from engine.core.structures cimport (
     STRATA_ALL,
     STRATA_OPEN,
-    strata_code_rows,
-    strata_leaf_rows,
+    strata_field,
+    strata_leaf,
+    strata_reader,
 )
 from engine.core.worker cimport Worker
 
 __all__ = ["ROWS_BY_BLOCK", "changed_rows", "test_many", "test_rows"]
+
+
+cdef extern from "engine/core/leaf_rows.h" nogil:
+    void strata_leaf_rows(
+        const strata_reader *reader, const strata_leaf *leaf, const uint32_t *rows,
+        uint32_t count, uint64_t *bits) noexcept
+    void strata_code_rows(
+        const strata_reader *reader, const strata_field *field, uint32_t code,
+        const uint32_t *rows, uint32_t count, uint64_t *bits) noexcept
+
 
 # From this many rows of a block on (5% of it), its masks are filled instead.
 ROWS_BY_BLOCK = 3277
@@ -72,6 +83,10 @@ cdef struct asked:
     uint8_t *needed            # by node
 
 
+cdef inline uint32_t word_rows(uint32_t count, uint32_t start) noexcept nogil:
+    return 64 if count - start > 64 else count - start
+
+
 cdef inline uint64_t *bits_of(asked *a, int32_t node) noexcept nogil:
     return a.bits + <size_t>node * WORDS
 
@@ -90,9 +105,9 @@ cdef uint64_t wanted_word(const asked *a, int32_t i, Py_ssize_t first, uint32_t 
 
 
 cdef int is_wanted(const asked *a, int32_t i, Py_ssize_t first, uint32_t count) noexcept nogil:
-    cdef uint32_t start
-    for start in range(0, count, 64):
-        if wanted_word(a, i, first + start, min(count - start, 64)):
+    cdef uint32_t w
+    for w in range((count + 63) // 64):
+        if wanted_word(a, i, first + 64 * w, word_rows(count, 64 * w)):
             return 1
     return 0
 
@@ -125,7 +140,7 @@ cdef void settle(context *c, asked *a, int32_t i, Py_ssize_t first, uint32_t cou
         return
     strata_code_rows(&c.reader, &c.reader.fields[a.stored[i]], 0, a.rows + first, count, held)
     for w in range((count + 63) // 64):
-        some = min(count - 64 * w, 64)
+        some = word_rows(count, 64 * w)
         differ = truth[w] ^ held[w]
         if differ:
             differ &= wanted_word(a, i, first + 64 * w, some)
@@ -196,18 +211,20 @@ cdef void by_block(context *c, asked *a, uint32_t block, Py_ssize_t first, Py_ss
             continue
         state = run_node(c, a.roots[i], mask, 1) if is_open else STRATA_ALL
         filled = mask if state == STRATA_OPEN else c.reader.live
-        for start in range(first, last, ROWS_AT_A_TIME):
-            count = <uint32_t>min(last - start, ROWS_AT_A_TIME)
+        start = first
+        while start < last:
+            count = ROWS_AT_A_TIME if last - start > ROWS_AT_A_TIME else <uint32_t>(last - start)
             memset(truth, 0, sizeof(truth))
             if is_open and (state == STRATA_OPEN or state == STRATA_ALL):
                 for r in range(count):
                     row = a.rows[start + r] & 0xFFFF
                     truth[r >> 6] |= ((filled[row >> 6] >> (row & 63)) & 1) << (r & 63)
             settle(c, a, i, start, count, truth)
+            start += count
 
 
 cdef void run_rows(context *c, asked *a, uint32_t block_count, Py_ssize_t by_block_from) noexcept nogil:
-    cdef Py_ssize_t first = 0, last, start
+    cdef Py_ssize_t first = 0, last, start, count
     cdef uint32_t block
     while first < a.row_count:
         block = a.rows[first] >> 16
@@ -218,8 +235,11 @@ cdef void run_rows(context *c, asked *a, uint32_t block_count, Py_ssize_t by_blo
             if last - first >= by_block_from:
                 by_block(c, a, block, first, last)
             else:
-                for start in range(first, last, ROWS_AT_A_TIME):
-                    by_row(c, a, block, start, <uint32_t>min(last - start, ROWS_AT_A_TIME))
+                start = first
+                while start < last:
+                    count = ROWS_AT_A_TIME if last - start > ROWS_AT_A_TIME else last - start
+                    by_row(c, a, block, start, <uint32_t>count)
+                    start += count
         first = last
 
 

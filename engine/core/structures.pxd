@@ -160,12 +160,3 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
         const strata_reader *reader, const strata_leaf *leaf, uint64_t *out) noexcept
     int strata_leaf_test(
         const strata_reader *reader, const strata_leaf *leaf, uint32_t row) noexcept
-
-
-cdef extern from "engine/core/leaf_rows.h" nogil:
-    void strata_leaf_rows(
-        const strata_reader *reader, const strata_leaf *leaf, const uint32_t *rows,
-        uint32_t count, uint64_t *bits) noexcept
-    void strata_code_rows(
-        const strata_reader *reader, const strata_field *field, uint32_t code,
-        const uint32_t *rows, uint32_t count, uint64_t *bits) noexcept

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.identity.live import IdentityState, LiveIdentities
+from engine.identity.live import LiveIdentities
+from engine.identity.state import IdentityState
 from engine.identity.view import Identities
 from engine.store.snapshot import Snapshot
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -24,11 +25,15 @@ from engine.failpoints import failpoint
 from engine.identity.live import LiveIdentities
 from engine.limits import (
     COMMIT_TARGET_S,
+    FEED_KEPT_US,
+    FEED_TRIM_RECORDS,
+    FEED_TRIM_S,
     POSITIONS_LAG,
     SAVE_SLICE_BYTES,
     SAVE_SLICE_LEAST_BYTES,
 )
 from engine.live.batch import ProfileBatch
+from engine.live.feed_record import instant_of
 from engine.live.figures import Figures
 from engine.live.log_entry import LogEntry, pack_entry
 from engine.live.log_record import pack_update
@@ -85,6 +90,8 @@ class Committer:
         self._positions = positions
         self._feed = feed
         self._figures = figures
+        self.feed_kept_us = FEED_KEPT_US
+        self._next_trim_s = 0.0
         self._slice_bytes = SAVE_SLICE_BYTES
         self._saved_positions = False
         self._writer: Writer | None = None
@@ -184,7 +191,23 @@ class Committer:
         for sequence, payload in records:
             writer.put_feed(sequence, payload)
         writer.set_feed_through(through)
+        self._trim_feed(writer)
         return through
+
+    def _trim_feed(self, writer: Writer) -> None:
+        """Removes, now and then, the feed records that have been kept for long enough; the last
+        one stays, so that the feed never seems never to have been."""
+        now = time.monotonic()
+        if now < self._next_trim_s:
+            return
+        self._next_trim_s = now + FEED_TRIM_S
+        oldest_us = time.time_ns() // 1000 - self.feed_kept_us
+        feed = self._store.feed()
+        records = itertools.islice(feed.read(), FEED_TRIM_RECORDS)
+        kept = next((n for n, payload in records if instant_of(payload) >= oldest_us), 0)
+        if kept > feed.first:
+            failpoint("trim.before_write")
+            writer.trim_feed(kept)
 
     def _save(self, writer: Writer) -> int:
         """Saves what has waited longest; bytes of it."""
@@ -219,9 +242,10 @@ class Committer:
     def _settle(self, before: int, through: int) -> None:
         self._writer = None
         self.identities.saved(self._store.newest())
-        self._positions.settle(before + 1)
+        # What was saved lacks the batches of this commit, which are dirty from here on.
         if self._saved_positions:
             self._positions.saved(before)
+        self._positions.settle(before + 1)
         self._feed.written(through)
 
     def _undo(self, before: int, resolver: Resolver | None) -> None:

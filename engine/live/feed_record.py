@@ -46,7 +46,14 @@ from numpy.typing import NDArray
 from engine.limits import TIME_US
 from engine.live.change import Cause, Transition
 
-__all__ = ["EntryRun", "FeedEntries", "FeedRecord", "pack_feed_record", "unpack_feed_record"]
+__all__ = [
+    "EntryRun",
+    "FeedEntries",
+    "FeedRecord",
+    "instant_of",
+    "pack_feed_record",
+    "unpack_feed_record",
+]
 
 VERSION: Final = 1
 BLOCK_BITS = 16
@@ -109,6 +116,15 @@ def pack_feed_record(record: FeedRecord) -> bytes:
         record.instant_us,
     )
     return b"".join((head_bytes, heads.tobytes(), *names, *containers, *payloads))
+
+
+def instant_of(buffer: bytes | memoryview) -> int:
+    """When a record took effect, in microseconds from 1970, without reading the rest of it.
+    ValueError for anything too short to be one."""
+    if len(buffer) < _HEAD.size:
+        raise ValueError("a feed record that is too short")
+    instant_us: int = _HEAD.unpack_from(buffer)[-1]
+    return instant_us
 
 
 def unpack_feed_record(buffer: bytes | memoryview) -> FeedRecord:

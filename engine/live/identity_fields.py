@@ -12,7 +12,7 @@ from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns.sets import decode_rows, encode_rows
 from engine.columns.strings import Strings, concat
 from engine.columns.uids import UID_BYTES, decode_uids, encode_uids
-from engine.columns.values import decode_values, encode_values
+from engine.columns.values import decode_values, encode_values, read_head
 from engine.columns.zone import Encoded
 from engine.live.field_load import FieldLoad, each_block
 from engine.store.catalog import Field
@@ -26,6 +26,7 @@ __all__ = [
     "add_uids",
     "add_values",
     "count_values",
+    "count_values_of",
 ]
 
 
@@ -52,6 +53,16 @@ def add_values(parts: Sequence[Buffer], rows: NDArray[np.uint16], values: String
 def count_values(parts: Sequence[Buffer]) -> NDArray[np.int64]:
     """How many identifiers of one kind each row of a block has, int64 (65536,)."""
     return np.bincount(_decode_values(parts)[0], minlength=BLOCK_ROWS)
+
+
+def count_values_of(parts: Sequence[Buffer], rows: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """How many identifiers of one kind some rows (n,) of a block have, int64 (n,)."""
+    counts = np.zeros(len(rows), np.int64)
+    for part in parts:
+        head = read_head(part)
+        owners = np.frombuffer(part, np.uint16, head.pair_count, head.rows_offset)
+        counts += np.searchsorted(owners, rows, side="right") - np.searchsorted(owners, rows)
+    return counts
 
 
 class LiveField(FieldLoad):

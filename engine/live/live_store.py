@@ -12,6 +12,7 @@ finds the note and makes the second.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -42,6 +43,8 @@ from engine.store.snapshot import Snapshot
 from engine.store.store import Store, Writer
 
 __all__ = ["LiveStore"]
+
+_LOG = logging.getLogger("strata.engine")
 
 # Names of segments whose members are to be found anew, JSON; there only within an edit.
 _STALE = "memberships/stale"
@@ -79,15 +82,22 @@ class LiveStore:
         store.log_holds.append(lambda: self.positions.dirty_since)
         store.log_holds.append(lambda: self.identities.dirty_since)
         in_force = self._in_force(store.snapshot())
-        started = time.monotonic()
-        self.replayed_records = replay_log(
-            store, self._applier, self.identities, self.positions, in_force
-        )
-        self.replay_s = time.monotonic() - started
+        self.replayed_records = 0
+        failure = ""
+        try:
+            self.replayed_records = replay_log(
+                store, self._applier, self.identities, self.positions, in_force
+            )
+        except Exception as error:
+            # Reads go on as of the record before; opening again would only fail again.
+            failure = f"The log of the store at {store.path} cannot be replayed: {error}"
+            _LOG.error("the log of %s cannot be replayed", store.path, exc_info=error)
         # Rows were given out by the records replayed.
         in_force = self._in_force(store.snapshot())
         self.pipeline = Pipeline(store, self._committer, self._applier, self._feed, in_force)
-        if not store.read_only:
+        if failure:
+            self.pipeline.refuse(failure)
+        elif not store.read_only:
             self._finish_edit()
             self.pipeline.start()
 

@@ -82,6 +82,10 @@ class Pipeline:
         """Why nothing more is written, or ''."""
         return self._failure or self._store.failure
 
+    def refuse(self, failure: str) -> None:
+        """Takes no writes from the beginning."""
+        self._failure = failure
+
     def on_failure(self, listener: Callable[[], None]) -> None:
         """Calls `listener` once when the pipeline stops for good."""
         with self._changed:

@@ -145,9 +145,7 @@ class StoredSegments:
         fields = list(self._fields.values())
         plan.move(candidate, rows)
         try:
-            changed = row_tests.changed_rows(
-                plan.program, plan.roots, fields, rows, kinds, wanted
-            )
+            changed = row_tests.changed_rows(plan.program, plan.roots, fields, rows, kinds, wanted)
         finally:
             plan.program.unbind()  # pins no pages until the next record
         evaluated = int(np.count_nonzero(wanted, axis=1)[kinds].sum())

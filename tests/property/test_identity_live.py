@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from engine.identity import shards as shards_module
 from engine.identity.digests import UNKNOWN
-from engine.identity.live import IdentityState, LiveIdentities
+from engine.identity.live import LiveIdentities
+from engine.identity.state import IdentityState
 from engine.store.store import Store
 from tests.sample_stores import MAP_BYTES
 

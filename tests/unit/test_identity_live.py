@@ -323,3 +323,13 @@ def test_readers_of_other_threads_see_each_version_whole(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert not faults
+
+
+@pytest.mark.usefixtures("tiny_shards")
+def test_digests_on_the_border_of_shards_are_in_the_later_one(store: Store) -> None:
+    live = _live(store)
+    borders = [i << 61 for i in range(1, 8)]
+    every = _pairs(0, *(border + off for border in borders for off in (-1, 0, 1)), (1 << 64) - 1)
+    _add(live, every, 0, 1)
+    _save(store, live)
+    assert _live(store).find(every).tolist() == list(range(len(every)))

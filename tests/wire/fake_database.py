@@ -104,6 +104,7 @@ class FakeDatabase:
         *,
         as_of_us: int | None = None,
         nodes: bool = False,
+        where: str = "expressions[{}]",
         control: Control | None = None,
     ) -> list[FakeCount]:
         return [self.count(one, as_of_us=as_of_us, control=control) for one in expressions]

@@ -1,0 +1,70 @@
+"""The identities at one moment: shards and delta, and the view of them that a snapshot has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.columns.hashing import siphash128_many
+from engine.columns.strings import Strings
+from engine.identity.digests import UNKNOWN, DigestMap
+from engine.identity.shards import ShardTable
+from engine.identity.view import UID
+from engine.store.catalog import UIDS, Catalog, identifier_field
+from engine.store.snapshot import Snapshot
+
+__all__ = ["IdentityState", "IdentityView"]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityState:
+    """All entries known at one moment, pending ones too. Immutable; keeps what it needs."""
+
+    shards: ShardTable
+    delta: DigestMap
+
+    def find(self, digests: NDArray[np.uint64], at: int | None = None) -> NDArray[np.uint32]:
+        """Rows of n digests, uint64 (n, 2), as uint32 (n,), as of the data version `at`;
+        UNKNOWN where nobody owned it then. None: of every entry, pending ones too.
+
+        `at` must not be before the version that was settled when the state was taken.
+        """
+        rows, there = self.delta.find(digests, at)
+        if not there.any():
+            return self.shards.find(digests)
+        rest = np.flatnonzero(~there)
+        rows[rest] = self.shards.find(digests[rest])
+        return rows
+
+    def at(self, snapshot: Snapshot) -> IdentityView:
+        """The identities as a snapshot sees them."""
+        return IdentityView(self, snapshot.fields, snapshot.data_version)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityView:
+    """The identities as of one data version: see Identities. None for `version`: as of now.
+
+    It stays good when the snapshot it was made for is closed.
+    """
+
+    state: IdentityState
+    fields: Catalog
+    version: int | None
+
+    def digests(self, kind: str, values: Strings) -> NDArray[np.uint64]:
+        """See Identities. KeyError for a kind that the store does not have."""
+        name = UIDS.name if kind == UID else identifier_field(kind)
+        return siphash128_many(values, self.state.shards.key, self.fields[name].id)
+
+    def find(self, digests: NDArray[np.uint64]) -> NDArray[np.uint32]:
+        """See Identities."""
+        return self.state.find(digests, self.version)
+
+    def lookup(self, kind: str, values: Strings) -> NDArray[np.uint32]:
+        """See Identities. KeyError for a kind that the store does not have."""
+        rows = self.find(self.digests(kind, values))
+        rows[~values.valid] = UNKNOWN
+        return rows
