@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command()(serving.serve)
 app.command()(modelling.apply)
+app.command()(modelling.plan)
 app.command()(modelling.model)
 app.command()(loading.load)
 app.command()(counting.count)

@@ -1,21 +1,22 @@
-"""`strata apply` and `strata model`."""
+"""`strata apply`, `strata plan` and `strata model`."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from strata.answers import ModelChange
+from strata.answers import ModelChange, ModelPlan
 from strata.cli import show
 from strata.cli.options import Json, ServerAt, StoreAt
 from strata.cli.plain import command
 from strata.cli.session import place, session
+from strata.cli.waiting import waiting
 
-__all__ = ["apply", "model"]
+__all__ = ["apply", "model", "plan"]
 
 
 @command
@@ -51,6 +52,47 @@ def apply(
         )
     else:
         typer.echo(_told(change))
+        for line in show.definition_changes(change.changes):
+            typer.echo(line)
+
+
+@command
+def plan(
+    path: Annotated[Path, typer.Argument(metavar="MODEL", help="A YAML file, or a folder.")],
+    store: StoreAt = None,
+    server: ServerAt = None,
+    as_json: Json = False,
+) -> None:
+    """Show who would enter and leave what if a model were applied. Changes nothing."""
+    from engine.model.files import read_model_files
+    from strata.cli.embedded import engine_failures
+
+    where = place(store, server)
+    with engine_failures():
+        files = read_model_files(path)
+    with session(where) as client, waiting("Planning"):
+        planned = client.plan_model(files)
+    if as_json:
+        show.json_line(dataclasses.asdict(planned))
+        return
+    for line in _planned(planned):
+        typer.echo(line)
+
+
+def _planned(planned: ModelPlan) -> Iterator[str]:
+    """What a plan says to people."""
+    said = (
+        ("New", planned.added_keys),
+        ("Changed", planned.changed_keys),
+        ("Gone", planned.removed_keys),
+    )
+    if not any(keys for _, keys in said):
+        yield "Nothing would change."
+        return
+    for what, keys in said:
+        if keys:
+            yield f"{what}: {', '.join(keys)}"
+    yield from show.definition_changes(planned.changes)
 
 
 def _checked(files: Mapping[str, str]) -> ModelChange:

@@ -40,4 +40,6 @@ def _rows(found: Profile) -> list[tuple[str, str]]:
     rows += [(name, show.text_value(value)) for name, value in found.attributes.items()]
     if found.tags:
         rows.append(("tag", " | ".join(found.tags)))
+    if found.segments:
+        rows.append(("segment", " | ".join(found.segments)))
     return [(show.padded(name, [name for name, _ in rows]), text) for name, text in rows]

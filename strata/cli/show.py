@@ -11,10 +11,18 @@ from typing import Any
 import typer
 from rich.cells import cell_len
 
-from strata.answers import CountAnswer, GroupCount, NodeCount, Profile, Value
+from strata.answers import (
+    CountAnswer,
+    DefinitionChange,
+    GroupCount,
+    NodeCount,
+    Profile,
+    Value,
+)
 
 __all__ = [
     "count_json",
+    "definition_changes",
     "figures",
     "groups",
     "instant",
@@ -100,6 +108,7 @@ def profile_json(profile: Profile) -> dict[str, Any]:
         "identifiers": identifiers,
         "attributes": {name: json_value(value) for name, value in profile.attributes.items()},
         "tags": list(profile.tags),
+        "segments": list(profile.segments),
     }
 
 
@@ -139,3 +148,24 @@ def figures(named: Mapping[str, int]) -> Iterator[str]:
     digits = max((len(f"{value:,}") for value in named.values()), default=0)
     for name, value in named.items():
         yield f"{name:<{names}}  {value:>{digits},}"
+
+
+def definition_changes(changes: Sequence[DefinitionChange]) -> Iterator[str]:
+    """A table of definitions: sizes before and after, who joins and who leaves."""
+    if not changes:
+        return
+    names = [change.definition for change in changes]
+    heads = ("before", "after", "join", "leave")
+    cells = [
+        (f"{one.old_size:,}", f"{one.new_size:,}", f"+{one.joiners:,}", f"-{one.leavers:,}")
+        for one in changes
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+
+    def row(name: str, texts: Sequence[str]) -> str:
+        aligned = (f"{text:>{width}}" for text, width in zip(texts, widths, strict=True))
+        return f"{padded(name, names)}  {'  '.join(aligned)}"
+
+    yield row("", heads)
+    for change, texts in zip(changes, cells, strict=True):
+        yield row(change.definition, texts) + ("" if change.kept else "  (not kept)")

@@ -133,9 +133,8 @@ def test_a_stream_answers_in_order_and_ends_well(
 ) -> None:
     database.by_hand = True
     database.stored["crm", "p"] = StoredPosition(2, 9)
-    begun = stream(
-        opening(partition="p", owner_epoch=2), *(batch(first_offset=n) for n in (9, 10, 11))
-    )
+    batches = [batch(first_offset=number) for number in (9, 10, 11)]
+    begun = stream(opening(partition="p", owner_epoch=2), *batches)
     opened = next(begun.answers).opened
     assert (opened.credits, opened.durable_offset) == (16, 9)
     assert database.wait_for(3)

@@ -17,7 +17,7 @@ PATIENCE_S = 30
 READS: dict[str, Callable[[Client, int], Any]] = {
     "count": lambda client, offset: client.count("age = 1", min_offset=offset),
     "count_many": lambda client, offset: client.count_many(["age = 1"], min_offset=offset),
-    "members": lambda client, offset: list(client.members("age = 1", form="uids", min_offset=offset)),
+    "members": lambda client, offset: client.members("age = 1", form="uids", min_offset=offset),
     "profiles": lambda client, offset: client.profiles([("member", "m")], min_offset=offset),
     "lists": lambda client, offset: client.lists(min_offset=offset),
 }  # fmt: skip
