@@ -2,17 +2,20 @@
 
 An `Audience` holds what every expression of one question shares: the snapshot, the model's
 binder, the instant asked for, the threads. It parses, binds, plans and runs; several
-expressions become one program and one pass over the blocks.
+expressions become one program and one pass over the blocks. A question about now reads the
+stored members of a segment that it mentions; `stored_count` answers from a counter alone.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypedDict
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +37,14 @@ from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.canonical import format_expression
 from engine.rules.faults import Faults
+from engine.rules.literals import write_text
 from engine.rules.parse import parse, prepare
+from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["Audience", "CountResult", "NodeCount", "Threads"]
+__all__ = ["Audience", "CountResult", "NodeCount", "Threads", "stored_count"]
+
+_BARE_SEGMENT = re.compile(r"\s*segment\s*\(\s*'((?:[^']|'')*)'\s*\)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,8 @@ class Audience:
         self._control = control or Control()
         numbers = NumberPlanner(snapshot, self._as_of_us, binder.model.time_zone)
         self._leaves = LeafPlanner(snapshot, numbers, partial(_list_members, snapshot, binder))
-        self._planner = Planner(self._leaves)
+        self._memberships: dict[str, int] = {}
+        self._planner = Planner(self._leaves, self._memberships)
         self._questions: list[_Question] = []
 
     def add(self, expression: str | tree.Expr, where: str = "") -> None:
@@ -135,6 +143,8 @@ class Audience:
         bound_tree = self._binder.bind(parsed, text, where)
         lists, attributes = _names_read(bound_tree)
         self._refuse_unknown_lists(lists, Faults(text, where))
+        if not self._moved:
+            self._memberships.update(_stored_memberships(bound_tree, self._snapshot))
         root = self._planner.add(bound_tree)
         self._questions.append(_Question(parsed, root, tuple(lists), attributes))
 
@@ -275,6 +285,75 @@ class Audience:
                 f"{name} is of type {declared.type}; group by a category or bool attribute."
             )
         return declared
+
+
+def stored_count(
+    snapshot: Snapshot,
+    binder: Binder,
+    expression: str | tree.Expr,
+    segment_counts: Mapping[str, int] | None,
+) -> CountResult | None:
+    """The count of `segment('x')` alone, now, from its counter; None where that does not do.
+
+    `segment_counts` has the sizes of the stored segments as of the snapshot (None: no counters).
+    Nothing is parsed. A segment that reads a list is left to an Audience, whose answer says
+    how many identifiers wait.
+    """
+    started_ns = time.monotonic_ns()
+    name = _bare_segment(expression)
+    count = None if name is None or segment_counts is None else segment_counts.get(name)
+    if name is None or count is None or _reads_lists(binder, name):
+        return None
+    return CountResult(
+        expression=f"segment({write_text(name)})",
+        count=count,
+        as_of_us=time.time_ns() // 1000,
+        data_version=snapshot.data_version,
+        elapsed_us=(time.monotonic_ns() - started_ns) // 1000,
+    )
+
+
+def _bare_segment(expression: str | tree.Expr) -> str | None:
+    """The name of the segment that an expression is, if it is nothing else."""
+    if isinstance(expression, str):
+        found = _BARE_SEGMENT.fullmatch(expression)
+        return None if found is None else found[1].replace("''", "'")
+    return expression.name if isinstance(expression, tree.Segment) else None
+
+
+# What has been found of the segments of each binder in use: name -> whether it reads a list.
+_list_readers: WeakKeyDictionary[Binder, dict[str, bool]] = WeakKeyDictionary()
+
+
+def _reads_lists(binder: Binder, name: str) -> bool:
+    known = _list_readers.setdefault(binder, {})
+    if name not in known:
+        known[name] = _has_lists(binder.bind(tree.Segment(name)))
+    return known[name]
+
+
+def _has_lists(expression: bound.BoundExpr) -> bool:
+    return any(isinstance(part, bound.BoundList) for part in bound.predicates_of(expression))
+
+
+def _stored_memberships(
+    expression: bound.BoundExpr, snapshot: Snapshot
+) -> Iterator[tuple[str, int]]:
+    """The segments to read from their membership fields, with the numbers of those: mentioned
+    outside of others that are, stored, and without lists, of which an answer says more."""
+    waiting = [expression]
+    seen: set[int] = set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, bound.BoundSegment):
+            field = snapshot.fields.get(segment_field(item.name))
+            if field is not None and not _has_lists(item):
+                yield item.name, field.id
+                continue
+        waiting.extend(bound.parts_of(item))
 
 
 def _list_members(snapshot: Snapshot, binder: Binder, name: str) -> ListMembers:

@@ -238,5 +238,6 @@ FEED_KEPT_US: Final = 10 * 86_400_000_000
 FEED_TRIM_S: Final = 30.0
 FEED_TRIM_RECORDS: Final = 4096
 
-# Logged batches that wait to become visible; beyond, logging waits for them.
-APPLY_QUEUE_BATCHES: Final = 256
+# Logged batches that wait to become visible. Few: what is acknowledged should be seen soon after,
+# so when applying is slower than logging, it is logging that waits.
+APPLY_QUEUE_BATCHES: Final = 8

@@ -2,8 +2,8 @@
 
 1. Settings that would expose the store are refused before anything is opened.
 2. The store opens, the address is bound, and only then health says SERVING.
-3. SIGTERM or SIGINT: health says NOT_SERVING, no new calls are taken, those under way may
-   end within the drain time, the store closes.
+3. SIGTERM or SIGINT, or a store that takes no more writes: health says NOT_SERVING, no new
+   calls are taken, those under way may end within the drain time, the store closes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import structlog
 import uvloop
 
 from engine.database import Database
+from engine.errors import StoreUnwritable
 from server.assembly import Server
 from server.failures import StartRefused
 from server.settings import ServerSettings
@@ -31,7 +32,9 @@ _log = structlog.get_logger("strata.server")
 def serve(settings: ServerSettings) -> None:
     """Serves until SIGTERM or SIGINT.
 
-    StartRefused, or the engine's errors about the store, where it cannot start.
+    StartRefused, or the engine's errors about the store, where it cannot start. StoreUnwritable
+    where it stopped because nothing can be written any more: after a failed sync nobody knows
+    what the disk holds, and only opening the store anew finds out.
     """
     if not settings.on_loopback and not settings.insecure:
         raise StartRefused(
@@ -49,6 +52,13 @@ async def _serve(database: Database, settings: ServerSettings) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
+
+    def fail() -> None:
+        # On a thread of the engine's; closing it may fail when the loop is gone already.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(told.set)
+
+    database.on_write_failure(fail)
     server = Server(database, settings)
     port = await server.start()
     try:
@@ -58,6 +68,8 @@ async def _serve(database: Database, settings: ServerSettings) -> None:
             _log.info("draining", at_most_s=settings.drain_s)
     finally:
         await server.stop()
+    if database.write_failure:
+        raise StoreUnwritable(database.write_failure)
     _log.info("stopped")
 
 

@@ -20,7 +20,6 @@ from engine.columns.sets import decode_rows, decode_set_pairs, encode_rows, enco
 from engine.columns.strings import Strings
 from engine.columns.texts import decode_texts, encode_texts
 from engine.core.memberships import stored_masks
-from engine.database import Database
 from engine.live.change import Touched
 from engine.live.segments import SegmentChange, StoredSegments
 from engine.rules.bind import Binder
@@ -37,7 +36,9 @@ INTS = ("level", "points", "price", "birthday", "signed", "joined")
 def model_files(segments: Mapping[str, str], base: str = MODEL) -> dict[str, str]:
     """The files of the model of worlds with other segments."""
     head = base.split("segments:\n")[0].replace("  member: {}\n", "  member: {}\n  phone: {}\n")
-    lines = [f"  {name}: {json.dumps(rule, ensure_ascii=False)}\n" for name, rule in segments.items()]
+    lines = [
+        f"  {name}: {json.dumps(rule, ensure_ascii=False)}\n" for name, rule in segments.items()
+    ]
     sources = "sources:\n  world: {identify: {member: id, phone: phone}}\n"
     return {"world.yaml": head + "segments:\n" + "".join(lines) + sources}
 

@@ -31,7 +31,8 @@ class Planner:
         self.plan = Plan()
         self.node_of: dict[int, int] = {}
         self._leaves = leaves
-        self._memberships = memberships or {}
+        # Not a copy: the caller may add to it before the next expression.
+        self._memberships = {} if memberships is None else memberships
         self._known: dict[Node, int] = {}
         self._planned: dict[int, int] = {}
         self._alive: list[bound.BoundExpr] = []  # keeps the ids in `_planned` from being reused

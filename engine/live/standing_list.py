@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.columns.string_index import StringIndex
 from engine.columns.values import decode_values
 from engine.core.leaf_plan import ListMembers
-from engine.identity.index import IdentityIndex
+from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_rows, read_list
 from engine.model.definitions import Model
 from engine.store.catalog import identifier_field
@@ -26,7 +26,7 @@ _BLOCK_BITS = 16
 
 def list_members(snapshot: Snapshot, model: Model, name: str) -> ListMembers:
     """The rows of an uploaded list, and how many identifiers wait. Raises NotFound."""
-    rows, waiting = list_rows(snapshot, IdentityIndex(snapshot), model, name)
+    rows, waiting = list_rows(snapshot, identities_of(snapshot), model, name)
     return ListMembers(rows, waiting)
 
 

@@ -26,7 +26,6 @@ from engine.store.directory import (
 )
 from engine.store.journal import keys_before, records_of
 from engine.store.manifest import Manifest
-from engine.store.overlay import HeapField
 from engine.store.reading import State, block_count_of, name_of_entry
 from engine.store.records import (
     PART_BYTES,
@@ -90,16 +89,16 @@ class _Changes:
 class Committed:
     """What a commit did, for the visible state to follow.
 
-    `written` maps block -> field -> the heap field that was saved, or None for whatever is
-    there; the blocks of `whole` have absorbed the log up to the record `through`.
+    `replaced` are the (field, block) that were written in another form than they were seen in;
+    `whole` maps the blocks that were saved with everything to the record of the log that they
+    have absorbed.
     """
 
     state: State
     data_version: int
     is_group: bool
-    through: int
-    written: Mapping[int, Mapping[int, HeapField | None]]
-    whole: frozenset[int]
+    replaced: frozenset[tuple[int, int]]
+    whole: Mapping[int, int]
     dropped_fields: frozenset[int]
 
 
@@ -111,13 +110,13 @@ def commit(store: Store, staging: Staging) -> int:
     """
     changes = _Changes(staging)
     sections = _changed_sections(changes)
-    written = _written(staging)
+    whole = dict.fromkeys(staging.whole, _absorbed(staging))
     old = staging.state.root
     is_nothing = not sections and _is_nothing(staging)
     if is_nothing and not staging.is_group:
         return old.data_version
     data_version = _settle_log(changes)
-    log_first = _log_first(store, staging, written, data_version)
+    log_first = _log_first(store, staging, whole, data_version)
     if is_nothing and log_first == old.log_first:
         return old.data_version
     state = _next_state(changes, sections, data_version, log_first)
@@ -134,9 +133,8 @@ def commit(store: Store, staging: Staging) -> int:
         state,
         data_version,
         staging.is_group,
-        staging.snapshot.data_version if staging.is_group else data_version,
-        written,
-        frozenset(staging.whole),
+        frozenset(staging.replaced),
+        whole,
         frozenset(staging.dropped_fields),
     )
     staging.blocks.clear()
@@ -161,15 +159,9 @@ def _is_nothing(staging: Staging) -> bool:
     )
 
 
-def _written(staging: Staging) -> dict[int, dict[int, HeapField | None]]:
-    """See Committed. A block saved whole names what it had; others name what was put."""
-    overlay = staging.snapshot.version.overlay
-    written: dict[int, dict[int, HeapField | None]] = {}
-    for block, fields in staging.blocks.items():
-        written[block] = {number: overlay.get(number, block) for number in fields}
-    for block in staging.whole:
-        written[block] = {**overlay.of_block(block), **written.get(block, {})}
-    return written
+def _absorbed(staging: Staging) -> int:
+    """The record of the log that the blocks saved whole have absorbed."""
+    return staging.snapshot.data_version if staging.is_group else staging.next_sequence
 
 
 def _settle_log(changes: _Changes) -> int:
@@ -190,19 +182,11 @@ def _settle_log(changes: _Changes) -> int:
     return sequence
 
 
-def _log_first(
-    store: Store,
-    staging: Staging,
-    written: Mapping[int, Mapping[int, HeapField | None]],
-    data_version: int,
-) -> int:
+def _log_first(store: Store, staging: Staging, whole: Mapping[int, int], data_version: int) -> int:
     """The oldest record of the log that somebody still needs once this is committed."""
-    snapshot = staging.snapshot
-    through = snapshot.data_version if staging.is_group else data_version
     # Records that are not applied yet are needed, and so is what no block has absorbed.
-    needed = [snapshot.data_version + 1 if staging.is_group else data_version + 1]
-    overlay = snapshot.version.overlay.saved(written, through, staging.whole)
-    needed.extend(overlay.dirty.values())
+    needed = [staging.snapshot.data_version + 1 if staging.is_group else data_version + 1]
+    needed.extend(staging.snapshot.version.overlay.saved((), whole).dirty.values())
     needed.extend(held for hold in store.log_holds if (held := hold()) is not None)
     return max(min(needed), staging.state.root.log_first)
 
@@ -272,7 +256,7 @@ def _settle_blocks(changes: _Changes) -> tuple[tuple[Manifest, ...], int]:
     block_count = block_count_of(staging.row_count)
     assert max(staging.blocks, default=-1) < block_count, "a block beyond the row count"
     manifests.extend(Manifest(block) for block in range(len(manifests), block_count))
-    absorbed = staging.snapshot.data_version if staging.is_group else staging.next_sequence
+    absorbed = _absorbed(staging)
     changed = {*staging.blocks, *staging.whole, *range(len(old.manifests), block_count)}
     for block in sorted(changed):
         fields = staging.blocks.get(block, {})

@@ -1,13 +1,14 @@
-"""What the visible state has and the disk does not yet: fields of blocks on the heap.
+"""Fields of blocks on the heap: what the disk does not have yet, and what is hot.
 
 An overlay never changes; applying a record of the log makes the next one, which shares with it
-whatever the record did not touch. A block that has anything here is dirty, since the first
-record that its saved form has not absorbed.
+whatever the record did not touch. A block is dirty since the first record that its saved form has
+not absorbed. What has been saved stays for a while, because it is likely to change again, and
+taking it from the map would cost a look-up and a checksum each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,21 +23,24 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeapField:
-    """A field of a block: its parts, read-only and at multiples of 64, and its zone."""
+    """A field of a block: its parts, read-only and at multiples of 64, its zone, and the record
+    of the log that made it so."""
 
     parts: tuple[memoryview, ...]
     zone: Zone
+    sequence: int
 
 
 # field -> block -> what the field of that block has become.
 HeapBlocks = Mapping[int, Mapping[int, HeapField]]
 
 
-def on_heap(changes: Mapping[int, Mapping[int, Encoded]]) -> HeapBlocks:
-    """Encoded fields of blocks (field -> block -> bytes), copied to where kernels can read them."""
+def on_heap(changes: Mapping[int, Mapping[int, Encoded]], sequence: int) -> HeapBlocks:
+    """Encoded fields of blocks (field -> block -> bytes), copied to where kernels can read them;
+    the record `sequence` made them so."""
     return {
         number: {
-            block: HeapField(tuple(aligned(part) for part in encoded.parts), encoded.zone)
+            block: HeapField(tuple(aligned(part) for part in encoded.parts), encoded.zone, sequence)
             for block, encoded in blocks.items()
         }
         for number, blocks in changes.items()
@@ -52,13 +56,17 @@ class Overlay:
     dirty: Mapping[int, int] = field(default_factory=dict)
 
     def get(self, field_id: int, block: int) -> HeapField | None:
-        """A field of a block, None where it is as saved."""
+        """A field of a block; None where it is only in the map."""
         blocks = self.fields.get(field_id)
         return None if blocks is None else blocks.get(block)
 
-    def of_block(self, block: int) -> dict[int, HeapField]:
-        """Field -> what is here of a block."""
-        return {number: blocks[block] for number, blocks in self.fields.items() if block in blocks}
+    def unsaved(self, block: int, absorbed: int) -> dict[int, HeapField]:
+        """Field -> what the saved form of a block, of the record `absorbed`, does not have."""
+        return {
+            number: heap
+            for number, blocks in self.fields.items()
+            if (heap := blocks.get(block)) is not None and heap.sequence > absorbed
+        }
 
     def changed(self, changes: HeapBlocks, sequence: int) -> Overlay:
         """The overlay after a record of the log."""
@@ -70,30 +78,37 @@ class Overlay:
                 dirty.setdefault(block, sequence)
         return Overlay(fields, dirty)
 
-    def saved(
-        self,
-        written: Mapping[int, Mapping[int, HeapField | None]],
-        through: int,
-        whole: Collection[int],
-    ) -> Overlay:
+    def saved(self, replaced: Iterable[tuple[int, int]], whole: Mapping[int, int]) -> Overlay:
         """The overlay after a commit.
 
-        `written` maps block -> field -> what was saved, or None for whatever is here. The
-        blocks of `whole` were saved as of the record `through`: what has changed in them since
-        stays, and counts as dirty from the next record on.
+        The (field, block) of `replaced` are in the map alone. `whole` maps blocks that were
+        saved with everything to the record that they have absorbed: what has changed in them
+        since counts as dirty from the next record on.
         """
-        fields = {number: dict(blocks) for number, blocks in self.fields.items()}
-        for block, saved in written.items():
-            for number, heap in saved.items():
-                here = fields.get(number, {}).get(block)
-                if here is not None and (heap is None or here is heap):
-                    del fields[number][block]
+        fields = dict(self.fields)
+        for number, block in replaced:
+            if block in fields.get(number, {}):
+                fields[number] = {b: h for b, h in fields[number].items() if b != block}
         dirty = {block: since for block, since in self.dirty.items() if block not in whole}
-        left = {block for blocks in fields.values() for block in blocks}
-        for block in whole:
-            if block in left:
-                dirty[block] = through + 1
-        return Overlay({number: blocks for number, blocks in fields.items() if blocks}, dirty)
+        for block, absorbed in whole.items():
+            if any(h.sequence > absorbed for f in fields.values() if (h := f.get(block))):
+                dirty[block] = absorbed + 1
+        return Overlay(fields, dirty)
+
+    def cooled(self, before: int) -> tuple[Overlay, dict[int, list[int]]]:
+        """The overlay without what is saved and has not changed since a record, and what that is
+        (field -> blocks)."""
+        cold = {
+            number: [b for b, h in blocks.items() if h.sequence < before and b not in self.dirty]
+            for number, blocks in self.fields.items()
+        }
+        cold = {number: blocks for number, blocks in cold.items() if blocks}
+        fields = dict(self.fields)
+        for number, gone in cold.items():
+            kept = {b: h for b, h in fields.pop(number).items() if b not in set(gone)}
+            if kept:
+                fields[number] = kept
+        return Overlay(fields, self.dirty), cold
 
     def without_field(self, field_id: int) -> Overlay:
         """The overlay after a field has gone; its blocks stay dirty."""

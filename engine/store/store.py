@@ -56,6 +56,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # after. The one thread that publishes begins one at a time, while a commit takes milliseconds.
 COMMITS_KEPT = 1024
 
+# What is saved stays on the heap until it has not changed for so many records of the log; it is
+# looked for every so many commits.
+HOT_RECORDS = 256
+COMMITS_BETWEEN_SWEEPS = 64
+
 # What LMDB finds in pages before it writes anything.
 _DAMAGE = (lmdb.CorruptedError, lmdb.PageNotFoundError)
 
@@ -91,7 +96,7 @@ class Store:
         self.attach: Callable[[], object] = lambda: None
         # What the next write begins from; newer than what is seen after `show=False`.
         self._newest: Version | None = self._version
-        # Of the last commits: their number, and field -> blocks written.
+        # Of the last commits: their number, and field -> blocks that have moved by them.
         self._written: deque[tuple[int, dict[int, list[int]]]] = deque(maxlen=COMMITS_KEPT)
 
     @classmethod
@@ -165,7 +170,7 @@ class Store:
     ) -> Candidate:
         """The state after a record of the log that makes `changes` (field -> block -> bytes),
         for those who derive something from it before anybody else sees it."""
-        heap = on_heap(changes)
+        heap = on_heap(changes, sequence)
         version = self.snapshot().version.after_record(sequence, heap, row_count)
         version.attached = self.attach()
         return Candidate(Snapshot(version), heap)
@@ -176,7 +181,7 @@ class Store:
         """Let new snapshots see a candidate, and with it the fields that were derived from it
         (field -> block -> bytes). One thread makes candidates and publishes them in order."""
         made = candidate.snapshot.version
-        more = on_heap(derived or {})
+        more = on_heap(derived or {}, made.data_version)
         with self._publishing:
             current = self._version
             assert current is not None, "the store is closed"
@@ -195,7 +200,7 @@ class Store:
             self.published += 1
 
     def _written_since(self, commit: int) -> dict[int, list[int]]:
-        """Field -> blocks written by the commits after one."""
+        """Field -> blocks that the commits after one have moved."""
         fields: dict[int, list[int]] = {}
         for number, written in self._written:
             if number > commit:
@@ -321,15 +326,18 @@ class Store:
         view = View(self._environment, self._environment.begin_read(), self._verified)
         view.catalog = committed.state.catalog
         fields: dict[int, list[int]] = {}
-        for block, written in committed.written.items():
-            for number in written:
-                fields.setdefault(number, []).append(block)
+        for number, block in committed.replaced:
+            fields.setdefault(number, []).append(block)
         with self._publishing:
             version = self._newest
             assert version is not None, "the store is closed"
-            overlay = version.overlay.saved(committed.written, committed.through, committed.whole)
+            overlay = version.overlay.saved(committed.replaced, committed.whole)
             for number in committed.dropped_fields:
                 overlay = overlay.without_field(number)
+            if committed.state.root.commit % COMMITS_BETWEEN_SWEEPS == 0:
+                overlay, cold = overlay.cooled(version.data_version - HOT_RECORDS)
+                for number, blocks in cold.items():
+                    fields.setdefault(number, []).extend(blocks)
             visible = version.data_version if committed.is_group else committed.data_version
             after = version.after_commit(view, committed.state, overlay, visible, fields)
             after.attached = self.attach()

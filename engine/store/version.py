@@ -20,7 +20,7 @@ from engine.store.catalog import FieldKind
 from engine.store.dictionary import DictionaryTable, unpack_page
 from engine.store.environment import damaged
 from engine.store.manifest import zone_of
-from engine.store.overlay import HeapBlocks, Overlay
+from engine.store.overlay import HeapBlocks, HeapField, Overlay
 from engine.store.reading import State, View, block_count_of
 from engine.store.records import PayloadKind, RecordName, RecordType
 
@@ -148,6 +148,12 @@ class Version:
                     found = build_part_table(places, trail.table, sorted(trail.changed))
                 self._tables[field_id] = found
             return found
+
+    def unsaved(self, block: int) -> dict[int, HeapField]:
+        """Field -> what the disk does not have of a block."""
+        manifests = self.state.manifests
+        absorbed = manifests[block].sequence if block < len(manifests) else 0
+        return self.overlay.unsaved(block, absorbed)
 
     def zone(self, field_id: int, block: int) -> Zone | None:
         """See Snapshot."""

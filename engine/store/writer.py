@@ -155,14 +155,14 @@ class Writer:
                 for same, part in zip(unchanged.tolist(), encoded.parts, strict=True)
             )
             staging.blocks.setdefault(block, {})[field_id] = StagedField(parts, entries)
+            staging.replaced.add((field_id, block))
 
     def _unchanged(
         self, block: int, encoded: Encoded, entries: NDArray[np.void], stored: NDArray[np.void]
     ) -> NDArray[np.bool_]:
         """Which parts are stored already, byte for byte, under the same header."""
         same = np.zeros(len(entries), np.bool_)
-        overlay = self._open().snapshot.version.overlay
-        if overlay.get(int(entries["field"][0]), block) is not None:
+        if int(entries["field"][0]) in self._open().snapshot.version.unsaved(block):
             return same
         if len(stored) != len(entries):
             return same
@@ -205,7 +205,7 @@ class Writer:
         staging = self._open()
         staging.whole.add(block)
         size = 0
-        for field_id, heap in staging.snapshot.version.overlay.of_block(block).items():
+        for field_id, heap in staging.snapshot.version.unsaved(block).items():
             size += sum(map(len, heap.parts))
             self._put_heap(field_id, block, heap)
         return size
@@ -229,7 +229,7 @@ class Writer:
             if all(field is None or field.kind == FieldKind.MEMBERSHIP for field in put):
                 continue
             staging.whole.add(block)
-            for field_id, heap in staging.snapshot.version.overlay.of_block(block).items():
+            for field_id, heap in staging.snapshot.version.unsaved(block).items():
                 if field_id not in fields:
                     self._put_heap(field_id, block, heap)
         self._staging = None

@@ -190,6 +190,7 @@ def test_a_replay_makes_of_blocks_of_any_age_what_they_were(
                 rows = [applied.touched.created, *applied.touched.fields.values()]
                 assert all((touched >> 16 != block).all() for touched in rows)
         live_added += applied.live_added
+        assert applied.row_count >= stored.row_count
         stored = stored.after(applied)
     rows = range(_FIRST_ROW, log.state.row_count)
     assert stored.row_count == log.state.row_count

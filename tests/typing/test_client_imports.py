@@ -44,7 +44,18 @@ assert messages, "no messages in the stubs"
 from google.protobuf import __version__
 print(__version__)
 """
-REFUSED = ("conversion", "duckdb", "engine", "lark", "lmdb", "loaders", "numpy", "pyarrow", "rich", "server")
+REFUSED = (
+    "conversion",
+    "duckdb",
+    "engine",
+    "lark",
+    "lmdb",
+    "loaders",
+    "numpy",
+    "pyarrow",
+    "rich",
+    "server",
+)
 
 # The oldest that the stubs allow, and the newest generation.
 RUNTIMES = {
@@ -76,7 +87,8 @@ def test_the_command_line_starts_without_the_engine() -> None:
     script = "import strata.cli.main, sys; print(*sys.modules)"
     command = [sys.executable, "-c", script]
     loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert not {"conversion", "duckdb", "engine", "lmdb", "loaders", "numpy", "pyarrow"} & set(loaded.split())
+    heavy = {"conversion", "duckdb", "engine", "lmdb", "loaders", "numpy", "pyarrow"}
+    assert not heavy & set(loaded.split())
 
 
 @pytest.mark.parametrize("generation", RUNTIMES)

@@ -11,8 +11,8 @@ import sys
 import strata.client, strata.answers, strata.errors
 from strata.v1 import audience_pb2, model_pb2
 tops = {name.partition(".")[0] for name in sys.modules}
-print(sorted(tops & {"conversion", "engine", "server", "loaders", "numpy", "lmdb", "lark", "typer", "rich",
-                     "grpc_status", "pydantic", "structlog", "uvloop"}))
+print(sorted(tops & {"conversion", "engine", "server", "loaders", "numpy", "lmdb", "lark",
+                     "typer", "rich", "grpc_status", "pydantic", "structlog", "uvloop"}))
 print("google.rpc" in sys.modules)
 """
 

@@ -18,10 +18,12 @@ from strata.v1 import (
     audience_pb2,
     error_pb2,
     expression_pb2,
+    ingest_pb2,
     list_pb2,
     model_pb2,
     profile_pb2,
     value_pb2,
+    watch_pb2,
 )
 
 FOLDER = Path(__file__).parents[2] / "proto" / "strata" / "v1"
@@ -32,10 +34,12 @@ FILES: list[FileDescriptor] = [
         audience_pb2,
         error_pb2,
         expression_pb2,
+        ingest_pb2,
         list_pb2,
         model_pb2,
         profile_pb2,
         value_pb2,
+        watch_pb2,
     )
 ]
 # What a comment must stand above.

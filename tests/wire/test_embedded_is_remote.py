@@ -166,6 +166,9 @@ def test_changing_commands(store: Path, tmp_path: Path) -> None:
         ["lists", "delete", "more"],
         ["lists", "delete", "more"],
         ["apply", str(other), "--check"],
+        ["plan", str(other)],
+        ["plan", str(other), "--json"],
+        ["plan", str(broken)],
         ["apply", str(other), "--json"],
         ["apply", str(other)],
         ["apply", str(broken)],
@@ -182,9 +185,20 @@ def test_changing_commands(store: Path, tmp_path: Path) -> None:
         remote = [_run(command, "--server", address) for command in commands]
     for command, one, other_one in zip(commands, embedded, remote, strict=True):
         assert one == other_one, command
-    assert [status for status, *_ in embedded] == [0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0]
+    assert [status for status, *_ in embedded] == [
+        *[0, 0, 0, 1, 0, 0, 1, 0],
+        *[0, 0, 1],
+        *[0, 0, 1, 1, 0, 0, 0],
+    ]
     uploaded = json.loads(embedded[0][1])
     assert (uploaded["size"], uploaded["known"], uploaded["waiting"]) == (3, 2, 1)
+    changes = json.loads(embedded[9][1])["changes"]
+    assert [change["definition"] for change in changes] == [
+        "segments.adults",
+        "segments.rich_adults",
+    ]
+    assert all(change["leavers"] > 0 == change["joiners"] for change in changes)
+    assert json.loads(embedded[11][1])["changes"] == changes
     assert b'"count": 2' in embedded[2][1] and b'"waiting": 1' in embedded[2][1]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
+from engine.limits import FEED_READS, FEED_STEP_ENTRIES
 from server.authorization import AllowEveryone
 from server.calls import service_handler
 from server.lanes import Lane
@@ -394,38 +395,78 @@ def test_a_full_lane_delays_and_does_not_refuse(
 
 
 def test_a_slow_watcher_reads_the_stored_feed(
-    start: Callable[..., Serving],
+    start: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not read ahead for: what it has not taken is still in the store, not in memory."""
-    database = WatchedStore(blocks=64)
-    database.add(1, transition("gold", range(64 * 65_536)))
+    database = WatchedStore(blocks=16)
+    database.add(1, transition("gold", range(16 * 65_536)))
+    steps: list[object] = []
+    read = database.feed.read
+    monkeypatch.setattr(
+        database.feed, "read", lambda *given: (steps.append(given), read(*given))[1]
+    )
     serving = start(database)
     # A window that does not grow: without it the client's gRPC takes megabytes unasked.
     window = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_536)]
-    channel = grpc.insecure_channel(serving.address, options=window)
-    call = raw(channel, pb.WatchRequest(from_oldest=True))
-    first = next(call)
-    taken = sum(len(run.uids) // 16 for run in first.changes.runs)
-    assert 0 < taken <= 1024
-    # Another watcher and the writer go on meanwhile.
-    with Client(serving.address) as client, watch(client) as watching:
+    with grpc.insecure_channel(serving.address, options=window) as channel:
+        call = raw(channel, pb.WatchRequest(from_oldest=True))
+        taken = sum(len(run.uids) // 16 for run in next(call).changes.runs)
+        # Another watcher and the writer go on meanwhile.
+        with Client(serving.address) as client, watch(client) as watching:
+            messages = iter(watching)
+            next(messages)
+            for sequence in (2, 3):
+                database.add(sequence, transition("silver", [sequence]))
+                assert numbers([next(messages)]) == [(sequence, 0)]
+        assert len(steps) < 16 * 64 / 2, "the server read on for a caller that took nothing"
+        database.store.drop(before=3)
+        for response in call:
+            for run in response.changes.runs:
+                assert run.sequence == 1 and run.first_ordinal == taken
+                taken += len(run.uids) // 16
+        # The record it was inside of is whole; behind that something is gone, and it is told.
+        assert response.HasField("compacted")
+        assert taken == 16 * 65_536
+
+
+def test_reading_watchers_leave_room_for_others(
+    start: Callable[..., Serving], database: WatchedStore, connect: Callable[[str], grpc.Channel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    serving = start(database, width=FEED_READS + 1, queue_limit=0)
+    release, held = threading.Event(), threading.Semaphore(0)
+    read = database.feed.read
+
+    def slow(*given: Any) -> Any:
+        held.release()
+        assert release.wait(PATIENCE_S)
+        return read(*given)
+
+    monkeypatch.setattr(database.feed, "read", slow)
+    watchers = [raw(connect(serving.address), pb.WatchRequest()) for _ in range(10)]
+    for _ in range(FEED_READS):
+        assert held.acquire(timeout=PATIENCE_S)
+    assert not held.acquire(timeout=0.2)
+    other = asyncio.run_coroutine_threadsafe(serving.lane.run(lambda: "room"), serving.loop)
+    try:
+        assert other.result(PATIENCE_S) == "room"
+    finally:
+        release.set()
+    for watcher in watchers:
+        assert next(watcher).caught_up
+
+
+def test_the_end_of_a_backlog_is_told(start: Callable[..., Serving]) -> None:
+    """Also where the last message could not know that it was the last."""
+    database = WatchedStore()
+    database.add(1, transition("gold", range(FEED_STEP_ENTRIES)))
+    database.quiet(5)
+    with Client(start(database).address) as client, watch(client, from_oldest=True) as watching:
         messages = iter(watching)
-        next(messages)
-        for sequence in (2, 3):
-            database.add(sequence, transition("silver", [sequence]))
-            assert numbers([next(messages)]) == [(sequence, 0)]
-    # Flow control holds back the rest, so the reader has not reached the end of the first.
-    database.store.drop(before=3)
-    database.feed._kept.clear()
-    last = None
-    for response in call:
-        last = response
-        for run in response.changes.runs:
-            assert run.sequence == 1 and run.first_ordinal == taken
-            taken += len(run.uids) // 16
-    assert last is not None and last.HasField("compacted")
-    assert taken < 64 * 65_536
-    channel.close()
+        first, second = next(messages), next(messages)
+    assert len(first.changes) == FEED_STEP_ENTRIES and not first.caught_up
+    assert second.changes == () and second.caught_up
+    assert second.resume_token == database.feed.token(database.feed.newest())
 
 
 @pytest.mark.parametrize("reading", [False, True], ids=["waiting", "sending"])

@@ -1,0 +1,1 @@
+"""The live benchmark: updates of profiles through gRPC while segments are kept."""

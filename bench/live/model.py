@@ -1,0 +1,68 @@
+"""The model of the live benchmark: the people of the demo and as many segments as asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from examples.demo.people import INDUSTRIES, REGIONS, STAGES, TAGS, TITLES
+
+__all__ = ["SOURCE", "model_text"]
+
+SOURCE = "people"
+
+_HEAD = """\
+time_zone: UTC
+identifiers:
+  person: {per_profile: 1}
+attributes:
+  industry: {type: category}
+  region: {type: category}
+  title: {type: category}
+  stage: {type: category}
+  age: {type: int}
+  company_size: {type: int}
+  revenue: {type: decimal, scale: 2}
+  joined: {type: time}
+  last_seen: {type: time}
+sources:
+  people:
+    identify: {person: id}
+    attributes: {industry: industry, region: region, title: title, stage: stage, age: age,
+                 company_size: company_size, revenue: revenue, joined: joined, last_seen: last_seen}
+    tags: tags
+segments:
+"""
+
+
+def model_text(segment_count: int, seed: int = 1) -> str:
+    """The model file; its segments combine two to four conditions on attributes and tags."""
+    rng = np.random.default_rng(seed)
+    lines = []
+    for number in range(segment_count):
+        conditions = rng.permutation(8)[: int(rng.integers(2, 5))]
+        joined = " and ".join(_condition(rng, int(kind)) for kind in conditions)
+        lines.append(f'  s{number:03}: "{joined}"\n')
+    return _HEAD + "".join(lines)
+
+
+def _condition(rng: np.random.Generator, kind: int) -> str:
+    def some(values: tuple[str, ...], count: int) -> str:
+        return ", ".join(f"'{value}'" for value in rng.choice(values, count, replace=False))
+
+    match kind:
+        case 0:
+            return f"industry in ({some(INDUSTRIES, 3)})"
+        case 1:
+            return f"region in ({some(REGIONS, 5)})"
+        case 2:
+            return f"title in ({some(TITLES, 2)})"
+        case 3:
+            return f"stage in ({some(STAGES, 2)})"
+        case 4:
+            return f"age between {rng.integers(18, 40)} and {rng.integers(41, 80)}"
+        case 5:
+            return f"company_size >= {rng.integers(5, 500)}"
+        case 6:
+            return f"revenue >= {rng.integers(50, 5000)}.00"
+        case _:
+            return f"not tag = {some(TAGS, 1)}"
