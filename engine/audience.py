@@ -28,7 +28,7 @@ from engine.core.plan import Planner
 from engine.core.program import Program
 from engine.core.row_tests import test_many
 from engine.errors import ExpressionInvalid, InputInvalid, NotFound
-from engine.identity.index import IdentityIndex
+from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_names, list_rows
 from engine.members import Members
 from engine.model.definitions import Attribute
@@ -357,7 +357,7 @@ def _stored_memberships(
 
 
 def _list_members(snapshot: Snapshot, binder: Binder, name: str) -> ListMembers:
-    rows, waiting = list_rows(snapshot, IdentityIndex(snapshot), binder.model, name)
+    rows, waiting = list_rows(snapshot, identities_of(snapshot), binder.model, name)
     return ListMembers(rows, waiting)
 
 

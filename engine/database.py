@@ -33,11 +33,11 @@ from engine.live.lists import (
     prepare_list,
     upload_list,
 )
-from engine.live.live_store import LiveStore
+from engine.live.live_store import LiveStore, Staged
 from engine.live.positions import IngestAck, Position, StoredPosition
 from engine.live.profiles import ProfileRecord, read_profiles
 from engine.live.schema import change_fields, holds_data, segment_versions
-from engine.live.segment_edits import carried_versions, plan_change
+from engine.live.segment_edits import carried_versions, farewells, plan_change
 from engine.live.segments import StoredSegments, segment_key
 from engine.live.stored_feed import StoredFeed
 from engine.members import Members
@@ -241,17 +241,18 @@ class Database:
         plan = ModelPlan()
         version = 0
 
-        def stage(writer: Writer) -> list[str]:
+        def stage(writer: Writer) -> Staged:
             nonlocal plan, version
             snapshot = writer.snapshot
             binder = self._binder_of(snapshot)
             old = None if binder is None else binder.model
             refuse_impossible(old, model, holds_data=lambda key: holds_data(snapshot, key))
-            plan, segments, versions = self._plan(snapshot, model)
+            plan, before, segments, versions = self._plan(snapshot, model)
+            leaving = farewells(before, segments, snapshot)
             change_fields(writer, model, {name: versions[name] for name in segments.kept})
             version = writer.set_model(files)
             changed = {change.definition for change in plan.changes}
-            return [name for name in segments.kept if segment_key(name) in changed]
+            return Staged([name for name in segments.kept if segment_key(name) in changed], leaving)
 
         self._live.edit(stage, cause=Cause.EDIT)
         return AppliedModel(
@@ -265,8 +266,8 @@ class Database:
 
     def _plan(
         self, snapshot: Snapshot, model: Model
-    ) -> tuple[ModelPlan, StoredSegments, dict[str, int]]:
-        """What an edit does, the segments after it and the versions of their definitions."""
+    ) -> tuple[ModelPlan, StoredSegments | None, StoredSegments, dict[str, int]]:
+        """What an edit does, the segments before and after it, and the versions of the latter."""
         binder = self._binder_of(snapshot)
         old = None if binder is None else binder.model
         catalog = snapshot.fields
@@ -290,7 +291,7 @@ class Database:
             for edit in edits
         )
         plan = ModelPlan(change.added, change.removed, change.changed, changes)
-        return plan, after, carried_versions(before, after, snapshot.model_version + 1)
+        return plan, before, after, carried_versions(before, after, snapshot.model_version + 1)
 
     # ------------------------------------------------------------------------- reads
 
@@ -460,10 +461,10 @@ class Database:
         upload = prepare_list(model, name, kind, values)
         outcome = None
 
-        def stage(writer: Writer) -> Sequence[str]:
+        def stage(writer: Writer) -> Staged:
             nonlocal outcome
             outcome = upload_list(writer, identities_of(writer.snapshot), model, upload)
-            return self._reading_list(name)
+            return Staged(self._reading_list(name))
 
         self._live.edit(stage)
         assert outcome is not None, "an edit stages once"
@@ -483,9 +484,9 @@ class Database:
     def delete_list(self, name: str) -> None:
         """Removes an uploaded list; NotFound where there is none."""
 
-        def stage(writer: Writer) -> Sequence[str]:
+        def stage(writer: Writer) -> Staged:
             delete_list(writer, name)
-            return self._reading_list(name)
+            return Staged(self._reading_list(name))
 
         self._live.edit(stage)
 
@@ -501,10 +502,10 @@ class Database:
         return BulkLoad(self._store, model, source, self._write_load)
 
     def _write_load(self, stage: Callable[[Writer], None]) -> int:
-        def stage_all(writer: Writer) -> Sequence[str]:
+        def stage_all(writer: Writer) -> Staged:
             stage(writer)
             in_force = self._live.in_force
-            return () if in_force is None else in_force.segments.stored
+            return Staged(() if in_force is None else in_force.segments.stored)
 
         return self._live.edit(stage_all, saved=True)
 

@@ -21,10 +21,13 @@ from engine.columns.strings import Strings
 from engine.columns.texts import decode_texts, encode_texts
 from engine.core.memberships import stored_masks
 from engine.live.change import Touched
+from engine.live.schema import change_fields
 from engine.live.segments import SegmentChange, StoredSegments
+from engine.model.load import load_model
 from engine.rules.bind import Binder
-from engine.store.catalog import LIVE, FieldKind, segment_field
+from engine.store.catalog import LIVE, FieldKind
 from engine.store.snapshot import Snapshot
+from engine.store.store import Store
 from tests.worlds import MODEL, TAGS, TYPES, World
 
 __all__ = ["KeptWorld", "model_files", "rows_of"]
@@ -50,30 +53,23 @@ def rows_of(masks: NDArray[np.uint64]) -> list[int]:
 
 
 class KeptWorld:
-    """A world in a store, its segments kept; `database.apply_model` is followed by `adopt`."""
+    """A world in a store that nothing but this keeps: `store`, its `model`, its `segments`."""
 
     def __init__(self, path: Path, world: World, segments: Mapping[str, str]) -> None:
         self.world = world
-        self.database = world.fill(path)
-        self.store = self.database._store
+        world.fill(path).close()
+        self.store = Store.open(path)
         self.random = random.Random(world.seed)
         self.dead: set[int] = set()
-        self.apply(segments)
-
-    def apply(self, segments: Mapping[str, str]) -> None:
-        """Puts a model with these segments in force, and stores the members of the kept ones."""
-        self.database.apply_model(model_files(segments))
-        model = self.database.model
-        assert model is not None
-        binder = Binder(model)
-        with self.store.snapshot() as snapshot:
-            kept = StoredSegments(model, binder, snapshot.fields).kept
+        files = model_files(segments)
+        self.model, _ = load_model(files)
+        binder = Binder(self.model)
         with self.store.write() as writer:
-            for name in kept:
-                if segment_field(name) not in writer.fields:
-                    writer.add_field(segment_field(name), FieldKind.MEMBERSHIP)
+            kept = StoredSegments(self.model, binder, writer.fields).kept
+            change_fields(writer, self.model, dict.fromkeys(kept, 1))
+            writer.set_model(files)
         with self.store.snapshot() as snapshot:
-            self.segments = StoredSegments(model, binder, snapshot.fields)
+            self.segments = StoredSegments(self.model, binder, snapshot.fields)
             self.put(self.segments.refresh(snapshot))
 
     def put(self, change: SegmentChange) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -202,8 +202,6 @@ class Log:
         self.state = HeapState(self.fields, first_row, dictionaries=self.strings)
         self.records: list[bytes] = []
         self.applied: list[Applied] = []
-        # Called right before identifiers are counted.
-        self.before_counting: Callable[[], object] = lambda: None
         self.resolver = Resolver(model, self.fields, self, self.intern, self._owned, first_row)
 
     # What a resolver asks of identities.
@@ -235,7 +233,6 @@ class Log:
         return np.array(codes, np.uint32)
 
     def _owned(self, kind: str, rows: NDArray[np.uint32]) -> tuple[NDArray[np.int64], int]:
-        self.before_counting()
         known = [row for row in rows.tolist() if row < self.state.row_count]
         records = dict(zip(known, self.state.records(known, self.model), strict=True))
         counts = [0] * len(rows)

@@ -24,7 +24,6 @@ from engine.core.nodes cimport context, level_mask, open_block, run_node, traili
 from engine.core.program cimport (
     NODE_AND,
     NODE_LEAF,
-    NODE_NOT,
     NODE_OR,
     NODE_TRUE,
     Program,
@@ -91,7 +90,8 @@ cdef inline uint64_t *bits_of(asked *a, int32_t node) noexcept nogil:
     return a.bits + <size_t>node * WORDS
 
 
-cdef uint64_t wanted_word(const asked *a, int32_t i, Py_ssize_t first, uint32_t count) noexcept nogil:
+cdef uint64_t wanted_word(
+        const asked *a, int32_t i, Py_ssize_t first, uint32_t count) noexcept nogil:
     """Which of `count` <= 64 rows from `first` on a root is wanted of."""
     cdef uint64_t word = 0
     cdef const uint8_t *wanted
@@ -168,7 +168,8 @@ cdef void join(context *c, asked *a, const program_node *node, uint64_t *out,
                 out[w] = ~of_child[w]
 
 
-cdef void by_row(context *c, asked *a, uint32_t block, Py_ssize_t first, uint32_t count) noexcept nogil:
+cdef void by_row(
+        context *c, asked *a, uint32_t block, Py_ssize_t first, uint32_t count) noexcept nogil:
     """At most ROWS_AT_A_TIME rows from `first` on, all of one block."""
     cdef uint64_t[WORDS] live
     cdef uint64_t[WORDS] truth
@@ -181,7 +182,8 @@ cdef void by_row(context *c, asked *a, uint32_t block, Py_ssize_t first, uint32_
         a.needed[a.roots[i]] |= is_wanted(a, i, first, count)
     for n in range(c.node_count - 1, -1, -1):
         if a.needed[n]:
-            for child in range(c.nodes[n].first_child, c.nodes[n].first_child + c.nodes[n].child_count):
+            node = &c.nodes[n]
+            for child in range(node.first_child, node.first_child + node.child_count):
                 a.needed[c.children[child]] = 1
     for n in range(c.node_count):
         node = &c.nodes[n]
@@ -197,7 +199,8 @@ cdef void by_row(context *c, asked *a, uint32_t block, Py_ssize_t first, uint32_
             settle(c, a, i, first, count, truth)
 
 
-cdef void by_block(context *c, asked *a, uint32_t block, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef void by_block(
+        context *c, asked *a, uint32_t block, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Rows first to last - 1, all of one block, through its masks."""
     cdef uint64_t *mask = level_mask(c, 0)
     cdef uint64_t[WORDS] truth
@@ -223,7 +226,8 @@ cdef void by_block(context *c, asked *a, uint32_t block, Py_ssize_t first, Py_ss
             start += count
 
 
-cdef void run_rows(context *c, asked *a, uint32_t block_count, Py_ssize_t by_block_from) noexcept nogil:
+cdef void run_rows(
+        context *c, asked *a, uint32_t block_count, Py_ssize_t by_block_from) noexcept nogil:
     cdef Py_ssize_t first = 0, last, start, count
     cdef uint32_t block
     while first < a.row_count:

@@ -120,7 +120,6 @@ class Committer:
                 saved_bytes = self._save(writer)
                 failpoint("log.before_commit")
                 started = time.monotonic()
-            failpoint("log.after_commit")
         except BaseException as error:
             self._undo(before, resolver)
             refusal = _as_refusal(error)
@@ -130,6 +129,7 @@ class Committer:
                 raise
             raise refusal from error
         self._settle(before, through)
+        failpoint("log.after_commit")
         self._adapt(time.monotonic() - started, saved_bytes)
         self._figures.add(commits=1, batches=len(taken), saved_bytes=saved_bytes)
         for submission, ack in taken:
@@ -167,6 +167,7 @@ class Committer:
         mark = None if position is None else self._positions.advance(position)
         if resolved.update is not None or mark is not None:
             instant_us = time.time_ns() // 1000
+            failpoint("log.before_write")
             packed = b"" if resolved.update is None else pack_update(resolved.update)
             sequence = writer.log(pack_entry(LogEntry(instant_us, mark, packed)))
             logged.append(Logged(sequence, instant_us, resolved.update))

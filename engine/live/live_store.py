@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -42,12 +43,21 @@ from engine.store.catalog import identifier_field
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, Writer
 
-__all__ = ["LiveStore"]
+__all__ = ["LiveStore", "Staged"]
 
 _LOG = logging.getLogger("strata.engine")
 
 # Names of segments whose members are to be found anew, JSON; there only within an edit.
 _STALE = "memberships/stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What an edit does to stored segments: the members of the `stale` are found anew, and the
+    `farewells` go to the feed as they are."""
+
+    stale: Sequence[str] = ()
+    farewells: Sequence[Transition] = ()
 
 
 class LiveStore:
@@ -128,17 +138,15 @@ class LiveStore:
 
     def edit(
         self,
-        stage: Callable[[Writer], Sequence[str]],
+        stage: Callable[[Writer], Staged],
         *,
         cause: Cause = Cause.UPDATE,
-        farewells: Sequence[Transition] = (),
         saved: bool = False,
     ) -> int:
-        """Makes an edit: `stage` puts it into a writer and returns the segments that it
-        concerns. Returns the data version after it.
+        """Makes an edit, which `stage` puts into a writer. Returns the data version after it.
 
-        `farewells` go to the feed as they are. With `saved` the store has nothing on the heap
-        when `stage` is called. Raises what `stage` raises, with nothing changed.
+        With `saved` the store has nothing that waits to be saved when `stage` is called. Raises
+        what `stage` raises, with nothing changed.
         """
         if saved:
             self.pipeline.checkpoint()
@@ -146,10 +154,11 @@ class LiveStore:
             before = self.store.newest().data_version
             try:
                 with self.store.write(show=False) as writer:
-                    stale = list(stage(writer))
+                    staged = stage(writer)
+                    stale = list(staged.stale)
                     if stale:
                         writer.put_meta(_STALE, json.dumps(stale, ensure_ascii=False).encode())
-                    self._put_feed(writer, cause, farewells)
+                    self._put_feed(writer, cause, staged.farewells)
                     failpoint("barrier.before_commit")
             except BaseException:
                 self.identities.forget_after(before)

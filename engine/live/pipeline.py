@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -33,6 +34,13 @@ from engine.live.pending_feed import PendingFeed
 from engine.store.store import Store
 
 __all__ = ["Pipeline"]
+
+_LOG = logging.getLogger("strata.engine")
+
+# How long a commit that was refused waits before it is tried again.
+RETRY_S = 0.5
+
+CANNOT_COMMIT = "Nothing can be written at the moment; see the log for the reason, and try again."
 
 # What a refused caller is told to wait: a few commits.
 RETRY_AFTER_MS = 100
@@ -60,8 +68,11 @@ class Pipeline:
         # Guards everything below; notified at every change of it.
         self._changed = threading.Condition()
         self._waiting: deque[Submission] = deque()
+        self._under_way: list[Submission] = []
         self._logged: deque[Logged] = deque()
         self._committing = self._applying = False
+        # Whether the last commit was refused, as by a full disk; nothing of it was kept.
+        self._cannot_commit = False
         self._draining = 0
         self._closing = False
         self._failure = ""
@@ -120,11 +131,11 @@ class Pipeline:
             with self._changed:
                 self._draining += 1
                 self._changed.notify_all()
-                while not self._is_drained() and not self._is_over():
+                while not self._is_drained() and not self._is_over() and not self._is_stuck():
                     self._changed.wait()
-                if self._is_over():
+                if not self._is_drained():
                     self._draining -= 1
-                    raise StoreUnwritable(self.failure or "The store is closed.")
+                    raise StoreUnwritable(self.failure or CANNOT_COMMIT)
             try:
                 yield
             finally:
@@ -137,8 +148,9 @@ class Pipeline:
         wanted = self._store.root.data_version
         with self._changed:
             while not self._is_over() and not self._is_saved(wanted):
-                self._changed.notify_all()
                 self._changed.wait(IDLE_SAVE_S)
+                if self._cannot_commit:
+                    raise StoreUnwritable(CANNOT_COMMIT)
             if self._is_over() and not self._is_saved(wanted):
                 raise StoreUnwritable(self.failure or "The store is closed.")
 
@@ -164,6 +176,9 @@ class Pipeline:
         """Whether everything logged is visible."""
         return not (self._logged or self._applying or self._committing)
 
+    def _is_stuck(self) -> bool:
+        return self._cannot_commit and self._is_idle()
+
     def _is_drained(self) -> bool:
         return self._is_idle() and not self._feed
 
@@ -188,9 +203,11 @@ class Pipeline:
                     return group
                 if self._closing and self._is_idle() and not self._waiting and self._is_clean():
                     return None
+                if self._closing and self._cannot_commit and self._is_idle():
+                    return None  # what is not saved stands in the log
                 if self._is_clean() or (self._draining and self._is_drained()):
                     self._changed.wait()
-                elif not self._changed.wait(0 if self._closing else IDLE_SAVE_S):
+                elif not self._changed.wait(self._pause_s()):
                     # Nothing came: save what is left to save, until the log is empty.
                     self._committing = True
                     return []
@@ -202,7 +219,13 @@ class Pipeline:
             count = min(len(self._waiting), GROUP_BATCHES)
             return [self._waiting.popleft() for _ in range(count)]
         ready = self._feed.is_ready(self._store.snapshot().data_version)
-        return [] if ready else None
+        return [] if ready and not self._cannot_commit else None
+
+    def _pause_s(self) -> float:
+        """How long to wait for batches before a commit without any."""
+        if self._cannot_commit:
+            return RETRY_S
+        return 0 if self._closing else IDLE_SAVE_S
 
     def _is_clean(self) -> bool:
         root = self._store.root
@@ -210,13 +233,18 @@ class Pipeline:
 
     def _commit(self, batches: list[Submission]) -> None:
         resolver = None if self.in_force is None else self.in_force.resolver
+        self._under_way = batches
         try:
             logged = self._committer.commit(batches, resolver)
-        except EngineError:
-            logged = []
+            failed = False
+        except EngineError as error:
             if self._store.failure:
                 raise
+            logged, failed = [], True
+            if not self._cannot_commit:
+                _LOG.warning("nothing can be written to %s: %s", self._store.path, error)
         with self._changed:
+            self._cannot_commit = failed
             self._logged.extend(logged)
             self._committing = False
             self._changed.notify_all()
@@ -257,11 +285,12 @@ class Pipeline:
                 )
             waiting = list(self._waiting)
             self._waiting.clear()
+            under_way, self._under_way = self._under_way, []
             self._committing = self._applying = False
             listeners = self._failure_listeners
             self._failure_listeners = []
             self._changed.notify_all()
-        for submission in waiting:
+        for submission in (*waiting, *under_way):
             submission.fail(StoreUnwritable(self._failure))
         for listener in listeners:
             listener()

@@ -87,13 +87,18 @@ class PositionTable:
             )
         return np.flatnonzero(position.offsets > np.uint64(stored.offset))
 
-    def advance(self, position: Position) -> Mark:
-        """What the partition's position becomes with a batch, once it is durable."""
+    def advance(self, position: Position) -> Mark | None:
+        """What the partition's position becomes with a batch, once it is durable; None where
+        it stays as it is."""
         key = position.source, position.partition
         stored = self._pending.get(key) or self._durable.get(key)
-        last = int(position.offsets[-1]) if len(position.offsets) else 0
+        if not len(position.offsets):
+            return None
+        last = int(position.offsets[-1])
         offset = last if stored is None else max(last, stored.offset)
         after = StoredPosition(position.owner_epoch, offset)
+        if after == stored:
+            return None
         self._pending[key] = after
         return Mark(position.source, position.partition, after)
 

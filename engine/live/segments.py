@@ -141,6 +141,7 @@ class StoredSegments:
         plan = self._plan_for(candidate, touched)
         rows, kinds, wanted = _rows_to_judge(plan.reads, touched)
         if not len(rows):
+            plan.program.unbind()
             return SegmentChange()
         fields = list(self._fields.values())
         plan.move(candidate, rows)

@@ -7,6 +7,7 @@ the file, so that whoever is turned away can be told who holds it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -39,16 +40,25 @@ class FolderLock:
                 ) from error
             raise StoreInUse(_in_use(folder, holder)) from None
         if exclusive:
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+            try:
+                os.ftruncate(self._file, 0)
+                os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+            except OSError as error:
+                self.release()
+                raise StoreUnwritable(
+                    f"The store at {folder} cannot be opened for writing: {error.strerror} "
+                    f"while writing {LOCK_FILE}. Check the disk."
+                ) from error
 
     def release(self) -> None:
         """Let go; harmless when done before."""
         if self._file >= 0:
+            file, self._file = self._file, -1
             if self._exclusive:
-                os.ftruncate(self._file, 0)
-            os.close(self._file)
-            self._file = -1
+                # The number is a courtesy to whoever comes next; the lock goes either way.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(file, 0)
+            os.close(file)
 
     def __del__(self) -> None:
         self.release()

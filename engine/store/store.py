@@ -8,8 +8,10 @@ folder/LOCK       who has the store open (flock)
 from __future__ import annotations
 
 import errno
+import gc
 import secrets
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -128,8 +130,13 @@ class Store:
         """Let go of the store; its map stays until the last snapshot of it has gone."""
         assert self._writer_thread != threading.get_ident(), "closed within a write"
         with self._writing:
+            kept = None if self._environment is None else weakref.ref(self._environment)
             self._version = self._newest = None
             self._environment = None
+        if kept is not None and kept() is not None:
+            # Perhaps only a cycle of garbage refers to it; whoever opens the store next, maybe
+            # at once, needs the folder.
+            gc.collect()
 
     def __enter__(self) -> Self:
         return self
@@ -369,8 +376,9 @@ def _fill(folder: Path) -> None:
         Section.MODEL: pack_model({}),
     }
     lock = FolderLock(folder, exclusive=True)
-    environment = lmdb.open(str(folder), map_size=1 << 26, lib_version=0, mode=0o644)
+    environment = None
     try:
+        environment = lmdb.open(str(folder), map_size=1 << 26, lib_version=0, mode=0o644)
         with environment.begin(write=True) as transaction:
             listed = []
             for number, payload in sections.items():
@@ -386,5 +394,6 @@ def _fill(folder: Path) -> None:
     except lmdb.Error as error:
         raise OSError(error.code, str(error)) from error
     finally:
-        environment.close()
+        if environment is not None:
+            environment.close()
         lock.release()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -69,7 +68,6 @@ def _print(watching: Watch, follow: bool, as_json: bool, kind: str) -> None:
                     typer.echo(_change_line(change, kind))
             if as_json:
                 show.json_line(_token_json(message))
-            sys.stdout.flush()
             if message.caught_up and not follow:
                 break
     except WatchCompacted as error:

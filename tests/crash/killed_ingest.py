@@ -30,7 +30,7 @@ PEOPLE = 150
 # Enough that no writer comes to its end by itself before it is killed.
 BATCHES = 100_000
 # A failpoint that is not reached by then is not on the way of these writers.
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def run_writer(

@@ -102,12 +102,12 @@ class Writer:
         if partition != PARTITIONS[0]:
             return
         way = chance.random()
-        if way < 0.02:
+        if way < 0.06:
             version = self.database.model_version + 1
             self.tell("M", version)
             self.database.apply_model(VARIANT_FILES if version % 2 == 0 else MODEL_FILES)
             self.tell("N", version)
-        elif way < 0.04:
+        elif way < 0.08:
             self.database.checkpoint()
             self.tell("C")
 

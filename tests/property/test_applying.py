@@ -94,6 +94,10 @@ class _World:
             person.attributes[name] = cell
 
 
+def _alive(state: HeapState) -> int:
+    return sum(len(rows) for name, rows in state.content().items() if name.startswith(":live"))
+
+
 def _without_uids(state: HeapState) -> dict[str, Any]:
     return {k: v for k, v in state.content().items() if not k.startswith(":uid")}
 
@@ -177,7 +181,7 @@ def test_a_replay_makes_of_blocks_of_any_age_what_they_were(
         },
         log.strings,
     )
-    live_added = 0
+    live_count = _alive(stored)
     for sequence, record in enumerate(log.records, 1):
         applied = apply_update(
             stored,  # type: ignore[arg-type]
@@ -189,11 +193,12 @@ def test_a_replay_makes_of_blocks_of_any_age_what_they_were(
                 assert all(block not in blocks for blocks in applied.changes.values())
                 rows = [applied.touched.created, *applied.touched.fields.values()]
                 assert all((touched >> 16 != block).all() for touched in rows)
-        live_added += applied.live_added
+        live_count += applied.live_added
         assert applied.row_count >= stored.row_count
         stored = stored.after(applied)
     rows = range(_FIRST_ROW, log.state.row_count)
     assert stored.row_count == log.state.row_count
+    assert live_count == _alive(stored)
     assert stored.records(rows) == log.state.records(rows)
     assert stored.content() == log.state.content()
 

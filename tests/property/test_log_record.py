@@ -276,6 +276,15 @@ def test_what_cannot_be_applied_is_refused(update: ProfileUpdate, fault: str) ->
         unpack_update(pack_update(update))
 
 
+def test_sections_are_in_order() -> None:
+    bodies = [pack_update(update)[32:] for update in (_vector([1], field_id=5), _text(b"a"))]
+    size = 32 + sum(map(len, bodies))
+    head = struct.pack("<IIQQQ", 1, 2, 1, 0, size)
+    assert len(unpack_update(head + b"".join(bodies)).texts) == 1
+    with pytest.raises(ValueError, match="out of order"):
+        unpack_update(head + b"".join(reversed(bodies)))
+
+
 def test_another_version_is_refused() -> None:
     packed = bytearray(pack_update(_EMPTY))
     struct.pack_into("<I", packed, 0, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,17 @@ import pytest
 
 from engine.audience import Audience, stored_count
 from engine.columns.strings import Strings
+from engine.identity.of_snapshot import identities_of
 from engine.live import segment_plan
 from engine.live.batch import ProfileBatch
+from engine.live.bulk_load import BulkLoad
 from engine.live.change import Touched
+from engine.live.lists import prepare_list, upload_list
 from engine.live.profiles import read_profiles
 from engine.live.segments import StoredSegments
 from engine.rules.bind import Binder
 from engine.rules.parse import parse
-from engine.store.catalog import identifier_field, segment_field
+from engine.store.catalog import Catalog, FieldKind, identifier_field, segment_field
 from tests.stored_segments import NOBODY, KeptWorld
 from tests.worlds import World
 
@@ -156,9 +158,9 @@ def test_an_identifier_finds_its_owner(kept: KeptWorld, monkeypatch: pytest.Monk
     made = _plans(monkeypatch)
     with kept.store.snapshot() as snapshot:
         row = snapshot.row_count
-    source = kept.segments.model.sources["world"]
+    source = kept.model.sources["world"]
     batch = ProfileBatch(2, {"member": Strings.from_list(["stranger", "nobody asked for"])}, {}, {})
-    with kept.database.bulk_load(source) as load:
+    with BulkLoad(kept.store, kept.model, source) as load:
         load.add(batch)
         load.finish()
     created = np.array([row, row + 1], np.uint32)
@@ -179,7 +181,10 @@ def test_a_profile_that_dies_leaves_everything(kept: KeptWorld) -> None:
 
 
 def test_an_upload_is_refreshed(kept: KeptWorld) -> None:
-    kept.database.upload_list("some", "member", Strings.from_list(["m1", "m2", "stranger"]))
+    values = Strings.from_list(["m1", "m2", "stranger"])
+    upload = prepare_list(kept.model, "some", "member", values)
+    with kept.store.write() as writer:
+        upload_list(writer, identities_of(writer.snapshot), kept.model, upload)
     kept.segments.forget_lists()
     with kept.store.snapshot() as snapshot:
         change = kept.segments.refresh(snapshot, kept.segments.reading_list("some"))
@@ -270,13 +275,12 @@ def _fields(model: Any) -> dict[str, Any]:
     return {name: getattr(model, name) for name in model.__dataclass_fields__}
 
 
-def test_a_store_without_members_yet(kept: KeptWorld, tmp_path: Path) -> None:
+def test_a_store_without_members_yet(kept: KeptWorld) -> None:
     """Segments without a field are kept in name only, and an update has nothing to do."""
-    with World(seed=2, rows=70).fill(tmp_path / "store") as database:
-        model = database.model
-        assert model is not None
-        with database._store.snapshot() as snapshot:
-            segments = StoredSegments(model, Binder(model), snapshot.fields)
-            assert segments.kept == ("rich", "local") and segments.stored == ()
-            change = segments.update(snapshot, Touched(np.arange(3, dtype=np.uint32), {}))
-            assert change.rows_evaluated == 0 and not change.transitions
+    with kept.store.snapshot() as snapshot:
+        bare = [f for f in snapshot.fields.values() if f.kind != FieldKind.MEMBERSHIP]
+        catalog = Catalog(bare, snapshot.fields.next_id)
+        segments = StoredSegments(kept.model, Binder(kept.model), catalog)
+        assert segments.kept == kept.segments.kept and segments.stored == ()
+        change = segments.update(snapshot, Touched(np.arange(3, dtype=np.uint32), {}))
+        assert change.rows_evaluated == 0 and not change.transitions

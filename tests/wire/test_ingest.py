@@ -261,7 +261,8 @@ def test_a_client_that_goes_away_leaves_nothing_behind(
     assert database.wait_for(2)
     begun.answers.cancel()
     begun.say(None)
-    # What the engine has taken goes on: nobody may cancel it.
+    # What the engine has taken goes on: nobody may cancel it, once the server has heard.
+    threading.Event().wait(0.5)
     for index in (0, 1):
         database.answer(index)
         assert database.taken[index].future.result(PATIENCE_S).offset == index + 1

@@ -106,7 +106,7 @@ def until_caught_up(watching: Watch) -> list[WatchMessage]:
 
 def test_entries_are_whole(start: Callable[..., Serving], database: WatchedStore) -> None:
     with (
-        Client(start(database).address) as client,
+        Client(start(database).address, timeout_s=PATIENCE_S) as client,
         watch(client, from_oldest=True, identifier_kind="phone") as watching,
     ):
         (message,) = until_caught_up(watching)
@@ -128,7 +128,7 @@ def test_entries_are_whole(start: Callable[..., Serving], database: WatchedStore
 def test_identifiers_of_a_kind(start: Callable[..., Serving], database: WatchedStore) -> None:
     database.add(7, transition("silver", [3, 65_536, 65_539, 4]))
     with (
-        Client(start(database).address) as client,
+        Client(start(database).address, timeout_s=PATIENCE_S) as client,
         watch(client, ["silver"], after_data_version=6, identifier_kind="phone") as watching,
     ):
         (message,) = until_caught_up(watching)
@@ -142,7 +142,7 @@ def test_identifiers_of_a_kind(start: Callable[..., Serving], database: WatchedS
 
 
 def test_only_what_is_asked_for(start: Callable[..., Serving], database: WatchedStore) -> None:
-    with Client(start(database).address) as client:
+    with Client(start(database).address, timeout_s=PATIENCE_S) as client:
         with watch(client, ["silver", "silver"], from_oldest=True) as watching:
             assert numbers(until_caught_up(watching)) == [(3, 2)]
         with watch(client, ["gold"], after_data_version=3) as watching:
@@ -153,7 +153,7 @@ def test_only_what_is_asked_for(start: Callable[..., Serving], database: Watched
 
 
 def test_what_happens_is_sent(start: Callable[..., Serving], database: WatchedStore) -> None:
-    with Client(start(database).address) as client, watch(client) as watching:
+    with Client(start(database).address, timeout_s=PATIENCE_S) as client, watch(client) as watching:
         messages = iter(watching)
         first = next(messages)
         assert (first.changes, first.caught_up) == ((), True)
@@ -176,7 +176,10 @@ def test_every_token_resumes_right_behind(
     database.add(2, transition("gold", range(60)), transition("silver", range(20)))
     database.add(5, transition("gold", range(100, 130), range(30)))
     addresses = [start(database).address for _ in range(2)]
-    with Client(addresses[0]) as one, Client(addresses[1]) as other:
+    with (
+        Client(addresses[0], timeout_s=PATIENCE_S) as one,
+        Client(addresses[1], timeout_s=PATIENCE_S) as other,
+    ):
         with watch(one, from_oldest=True) as watching:
             whole = until_caught_up(watching)
         every = numbers(whole)
@@ -195,7 +198,7 @@ def test_the_way_back(start: Callable[..., Serving], database: WatchedStore) -> 
     address = start(database).address
     found: list[tuple[int, int]] = []
     token = None
-    with Client(address) as client:
+    with Client(address, timeout_s=PATIENCE_S) as client:
         for sequence in range(7, 40):
             database.add(sequence, transition("gold", [sequence]))
             with watch(client, resume_token=token, from_oldest=token is None) as watching:
@@ -211,7 +214,7 @@ def test_quiet_watchers_keep_a_fresh_token(
     start: Callable[..., Serving], database: WatchedStore
 ) -> None:
     address = start(database, progress_s=0.02).address
-    with Client(address) as client:
+    with Client(address, timeout_s=PATIENCE_S) as client:
         with watch(client, ["silver"]) as watching:
             messages = iter(watching)
             tokens = {next(messages).resume_token for _ in range(3)}
@@ -231,7 +234,7 @@ def test_quiet_watchers_keep_a_fresh_token(
 
 def test_a_token_that_is_too_old(start: Callable[..., Serving], database: WatchedStore) -> None:
     address = start(database).address
-    with Client(address) as client:
+    with Client(address, timeout_s=PATIENCE_S) as client:
         old = database.feed.token(database.feed.oldest())
         database.add(7, transition("silver", [8]))
         database.store.drop(before=7)
@@ -260,7 +263,7 @@ def test_compaction_ends_the_stream_with_ok(
 def raw(channel: grpc.Channel, request: pb.WatchRequest) -> Any:
     return channel.unary_stream(
         PATH, pb.WatchRequest.SerializeToString, pb.WatchResponse.FromString
-    )(request)
+    )(request, timeout=PATIENCE_S)
 
 
 # --------------------------------------------------------------------------- refusals
@@ -284,7 +287,7 @@ def test_refusals(
     database: WatchedStore,
 ) -> None:  # fmt: skip
     with (
-        Client(start(database).address) as client,
+        Client(start(database).address, timeout_s=PATIENCE_S) as client,
         watch(client, **given) as watching,
         pytest.raises(StrataError) as caught,
     ):
@@ -296,7 +299,7 @@ def test_refusals(
 def test_without_a_model_there_is_nothing_to_name(start: Callable[..., Serving]) -> None:
     database = WatchedStore()
     database.model = None
-    with Client(start(database).address) as client:
+    with Client(start(database).address, timeout_s=PATIENCE_S) as client:
         with watch(client, from_oldest=True) as watching:
             assert numbers(until_caught_up(watching)) == []
         with watch(client, ["gold"]) as watching, pytest.raises(StrataError) as caught:
@@ -305,14 +308,17 @@ def test_without_a_model_there_is_nothing_to_name(start: Callable[..., Serving])
 
 
 def test_a_watch_begins_at_one_place() -> None:
-    with Client("127.0.0.1:1") as client, pytest.raises(ValueError, match="one place"):
+    with (
+        Client("127.0.0.1:1", timeout_s=PATIENCE_S) as client,
+        pytest.raises(ValueError, match="one place"),
+    ):
         watch(client, resume_token="x", from_oldest=True)
 
 
 def test_damage_ends_the_watch(start: Callable[..., Serving], database: WatchedStore) -> None:
     database.store.records[4] = b"what"
     with (
-        Client(start(database).address) as client,
+        Client(start(database).address, timeout_s=PATIENCE_S) as client,
         watch(client, from_oldest=True) as watching,
         pytest.raises(StrataError) as caught,
     ):
@@ -357,7 +363,7 @@ def test_many_watchers_wait_without_threads_or_places(
 def test_a_watcher_with_nothing_to_read_reads_nothing(
     start: Callable[..., Serving], database: WatchedStore
 ) -> None:
-    with Client(start(database).address) as client, watch(client) as watching:
+    with Client(start(database).address, timeout_s=PATIENCE_S) as client, watch(client) as watching:
         messages = iter(watching)
         next(messages)
         database.add(7, transition("gold", [9]))
@@ -382,7 +388,10 @@ def test_a_full_lane_delays_and_does_not_refuse(
 
     busy = asyncio.run_coroutine_threadsafe(serving.lane.run(hold), serving.loop)
     assert held.wait(PATIENCE_S)
-    with Client(serving.address) as client, watch(client, from_oldest=True) as watching:
+    with (
+        Client(serving.address, timeout_s=PATIENCE_S) as client,
+        watch(client, from_oldest=True) as watching,
+    ):
         found: list[WatchMessage] = []
         reader = threading.Thread(target=lambda: found.extend(until_caught_up(watching)))
         reader.start()
@@ -412,7 +421,7 @@ def test_a_slow_watcher_reads_the_stored_feed(
         call = raw(channel, pb.WatchRequest(from_oldest=True))
         taken = sum(len(run.uids) // 16 for run in next(call).changes.runs)
         # Another watcher and the writer go on meanwhile.
-        with Client(serving.address) as client, watch(client) as watching:
+        with Client(serving.address, timeout_s=PATIENCE_S) as client, watch(client) as watching:
             messages = iter(watching)
             next(messages)
             for sequence in (2, 3):
@@ -446,9 +455,9 @@ def test_reading_watchers_leave_room_for_others(
     watchers = [raw(connect(serving.address), pb.WatchRequest()) for _ in range(10)]
     for _ in range(FEED_READS):
         assert held.acquire(timeout=PATIENCE_S)
-    assert not held.acquire(timeout=0.2)
-    other = asyncio.run_coroutine_threadsafe(serving.lane.run(lambda: "room"), serving.loop)
     try:
+        assert not held.acquire(timeout=0.2)
+        other = asyncio.run_coroutine_threadsafe(serving.lane.run(lambda: "room"), serving.loop)
         assert other.result(PATIENCE_S) == "room"
     finally:
         release.set()
@@ -461,7 +470,10 @@ def test_the_end_of_a_backlog_is_told(start: Callable[..., Serving]) -> None:
     database = WatchedStore()
     database.add(1, transition("gold", range(FEED_STEP_ENTRIES)))
     database.quiet(5)
-    with Client(start(database).address) as client, watch(client, from_oldest=True) as watching:
+    with (
+        Client(start(database).address, timeout_s=PATIENCE_S) as client,
+        watch(client, from_oldest=True) as watching,
+    ):
         messages = iter(watching)
         first, second = next(messages), next(messages)
     assert len(first.changes) == FEED_STEP_ENTRIES and not first.caught_up
@@ -502,7 +514,10 @@ def test_a_caller_that_goes_is_let_go(
 
 def test_a_server_that_stops_says_so(start: Callable[..., Serving], database: WatchedStore) -> None:
     serving = start(database)
-    with Client(serving.address) as client, watch(client, from_oldest=True) as watching:
+    with (
+        Client(serving.address, timeout_s=PATIENCE_S) as client,
+        watch(client, from_oldest=True) as watching,
+    ):
         messages = iter(watching)
         next(messages)
         assert database.wait_listeners(1)
