@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from engine.audience import Audience, CountResult, Threads
+from engine.audience import Audience, CountResult, Threads, stored_count
 from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid
@@ -307,6 +307,11 @@ class Database:
         """How many profiles an expression holds for; with `nodes` at each node of its tree,
         with `group_by` split by a category or bool attribute."""
         with self._store.snapshot() as snapshot:
+            if as_of_us is None and not nodes and group_by is None:
+                binder = self._require_binder(snapshot)
+                kept = stored_count(snapshot, binder, expression, snapshot.segment_counts)
+                if kept is not None:
+                    return kept
             audience = self._audience(snapshot, as_of_us, control)
             audience.add(expression)
             if group_by is not None:

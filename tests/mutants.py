@@ -41,9 +41,11 @@ MUTATED = (
     "fields.h",
     "leaves.h",
     "leaf_blocks.h",
+    "leaf_rows.h",
     "exact.h",
     "nodes.pyx",
     "evaluate.pyx",
+    "row_tests.pyx",
     "plan.py",
     "leaf_plan.py",
     "number_plan.py",
@@ -113,7 +115,10 @@ TESTS = (
     "tests/unit/test_solve.py",
     "tests/unit/test_float_sides.py",
     "tests/unit/test_audience.py",
+    "tests/property/test_stored_segments.py",
 )
+# The compiled modules that include the headers.
+BLOCK_MODULES = ("nodes", "evaluate", "row_tests")
 TIMEOUT_S = 240
 # Python's headers declare the items of a tuple and the digits of an int as an array of one that
 # goes on beyond its struct. Without the size the trap leaves them alone. -fsanitize=bounds would
@@ -175,7 +180,7 @@ def _modules(file: str) -> list[str]:
         return []
     if file.endswith(".pyx"):
         return [file.removesuffix(".pyx")]
-    return ["nodes", "evaluate", *(["kernels"] if file in ("kernels.h", "exact.h") else [])]
+    return [*BLOCK_MODULES, *(["kernels"] if file in ("kernels.h", "exact.h") else [])]
 
 
 def _binary(root: Path, module: str) -> Path:

@@ -375,8 +375,7 @@ static inline strata_spread strata_build_part(
     }
     int is_coded = head->column_kind == STRATA_CODES;
     head->present_count = is_coded ? spread.nonzero_count : head->presence.cardinality;
-    head->max_stored = head->column_kind == STRATA_FLOATS || !spread.nonzero_count ? 0
-                                                                                 : spread.high;
+    head->max_stored = head->column_kind == STRATA_FLOATS ? 0 : spread.high;
     head->values_offset = (uint32_t)sizeof *head;
     memcpy(out, head, sizeof *head);
     return spread;

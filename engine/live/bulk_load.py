@@ -172,6 +172,8 @@ class BulkLoad:
         if self._open:
             self._open = False
             self._snapshot.close()
+            # These refer back to the load, and the load to the store's map.
+            del self._resolver, self._index
 
     # ------------------------------------------------------------------------ adding
 

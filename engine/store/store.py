@@ -11,7 +11,6 @@ import errno
 import gc
 import secrets
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Self
 import lmdb
 
 from engine.columns.zone import Encoded
-from engine.errors import EngineError, StoreUnwritable
+from engine.errors import EngineError, StoreInUse, StoreUnwritable
 from engine.store.catalog import Catalog
 from engine.store.checksum import crc32c
 from engine.store.commit import Committed
@@ -121,22 +120,19 @@ class Store:
         path = Path(path)
         check_folder(path)
         check_data_file(path)
-        lock = FolderLock(path, exclusive=not read_only)
-        anchor = check_page_trees(path, check_data_file(path))
-        environment = Environment.open(path, lock, anchor, read_only=read_only, map_size=map_size)
-        return cls(path, environment)
+        try:
+            return cls(path, _open_folder(path, read_only, map_size))
+        except StoreInUse:
+            # Perhaps this process had it open, and a cycle of garbage refers to it still.
+            gc.collect()
+            return cls(path, _open_folder(path, read_only, map_size))
 
     def close(self) -> None:
         """Let go of the store; its map stays until the last snapshot of it has gone."""
         assert self._writer_thread != threading.get_ident(), "closed within a write"
         with self._writing:
-            kept = None if self._environment is None else weakref.ref(self._environment)
             self._version = self._newest = None
             self._environment = None
-        if kept is not None and kept() is not None:
-            # Perhaps only a cycle of garbage refers to it; whoever opens the store next, maybe
-            # at once, needs the folder.
-            gc.collect()
 
     def __enter__(self) -> Self:
         return self
@@ -353,6 +349,12 @@ class Store:
             if seen:
                 self._version = after
         self._failure = ""
+
+
+def _open_folder(path: Path, read_only: bool, map_size: int | None) -> Environment:
+    lock = FolderLock(path, exclusive=not read_only)
+    anchor = check_page_trees(path, check_data_file(path))
+    return Environment.open(path, lock, anchor, read_only=read_only, map_size=map_size)
 
 
 def _log_of(version: Version) -> Journal:
