@@ -6,8 +6,8 @@ last one that was made of its field, with the places of the blocks that changed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class PartTable:
     def without_view(self) -> PartTable:
         """The same to build a later table from, not to read through: it pins nothing that the
         later version has not."""
-        return replace(self, _view=None, _heap={})
+        return PartTable(self.first_part, self.address, self.length, None, self._copies, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,39 +61,71 @@ def build_part_table(
     """The table of a field; `earlier` is one of a version from which it differs in the blocks
     `changed` alone, and in having fewer blocks."""
     if earlier is None:
-        earlier = PartTable(
-            np.zeros(1, np.uint32),
-            np.zeros(0, np.uint64),
-            np.zeros(0, np.uint32),
-            None,
-            {},
-            {},
-        )
+        earlier = _NOTHING
         changed = _blocks_with_field(places)
-    old_counts = np.diff(earlier.first_part)
-    counts = np.zeros(places.block_count, np.uint32)
-    counts[: len(old_counts)] = old_counts
     copies = dict(earlier._copies)
-    found: dict[int, list[memoryview]] = {}
+    found: dict[int, _Parts] = {}
     for block in changed:
         copies.pop(block, None)
         found[block] = _parts(places, block, copies)
-        counts[block] = len(found[block])
-    first_part = np.zeros(places.block_count + 1, np.uint32)
+    first_part = _first_parts(earlier, places.block_count, found)
+    if first_part is earlier.first_part:
+        address, length = earlier.address.copy(), earlier.length.copy()
+    else:
+        address, length = _moved(earlier, first_part, found)
+    if found:
+        at = np.concatenate([_stretch(first_part, block, found[block]) for block in found])
+        address[at] = [place for parts in found.values() for place in parts.addresses]
+        length[at] = [size for parts in found.values() for size in parts.lengths]
+    return PartTable(first_part, address, length, places.view, copies, places.heap)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Where the parts of one block are, and how long."""
+
+    addresses: Sequence[int]
+    lengths: Sequence[int]
+
+
+def _stretch(first_part: NDArray[np.uint32], block: int, parts: _Parts) -> NDArray[np.int64]:
+    start = int(first_part[block])
+    return np.arange(start, start + len(parts.addresses))
+
+
+def _first_parts(
+    earlier: PartTable, block_count: int, found: Mapping[int, _Parts]
+) -> NDArray[np.uint32]:
+    """Where each block's parts begin: the earlier array itself where nothing has shifted."""
+    before = earlier.first_part
+    counts = np.zeros(block_count, np.uint32)
+    counts[: len(before) - 1] = before[1:] - before[:-1]
+    shifted = block_count != len(before) - 1
+    for block, parts in found.items():
+        if counts[block] != len(parts.addresses):
+            counts[block] = len(parts.addresses)
+            shifted = True
+    if not shifted:
+        return before
+    first_part = np.zeros(block_count + 1, np.uint32)
     np.cumsum(counts, out=first_part[1:])
+    return first_part
+
+
+def _moved(
+    earlier: PartTable, first_part: NDArray[np.uint32], found: Mapping[int, _Parts]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+    """The earlier entries in their new places; those of the blocks in `found` are left open."""
+    before = earlier.first_part
+    same = np.ones(len(before) - 1, np.bool_)
+    same[[block for block in found if block < len(same)]] = False
+    new = np.append(same, np.zeros(len(first_part) - len(before), np.bool_))
+    old_at = np.flatnonzero(np.repeat(same, np.diff(before)))
+    new_at = np.flatnonzero(np.repeat(new, np.diff(first_part)))
     address = np.zeros(int(first_part[-1]), np.uint64)
     length = np.zeros(int(first_part[-1]), np.uint32)
-    same = np.ones(len(old_counts), np.bool_)
-    same[[block for block in found if block < len(old_counts)]] = False
-    old = np.flatnonzero(np.repeat(same, old_counts))
-    new = np.flatnonzero(
-        np.repeat(np.append(same, np.zeros(len(counts) - len(same), np.bool_)), counts)
-    )
-    address[new], length[new] = earlier.address[old], earlier.length[old]
-    for block, parts in found.items():
-        for at, part in enumerate(parts, int(first_part[block])):
-            address[at], length[at] = address_of(part), len(part)
-    return PartTable(first_part, address, length, places.view, copies, places.heap)
+    address[new_at], length[new_at] = earlier.address[old_at], earlier.length[old_at]
+    return address, length
 
 
 def _blocks_with_field(places: Places) -> list[int]:
@@ -103,23 +135,30 @@ def _blocks_with_field(places: Places) -> list[int]:
     return sorted({*stored, *places.heap})
 
 
-def _parts(places: Places, block: int, copies: dict[int, list[memoryview]]) -> list[memoryview]:
+def _parts(places: Places, block: int, copies: dict[int, list[memoryview]]) -> _Parts:
     """The verified parts of the field in one block; those that must be copied join `copies`."""
     heap = places.heap.get(block)
     if heap is not None:
-        return list(heap.parts)
-    if block >= len(places.state.manifests):
-        return []
-    view, parts = places.view, []
-    for entry in places.state.manifests[block].field(places.field_id):
-        name, kind, count, expected = name_of_entry(block, entry)
-        value = view.locate(name, kind, count, expected)
-        if view.is_apart(value):
-            view.check(name, value, expected)
-            parts.append(value[HEADER_BYTES:])
-        else:
-            # A value inside LMDB's tree moves when its neighbours change.
-            copied = aligned(view.read(name, kind, count, expected))
-            copies.setdefault(block, []).append(copied)
-            parts.append(copied)
-    return parts
+        return _Parts(heap.addresses, [len(part) for part in heap.parts])
+    addresses: list[int] = []
+    lengths: list[int] = []
+    if block < len(places.state.manifests):
+        view = places.view
+        for entry in places.state.manifests[block].field(places.field_id):
+            name, kind, count, expected = name_of_entry(block, entry)
+            value = view.locate(name, kind, count, expected)
+            if view.is_apart(value):
+                view.check(name, value, expected)
+                address = address_of(value) + HEADER_BYTES
+            else:
+                # A value inside LMDB's tree moves when its neighbours change.
+                copied, address = aligned(view.read(name, kind, count, expected))
+                copies.setdefault(block, []).append(copied)
+            addresses.append(address)
+            lengths.append(expected.length)
+    return _Parts(addresses, lengths)
+
+
+_NOTHING = PartTable(
+    np.zeros(1, np.uint32), np.zeros(0, np.uint64), np.zeros(0, np.uint32), None, {}, {}
+)

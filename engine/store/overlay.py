@@ -23,12 +23,24 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeapField:
-    """A field of a block: its parts, read-only and at multiples of 64, its zone, and the record
-    of the log that made it so."""
+    """A field of a block: its parts, read-only, the addresses of these, multiples of 64, its
+    zone, and the record of the log that made it so."""
 
     parts: tuple[memoryview, ...]
+    addresses: tuple[int, ...]
     zone: Zone
     sequence: int
+
+    @classmethod
+    def copy_of(cls, encoded: Encoded, sequence: int) -> HeapField:
+        """What a codec returned, copied to where kernels can read it."""
+        placed = [aligned(part) for part in encoded.parts]
+        return cls(
+            tuple(part for part, _ in placed),
+            tuple(address for _, address in placed),
+            encoded.zone,
+            sequence,
+        )
 
 
 # field -> block -> what the field of that block has become.
@@ -39,10 +51,7 @@ def on_heap(changes: Mapping[int, Mapping[int, Encoded]], sequence: int) -> Heap
     """Encoded fields of blocks (field -> block -> bytes), copied to where kernels can read them;
     the record `sequence` made them so."""
     return {
-        number: {
-            block: HeapField(tuple(aligned(part) for part in encoded.parts), encoded.zone, sequence)
-            for block, encoded in blocks.items()
-        }
+        number: {block: HeapField.copy_of(encoded, sequence) for block, encoded in blocks.items()}
         for number, blocks in changes.items()
     }
 
@@ -117,11 +126,13 @@ class Overlay:
         )
 
 
-def aligned(payload: bytes | memoryview) -> memoryview:
-    """A read-only copy of a payload whose first byte has an address that kernels take."""
+def aligned(payload: bytes | memoryview) -> tuple[memoryview, int]:
+    """A read-only copy of a payload whose first byte has an address that kernels take, and that
+    address."""
     room = np.empty(len(payload) + ALIGNMENT, np.uint8)
-    start = -room.__array_interface__["data"][0] % ALIGNMENT
+    address: int = room.ctypes.data
+    start = -address % ALIGNMENT
     copy = room[start : start + len(payload)]
     copy[:] = np.frombuffer(payload, np.uint8)
     copy.flags.writeable = False
-    return copy.data
+    return copy.data, address + start
