@@ -18,6 +18,7 @@ disk. The size of every segment is compared with a recomputation at the end.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -36,6 +37,7 @@ from bench.live.updates import arrow_batch, row_batch
 from examples.demo.people import write_people
 from strata.answers import BatchAck
 from strata.client import Client
+from strata.errors import StrataError
 from strata.ingesting import Ingestor
 from strata.updates import Update
 from strata.watching import watch
@@ -244,10 +246,12 @@ def _half(server: _Server, load: _Load, seconds: float, rate: float) -> dict[str
         events = watch(watching, ["s000"])
 
         def follow() -> None:
-            for message in events:
-                now = time.perf_counter()
-                for sequence in {change.sequence for change in message.changes} & acked.keys():
-                    told.append(1000 * max(now - acked.pop(sequence), 0.0))
+            # Ends with the client, in the middle of a wait.
+            with contextlib.suppress(StrataError):
+                for message in events:
+                    now = time.perf_counter()
+                    for sequence in {change.sequence for change in message.changes} & acked.keys():
+                        told.append(1000 * max(now - acked.pop(sequence), 0.0))
 
         follower = threading.Thread(target=follow, daemon=True)
         follower.start()
@@ -260,7 +264,7 @@ def _half(server: _Server, load: _Load, seconds: float, rate: float) -> dict[str
 
         figures = load.run(seconds, rate, on_ack=look)
         time.sleep(1)
-        events.close()
+    follower.join()
     return {**figures, "visible_ms": _percentiles(visible), "in_feed_ms": _percentiles(told)}
 
 

@@ -214,7 +214,9 @@ class LiveStore:
         told = PendingFeed()
         sequence = writer.next_sequence
         told.add(sequence, time.time_ns() // 1000, cause, tuple(transitions))
-        for number, payload in told.records(sequence, self.store.root.feed_last):
+        # Of the newest state: the first commit of an edit is not shown before the second.
+        previous = self.store.newest().version.state.root.feed_last
+        for number, payload in told.records(sequence, previous):
             writer.put_feed(number, payload)
 
     # -------------------------------------------------------------------------- parts
