@@ -391,16 +391,23 @@ class Database:
     # ------------------------------------------------------------------------- writes
 
     def submit(
-        self, batch: ProfileBatch, position: Position | None = None, *, giver: str = ""
+        self,
+        batch: ProfileBatch,
+        position: Position | None = None,
+        *,
+        giver: str = "",
+        after: Future[IngestAck] | None = None,
     ) -> Future[IngestAck]:
         """Puts a batch of updates in line; the answer comes when it is durable.
 
         `position` says which of its records are new (see Position); without one, all are.
         `giver` gives the set values of updates that name nobody; '' stands for the position's
-        source. Raises Overloaded, StoreUnwritable; the answer raises those, InputInvalid where
+        source. Who sends batches of a partition before the answers to those before have come
+        gives the answer to the last one as `after`: if that one is refused, so is this, and the
+        position does not pass what was not taken. Raises Overloaded, StoreUnwritable; the answer raises those, InputInvalid where
         the batch does not fit the model, OwnerFenced.
         """
-        submission = Submission(batch, position, giver)
+        submission = Submission(batch, position, giver, after)
         self._live.submit(submission)
         return submission.answer
 

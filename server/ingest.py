@@ -118,6 +118,7 @@ class IngestService:
         stream: _Stream,
     ) -> None:
         """Takes batches until the client has no more, or one fails as a whole."""
+        before: Future[IngestAck] | None = None
         try:
             while True:
                 await stream.credits.acquire()
@@ -127,7 +128,8 @@ class IngestService:
                     return
                 if request.WhichOneof("part") != "batch":
                     raise invalid("batch", "is missing", "after the opening, send batches")
-                submitted = await self._submit(origin, request.batch, call)
+                submitted = await self._submit(origin, request.batch, call, before)
+                before = submitted.future
                 stream.answers.put_nowait(submitted)
         except Exception as error:
             stream.answers.put_nowait(error)
@@ -138,13 +140,21 @@ class IngestService:
         reader.cancel()
         stream.answers.put_nowait(_stopping())
 
-    async def _submit(self, origin: pb.Origin, batch: pb.UpdateBatch, call: Call) -> _Submitted:
-        """Decodes a batch on the lane and hands it to the engine."""
+    async def _submit(
+        self,
+        origin: pb.Origin,
+        batch: pb.UpdateBatch,
+        call: Call,
+        after: Future[IngestAck] | None = None,
+    ) -> _Submitted:
+        """Decodes a batch on the lane and hands it to the engine, behind the one before it."""
         call.field = "batch"
 
         def work() -> _Submitted:
             received = receive(self._database.model, origin, batch)
-            future = self._database.submit(received.batch, received.position, giver=received.giver)
+            future = self._database.submit(
+                received.batch, received.position, giver=received.giver, after=after
+            )
             return _Submitted(received, future)
 
         return await self._decoding.run(work, call.control)

@@ -52,11 +52,15 @@ NOBODY = "ingest"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Submission:
-    """A batch that waits to be logged, and where its acknowledgement goes."""
+    """A batch that waits to be logged, and where its acknowledgement goes.
+
+    Where the batch that it comes `after` was not taken, it is not taken either.
+    """
 
     batch: ProfileBatch
     position: Position | None
     giver: str
+    after: Future[IngestAck] | None = None
     answer: Future[IngestAck] = field(default_factory=Future)
 
     def fail(self, error: BaseException) -> None:
@@ -149,6 +153,7 @@ class Committer:
         """Adds one batch to the log, or answers why not."""
         batch, position = submission.batch, submission.position
         try:
+            _require_taken(submission.after)
             if resolver is None:
                 raise InputInvalid(
                     "The store has no model yet, so no name means anything; apply a model first "
@@ -204,8 +209,10 @@ class Committer:
         self._next_trim_s = now + FEED_TRIM_S
         oldest_us = time.time_ns() // 1000 - self.feed_kept_us
         feed = self._store.feed()
-        records = itertools.islice(feed.read(), FEED_TRIM_RECORDS)
-        kept = next((n for n, payload in records if instant_of(payload) >= oldest_us), 0)
+        kept = 0
+        for kept, payload in itertools.islice(feed.read(), FEED_TRIM_RECORDS):
+            if instant_of(payload) >= oldest_us:
+                break
         if kept > feed.first:
             failpoint("trim.before_write")
             writer.trim_feed(kept)
@@ -255,6 +262,12 @@ class Committer:
         self._positions.forget()
         if resolver is not None:
             resolver.forget_after(before)
+
+
+def _require_taken(before: Future[IngestAck] | None) -> None:
+    """Raises what the batch before was refused with; it may be of the commit under way."""
+    if before is not None and before.done():
+        before.result()
 
 
 def _as_refusal(error: BaseException) -> EngineError:

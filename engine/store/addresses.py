@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.store.aligned import AlignedBytes
 from engine.store.environment import address_of
-from engine.store.overlay import HeapField, aligned
+from engine.store.overlay import HeapField
 from engine.store.reading import State, View, name_of_entry
 from engine.store.records import HEADER_BYTES
 
@@ -35,7 +36,7 @@ class PartTable:
     # What keeps the addresses good: the view's transaction, copies of small values by block,
     # and what lies on the heap.
     _view: View | None = field(repr=False)
-    _copies: Mapping[int, list[memoryview]] = field(repr=False)
+    _copies: Mapping[int, list[AlignedBytes]] = field(repr=False)
     _heap: Mapping[int, HeapField] = field(repr=False)
 
     def without_view(self) -> PartTable:
@@ -135,7 +136,7 @@ def _blocks_with_field(places: Places) -> list[int]:
     return sorted({*stored, *places.heap})
 
 
-def _parts(places: Places, block: int, copies: dict[int, list[memoryview]]) -> _Parts:
+def _parts(places: Places, block: int, copies: dict[int, list[AlignedBytes]]) -> _Parts:
     """The verified parts of the field in one block; those that must be copied join `copies`."""
     heap = places.heap.get(block)
     if heap is not None:
@@ -152,8 +153,9 @@ def _parts(places: Places, block: int, copies: dict[int, list[memoryview]]) -> _
                 address = address_of(value) + HEADER_BYTES
             else:
                 # A value inside LMDB's tree moves when its neighbours change.
-                copied, address = aligned(view.read(name, kind, count, expected))
+                copied = AlignedBytes(view.read(name, kind, count, expected))
                 copies.setdefault(block, []).append(copied)
+                address = copied.address
             addresses.append(address)
             lengths.append(expected.length)
     return _Parts(addresses, lengths)

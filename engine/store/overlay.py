@@ -11,14 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from engine.columns.zone import Encoded, Zone
+from engine.store.aligned import AlignedBytes
 
-__all__ = ["HeapBlocks", "HeapField", "Overlay", "aligned", "on_heap"]
-
-# What kernels may assume of an address.
-ALIGNMENT = 64
+__all__ = ["HeapBlocks", "HeapField", "Overlay", "on_heap"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,13 +30,9 @@ class HeapField:
     @classmethod
     def copy_of(cls, encoded: Encoded, sequence: int) -> HeapField:
         """What a codec returned, copied to where kernels can read it."""
-        placed = [aligned(part) for part in encoded.parts]
-        return cls(
-            tuple(part for part, _ in placed),
-            tuple(address for _, address in placed),
-            encoded.zone,
-            sequence,
-        )
+        placed = [AlignedBytes(part) for part in encoded.parts]
+        addresses = tuple(part.address for part in placed)
+        return cls(tuple(map(memoryview, placed)), addresses, encoded.zone, sequence)
 
 
 # field -> block -> what the field of that block has become.
@@ -124,15 +116,3 @@ class Overlay:
         return Overlay(
             {n: blocks for n, blocks in self.fields.items() if n != field_id}, self.dirty
         )
-
-
-def aligned(payload: bytes | memoryview) -> tuple[memoryview, int]:
-    """A read-only copy of a payload whose first byte has an address that kernels take, and that
-    address."""
-    room = np.empty(len(payload) + ALIGNMENT, np.uint8)
-    address: int = room.ctypes.data
-    start = -address % ALIGNMENT
-    copy = room[start : start + len(payload)]
-    copy[:] = np.frombuffer(payload, np.uint8)
-    copy.flags.writeable = False
-    return copy.data, address + start

@@ -69,7 +69,12 @@ class FakeIngest(FakeDatabase):
     model: Any = field(default_factory=ingest_model)
 
     def submit(
-        self, batch: ProfileBatch, position: Position | None = None, *, giver: str = ""
+        self,
+        batch: ProfileBatch,
+        position: Position | None = None,
+        *,
+        giver: str = "",
+        after: Future[IngestAck] | None = None,
     ) -> Future[IngestAck]:
         refusal = self.refuse()
         if refusal is not None:
