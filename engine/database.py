@@ -404,8 +404,10 @@ class Database:
         `giver` gives the set values of updates that name nobody; '' stands for the position's
         source. Who sends batches of a partition before the answers to those before have come
         gives the answer to the last one as `after`: if that one is refused, so is this, and the
-        position does not pass what was not taken. Raises Overloaded, StoreUnwritable; the answer raises those, InputInvalid where
-        the batch does not fit the model, OwnerFenced.
+        position does not pass what was not taken.
+
+        Raises Overloaded, StoreUnwritable; the answer raises those, InputInvalid where the batch
+        does not fit the model, OwnerFenced.
         """
         submission = Submission(batch, position, giver, after)
         self._live.submit(submission)

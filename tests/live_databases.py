@@ -77,6 +77,7 @@ class LiveDatabase:
     def __init__(self, path: Path, segments: Mapping[str, str] | None = SEGMENTS) -> None:
         """A new store where there is none; with a model of these segments, None for none."""
         self.path = path
+        self._names: dict[int, str] = {}
         if path.exists():
             self.database = Database.open(path, threads=1)
             return
@@ -156,7 +157,7 @@ class LiveDatabase:
             pass
 
     def _member(self, row: int) -> str:
-        if not hasattr(self, "_names") or row not in self._names:
+        if row not in self._names:
             with self.database.members("true") as members:
                 names = [value for chunk in members.identifiers("member") for value in chunk]
                 self._names = dict(zip(members.rows.tolist(), names, strict=True))
@@ -174,7 +175,7 @@ class LiveDatabase:
         told = replay_feed(database.feed) if whole_feed else {}
         kept = [name for name in model.segments if name not in database.unkept_segments()]
         for name in kept:
-            with database.members(model.segments[name].where) as members:
+            with database.members(model.segments[name].rule) as members:
                 rows = members.rows.tolist()
             with database._store.snapshot() as snapshot:
                 assert segment_field(name) in snapshot.fields

@@ -210,8 +210,9 @@ class Committer:
         oldest_us = time.time_ns() // 1000 - self.feed_kept_us
         feed = self._store.feed()
         kept = 0
-        for kept, payload in itertools.islice(feed.read(), FEED_TRIM_RECORDS):
-            if instant_of(payload) >= oldest_us:
+        for record in itertools.islice(feed.read(), FEED_TRIM_RECORDS):
+            kept = record.sequence
+            if instant_of(record.payload) >= oldest_us:
                 break
         if kept > feed.first:
             failpoint("trim.before_write")

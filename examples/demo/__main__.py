@@ -4,7 +4,8 @@
 2. Real customers are fetched and loaded; without network the demo goes on without them.
 3. A million synthetic customers are made and loaded.
 4. The store is served on loopback, and asked through gRPC.
-5. The server is stopped, and all that was made is removed, also after Ctrl-C or a failure.
+5. Customers are written to while somebody watches who enters and leaves.
+6. The server is stopped, and all that was made is removed, also after Ctrl-C or a failure.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 from examples.demo.cdnow import Unreachable, fetch_purchases
+from examples.demo.changes import changing_customers
 from examples.demo.people import write_people
 from examples.demo.serving import serving
 from examples.demo.terminal import DemoFailed, Terminal
@@ -100,6 +102,7 @@ def _demo(terminal: Terminal, folder: Path, store: Path, people: int) -> None:
         if has_cdnow:
             real_customers(terminal, server)
         synthetic_customers(terminal, server)
+        changing_customers(terminal, server)
 
 
 def _load_cdnow(terminal: Terminal, folder: Path, at: tuple[str, ...]) -> bool:

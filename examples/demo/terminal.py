@@ -63,12 +63,41 @@ class Terminal:
             stderr=subprocess.STDOUT if fails else None,
             text=True,
             encoding="utf-8",
-            env={**os.environ, "PYTHONUTF8": "1"},
+            env=_environment(),
         )
         self.say(done.stdout.rstrip("\n"))
         if (done.returncode != 0) != fails:
             raise DemoFailed(f"strata {arguments[0]} ended with status {done.returncode}.")
         return done.stdout
+
+    def run_python(self, program: str, *arguments: str) -> None:
+        """Shows a call of a Python program of ours, runs it and shows what it says."""
+        self.say(f"\n$ {self.python} {' '.join([program, *map(_quoted, arguments)])}")
+        done = subprocess.run(
+            [sys.executable, program, *arguments],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=_environment(),
+        )
+        self.say(done.stdout.rstrip("\n"))
+        if done.returncode != 0:
+            raise DemoFailed(f"{program} ended with status {done.returncode}.")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts a command that goes on; what it prints is for the caller to read."""
+        return subprocess.Popen(
+            self.command(arguments),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            env=_environment(),
+        )
 
     def count(self, *arguments: str, expected: int | None) -> None:
         """Runs `strata count` and holds the count against the one known from elsewhere."""
@@ -79,6 +108,10 @@ class Terminal:
         if counted != expected:
             raise DemoFailed(f"This should be {expected:,}, and is {counted:,}.")
         self.say(f"(checked: {expected:,} is the known figure)")
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONUTF8": "1"}
 
 
 def _shown(command: Sequence[str], folder: Path) -> str:
