@@ -176,15 +176,15 @@ def test_records_are_refused_one_by_one(live: LiveDatabase) -> None:
         at=place(range(9)),
     )
     assert counts(ack) == (3, 0, 2) and ack.blocked == 2
-    assert [(at, reason.split(";")[0]) for at, reason in ack.refused] == [
+    several = "member:a and phone:2 belong to different profiles"
+    assert ack.refused == (
         (1, "rate is not a finite number"),
         (2, "no identifier"),
         (3, "no identifier"),
-        (4, "member:a and phone:2 belong to different profiles"),
+        (4, f"{several}, and merging profiles is not built yet"),
         (5, "profile of phone:1 has 1 member already, and may have 1"),
         (7, "profile of member:b has 2 phone already, and may have 2"),
-    ]
-    assert "merging" in dict(ack.refused)[4]
+    )
     assert live.members("true") == ["a", "b", "c", "e"]
     assert live.attributes("a") == {} and live.attributes("e") == {"size": 70}
     assert live.profile("4", "phone") is None
@@ -239,7 +239,7 @@ def test_unset(live: LiveDatabase) -> None:
     sent = live.send({"member": "a", **dict.fromkeys(everything, ERASE)})
     assert live.attributes("a") == {}
     assert live.attributes("b") == everything
-    assert live.moves(sent.offset) == ["a-both", "a-fan", "a-large", "a-northern"]
+    assert live.moves(sent.offset - 1) == ["a-both", "a-fan", "a-large", "a-northern"]
     live.send({"member": "a", "size": ERASE}, {"member": "a", "size": 51})
     assert live.agree()["large"] == ["a", "b"]
 
