@@ -17,7 +17,7 @@ from typing import Self
 from engine.audience import Audience, CountResult, Threads, stored_count
 from engine.columns.strings import Strings
 from engine.core.control import Control
-from engine.errors import InputInvalid, ModelInvalid
+from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
 from engine.identity.of_snapshot import identities_of
 from engine.identity.owners import rows_of
 from engine.live.batch import ProfileBatch
@@ -54,8 +54,8 @@ from engine.store.store import Store, VerifyReport, Writer
 
 __all__ = ["AppliedModel", "Database", "DefinitionChange", "ModelPlan", "UploadedList"]
 
-# A wait looks at its Control in between; this bounds a single sleep of one without a deadline.
-WAIT_S = 3600.0
+# How often a wait without a deadline looks whether anything can come at all.
+WAIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,11 +428,14 @@ class Database:
     def wait_visible(self, offset: int, control: Control | None = None) -> None:
         """Returns once reads see everything up to an offset of an acknowledgement.
 
-        Raises what the Control raises.
+        Raises what the Control raises, and StoreUnwritable where it will never come.
         """
-        visible = self._live.pipeline.visible
-        while visible.through < offset:
-            visible.wait(offset - 1, control, WAIT_S)
+        pipeline = self._live.pipeline
+        while pipeline.visible.wait(offset - 1, control, WAIT_S) < offset:
+            if pipeline.is_over:
+                raise StoreUnwritable(
+                    pipeline.failure or f"The store was closed before offset {offset} was seen."
+                )
 
     def checkpoint(self) -> None:
         """Saves everything that is visible; the log is empty then, but for what came since."""

@@ -18,6 +18,7 @@ from engine.live.committing import Committer
 from engine.live.feed import FeedPosition, FeedRun, replay_feed
 from engine.live.positions import IngestAck, Position
 from engine.live.profiles import ProfileRecord
+from engine.live.segments import segment_key
 from engine.store.catalog import segment_field
 from engine.store.lock import LOCK_FILE
 from tests.crash.live_check import stored_rows
@@ -183,7 +184,7 @@ class LiveDatabase:
                 assert snapshot.segment_counts[name] == len(rows), name
             assert database.count(f"segment('{name}')").count == len(rows), name
             if whole_feed:
-                assert told.pop(f"segments.{name}", np.zeros(0)).tolist() == rows, name
+                assert told.pop(segment_key(name), np.zeros(0)).tolist() == rows, name
             found[name] = self.members(f"segment('{name}')")
         assert not told, f"the feed has members of {sorted(told)}"
         everybody = self.members("true")

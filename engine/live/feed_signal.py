@@ -22,6 +22,7 @@ class FeedSignal:
     def __init__(self, through: int) -> None:
         self._grown = threading.Condition()
         self._through = through
+        self._wakes = 0
         self._listeners: dict[int, Callable[[], None]] = {}
         self._next_key = 0
 
@@ -42,14 +43,21 @@ class FeedSignal:
         for listener in listeners:
             listener()
 
+    def wake(self) -> None:
+        """Lets those who wait look around: nothing more may come."""
+        with self._grown:
+            self._wakes += 1
+            self._grown.notify_all()
+
     def wait(self, after_sequence: int, control: Control | None, timeout_s: float) -> int:
-        """`through`, once it is greater than `after_sequence` or the time is over.
+        """`through`, once it is greater than `after_sequence`, the time is over, or `wake`.
 
         Holds the calling thread. Raises what the Control raises.
         """
         until = time.monotonic() + timeout_s
         with self._grown:
-            while self._through <= after_sequence:
+            wakes = self._wakes
+            while self._through <= after_sequence and self._wakes == wakes:
                 if control is not None:
                     control.check()
                 left_s = until - time.monotonic()

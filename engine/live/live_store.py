@@ -107,7 +107,9 @@ class LiveStore:
         self.pipeline = Pipeline(store, self._committer, self._applier, self._feed, in_force)
         if failure:
             self.pipeline.refuse(failure)
-        elif not store.read_only:
+        elif store.read_only:
+            self._finish_edit_unsaved()
+        else:
             self._finish_edit()
             self.pipeline.start()
 
@@ -178,15 +180,30 @@ class LiveStore:
         self.pipeline.told.advance(version)
         return version
 
-    def _finish_edit(self) -> None:
-        """The second half of an edit that a crash cut in two."""
+    def _stale_names(self) -> list[str]:
+        """The segments whose members a crash in the middle of an edit left to be found."""
         noted = self.store.snapshot().meta(_STALE)
-        if noted is None:
-            return
         try:
-            names = [str(name) for name in json.loads(noted)]
+            return [] if noted is None else [str(name) for name in json.loads(noted)]
         except ValueError as error:
             raise StoreCorrupt(f"the note of an unfinished edit cannot be read ({error})") from None
+
+    def _finish_edit_unsaved(self) -> None:
+        """The same for a store that is open for reading: in memory alone."""
+        names = self._stale_names()
+        if names and self.pipeline.in_force is not None:
+            snapshot = self.store.snapshot()
+            change = self.pipeline.in_force.segments.refresh(
+                snapshot, names, pool=self._pool, threads=self._threads
+            )
+            candidate = self.store.candidate(snapshot.data_version + 1, {}, snapshot.row_count)
+            self.store.publish(candidate, change.memberships)
+
+    def _finish_edit(self) -> None:
+        """The second half of an edit that a crash cut in two."""
+        names = self._stale_names()
+        if not names:
+            return
         while self.store.root.log_first <= self.store.root.data_version:
             self._committer.commit([], None)
         assert self.pipeline.in_force is not None, "segments belong to a model"

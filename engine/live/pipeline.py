@@ -97,16 +97,25 @@ class Pipeline:
         """Takes no writes from the beginning."""
         self._failure = failure
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing that is not visible yet ever will be."""
+        return bool(self.failure) or (self._closing and self._is_idle())
+
     def on_failure(self, listener: Callable[[], None]) -> None:
-        """Calls `listener` once when the pipeline stops for good."""
+        """Calls `listener` once when the pipeline stops for good, at once where it has."""
         with self._changed:
-            self._failure_listeners.append(listener)
+            if not self.failure:
+                self._failure_listeners.append(listener)
+                return
+        listener()
 
     def submit(self, submission: Submission, *, wait: bool = False) -> None:
         """Puts a batch in line. Where the line is full, waits for its turn or raises Overloaded.
 
-        Raises StoreUnwritable once the pipeline has stopped.
+        Raises StoreUnwritable once the pipeline has stopped, and for a store open for reading.
         """
+        self._require_writable()
         with self._changed:
             while wait and len(self._waiting) >= INGEST_QUEUE_BATCHES and not self._is_over():
                 self._changed.wait()
@@ -138,13 +147,18 @@ class Pipeline:
                     raise StoreUnwritable(self.failure or CANNOT_COMMIT)
             try:
                 yield
+            except BaseException as error:
+                if self._store.failure:
+                    self._stop(error)
+                raise
             finally:
                 with self._changed:
                     self._draining -= 1
                     self._changed.notify_all()
 
     def checkpoint(self) -> None:
-        """Waits until everything that is visible now is saved."""
+        """Waits until everything that is visible now is saved. Raises StoreUnwritable."""
+        self._require_writable()
         wanted = self._store.root.data_version
         with self._changed:
             while not self._is_over() and not self._is_saved(wanted):
@@ -162,8 +176,16 @@ class Pipeline:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
+        self.visible.wake()
+        self.told.wake()
 
     # -------------------------------------------------------------------------- states
+
+    def _require_writable(self) -> None:
+        if self._store.read_only:
+            raise StoreUnwritable(
+                f"The store at {self._store.path} is open for reading only. Open it for writing."
+            )
 
     def _is_over(self) -> bool:
         return self._closing or bool(self._failure)
@@ -292,5 +314,7 @@ class Pipeline:
             self._changed.notify_all()
         for submission in (*waiting, *under_way):
             submission.fail(StoreUnwritable(self._failure))
+        self.visible.wake()
+        self.told.wake()
         for listener in listeners:
             listener()

@@ -38,9 +38,13 @@ def changing_customers(terminal: Terminal, server: str) -> None:
         terminal.run_python(_PROMOTE, server, *people)
         terminal.say("\nWhat the watcher has been told meanwhile:\n")
         # Each becomes a decision maker and a hot lead, and one leaves the hot leads as a partner.
-        lines.wait(2 * len(people) + 1)
-        for line in lines.seen:
-            terminal.say(line)
+        count = 2 * len(people) + 1
+        lines.wait(count)
+        terminal.say("\n".join(lines.seen[:count]))
+    # Where nothing can interrupt it, it was ended in another way, and says nothing more.
+    if lines.seen[count:]:
+        terminal.say("\nCtrl-C ends it. What it says last is for the next time:\n")
+        terminal.say("\n".join(lines.seen[count:]))
 
 
 @dataclass

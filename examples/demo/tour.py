@@ -45,8 +45,9 @@ def synthetic_customers(terminal: Terminal, server: str) -> None:
     members = terminal.run(
         "list", _AUDIENCE, "--ids", "person", "--limit", "5", "--salt", "demo", *now
     )
-    terminal.heading("One of them")
-    terminal.run("profile", f"person:{members.split()[0]}", *at)
+    for person in members.split()[:1]:  # among a handful of customers there may be nobody
+        terminal.heading("One of them")
+        terminal.run("profile", f"person:{person}", *at)
     terminal.heading("The canonical form of a rule, and what a slip of the pen is told")
     terminal.run("format", "NOT stage='lead' AND((age>=30))", *at)
     terminal.run("count", "industy = '制造业' and age > 30", *at, fails=True)

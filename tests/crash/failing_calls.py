@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import logging
 import os
 import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections import Counter
 from pathlib import Path
@@ -34,6 +36,8 @@ DONE, REFUSED, FAULT = 0, 10, 11
 
 def write(writer: str, folder: Path, seed: int) -> int:
     """Exit status of a writer one of whose calls may fail."""
+    logging.disable()
+    threading.excepthook = _heed
     try:
         WRITERS[writer](folder, seed)
     except StoreUnwritable as error:
@@ -44,6 +48,14 @@ def write(writer: str, folder: Path, seed: int) -> int:
         sys.stdout.flush()
         return FAULT
     return DONE
+
+
+def _heed(ended: threading.ExceptHookArgs) -> None:
+    """A thread may end with what callers are refused with, and with nothing else."""
+    if not isinstance(ended.exc_value, EngineError):
+        traceback.print_exception(ended.exc_value, file=sys.stdout)
+        sys.stdout.flush()
+        os._exit(FAULT)
 
 
 def judge(writer: str, folder: Path, seed: int) -> int:

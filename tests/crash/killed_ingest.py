@@ -1,11 +1,12 @@
-"""Kills an ingesting process again and again, and holds what is left against a World.
+"""Kills a writing process again and again, and holds what is left against a World.
 
     python -m tests.crash.killed_ingest FOLDER SEED ROUNDS [FAILPOINT=kill:N ...]
 
 Each round starts a writer (live_writer.py) on the same store and ends it with SIGKILL: at a
 random instant, or at the failpoints by turns. Then the store is opened and judged. A line is
 printed for each round; an AssertionError ends the program, and leaves the store and the lines
-of the round (FOLDER/lines) as they were.
+of the round (FOLDER/lines) as they were. Where `trim.before_write` is among the failpoints,
+the writers of that round and of later ones keep no old records of the feed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from engine.database import Database
 from engine.failpoints import FAILPOINTS_VARIABLE
+from engine.limits import FEED_KEPT_US
 from tests.crash.live_judge import Judge
 from tests.crash.live_world import MODEL_FILES
 from tests.crash.tracing import ROOT
@@ -27,18 +29,18 @@ from tests.crash.tracing import ROOT
 __all__ = ["run_writer"]
 
 PEOPLE = 150
-# Enough that no writer comes to its end by itself before it is killed.
-BATCHES = 100_000
+# Writers that nothing else ends live up to so long from their first line on.
+LIFE_S = 0.5
 # A failpoint that is not reached by then is not on the way of these writers.
 PATIENCE_S = 60.0
 
 
 def run_writer(
-    store: Path, seed: int, round_number: int, *, failpoint: str = "", seconds: float = 0.0
+    store: Path, seed: int, round_number: int, seconds: float, *, failpoint: str, kept_us: int
 ) -> list[str]:
-    """The lines of a writer that was killed after some time, or by a failpoint."""
+    """The lines of a writer that was killed by a failpoint, or after some time without one."""
     reader, writer = os.pipe()
-    arguments = [str(store), *map(str, (seed, PEOPLE, writer, round_number, BATCHES))]
+    arguments = map(str, (store, seed, PEOPLE, writer, round_number, kept_us))
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.crash.live_writer", *arguments],
         cwd=ROOT,
@@ -54,13 +56,14 @@ def run_writer(
             told += os.read(reader, 1 << 16)
         except BlockingIOError:
             time.sleep(0.002)
-    assert not failpoint or child.poll() is not None, f"{failpoint} was not reached"
+    is_reached = child.poll() is not None
     child.kill()
     status = child.wait()
     os.set_blocking(reader, True)
     while more := os.read(reader, 1 << 16):
         told += more
     os.close(reader)
+    assert is_reached or not failpoint, f"{failpoint} was not reached"
     assert status == -signal.SIGKILL, f"the writer ended with {status}"
     whole, _, _ = told.decode().rpartition("\n")
     return whole.splitlines()
@@ -76,14 +79,19 @@ def main(folder: Path, seed: int, rounds: int, failpoints: list[str]) -> None:
     judge = Judge(seed, PEOPLE)
     for number in range(rounds):
         failpoint = failpoints[number % len(failpoints)] if failpoints else ""
-        seconds = chance.random() * 0.4
-        lines = run_writer(store, seed, number, failpoint=failpoint, seconds=seconds)
+        judge.trims = judge.trims or failpoint.startswith("trim.")
+        lines = run_writer(
+            store,
+            seed,
+            number,
+            chance.random() * LIFE_S,
+            failpoint=failpoint,
+            kept_us=0 if judge.trims else FEED_KEPT_US,
+        )
         (folder / "lines").write_text("\n".join(lines))
         with Database.open(store, threads=1) as database:
             judge.judge(database, lines)
-        print(
-            f"survived {failpoint}: {len(lines)} lines, {judge.acknowledged} accepted", flush=True
-        )
+        print(f"survived {failpoint or 'at random'}: {judge.acknowledged:,} updates", flush=True)
 
 
 if __name__ == "__main__":

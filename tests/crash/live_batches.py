@@ -21,10 +21,20 @@ from engine.live.positions import Position
 from engine.live.update import NO_TIME
 from engine.model.definitions import Model
 from engine.model.load import load_model
-from tests.crash.live_world import MODEL_FILES, SETS, Update
+from tests.crash.live_world import LIMITS, MODEL_FILES, SETS, SINGLE, Update
 from tests.loads import ERASE, batch_of
 
-__all__ = ["GIVER", "SOURCE", "live_batch", "position_of", "random_updates"]
+__all__ = [
+    "GIVER",
+    "SOURCE",
+    "live_batch",
+    "load_marker",
+    "loaded_updates",
+    "number_of",
+    "numbered_updates",
+    "position_of",
+    "random_updates",
+]
 
 SOURCE = "orders"
 GIVER = "crm"
@@ -122,6 +132,27 @@ def numbered_updates(
     updates = random_updates(chance, chance.choice([1, 3, 20, 60]), people)
     first = number * OFFSETS
     return updates, sorted(chance.sample(range(first, first + OFFSETS), len(updates)))
+
+
+def loaded_updates(seed: int, number: int, people: int) -> list[Update]:
+    """The updates of load `number`, about people of whom nothing else tells.
+
+    As a load takes them: no event times, and sets are replaced only. The last update has an
+    identifier by which the load is known (`load_marker`).
+    """
+    chance = random.Random(f"{seed}/load/{number}")
+    kept = {*LIMITS, *SINGLE, "by", "likes", "tag"}
+    updates: list[Update] = []
+    for update in random_updates(chance, 300, people):
+        cells = {name: cell for name, cell in update.items() if name in kept}
+        renamed = {kind: f"l{cells[kind]}" for kind in LIMITS if cells.get(kind)}
+        updates.append({**cells, **renamed})
+    return [*updates, dict([load_marker(number)])]
+
+
+def load_marker(number: int) -> tuple[str, str]:
+    """The identifier that somebody has once load `number` is there."""
+    return "member", f"load {number}"
 
 
 def number_of(offset: int) -> int:

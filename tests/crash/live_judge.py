@@ -11,7 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from engine.database import Database
-from tests.crash.live_batches import GIVER, SOURCE, numbered_updates
+from tests.crash.live_batches import (
+    GIVER,
+    SOURCE,
+    load_marker,
+    loaded_updates,
+    numbered_updates,
+)
 from tests.crash.live_check import FeedPlayer, check_store
 from tests.crash.live_world import World
 
@@ -20,20 +26,64 @@ __all__ = ["Judge"]
 
 @dataclass(slots=True)
 class Submitted:
-    """An S line and its A line, if there was one: offset, then the counts."""
+    """An S line and its A line, if there was one: offset, then the counts.
+
+    What was refused may be durable all the same, where the last call of a commit failed.
+    """
 
     partition: str
     first: int
     count: int
     acknowledged: tuple[int, ...] | None = None
+    is_refused: bool = False
+
+
+class _Told:
+    """The lines of one writer."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.submitted: list[Submitted] = []
+        self.offset = self.model_version = self.accepted = 0
+        self.begun_loads: list[int] = []
+        self.done_loads: set[int] = set()
+        for line in lines:
+            kind, *words = line.split()
+            if kind == "S":
+                self.submitted.append(Submitted(words[0], int(words[1]), int(words[2])))
+            elif kind == "A":
+                self._waiting(words).acknowledged = tuple(map(int, words[2:]))
+                self.offset = max(self.offset, int(words[2]))
+                self.accepted += int(words[3])
+            elif kind == "R":
+                self._waiting(words).is_refused = True
+            elif kind == "N":
+                self.model_version = int(words[0])
+            elif kind == "L":
+                self.begun_loads.append(int(words[0]))
+            elif kind == "D":
+                self.done_loads.add(int(words[0]))
+
+    def _waiting(self, words: list[str]) -> Submitted:
+        """The first batch of a partition and number that has no answer yet."""
+        return next(
+            one
+            for one in self.submitted
+            if one.acknowledged is None
+            and not one.is_refused
+            and (one.partition, one.first) == (words[0], int(words[1]))
+        )
 
 
 @dataclass
 class Judge:
-    """Keeps the World in step with the store, round after round."""
+    """Keeps the World in step with the store, round after round.
+
+    `trims` says that records of the feed are removed now and then.
+    """
 
     seed: int
     people: int
+    trims: bool = False
     world: World = field(default_factory=World)
     positions: dict[str, int] = field(default_factory=dict)
     acknowledged: int = 0
@@ -41,48 +91,38 @@ class Judge:
 
     def judge(self, database: Database, lines: Iterable[str]) -> None:
         """AssertionError where the store is not what the lines of one writer allow."""
-        submitted, offset, model_version = self._read(lines)
+        told = _Told(lines)
+        self._take_loads(database, told)
         stands = {
             partition: -1 if found is None else found.offset
-            for partition in {one.partition for one in submitted} | set(self.positions)
+            for partition in {one.partition for one in told.submitted} | set(self.positions)
             for found in [database.position(SOURCE, partition)]
         }
         ended = ""
-        for one in submitted:
-            told = f"{one.partition} {one.first}+{one.count}"
+        for one in told.submitted:
+            name = f"{one.partition} {one.first}+{one.count}"
             if self._last_offset(one) > stands[one.partition]:
-                assert one.acknowledged is None, f"{told} was acknowledged and is lost"
-                ended = ended or told
+                assert one.acknowledged is None, f"{name} was acknowledged and is lost"
+                ended = ended or ("" if one.is_refused else name)
             else:
-                assert not ended, f"{told} is durable, and {ended} before it is not"
-                self._take(one, told)
+                assert not ended, f"{name} is durable, and {ended} before it is not"
+                self._take(one, name)
         for partition, stand in stands.items():
             assert stand == self.positions.get(partition, -1), (partition, stand, self.positions)
-        assert database.data_version >= offset, (database.data_version, offset)
-        assert database.model_version >= model_version
+        assert database.data_version >= told.offset, (database.data_version, told.offset)
+        assert database.model_version >= told.model_version
+        self.acknowledged += told.accepted
         self.world.is_variant = database.model_version % 2 == 0
-        check_store(database, self.world, self.feed)
+        check_store(database, self.world, self.feed, trimmed=self.trims)
 
-    def _read(self, lines: Iterable[str]) -> tuple[list[Submitted], int, int]:
-        submitted: list[Submitted] = []
-        offset = model_version = 0
-        for line in lines:
-            kind, *words = line.split()
-            if kind == "S":
-                submitted.append(Submitted(words[0], int(words[1]), int(words[2])))
-            elif kind == "A":
-                waiting = (one for one in submitted if one.acknowledged is None)
-                found = [
-                    one
-                    for one in waiting
-                    if (one.partition, one.first) == (words[0], int(words[1]))
-                ]
-                found[0].acknowledged = tuple(map(int, words[2:]))
-                offset = max(offset, int(words[2]))
-                self.acknowledged += int(words[3])
-            elif kind == "N":
-                model_version = int(words[0])
-        return submitted, offset, model_version
+    def _take_loads(self, database: Database, told: _Told) -> None:
+        """Carries out the loads that are there: whole, and all that were done."""
+        for number in told.begun_loads:
+            (found,) = database.profiles([load_marker(number)])
+            assert found or number not in told.done_loads, f"load {number} is lost"
+            if found:
+                for update in loaded_updates(self.seed, number, self.people):
+                    self.world.apply(update, GIVER)
 
     def _last_offset(self, one: Submitted) -> int:
         last = one.first + one.count - 1

@@ -1,14 +1,17 @@
-"""Ingests for ever, telling what it submits and what it was promised; run to be killed.
+"""Writes for ever, telling what it submits and what it was promised; run to be killed.
 
-    python -m tests.crash.live_writer STORE SEED PEOPLE DESCRIPTOR ROUND BATCHES
+    python -m tests.crash.live_writer STORE SEED PEOPLE DESCRIPTOR ROUND KEPT
 
-Each partition has a thread, which first sends again what is durable already. Lines on the
-descriptor, each in one write:
+Now and then a bulk load comes first. Each partition has a thread, which sends again what is
+durable already, and goes on. KEPT is the time in microseconds for which the feed is kept.
+Lines on the descriptor, each in one write:
 
     S partition first count              batches first.. of the partition are handed over now,
                                          as one batch; these lines have the order of the log
     A partition first offset accepted duplicates created blocked refused
                                          the acknowledgement of that batch
+    R partition first                    that batch was refused
+    L number / D number                  a bulk load begins to be written / is done
     M version / N version                a model edit begins / is done
     C                                    a checkpoint is done
 """
@@ -25,21 +28,25 @@ from pathlib import Path
 
 from engine.database import Database
 from engine.live.positions import IngestAck
+from engine.model.definitions import Source
 from tests.crash.live_batches import (
     GIVER,
     SOURCE,
     live_batch,
+    loaded_updates,
     number_of,
     numbered_updates,
     position_of,
 )
 from tests.crash.live_world import MODEL_FILES, VARIANT_FILES
 
-__all__ = ["PARTITIONS", "ingest"]
+__all__ = ["PARTITIONS", "Writer", "ingest"]
 
 PARTITIONS = ("east", "west", "north")
 # Batches of a partition that may be under way.
 WINDOW = 8
+# More than a writer sends before it is killed.
+ENDLESS = 100_000
 
 
 class Writer:
@@ -59,8 +66,11 @@ class Writer:
         """One line, whole."""
         os.write(self._descriptor, (" ".join(map(str, words)) + "\n").encode())
 
-    def submit(self, partition: str, first: int, count: int) -> Future[IngestAck]:
-        """Hands over some batches of a partition as one."""
+    def submit(
+        self, partition: str, first: int, count: int, after: Future[IngestAck] | None
+    ) -> Future[IngestAck]:
+        """Hands over some batches of a partition as one, not to be taken where the one before
+        is refused."""
         updates, offsets = [], []
         for number in range(first, first + count):
             more, at = numbered_updates(self.seed, partition, number, self.people)
@@ -69,7 +79,7 @@ class Writer:
         batch, position = live_batch(updates), position_of(partition, offsets)
         with self._order:
             self.tell("S", partition, first, count)
-            future = self.database.submit(batch, position, giver=GIVER)
+            future = self.database.submit(batch, position, giver=GIVER, after=after)
         future.add_done_callback(lambda done: self._acknowledge(partition, first, done))
         return future
 
@@ -78,6 +88,28 @@ class Writer:
             ack = done.result()
             counts = (ack.accepted, ack.duplicates, ack.created, ack.blocked, len(ack.refused))
             self.tell("A", partition, first, ack.offset, *counts)
+        else:
+            self.tell("R", partition, first)
+
+    def load(self, number: int) -> None:
+        """A bulk load while no batches are under way."""
+        with self.database.bulk_load(Source(GIVER, {"member": "member"})) as load:
+            load.add(live_batch(loaded_updates(self.seed, number, self.people)))
+            self.tell("L", number)
+            load.finish()
+        self.tell("D", number)
+
+    def edit(self) -> None:
+        """The model becomes the other one."""
+        version = self.database.model_version + 1
+        self.tell("M", version)
+        self.database.apply_model(VARIANT_FILES if version % 2 == 0 else MODEL_FILES)
+        self.tell("N", version)
+
+    def checkpoint(self) -> None:
+        """Everything is saved."""
+        self.database.checkpoint()
+        self.tell("C")
 
     def run_partition(self, partition: str, chance: random.Random) -> None:
         """Resumes a partition where it stands, and goes on."""
@@ -85,12 +117,14 @@ class Writer:
         number = 0 if stood is None else number_of(stood.offset) + 1
         again = min(number, chance.randint(0, 2))
         under_way: deque[Future[IngestAck]] = deque()
-        last = number + self.batches
+        last: Future[IngestAck] | None = None
+        end = number + self.batches
         number -= again
-        while number < last:
+        while number < end:
             count = again + 1 if again else chance.choice([1, 1, 1, 2])
             again = 0
-            under_way.append(self.submit(partition, number, count))
+            last = self.submit(partition, number, count, last)
+            under_way.append(last)
             number += count
             while len(under_way) > chance.randint(0, WINDOW):
                 under_way.popleft().result()
@@ -103,13 +137,9 @@ class Writer:
             return
         way = chance.random()
         if way < 0.06:
-            version = self.database.model_version + 1
-            self.tell("M", version)
-            self.database.apply_model(VARIANT_FILES if version % 2 == 0 else MODEL_FILES)
-            self.tell("N", version)
+            self.edit()
         elif way < 0.08:
-            self.database.checkpoint()
-            self.tell("C")
+            self.checkpoint()
 
 
 def ingest(writer: Writer, chance: random.Random) -> None:
@@ -134,12 +164,16 @@ def ingest(writer: Writer, chance: random.Random) -> None:
 
 
 def main(
-    store: Path, seed: int, people: int, descriptor: int, round_number: int, batches: int
+    store: Path, seed: int, people: int, descriptor: int, round_number: int, kept_us: int
 ) -> None:
-    """Ingest, close, and end."""
+    """Open, and write until killed."""
+    chance = random.Random(f"{seed}/{round_number}")
     with Database.open(store, threads=1) as database:
-        writer = Writer(database, seed, people, descriptor, batches)
-        ingest(writer, random.Random(f"{seed}/{round_number}"))
+        database._live._committer.feed_kept_us = kept_us
+        writer = Writer(database, seed, people, descriptor, ENDLESS)
+        if chance.random() < 0.3:
+            writer.load(round_number)
+        ingest(writer, chance)
 
 
 if __name__ == "__main__":

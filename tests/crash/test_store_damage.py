@@ -6,28 +6,12 @@ Both run in processes of their own, because a fault would take the tests with it
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.crash.running import run
 from tests.skips import soaking
 
 FACTOR = 20 if soaking() else 1
-
-
-def run(module: str, *arguments: object) -> list[str]:
-    """The lines that a program of this folder prints."""
-    done = subprocess.run(
-        # A fork warns of the threads that numpy has; the children do not use them.
-        [sys.executable, "-W", "ignore", "-m", f"tests.crash.{module}", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    return done.stdout.splitlines()
 
 
 def test_no_damage_gives_wrong_answers_or_ends_the_process(tmp_path: Path, seed: int) -> None:

@@ -10,6 +10,7 @@ AssertionError or an engine error where the image is not a state that may be lef
 from __future__ import annotations
 
 import os
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,11 @@ from engine.errors import StoreMissing
 from engine.model.definitions import Source
 from engine.store.store import Store
 from tests.crash.killed_writer import check, commit
-from tests.crash.live_batches import live_batch, numbered_updates
+from tests.crash.live_batches import GIVER, live_batch, loaded_updates
 from tests.crash.live_check import check_profiles
-from tests.crash.live_world import MODEL_FILES, SINGLE, Update, World
+from tests.crash.live_judge import Judge
+from tests.crash.live_world import MODEL_FILES, World
+from tests.crash.live_writer import Writer, ingest
 from tests.crash.power_cut import ACKNOWLEDGED
 from tests.sample_stores import MAP_BYTES
 
@@ -29,6 +32,9 @@ __all__ = ["CHECKS", "WRITERS"]
 
 COMMITS = 12
 LOADS = 4
+PEOPLE = 60
+# Batches of each partition before and after an edit.
+BATCHES = 5
 
 
 def acknowledge(folder: Path, line: object) -> None:
@@ -83,21 +89,14 @@ def check_commits(folder: Path, lines: list[str], seed: int) -> None:
             commit(store)
 
 
-def loaded_updates(seed: int, number: int) -> list[Update]:
-    """Updates that a load takes: no event times, and sets are replaced only."""
-    batches = [numbered_updates(seed, f"load {number}", part, 300)[0] for part in range(8)]
-    keys = {"member", "phone", "mail", "by", "likes", "tag", *SINGLE}
-    return [{k: v for k, v in one.items() if k in keys} for batch in batches for one in batch]
-
-
 def load(folder: Path, seed: int) -> None:
     """Bulk loads, each one commit."""
     with Database.create(folder / "store") as database:
         database.apply_model(MODEL_FILES)
         acknowledge(folder, "model")
         for number in range(LOADS):
-            with database.bulk_load(Source("crm", {"member": "member"})) as load:
-                load.add(live_batch(loaded_updates(seed, number)))
+            with database.bulk_load(Source(GIVER, {"member": "member"})) as load:
+                load.add(live_batch(loaded_updates(seed, number, PEOPLE)))
                 load.finish()
             acknowledge(folder, number)
 
@@ -116,22 +115,62 @@ def check_loads(folder: Path, lines: list[str], seed: int) -> None:
             return
         people, world, number = database.profile_count, World(), 0
         while number < len(lines) - 1 or len(world.people) < people:
-            for update in loaded_updates(seed, number):
-                world.apply(update, "crm")
+            for update in loaded_updates(seed, number, PEOPLE):
+                world.apply(update, GIVER)
             number += 1
         assert len(world.people) == people and number <= len(lines)
         check_profiles(database, world, world.people)
+
+
+def write_live(folder: Path, seed: int) -> None:
+    """Batches of three partitions, edits, a load, blocks saved meanwhile, and a close."""
+    chance = random.Random(seed)
+    with Database.create(folder / "store", threads=1) as database:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        descriptor = os.open(folder / ACKNOWLEDGED, flags, 0o644)
+        try:
+            database.apply_model(MODEL_FILES)
+            writer = Writer(database, seed, PEOPLE, descriptor, BATCHES)
+            writer.tell("N", 1)
+            ingest(writer, chance)
+            writer.edit()
+            ingest(writer, chance)
+            writer.load(0)
+            writer.edit()
+            ingest(writer, chance)
+            writer.checkpoint()
+        finally:
+            # Before the descriptor goes: every batch is answered then.
+            database.close()
+            os.close(descriptor)
+
+
+def check_live(folder: Path, lines: list[str], seed: int) -> None:
+    """Everything acknowledged, a beginning of what was not, and so once more after a close."""
+    if not (folder / "store").exists():
+        assert not lines
+        return
+    judge = Judge(seed, PEOPLE)
+    with Database.open(folder / "store", threads=1) as database:
+        if not database.model_version:
+            assert not lines
+            return
+        judge.judge(database, lines)
+    with Database.open(folder / "store", threads=1) as database:
+        judge.judge(database, [])
 
 
 WRITERS: dict[str, Callable[[Path, int], None]] = {
     "create": create,
     "commits": write_commits,
     "load": load,
+    "live": write_live,
 }
 CHECKS: dict[str, Callable[[Path, list[str], int], None]] = {
     "create": check_created,
     "commits": check_commits,
     "load": check_loads,
+    "live": check_live,
 }
 
 

@@ -182,8 +182,8 @@ def test_records_are_refused_one_by_one(live: LiveDatabase) -> None:
         (2, "no identifier"),
         (3, "no identifier"),
         (4, f"{several}, and merging profiles is not built yet"),
-        (5, "profile of phone:1 has 1 member already, and may have 1"),
-        (7, "profile of member:b has 2 phone already, and may have 2"),
+        (5, "member:x would be one member too many: its profile has 1, and may have 1"),
+        (7, "phone:4 would be one phone too many: its profile has 2, and may have 2"),
     )
     assert live.members("true") == ["a", "b", "c", "e"]
     assert live.attributes("a") == {} and live.attributes("e") == {"size": 70}
