@@ -169,7 +169,7 @@ class Database:
 
     @property
     def data_version(self) -> int:
-        """Number of the last commit."""
+        """Sequence of the last record of the log that is visible."""
         with self._store.snapshot() as snapshot:
             return snapshot.data_version
 
@@ -515,8 +515,9 @@ class Database:
         """A load of profiles from a source; nothing is changed until it finishes."""
         with self._store.snapshot() as snapshot:
             model = self._require_binder(snapshot).model
-        self._live.pipeline.checkpoint()
-        return BulkLoad(self._store, model, source, self._write_load)
+        with self._live.pipeline.drained():
+            self._live.save_all()
+            return BulkLoad(self._store, model, source, self._write_load)
 
     def _write_load(self, stage: Callable[[Writer], None]) -> int:
         def stage_all(writer: Writer) -> Staged:

@@ -160,8 +160,8 @@ class UploadedList:
 class DefinitionChange:
     """What an edit does to one definition, named by its key path: exact numbers of profiles.
 
-    `kept` says whether the store keeps its members under the new model; the sizes of one that
-    is evaluated when asked are 0.
+    `kept` says whether the store keeps its members under the new model. The numbers are exact
+    either way; those of a definition that is not kept are computed for the answer.
     """
 
     definition: str

@@ -21,6 +21,7 @@ from engine.live.profiles import ProfileRecord
 from engine.live.segments import segment_key
 from engine.store.catalog import segment_field
 from engine.store.lock import LOCK_FILE
+from engine.store.writer import Writer
 from tests.crash.live_check import stored_rows
 from tests.updates import update_batch
 
@@ -75,16 +76,21 @@ def place(
 class LiveDatabase:
     """An open database and short ways to write and ask."""
 
-    def __init__(self, path: Path, segments: Mapping[str, str] | None = SEGMENTS) -> None:
-        """A new store where there is none; with a model of these segments, None for none."""
+    def __init__(
+        self,
+        path: Path,
+        segments: Mapping[str, str] = SEGMENTS,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        """The store that is there, or a new one with a model of these segments."""
         self.path = path
         self._names: dict[int, str] = {}
         if path.exists():
-            self.database = Database.open(path, threads=1)
+            self.database = Database.open(path, read_only=read_only, threads=1)
             return
         self.database = Database.create(path, threads=1)
-        if segments is not None:
-            self.database.apply_model(model_files(segments))
+        self.database.apply_model(model_files(segments))
 
     def batch(self, *updates: Mapping[str, Any]) -> ProfileBatch:
         """Updates as tests.updates writes them."""
@@ -147,6 +153,10 @@ class LiveDatabase:
             position, caught_up = chunk.end, chunk.caught_up
         return runs
 
+    def runs_as_text(self) -> list[str]:
+        """The whole feed in a form that can be compared."""
+        return [f"{run}{run.rows.tolist()}" for run in self.runs()]
+
     def moves(self, after: int = 0) -> list[str]:
         """`member+segment` of the feed after a record of the log, sorted."""
         return sorted(member + what for member, what, _, _ in self.entries(after))
@@ -172,8 +182,10 @@ class LiveDatabase:
         database, found = self.database, dict[str, list[str]]()
         model = database.model
         assert model is not None
-        self.wait_told()
-        told = replay_feed(database.feed) if whole_feed else {}
+        told: dict[str, Any] = {}
+        if whole_feed:
+            self.wait_told()
+            told = replay_feed(database.feed)
         kept = [name for name in model.segments if name not in database.unkept_segments()]
         for name in kept:
             with database.members(model.segments[name].rule) as members:
@@ -204,8 +216,12 @@ def copy_store(database: Database, target: Path) -> Path:
 
 
 def only_the_log(monkeypatch: Any) -> None:
-    """From now on commits save no block, so the disk has records of the log and nothing else.
+    """From now on commits save no block, so the disk has records of the log and little else.
 
     Undo it before the database is closed: closing saves until nothing is left.
     """
-    monkeypatch.setattr(Committer, "_save", lambda committer, writer: 0)
+
+    def save_the_key(committer: Committer, writer: Writer) -> int:
+        return committer.identities.save_slice(writer, 0)
+
+    monkeypatch.setattr(Committer, "_save", save_the_key)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -126,6 +127,8 @@ class Committer:
                 started = time.monotonic()
         except BaseException as error:
             self._undo(before, resolver)
+            # Whoever keeps the answer must not keep the store's map with it.
+            traceback.clear_frames(error.__traceback__)
             refusal = _as_refusal(error)
             for submission in submissions:
                 submission.fail(refusal)
@@ -231,13 +234,18 @@ class Committer:
         # A new store's key has to be durable before anything is known by it.
         room = max(self._slice_bytes - given, 0) if self.identities.dirty_since else 0
         given += self.identities.save_slice(writer, room)
-        since = self._positions.dirty_since
-        if since is not None and (not dirty or writer.next_sequence - since > POSITIONS_LAG):
-            self._positions.save(writer, self._store.root.data_version)
-            self._saved_positions = True
-        else:
-            self._saved_positions = False
+        self._save_positions(writer)
         return given
+
+    def _save_positions(self, writer: Writer) -> None:
+        """Saves the positions where they alone hold the log, or lack too much of it."""
+        since = self._positions.dirty_since
+        held = [self.identities.dirty_since, *writer.unsaved_since()]
+        oldest = min((sequence for sequence in held if sequence is not None), default=None)
+        lags = since is not None and writer.next_sequence - since > POSITIONS_LAG
+        self._saved_positions = lags or (since is not None and (oldest is None or since <= oldest))
+        if self._saved_positions:
+            self._positions.save(writer, self._store.root.data_version)
 
     def _adapt(self, seconds: float, saved_bytes: int) -> None:
         """Keeps commits that save near their target time."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ class LiveStore:
         except Exception as error:
             # Reads go on as of the record before; opening again would only fail again.
             failure = f"The log of the store at {store.path} cannot be replayed: {error}"
-            _LOG.error("the log of %s cannot be replayed", store.path, exc_info=error)
+            trace = "".join(traceback.format_exception(error))
+            _LOG.error("the log of %s cannot be replayed: %s", store.path, trace)
         # Rows were given out by the records replayed.
         in_force = self._in_force(store.snapshot())
         self.pipeline = Pipeline(store, self._committer, self._applier, self._feed, in_force)
@@ -136,6 +138,11 @@ class LiveStore:
         """See Pipeline.submit."""
         self.pipeline.submit(submission, wait=wait)
 
+    def save_all(self) -> None:
+        """Saves everything that is visible; while the pipeline is drained, or not started."""
+        while not self.pipeline.is_clean:
+            self._committer.commit([], None)
+
     # --------------------------------------------------------------------------- edits
 
     def edit(
@@ -150,9 +157,9 @@ class LiveStore:
         With `saved` the store has nothing that waits to be saved when `stage` is called. Raises
         what `stage` raises, with nothing changed.
         """
-        if saved:
-            self.pipeline.checkpoint()
         with self.pipeline.drained():
+            if saved:
+                self.save_all()
             before = self.store.newest().data_version
             try:
                 with self.store.write(show=False) as writer:
@@ -204,8 +211,7 @@ class LiveStore:
         names = self._stale_names()
         if not names:
             return
-        while self.store.root.log_first <= self.store.root.data_version:
-            self._committer.commit([], None)
+        self.save_all()
         assert self.pipeline.in_force is not None, "segments belong to a model"
         self._find_members(self.pipeline.in_force, names, Cause.EDIT)
         self.store.reveal()

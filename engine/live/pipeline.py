@@ -142,9 +142,10 @@ class Pipeline:
                 self._changed.notify_all()
                 while not self._is_drained() and not self._is_over() and not self._is_stuck():
                     self._changed.wait()
-                if not self._is_drained():
+                if self._is_over() or not self._is_drained():
                     self._draining -= 1
-                    raise StoreUnwritable(self.failure or CANNOT_COMMIT)
+                    closed = "The store is closed." if self._closing else CANNOT_COMMIT
+                    raise StoreUnwritable(self.failure or closed)
             try:
                 yield
             except BaseException as error:
@@ -223,11 +224,11 @@ class Pipeline:
                     self._committing = True
                     self._changed.notify_all()
                     return group
-                if self._closing and self._is_idle() and not self._waiting and self._is_clean():
+                if self._closing and self._is_idle() and not self._waiting and self.is_clean:
                     return None
                 if self._closing and self._cannot_commit and self._is_idle():
                     return None  # what is not saved stands in the log
-                if self._is_clean() or (self._draining and self._is_drained()):
+                if self.is_clean or (self._draining and self._is_drained()):
                     self._changed.wait()
                 elif not self._changed.wait(self._pause_s()):
                     # Nothing came: save what is left to save, until the log is empty.
@@ -249,7 +250,9 @@ class Pipeline:
             return RETRY_S
         return 0 if self._closing else IDLE_SAVE_S
 
-    def _is_clean(self) -> bool:
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything logged is visible and saved."""
         root = self._store.root
         return root.log_first > root.data_version
 

@@ -55,7 +55,8 @@ def change_fields(
     for name, field in list(writer.fields.items()):
         if field.kind == FieldKind.MEMBERSHIP and name in wanted:
             # The members before the edit tell who enters and leaves by it.
-            writer.retype_field(field.id, wanted[name][1])
+            if field.type != wanted[name][1]:
+                writer.retype_field(field.id, wanted[name][1])
         elif name not in _BUILT_IN and wanted.get(name) != (field.kind, field.type, field.scale):
             writer.drop_field(field.id)
     for name, (kind, type_, scale) in wanted.items():

@@ -85,6 +85,8 @@ class Store:
         self._writing = threading.Lock()
         self._writer_thread = 0
         self._failure = ""
+        # The failure that a commit under way becomes if it is interrupted at its end.
+        self._interrupted = ""
         view = View(environment, environment.begin_read(), self._verified)
         state = load_state(view)
         # Each says which record of the log somebody still needs, None for none.
@@ -258,6 +260,7 @@ class Store:
 
     def release_writer(self) -> None:
         """End the turn."""
+        self._failure = self._failure or self._interrupted
         self._writer_thread = 0
         self._writing.release()
 
@@ -279,7 +282,7 @@ class Store:
             for key in sorted(puts):
                 transaction.put(key, b"".join(puts.pop(key)))
             # Until `show`: what interrupts it from here on leaves memory behind the disk.
-            self._failure = (
+            self._interrupted = (
                 f"The store at {self.path} takes no more writes, because one was interrupted "
                 "at its end. Open the store again; it has that write, or the state before it."
             )
@@ -309,7 +312,7 @@ class Store:
                 raise damaged(self.path, f"{name_of_key(key)} {fault}")
 
     def _unwritable(self, error: lmdb.Error) -> EngineError:
-        self._failure = ""
+        self._interrupted = ""
         if isinstance(error, lmdb.MapFullError):
             return StoreUnwritable(
                 f"The store at {self.path} has reached the size of its map, and nothing of "
@@ -348,7 +351,7 @@ class Store:
             self._newest = after
             if seen:
                 self._version = after
-        self._failure = ""
+        self._interrupted = ""
 
 
 def _open_folder(path: Path, read_only: bool, map_size: int | None) -> Environment:

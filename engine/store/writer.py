@@ -53,14 +53,15 @@ class Writer:
         self._store.acquire_writer()
         try:
             snapshot = self._store.newest()
+            last = snapshot.version.state.root.data_version
+            applied = snapshot.data_version == last
+            assert applied or self._is_group, "a write began before the log was applied"
         except BaseException:
             self._store.release_writer()
             raise
         self._thread = threading.get_ident()
         self._staging = Staging(snapshot, self._is_group, self._is_shown)
-        self.data_version = self._staging.state.root.data_version
-        applied = snapshot.data_version == self.data_version
-        assert applied or self._is_group, "a write began before the log was applied"
+        self.data_version = last
         return self
 
     def __exit__(
@@ -199,6 +200,12 @@ class Writer:
     def trim_feed(self, first: int) -> None:
         """Remove the records of the feed before one, which stays."""
         self._open().feed_first = first
+
+    def unsaved_since(self) -> list[int]:
+        """Since which records of the log the blocks are dirty that are not saved so far."""
+        staging = self._open()
+        dirty = staging.snapshot.version.overlay.dirty
+        return [since for block, since in dirty.items() if block not in staging.whole]
 
     def save_block(self, block: int) -> int:
         """Save all that the visible state has of a block and the disk has not; bytes of it."""

@@ -136,9 +136,9 @@ class Writer:
         if partition != PARTITIONS[0]:
             return
         way = chance.random()
-        if way < 0.06:
+        if way < 0.08:
             self.edit()
-        elif way < 0.08:
+        elif way < 0.09:
             self.checkpoint()
 
 

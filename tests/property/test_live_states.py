@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from engine.database import Database
-from tests.crash.live_batches import GIVER, SOURCE, live_batch, position_of, random_updates
+from engine.model.definitions import Source
+from tests.crash.live_batches import (
+    GIVER,
+    SOURCE,
+    live_batch,
+    loaded_updates,
+    position_of,
+    random_updates,
+)
 from tests.crash.live_check import FeedPlayer, check_store
 from tests.crash.live_world import MODEL_FILES, VARIANT_FILES, World
 from tests.skips import soaking
@@ -28,15 +36,17 @@ PEOPLE = 25
 class LiveStates(RuleBasedStateMachine):
     """One store, and the World that it should be."""
 
-    @initialize()
-    def create(self) -> None:
+    @initialize(seed=st.integers(0, 2**20))
+    def create(self, seed: int) -> None:
+        """A store with some people in every segment."""
         self.folder = Path(tempfile.mkdtemp(prefix="strata-live-"))
-        self.place = 0
+        self.place = self.loads = 0
         self.database = Database.create(self.folder / "0", threads=1)
         self.database.apply_model(MODEL_FILES)
         self.world, self.feed = World(), FeedPlayer()
         self.offset = 0
         self.seen = 0
+        self.ingest(seed, [PEOPLE, PEOPLE])
 
     @rule(seed=st.integers(0, 2**20), sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4))
     def ingest(self, seed: int, sizes: list[int]) -> None:
@@ -75,9 +85,21 @@ class LiveStates(RuleBasedStateMachine):
 
     @rule()
     def edit(self) -> None:
-        """The model changes back and forth."""
+        """The model changes back and forth, at once after what came before."""
         self.world.is_variant = not self.world.is_variant
         self.database.apply_model(VARIANT_FILES if self.world.is_variant else MODEL_FILES)
+        self.seen = self.database.data_version
+
+    @rule(seed=st.integers(0, 2**20))
+    def load(self, seed: int) -> None:
+        """A bulk load of people of its own."""
+        self.loads += 1
+        updates = loaded_updates(seed, self.loads, PEOPLE)
+        with self.database.bulk_load(Source(GIVER, {"member": "member"})) as load:
+            load.add(live_batch(updates))
+            load.finish()
+        for update in updates:
+            self.world.apply(update, GIVER)
         self.seen = self.database.data_version
 
     @rule()
