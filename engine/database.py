@@ -499,11 +499,18 @@ class Database:
             return [_described(snapshot, model, info) for info in infos]
 
     def delete_list(self, name: str) -> None:
-        """Removes an uploaded list; NotFound where there is none."""
+        """Removes an uploaded list. NotFound where there is none, InputInvalid where segments
+        whose members are stored read it."""
 
         def stage(writer: Writer) -> Staged:
+            readers = self._reading_list(name)
+            if readers:
+                raise InputInvalid(
+                    f"The list {name} is read by the segments {', '.join(readers)}. Change them "
+                    "first, or upload an empty list."
+                )
             delete_list(writer, name)
-            return Staged(self._reading_list(name))
+            return Staged()
 
         self._live.edit(stage)
 

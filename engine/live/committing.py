@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -63,6 +62,16 @@ class Submission:
     giver: str
     after: Future[IngestAck] | None = None
     answer: Future[IngestAck] = field(default_factory=Future)
+
+    def __post_init__(self) -> None:
+        # What is in line is carried out, whoever loses interest in the answer.
+        if not self.answer.running():
+            self.answer.set_running_or_notify_cancel()
+
+    def succeed(self, ack: IngestAck) -> None:
+        """Answers that the batch is durable."""
+        if not self.answer.done():
+            self.answer.set_result(ack)
 
     def fail(self, error: BaseException) -> None:
         """Answers with an error."""
@@ -127,8 +136,6 @@ class Committer:
                 started = time.monotonic()
         except BaseException as error:
             self._undo(before, resolver)
-            # Whoever keeps the answer must not keep the store's map with it.
-            traceback.clear_frames(error.__traceback__)
             refusal = _as_refusal(error)
             for submission in submissions:
                 submission.fail(refusal)
@@ -140,7 +147,7 @@ class Committer:
         self._adapt(time.monotonic() - started, saved_bytes)
         self._figures.add(commits=1, batches=len(taken), saved_bytes=saved_bytes)
         for submission, ack in taken:
-            submission.answer.set_result(ack)
+            submission.succeed(ack)
         return logged
 
     # ------------------------------------------------------------------------- batches

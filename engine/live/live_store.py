@@ -172,20 +172,29 @@ class LiveStore:
             except BaseException:
                 self.identities.forget_after(before)
                 raise
-            failpoint("barrier.after_commit")
-            if saved:
-                self._load_identities()
-            else:
-                self.identities.saved(self.store.newest())
-            in_force = self._in_force(self.store.newest())
-            if stale and in_force is not None:
-                self._find_members(in_force, stale, cause)
-            self.store.reveal()
-            self.pipeline.in_force = in_force
+            try:
+                self._follow(stale, cause, reload=saved)
+            except BaseException as error:
+                # The first half is durable and not seen; opening the store makes the second.
+                self.pipeline.stop(error)
+                raise
         version = self.store.snapshot().data_version
         self.pipeline.visible.advance(version)
         self.pipeline.told.advance(version)
         return version
+
+    def _follow(self, stale: Sequence[str], cause: Cause, *, reload: bool) -> None:
+        """The second half of an edit: what follows from it, and showing both."""
+        failpoint("barrier.after_commit")
+        if reload:
+            self._load_identities()
+        else:
+            self.identities.saved(self.store.newest())
+        in_force = self._in_force(self.store.newest())
+        if stale and in_force is not None:
+            self._find_members(in_force, stale, cause)
+        self.store.reveal()
+        self.pipeline.in_force = in_force
 
     def _stale_names(self) -> list[str]:
         """The segments whose members a crash in the middle of an edit left to be found."""
@@ -248,6 +257,7 @@ class LiveStore:
         """Takes what somebody else has written into the store; nothing here waits to be saved."""
         self.identities = LiveIdentities.load(self.store.newest())
         self._applier.identities = self._committer.identities = self.identities
+        self.store.attach_newest()
 
     def _in_force(self, snapshot: Snapshot) -> ModelInForce | None:
         binder = self._binder_of(snapshot)

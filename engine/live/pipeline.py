@@ -16,8 +16,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
 
 from engine.errors import EngineError, Overloaded, StoreUnwritable
 from engine.limits import (
@@ -31,6 +34,7 @@ from engine.live.committing import Committer, Logged, Submission
 from engine.live.feed_signal import FeedSignal
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
+from engine.live.positions import IngestAck
 from engine.store.store import Store
 
 __all__ = ["Pipeline"]
@@ -69,6 +73,9 @@ class Pipeline:
         self._changed = threading.Condition()
         self._waiting: deque[Submission] = deque()
         self._under_way: list[Submission] = []
+        # (source, partition) -> the last batch in line: its answer, its owner's epoch and its
+        # first offset.
+        self._last: dict[tuple[str, str], tuple[Future[IngestAck], int, int]] = {}
         self._logged: deque[Logged] = deque()
         self._committing = self._applying = False
         # Whether the last commit was refused, as by a full disk; nothing of it was kept.
@@ -127,8 +134,30 @@ class Pipeline:
                     "again a little later.",
                     retry_after_ms=RETRY_AFTER_MS,
                 )
-            self._waiting.append(submission)
+            self._waiting.append(self._behind_its_partition(submission))
             self._changed.notify_all()
+
+    def _behind_its_partition(self, submission: Submission) -> Submission:
+        """The batch, not to be taken where the one before it of its partition cannot be."""
+        position = submission.position
+        if position is None or not len(position.offsets):
+            return submission
+        key = position.source, position.partition
+        first = int(position.offsets[0])
+        before = self._last.get(key)
+        self._last[key] = submission.answer, position.owner_epoch, first
+        if submission.after is not None or before is None:
+            return submission
+        answer, epoch, offset = before
+        if epoch != position.owner_epoch:
+            return submission
+        if answer.done():
+            lost = isinstance(answer.exception(), StoreUnwritable) and first > offset
+            if not lost:
+                return submission
+            # Until the partition is sent again from there on.
+            self._last[key] = before
+        return replace(submission, after=answer)
 
     @contextlib.contextmanager
     def drained(self) -> Iterator[None]:
@@ -150,7 +179,7 @@ class Pipeline:
                 yield
             except BaseException as error:
                 if self._store.failure:
-                    self._stop(error)
+                    self.stop(error)
                 raise
             finally:
                 with self._changed:
@@ -212,8 +241,7 @@ class Pipeline:
             while (batches := self._next_group()) is not None:
                 self._commit(batches)
         except BaseException as error:
-            self._stop(error)
-            raise
+            self.stop(error)
 
     def _next_group(self) -> list[Submission] | None:
         """What the next commit logs, maybe nothing; None when all is done."""
@@ -228,6 +256,8 @@ class Pipeline:
                     return None
                 if self._closing and self._cannot_commit and self._is_idle():
                     return None  # what is not saved stands in the log
+                if self.is_clean and self._is_idle():
+                    self._store.cool()
                 if self.is_clean or (self._draining and self._is_drained()):
                     self._changed.wait()
                 elif not self._changed.wait(self._pause_s()):
@@ -268,6 +298,7 @@ class Pipeline:
             logged, failed = [], True
             if not self._cannot_commit:
                 _LOG.warning("nothing can be written to %s: %s", self._store.path, error)
+            _forget_frames(error)
         with self._changed:
             self._cannot_commit = failed
             self._logged.extend(logged)
@@ -286,8 +317,7 @@ class Pipeline:
                     self._changed.notify_all()
                 self.visible.advance(logged.sequence)
         except BaseException as error:
-            self._stop(error)
-            raise
+            self.stop(error)
 
     def _next_logged(self) -> Logged | None:
         with self._changed:
@@ -300,8 +330,11 @@ class Pipeline:
 
     # --------------------------------------------------------------------------- ending
 
-    def _stop(self, error: BaseException) -> None:
+    def stop(self, error: BaseException) -> None:
         """Nothing more is written; everybody who waits is told why."""
+        trace = "".join(traceback.format_exception(error))
+        _LOG.error("the store at %s takes no more writes: %s", self._store.path, trace)
+        _forget_frames(error)
         with self._changed:
             if not self._failure:
                 self._failure = self._store.failure or (
@@ -321,3 +354,10 @@ class Pipeline:
         self.told.wake()
         for listener in listeners:
             listener()
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Whoever keeps an answer that is an error must not keep the store's map with it."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -97,4 +97,5 @@ def holds_data(snapshot: Snapshot, key: str) -> bool:
     field = snapshot.fields.get(identifier_field(name) if section == "identifiers" else name)
     if field is None:
         return False
-    return any(snapshot.zone(field.id, block) is not None for block in range(snapshot.block_count))
+    zones = (snapshot.zone(field.id, block) for block in range(snapshot.block_count))
+    return any(zone is not None and zone.present_count for zone in zones)

@@ -165,10 +165,31 @@ class Store:
 
     def reveal(self) -> None:
         """Let new snapshots see what writes have done that were not shown."""
+        self.attach_newest()
+        with self._publishing:
+            self._version = self._newest
+
+    def attach_newest(self) -> None:
+        """Let the newest state carry what `attach` gives now, also where it is not seen yet."""
         with self._publishing:
             if self._newest is not None:
                 self._newest.attached = self.attach()
-            self._version = self._newest
+
+    def cool(self) -> None:
+        """Let go of what is on the heap and saved; for when nothing is likely to change it."""
+        with self._publishing:
+            version = self._version
+            if version is None or version is not self._newest:
+                return
+            overlay, cold = version.overlay.cooled(version.data_version + 1)
+            if cold:
+                after = version.after_commit(
+                    version.view, version.state, overlay, version.data_version, cold
+                )
+                after.attached = version.attached
+                # Candidates that were begun before take their tables from the version before.
+                self._written.append((version.state.root.commit, cold))
+                self._version = self._newest = after
 
     def candidate(
         self, sequence: int, changes: Mapping[int, Mapping[int, Encoded]], row_count: int

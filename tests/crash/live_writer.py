@@ -27,6 +27,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from engine.database import Database
+from engine.limits import SAVE_SLICE_BYTES
 from engine.live.positions import IngestAck
 from engine.model.definitions import Source
 from tests.crash.live_batches import (
@@ -40,7 +41,7 @@ from tests.crash.live_batches import (
 )
 from tests.crash.live_world import MODEL_FILES, VARIANT_FILES
 
-__all__ = ["PARTITIONS", "Writer", "ingest"]
+__all__ = ["PARTITIONS", "Writer", "ingest", "let_save"]
 
 PARTITIONS = ("east", "west", "north")
 # Batches of a partition that may be under way.
@@ -93,6 +94,7 @@ class Writer:
 
     def load(self, number: int) -> None:
         """A bulk load while no batches are under way."""
+        let_save(self.database, True)
         with self.database.bulk_load(Source(GIVER, {"member": "member"})) as load:
             load.add(live_batch(loaded_updates(self.seed, number, self.people)))
             self.tell("L", number)
@@ -108,6 +110,7 @@ class Writer:
 
     def checkpoint(self) -> None:
         """Everything is saved."""
+        let_save(self.database, True)
         self.database.checkpoint()
         self.tell("C")
 
@@ -140,6 +143,17 @@ class Writer:
             self.edit()
         elif way < 0.09:
             self.checkpoint()
+        elif way < 0.4:
+            let_save(self.database, chance.random() < 0.5)
+
+
+def let_save(database: Database, may_save: bool) -> None:
+    """Whether commits save blocks and identities.
+
+    So few people are in one block, which every commit would save whole; held back, records of
+    the log are needed that the feed and later saves have gone beyond.
+    """
+    database._live._committer._slice_bytes = SAVE_SLICE_BYTES if may_save else 0
 
 
 def ingest(writer: Writer, chance: random.Random) -> None:
@@ -159,6 +173,7 @@ def ingest(writer: Writer, chance: random.Random) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    let_save(writer.database, True)
     if failures:
         raise failures[0]
 

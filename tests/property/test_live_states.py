@@ -28,6 +28,7 @@ from tests.crash.live_batches import (
 )
 from tests.crash.live_check import FeedPlayer, check_store
 from tests.crash.live_world import MODEL_FILES, VARIANT_FILES, World
+from tests.crash.live_writer import let_save
 from tests.skips import soaking
 
 PEOPLE = 25
@@ -47,6 +48,11 @@ class LiveStates(RuleBasedStateMachine):
         self.offset = 0
         self.seen = 0
         self.ingest(seed, [PEOPLE, PEOPLE])
+
+    @rule(may_save=st.booleans())
+    def hold(self, may_save: bool) -> None:
+        """From here on, until a save or an opening, commits save blocks or leave them."""
+        let_save(self.database, may_save)
 
     @rule(seed=st.integers(0, 2**20), sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4))
     def ingest(self, seed: int, sizes: list[int]) -> None:
@@ -93,6 +99,7 @@ class LiveStates(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 2**20))
     def load(self, seed: int) -> None:
         """A bulk load of people of its own."""
+        let_save(self.database, True)
         self.loads += 1
         updates = loaded_updates(seed, self.loads, PEOPLE)
         with self.database.bulk_load(Source(GIVER, {"member": "member"})) as load:
@@ -105,6 +112,7 @@ class LiveStates(RuleBasedStateMachine):
     @rule()
     def save(self) -> None:
         """The log becomes empty."""
+        let_save(self.database, True)
         self.database.checkpoint()
 
     @rule()
@@ -118,26 +126,32 @@ class LiveStates(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         """A close and an opening."""
-        self.database.close()
+        self._close()
         self.database = Database.open(self.folder / str(self.place), threads=1)
         self.look()
 
-    @rule()
-    def crash(self) -> None:
-        """The process is gone between two writes to the file."""
+    @rule(is_told=st.booleans())
+    def crash(self, is_told: bool) -> None:
+        """The process is gone between two writes to the file, maybe once all is in the feed."""
+        while is_told and self.database.wait_feed(self.seen - 1) < self.seen:
+            pass
         copy = self.folder / str(self.place + 1)
         copy.mkdir()
         with self.database._store._writing:
             shutil.copy(self.folder / str(self.place) / "data.mdb", copy)
-        self.database.close()
+        self._close()
         shutil.rmtree(self.folder / str(self.place))
         self.place += 1
         self.database = Database.open(copy, threads=1)
         self.look()
 
+    def _close(self) -> None:
+        let_save(self.database, True)
+        self.database.close()
+
     def teardown(self) -> None:
         if hasattr(self, "database"):
-            self.database.close()
+            self._close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from engine.database import Database
 from engine.errors import StoreUnwritable
 from engine.live import log_entry
 from engine.live.change import Cause
@@ -125,14 +124,13 @@ def test_opened_for_reading_with_a_log_that_is_not_replayed(
         before = state(live)
         copy = copy_store(live.database, tmp_path / "copy")
     file = (copy / "data.mdb").read_bytes()
-    reader = LiveDatabase(copy, read_only=True)
-    with reader.database:
-        assert reader.database.stats()["replayed_records"] == 4
-        assert state(reader) == before
-        refuses_writes(reader, "for reading only")
-        assert reader.profile("z") is None
-        with Database.open(copy, read_only=True, threads=1) as second:
-            assert second.profile_count == 3
+    for _ in range(2):
+        reader = LiveDatabase(copy, read_only=True)
+        with reader.database:
+            assert reader.database.stats()["replayed_records"] == 4
+            assert state(reader) == before
+            refuses_writes(reader, "for reading only")
+            assert reader.profile("z") is None and reader.database.write_failure == ""
     assert (copy / "data.mdb").read_bytes() == file
 
 

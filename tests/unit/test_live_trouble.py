@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -109,18 +110,42 @@ def test_a_failed_commit_answers_everybody_and_keeps_nothing(
     assert live.database.verify().is_sound
 
 
-def test_new_strings_of_a_failed_commit_are_forgotten(
-    live: LiveDatabase, full_disk: FullDisk
+def test_what_is_behind_a_refused_batch_of_its_partition_is_refused_too(
+    live: LiveDatabase, full_disk: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Or the position would pass records that were never kept."""
+    monkeypatch.setattr("engine.live.pipeline.GROUP_BATCHES", 1)
+    live.wait_told()
+    live.database.checkpoint()
+    with live.database._live.pipeline.drained():
+        first, second = (
+            live.database.submit(live.batch({"member": f"m{n}"}), place([n])) for n in (1, 2)
+        )
+        other = live.database.submit(live.batch({"member": "m3"}), place([1], partition="q"))
+        full_disk.left = 1
+    for future in (first, second):
+        with pytest.raises(StoreUnwritable):
+            future.result(60)
+    assert other.result(60).accepted == 1
+    assert live.database.position("orders", "p") is None
+    again = live.send({"member": "m1"}, {"member": "m2"}, at=place([1, 2]))
+    assert (again.accepted, again.duplicates) == (2, 0)
+    assert live.members("true") == ["a", "m1", "m2", "m3"]
+
+
+def test_new_strings_of_a_failed_commit_are_forgotten(
+    live: LiveDatabase, full_disk: FullDisk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, "strata.engine")  # a warning would keep the traceback
     with live.database._live.pipeline.drained():
         failing = live.database.submit(live.batch({"member": "a", "city": "沪", "tag": ["t"]}))
         full_disk.left = 1
     assert isinstance(failing.exception(60), StoreUnwritable)
-    del failing  # its traceback refers to the store
     live.send({"member": "a", "city": "京"}, {"member": "b", "city": "津", "tag": ["u"]})
     assert live.attributes("a") == {"size": 10, "city": "京"}
     assert live.agree()["northern"] == ["a", "b"]
     live.database.close()
+    del failing  # its traceback refers to the store
     again = LiveDatabase(live.path)
     with again.database:
         assert again.attributes("b") == {"city": "津", "tag": ["u"]}
