@@ -42,6 +42,7 @@ __all__ = [
     "LONGEST_DURATION_DAYS",
     "MAX_SNAPSHOTS",
     "NUMBER_DIGITS",
+    "POSITIONS_FEW",
     "POSITIONS_LAG",
     "POSITION_NAME_BYTES",
     "SAVE_SLICE_BYTES",
@@ -231,6 +232,10 @@ IDLE_SAVE_S: Final = 0.02
 # The saved table of positions may lack this many records of the log: reading them again at
 # opening costs little.
 POSITIONS_LAG: Final = 512
+
+# A table of no more partitions than this is saved whenever it alone holds the log: that costs
+# less than a page.
+POSITIONS_FEW: Final = 64
 
 # How long the feed is kept: a consumer that was away over a week and its two weekends goes on
 # where it was. Removing looks at so many records, every so often.

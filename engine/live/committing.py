@@ -28,6 +28,7 @@ from engine.limits import (
     FEED_KEPT_US,
     FEED_TRIM_RECORDS,
     FEED_TRIM_S,
+    POSITIONS_FEW,
     POSITIONS_LAG,
     SAVE_SLICE_BYTES,
     SAVE_SLICE_LEAST_BYTES,
@@ -131,7 +132,7 @@ class Committer:
                     failpoint("ingest.before_resolve")
                     self._take(submission, writer, resolver, taken, logged)
                 through = self._put_feed(writer)
-                saved_bytes = self._save(writer)
+                saved_bytes = self._save(writer, is_idle=not submissions)
                 failpoint("log.before_commit")
                 started = time.monotonic()
         except BaseException as error:
@@ -228,7 +229,7 @@ class Committer:
             failpoint("trim.before_write")
             writer.trim_feed(kept)
 
-    def _save(self, writer: Writer) -> int:
+    def _save(self, writer: Writer, *, is_idle: bool) -> int:
         """Saves what has waited longest; bytes of it."""
         dirty = writer.snapshot.version.overlay.dirty
         if dirty:
@@ -241,18 +242,22 @@ class Committer:
         # A new store's key has to be durable before anything is known by it.
         room = max(self._slice_bytes - given, 0) if self.identities.dirty_since else 0
         given += self.identities.save_slice(writer, room)
-        self._save_positions(writer)
+        self._save_positions(writer, is_idle=is_idle)
         return given
 
-    def _save_positions(self, writer: Writer) -> None:
+    def _save_positions(self, writer: Writer, *, is_idle: bool) -> None:
         """Saves the positions where they alone hold the log, or lack too much of it."""
         since = self._positions.dirty_since
+        self._saved_positions = False
+        if since is None:
+            return
+        count = self._positions.count
+        lags = writer.next_sequence - since > max(POSITIONS_LAG, count)
         held = [self.identities.dirty_since, *writer.unsaved_since()]
-        oldest = min((sequence for sequence in held if sequence is not None), default=None)
-        lags = since is not None and writer.next_sequence - since > POSITIONS_LAG
-        self._saved_positions = lags or (since is not None and (oldest is None or since <= oldest))
-        if self._saved_positions:
+        oldest = min((sequence for sequence in held if sequence is not None), default=since)
+        if lags or (since <= oldest and (is_idle or count <= POSITIONS_FEW)):
             self._positions.save(writer, self._store.root.data_version)
+            self._saved_positions = True
 
     def _adapt(self, seconds: float, saved_bytes: int) -> None:
         """Keeps commits that save near their target time."""

@@ -56,6 +56,11 @@ class PositionTable:
         with self._guard:
             return self._durable.get((source, partition))
 
+    @property
+    def count(self) -> int:
+        """How many partitions there are."""
+        return len(self._durable)
+
     def all(self) -> dict[tuple[str, str], StoredPosition]:
         """(source, partition) -> what is durable of it."""
         with self._guard:
