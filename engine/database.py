@@ -532,7 +532,7 @@ class Database:
             in_force = self._live.in_force
             return Staged(() if in_force is None else in_force.segments.stored)
 
-        return self._live.edit(stage_all, saved=True)
+        return self._live.edit(stage_all, reload=True)
 
 
 def _described(snapshot: Snapshot, model: Model, info: ListInfo) -> UploadedList:

@@ -221,7 +221,7 @@ def only_the_log(monkeypatch: Any) -> None:
     Undo it before the database is closed: closing saves until nothing is left.
     """
 
-    def save_the_key(committer: Committer, writer: Writer) -> int:
+    def save_the_key(committer: Committer, writer: Writer, **_: object) -> int:
         return committer.identities.save_slice(writer, 0)
 
     monkeypatch.setattr(Committer, "_save", save_the_key)

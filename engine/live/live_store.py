@@ -23,7 +23,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import StoreCorrupt
+from engine.errors import StoreCorrupt, StoreUnwritable
 from engine.failpoints import failpoint
 from engine.identity.live import LiveIdentities
 from engine.live.applier import Applier
@@ -112,7 +112,15 @@ class LiveStore:
         elif store.read_only:
             self._finish_edit_unsaved()
         else:
+            self._open_for_writing(store)
+
+    def _open_for_writing(self, store: Store) -> None:
+        try:
             self._finish_edit()
+        except StoreUnwritable as error:
+            self.pipeline.refuse(f"An edit of {store.path} could not be finished: {error}")
+            self._finish_edit_unsaved()
+        else:
             self.pipeline.start()
 
     def close(self) -> None:
@@ -150,16 +158,19 @@ class LiveStore:
         stage: Callable[[Writer], Staged],
         *,
         cause: Cause = Cause.UPDATE,
-        saved: bool = False,
+        reload: bool = False,
     ) -> int:
         """Makes an edit, which `stage` puts into a writer. Returns the data version after it.
 
-        With `saved` the store has nothing that waits to be saved when `stage` is called. Raises
-        what `stage` raises, with nothing changed.
+        With `reload` the identities are read anew, because `stage` writes them. Raises what
+        `stage` raises, with nothing changed.
         """
+        # Most of what has to be saved is saved before batches have to wait.
+        self.pipeline.checkpoint()
         with self.pipeline.drained():
-            if saved:
-                self.save_all()
+            # Records from before an edit are never applied after it: their rows would be judged
+            # by definitions, and laid into fields, that are not those they were logged under.
+            self.save_all()
             before = self.store.newest().data_version
             try:
                 with self.store.write(show=False) as writer:
@@ -173,7 +184,7 @@ class LiveStore:
                 self.identities.forget_after(before)
                 raise
             try:
-                self._follow(stale, cause, reload=saved)
+                self._follow(stale, cause, reload=reload)
             except BaseException as error:
                 # The first half is durable and not seen; opening the store makes the second.
                 self.pipeline.stop(error)

@@ -103,6 +103,7 @@ class Writer:
 
     def edit(self) -> None:
         """The model becomes the other one."""
+        let_save(self.database, True)
         version = self.database.model_version + 1
         self.tell("M", version)
         self.database.apply_model(VARIANT_FILES if version % 2 == 0 else MODEL_FILES)
@@ -148,7 +149,7 @@ class Writer:
 
 
 def let_save(database: Database, may_save: bool) -> None:
-    """Whether commits save blocks and identities.
+    """Whether commits save blocks and identities; without it no edit and no checkpoint ends.
 
     So few people are in one block, which every commit would save whole; held back, records of
     the log are needed that the feed and later saves have gone beyond.

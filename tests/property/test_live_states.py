@@ -47,23 +47,29 @@ class LiveStates(RuleBasedStateMachine):
         self.world, self.feed = World(), FeedPlayer()
         self.offset = 0
         self.seen = 0
-        self.ingest(seed, [PEOPLE, PEOPLE])
+        self.ingest(seed, [PEOPLE, PEOPLE], is_numbered=True)
 
     @rule(may_save=st.booleans())
     def hold(self, may_save: bool) -> None:
         """From here on, until a save or an opening, commits save blocks or leave them."""
         let_save(self.database, may_save)
 
-    @rule(seed=st.integers(0, 2**20), sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4))
-    def ingest(self, seed: int, sizes: list[int]) -> None:
+    @rule(
+        seed=st.integers(0, 2**20),
+        sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4),
+        is_numbered=st.booleans(),
+    )
+    def ingest(self, seed: int, sizes: list[int], is_numbered: bool) -> None:
         """Batches handed over at once; the acknowledgements are what the World says."""
         chance = random.Random(seed)
         futures, expected = [], []
         for size in sizes:
             updates = random_updates(chance, size, PEOPLE)
             offsets = range(self.offset + 1, self.offset + 1 + size)
-            self.offset += size
-            position = position_of("only", offsets) if size else None
+            position = None
+            if size and is_numbered:
+                self.offset += size
+                position = position_of("only", offsets)
             futures.append(self.database.submit(live_batch(updates), position, giver=GIVER))
             before = len(self.world.people)
             reasons = [self.world.apply(update, GIVER) for update in updates]
@@ -92,6 +98,7 @@ class LiveStates(RuleBasedStateMachine):
     @rule()
     def edit(self) -> None:
         """The model changes back and forth, at once after what came before."""
+        let_save(self.database, True)
         self.world.is_variant = not self.world.is_variant
         self.database.apply_model(VARIANT_FILES if self.world.is_variant else MODEL_FILES)
         self.seen = self.database.data_version
@@ -130,9 +137,12 @@ class LiveStates(RuleBasedStateMachine):
         self.database = Database.open(self.folder / str(self.place), threads=1)
         self.look()
 
-    @rule(is_told=st.booleans())
-    def crash(self, is_told: bool) -> None:
-        """The process is gone between two writes to the file, maybe once all is in the feed."""
+    @rule(seed=st.integers(0, 2**20), may_save=st.booleans(), is_told=st.booleans())
+    def crash(self, seed: int, may_save: bool, is_told: bool) -> None:
+        """The process is gone between two writes to the file, with batches that are in the log
+        and not saved, and maybe in the feed."""
+        let_save(self.database, may_save)
+        self.ingest(seed, [3, 5], is_numbered=False)
         while is_told and self.database.wait_feed(self.seen - 1) < self.seen:
             pass
         copy = self.folder / str(self.place + 1)

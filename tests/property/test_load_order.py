@@ -178,7 +178,9 @@ def _check_state(store: Any, world: _World) -> None:
         ]
         assert rows_of(IdentityIndex(snapshot), MODEL, every).tolist() == expected
         by_uid = [("uid", record.uid.hex()) for record in records if record]
-        assert rows_of(IdentityIndex(snapshot), MODEL, by_uid).tolist() == list(range(len(world.people)))
+        assert rows_of(IdentityIndex(snapshot), MODEL, by_uid).tolist() == list(
+            range(len(world.people))
+        )
 
 
 def test_a_source_of_another_name_is_another_giver(empty_store: Path, tmp_path: Path) -> None:

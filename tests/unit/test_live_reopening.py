@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from engine.live import log_entry
 from engine.live.change import Cause
 from engine.live.feed import FeedCompacted, FeedPosition
 from engine.live.positions import StoredPosition
+from engine.store.lock import LOCK_FILE
 from tests.live_databases import (
     SEGMENTS,
     LiveDatabase,
@@ -115,6 +117,30 @@ def test_a_store_that_was_killed_is_what_it_was(
         assert again.database.verify().is_sound
 
 
+def test_a_crash_before_the_feed_was_written(
+    live: LiveDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a durable record did is told when it is replayed, with the instant of the record."""
+    live.sizes(("a", 60), ("b", 60))
+    live.wait_told()
+    live.database.checkpoint()
+    copy = tmp_path / "copy"
+
+    def copy_once(name: str) -> None:
+        if name == "log.after_commit" and not copy.exists():
+            shutil.copytree(live.path, copy, ignore=shutil.ignore_patterns(LOCK_FILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.live.committing.failpoint", copy_once)
+        sent = live.send({"member": "a", "size": 1}, {"member": "c", "tag": ["vip"]})
+    before = state(live)
+    again = LiveDatabase(copy)
+    with again.database:
+        assert again.database.stats()["replayed_records"] == 1
+        assert again.moves(sent.offset - 1) == ["a-large", "c+fan"]
+        assert state(again) == before
+
+
 def test_opened_for_reading_with_a_log_that_is_not_replayed(
     live: LiveDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +158,41 @@ def test_opened_for_reading_with_a_log_that_is_not_replayed(
             refuses_writes(reader, "for reading only")
             assert reader.profile("z") is None and reader.database.write_failure == ""
     assert (copy / "data.mdb").read_bytes() == file
+
+
+def test_an_edit_that_was_cut_in_two(
+    live: LiveDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between its two commits: readers see what it says, the next writer completes it."""
+    write(live)
+    live.wait_told()
+    before = live.database.data_version
+    copy = tmp_path / "copy"
+
+    def copy_between(name: str) -> None:
+        if name == "barrier.after_commit":
+            shutil.copytree(live.path, copy, ignore=shutil.ignore_patterns(LOCK_FILE))
+
+    edited = {"northern": "city = '津'", "large": "size > 5", "new": "likes = 'x'"}
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.live.live_store.failpoint", copy_between)
+        live.database.apply_model(model_files(edited))
+    found, moves = live.agree(), live.moves(before)
+    assert found == {"northern": [], "large": ["a"], "new": ["a", "b"]} and len(moves) >= 7
+
+    reader = LiveDatabase(copy, read_only=True)
+    with reader.database:
+        for name, rule in edited.items():
+            assert reader.members(rule) == reader.members(f"segment('{name}')") == found[name]
+            assert reader.database.count(f"segment('{name}')").count == len(found[name])
+        records = reader.database.profiles([("member", member) for member in "abc"])
+        names = [record.segments for record in records if record is not None]
+        assert names == [["large", "new"], ["new"], []]
+    writer = LiveDatabase(copy)
+    with writer.database:
+        assert writer.agree() == found and writer.moves(before) == moves
+        writer.sizes(("b", 60))
+        assert writer.agree()["large"] == ["a", "b"]
 
 
 def test_a_checkpoint_empties_the_log(live: LiveDatabase) -> None:

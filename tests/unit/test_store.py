@@ -22,8 +22,8 @@ from engine.errors import (
 )
 from engine.store.checksum import crc32c
 from engine.store.records import (
-    LAYOUT_VERSION,
     HEADER_BYTES,
+    LAYOUT_VERSION,
     Expected,
     PayloadKind,
     RecordName,
