@@ -88,6 +88,12 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         ">",
         ">=",
     ): BORDER,
+    (
+        "leaf_rows.h",
+        "bits[start / 64] = word;                                                               \\",
+        "64",
+        "63",
+    ): "rows of a block that are looked up one by one are fewer than 63 times 64",
     ("leaves.h", "if (order < 0) {", "<", "<="): "an order of 0 has returned above",
     ("nodes.pyx", "return 0", "0", "1"): "a stopped call raises and gives no count",
     (
@@ -98,6 +104,24 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
     ): MORE_WORK,
     ("nodes.pyx", "if node.memo >= 0:", "0", "1"): MORE_WORK,
     ("nodes.pyx", "if node.memo >= 0:", ">=", ">"): MORE_WORK,
+    (
+        "evaluate.pyx",
+        "self.j.group_is_bool = 0",
+        "0",
+        "1",
+    ): "set again by the one caller that groups",
+    (
+        "leaf_plan.py",
+        "lowest, highest = int(codes[0]), int(codes[-1])",
+        "1",
+        "0",
+    ): "only a stretch of codes is compared as one; others are looked up",
+    (
+        "row_tests.pyx",
+        "some = word_rows(count, 64 * w)",
+        "64",
+        "63",
+    ): "the bits beyond the last row differ nowhere",
     ("plan.py", "if len(children) == 1:", "1", "0"): MORE_WORK,
     (
         "solve.py",
@@ -115,7 +139,8 @@ TESTS = (
     "tests/unit/test_solve.py",
     "tests/unit/test_float_sides.py",
     "tests/unit/test_audience.py",
-    "tests/property/test_stored_segments.py",
+    "tests/unit/test_segments.py",
+    "tests/unit/test_segment_edits.py",
 )
 # The compiled modules that include the headers.
 BLOCK_MODULES = ("nodes", "evaluate", "row_tests")

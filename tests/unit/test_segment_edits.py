@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from engine.core.memberships import stored_masks
 from engine.live.segment_edits import carried_versions, differences, farewells, plan_change
@@ -119,3 +120,27 @@ def test_a_changed_definition_is_refreshed_in_its_field(tmp_path: Path) -> None:
         assert (stored == new.evaluate(snapshot, ["rich"])["rich"]).all()
         assert not new.refresh(snapshot, ["rich", "poor"]).memberships
     assert np.bitwise_count(stored).sum() == planned["rich"].new_size
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "rate > 1.5", "rate < 1.5", "rate in (1.5, 2.5)", "rate not in (1.5)", "rate + loyalty > 0",
+        "rate = loyalty", "loyalty in (1, 2)", "loyalty not in (1)", "loyalty != 3",
+        "born < date '2020-01-01'", "born not in (date '2020-01-01')", "born is present",
+        "village = 'x'", "village != 'x'", "village not in ('x')", "village contains 'x'", "village = city",
+        "likes = 'x'", "memo contains 'x'", "listed", "not listed and listed",
+    ],
+)  # fmt: skip
+def test_nobody_has_what_has_no_field_yet(tmp_path: Path, rule: str) -> None:
+    kept = KeptWorld(tmp_path / "store", World(seed=1, rows=500), {})
+    new = (
+        "attributes:\n  loyalty: {type: int}\n  rate: {type: float}\n  born: {type: date}\n"
+        "  village: {type: category}\n  likes: {type: set}\n  memo: {type: text}\n"
+        "  listed: {type: bool}\n"
+    )
+    model, _ = load_model(model_files({"s": rule}, MODEL.replace("attributes:\n", new)))
+    with kept.store.snapshot() as snapshot:
+        segments = StoredSegments(model, Binder(model), snapshot.fields)
+        (edit,) = plan_change(kept.segments, segments, snapshot, now_us=NOW_US)
+    assert (edit.new_size, edit.joiners.tolist()) == (0, [])
