@@ -128,7 +128,8 @@ def test_a_changed_definition_is_refreshed_in_its_field(tmp_path: Path) -> None:
         "rate > 1.5", "rate < 1.5", "rate in (1.5, 2.5)", "rate not in (1.5)", "rate + loyalty > 0",
         "rate = loyalty", "loyalty in (1, 2)", "loyalty not in (1)", "loyalty != 3",
         "born < date '2020-01-01'", "born not in (date '2020-01-01')", "born is present",
-        "village = 'x'", "village != 'x'", "village not in ('x')", "village contains 'x'", "village = city",
+        "village = 'x'", "village != 'x'", "village not in ('x')", "village contains 'x'",
+        "village = city",
         "likes = 'x'", "memo contains 'x'", "listed", "not listed and listed",
     ],
 )  # fmt: skip
