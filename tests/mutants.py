@@ -103,6 +103,19 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "STRATA_NONE",
     ): MORE_WORK,
     ("nodes.pyx", "if node.memo >= 0:", "0", "1"): MORE_WORK,
+    (
+        "nodes.pyx",
+        "state = run_node(c, child, out if empty else mask, level + (0 if empty else 1))",
+        "0",
+        "1",
+    ): "a mask further down is free just as well",
+    (
+        "number_plan.py",
+        "if isinstance(summand.number, ops.FloatNumber) and summand.factor is None "
+        "and summand.sign > 0:",
+        "0",
+        "1",
+    ): MORE_WORK,
     ("nodes.pyx", "if node.memo >= 0:", ">=", ">"): MORE_WORK,
     (
         "evaluate.pyx",
