@@ -20,7 +20,7 @@ from engine.columns.zone import Encoded
 from engine.live.field_load import cut_length
 from engine.store.catalog import FieldKind
 
-__all__ = ["lay_cells", "read_cells", "read_ints", "vector_dtype", "whole_block"]
+__all__ = ["lay_cells", "read_cells", "read_ints", "whole_block"]
 
 # Values and presence of n rows.
 _Cells = tuple[NDArray[Any], NDArray[np.bool_]]
@@ -48,11 +48,6 @@ _CODECS = {
     FieldKind.BOOL: _Codec(np.bool_, decode_bools, encode_bools),
     FieldKind.CODES: _Codec(np.uint32, _decode_codes, _encode_codes),
 }
-
-
-def vector_dtype(kind: FieldKind) -> type[Any]:
-    """The dtype that the values of a kind of field have in memory; KeyError for other kinds."""
-    return _CODECS[kind].dtype
 
 
 def lay_cells(

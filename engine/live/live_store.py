@@ -30,7 +30,7 @@ from engine.live.applier import Applier
 from engine.live.change import Cause, Transition
 from engine.live.committing import Committer, Submission
 from engine.live.figures import Figures
-from engine.live.identity_fields import count_values
+from engine.live.identity_fields import count_values_of
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
 from engine.live.pipeline import Pipeline
@@ -300,5 +300,5 @@ def _count_owned(
         parts = snapshot.payloads(field.id, block)
         if parts:
             at = blocks == block
-            counts[at] = count_values(parts)[rows[at] & np.uint32(0xFFFF)]
+            counts[at] = count_values_of(parts, rows[at].astype(np.uint16))
     return counts, snapshot.data_version
