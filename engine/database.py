@@ -36,15 +36,14 @@ from engine.live.lists import (
 from engine.live.live_store import LiveStore, Staged
 from engine.live.positions import IngestAck, Position, StoredPosition
 from engine.live.profiles import ProfileRecord, read_profiles
-from engine.live.schema import change_fields, holds_data, segment_versions
-from engine.live.segment_edits import carried_versions, farewells, plan_change
-from engine.live.segments import StoredSegments, segment_key
+from engine.live.schema import holds_data
 from engine.live.stored_feed import StoredFeed
 from engine.members import Members
 from engine.model.definitions import Model, Source
-from engine.model.diff import diff, refuse_impossible
+from engine.model.diff import refuse_impossible
 from engine.model.load import load_model
 from engine.model.not_yet import refuse_not_yet
+from engine.model_edits import DefinitionChange, ModelPlan, plan_edit
 from engine.rules import tree
 from engine.rules.bind import Binder
 from engine.rules.check import check_expressions
@@ -52,36 +51,10 @@ from engine.store.data_file import DATA_FILE
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, VerifyReport, Writer
 
-__all__ = ["AppliedModel", "Database", "DefinitionChange", "ModelPlan", "UploadedList"]
+__all__ = ["AppliedModel", "Database", "UploadedList"]
 
 # How often a wait without a deadline looks whether anything can come at all.
 WAIT_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class DefinitionChange:
-    """What an edit of the model does to one definition, a key path such as
-    `segments.high_value`: how many profiles join and leave, and its size before and after.
-
-    `kept` says whether its members are stored from then on.
-    """
-
-    definition: str
-    kept: bool
-    old_size: int
-    new_size: int
-    joiners: int
-    leavers: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPlan:
-    """What an apply would do: the key paths that differ, and the definitions with members."""
-
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    changed_keys: tuple[str, ...] = ()
-    changes: tuple[DefinitionChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +205,7 @@ class Database:
         model = self.check_model(files)
         refuse_not_yet(model)
         with self._store.snapshot() as snapshot:
-            return self._plan(snapshot, model)[0]
+            return plan_edit(self._binder_of(snapshot), model, snapshot, self._threads).plan
 
     def apply_model(self, files: Mapping[str, str]) -> AppliedModel:
         """Puts a model in force. Raises ModelInvalid, NotYet; nothing is changed then."""
@@ -247,12 +220,10 @@ class Database:
             binder = self._binder_of(snapshot)
             old = None if binder is None else binder.model
             refuse_impossible(old, model, holds_data=lambda key: holds_data(snapshot, key))
-            plan, before, segments, versions = self._plan(snapshot, model)
-            leaving = farewells(before, segments, snapshot)
-            change_fields(writer, model, {name: versions[name] for name in segments.kept})
-            version = writer.set_model(files)
-            changed = {change.definition for change in plan.changes}
-            return Staged([name for name in segments.kept if segment_key(name) in changed], leaving)
+            edit = plan_edit(binder, model, snapshot, self._threads)
+            plan = edit.plan
+            version, staged = edit.stage(writer, files)
+            return staged
 
         self._live.edit(stage, cause=Cause.EDIT)
         return AppliedModel(
@@ -263,35 +234,6 @@ class Database:
             changed_keys=plan.changed_keys,
             changes=plan.changes,
         )
-
-    def _plan(
-        self, snapshot: Snapshot, model: Model
-    ) -> tuple[ModelPlan, StoredSegments | None, StoredSegments, dict[str, int]]:
-        """What an edit does, the segments before and after it, and the versions of the latter."""
-        binder = self._binder_of(snapshot)
-        old = None if binder is None else binder.model
-        catalog = snapshot.fields
-        before = None
-        if binder is not None:
-            before = StoredSegments(binder.model, binder, catalog, segment_versions(catalog))
-        after = StoredSegments(model, Binder(model), catalog)
-        change = diff(old, model)
-        edits = plan_change(
-            before, after, snapshot, pool=self._threads.pool, threads=self._threads.count
-        )
-        changes = tuple(
-            DefinitionChange(
-                definition=edit.key,
-                kept=edit.what != "removed" and not edit.not_kept,
-                old_size=edit.old_size,
-                new_size=edit.new_size,
-                joiners=len(edit.joiners),
-                leavers=len(edit.leavers),
-            )
-            for edit in edits
-        )
-        plan = ModelPlan(change.added, change.removed, change.changed, changes)
-        return plan, before, after, carried_versions(before, after, snapshot.model_version + 1)
 
     # ------------------------------------------------------------------------- reads
 

@@ -12,7 +12,8 @@ from server.lanes import Lane
 from strata.v1 import model_pb2 as pb
 
 if TYPE_CHECKING:
-    from engine.database import Database, DefinitionChange
+    from engine.database import Database
+    from engine.model_edits import DefinitionChange
 
 __all__ = ["ModelService"]
 

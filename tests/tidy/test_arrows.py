@@ -62,7 +62,7 @@ INNER: dict[str, set[str]] = {
     "live": {"bitmaps", "columns", "core", "identity", "model", "rules", "store"},
 }
 # The face of the engine: above every room, each of the later above the earlier.
-for face in ("members", "audience", "database"):
+for face in ("members", "audience", "model_edits", "database"):
     INNER[face] = set(INNER)
 
 CYTHON_IMPORT = re.compile(

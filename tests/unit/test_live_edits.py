@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine.database import DefinitionChange
 from engine.errors import ModelInvalid
 from engine.live.change import Cause
+from engine.model_edits import DefinitionChange
 from tests.live_databases import SEGMENTS, LiveDatabase, model_files
 from tests.loads import ERASE
 

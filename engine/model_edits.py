@@ -1,0 +1,99 @@
+"""Edits of the model: what one would do, profile by profile, and how it is put into a writer.
+
+The definitions that differ are evaluated over everything, before and after. Nothing here has an
+effect of its own: `plan_edit` answers, and `ModelEdit.stage` fills a writer for the live store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.audience import Threads
+from engine.live.live_store import Staged
+from engine.live.schema import change_fields, segment_versions
+from engine.live.segment_edits import carried_versions, farewells, plan_change
+from engine.live.segments import StoredSegments, segment_key
+from engine.model.definitions import Model
+from engine.model.diff import diff
+from engine.rules.bind import Binder
+from engine.store.snapshot import Snapshot
+from engine.store.store import Writer
+
+__all__ = ["DefinitionChange", "ModelEdit", "ModelPlan", "plan_edit"]
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionChange:
+    """What an edit of the model does to one definition, a key path such as
+    `segments.high_value`: how many profiles join and leave, and its size before and after.
+
+    `kept` says whether its members are stored from then on.
+    """
+
+    definition: str
+    kept: bool
+    old_size: int
+    new_size: int
+    joiners: int
+    leavers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """What an apply would do: the key paths that differ, and the definitions with members."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed_keys: tuple[str, ...] = ()
+    changes: tuple[DefinitionChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEdit:
+    """An edit that can be carried out: its plan, and the segments before and after it with the
+    versions of the latter's definitions."""
+
+    plan: ModelPlan
+    before: StoredSegments | None
+    after: StoredSegments
+    versions: Mapping[str, int]
+
+    def stage(self, writer: Writer, files: Mapping[str, str]) -> tuple[int, Staged]:
+        """Puts the edit into a writer whose snapshot it was planned on: the version of the model
+        then, and what is left to find of its segments."""
+        leaving = farewells(self.before, self.after, writer.snapshot)
+        kept = self.after.kept
+        change_fields(writer, self.after.model, {name: self.versions[name] for name in kept})
+        version = writer.set_model(files)
+        changed = {change.definition for change in self.plan.changes}
+        stale = [name for name in kept if segment_key(name) in changed]
+        return version, Staged(stale, leaving)
+
+
+def plan_edit(
+    binder: Binder | None, model: Model, snapshot: Snapshot, threads: Threads
+) -> ModelEdit:
+    """What putting `model` in force would do to a snapshot, whose binder is None before the
+    first model. Raises NotYet and NotFound as `plan_change` does."""
+    catalog = snapshot.fields
+    before = None
+    if binder is not None:
+        before = StoredSegments(binder.model, binder, catalog, segment_versions(catalog))
+    after = StoredSegments(model, Binder(model), catalog)
+    change = diff(None if binder is None else binder.model, model)
+    edits = plan_change(before, after, snapshot, pool=threads.pool, threads=threads.count)
+    changes = tuple(
+        DefinitionChange(
+            definition=edit.key,
+            kept=edit.what != "removed" and not edit.not_kept,
+            old_size=edit.old_size,
+            new_size=edit.new_size,
+            joiners=len(edit.joiners),
+            leavers=len(edit.leavers),
+        )
+        for edit in edits
+    )
+    plan = ModelPlan(change.added, change.removed, change.changed, changes)
+    versions = carried_versions(before, after, snapshot.model_version + 1)
+    return ModelEdit(plan, before, after, versions)
