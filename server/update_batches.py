@@ -103,15 +103,15 @@ def receive(model: Model | None, origin: pb.Origin, message: pb.UpdateBatch) -> 
 
 def _position(origin: pb.Origin, message: pb.UpdateBatch, count: int) -> Position | None:
     """Where the records stand in their partition; None where the batch does not say."""
+    who = origin.source, origin.partition, origin.owner_epoch
     match message.WhichOneof("place"):
         case "first_offset":
             if message.first_offset > LAST_OFFSET - count:
                 raise invalid("batch.first_offset", "leaves no numbers for its records")
-            offsets = np.uint64(message.first_offset) + np.arange(count, dtype=np.uint64)
+            return Position.from_first(*who, message.first_offset, count)
         case "offsets":
-            offsets = np.array(message.offsets.values, np.uint64)
+            position = Position(*who, np.array(message.offsets.values, np.uint64))
+            position.check(count)
+            return position
         case _:
             return None
-    position = Position(origin.source, origin.partition, origin.owner_epoch, offsets)
-    position.check(count)
-    return position

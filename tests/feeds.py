@@ -16,7 +16,7 @@ from engine.core.control import Control
 from engine.live.change import Cause, Transition
 from engine.live.feed import FeedSource
 from engine.live.feed_record import FeedRecord, pack_feed_record
-from engine.live.feed_signal import FeedSignal
+from engine.live.watermark import Watermark
 from engine.model.definitions import Identifier, Model, Segment
 from engine.store.catalog import UIDS, Field, FieldKind, identifier_field
 
@@ -134,7 +134,7 @@ class WatchedStore:
     def __init__(self, blocks: int = 1) -> None:
         self.store = FakeFeedStore()
         self.blocks = blocks
-        self.signal = FeedSignal(0)
+        self.signal = Watermark(0)
         self.listeners = 0
         self.changed = threading.Condition()
         self.feed = FeedSource(self.store, self._snapshot)  # type: ignore[arg-type]

@@ -31,10 +31,10 @@ from engine.limits import (
 )
 from engine.live.applier import Applier
 from engine.live.committing import Committer, Logged, Submission
-from engine.live.feed_signal import FeedSignal
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
 from engine.live.positions import IngestAck
+from engine.live.watermark import Watermark
 from engine.store.store import Store
 
 __all__ = ["Pipeline"]
@@ -67,8 +67,8 @@ class Pipeline:
         self._feed = feed
         self.in_force = in_force
         root = store.root
-        self.visible = FeedSignal(store.snapshot().data_version)
-        self.told = FeedSignal(root.feed_through)
+        self.visible = Watermark(store.snapshot().data_version)
+        self.told = Watermark(root.feed_through)
         # Guards everything below; notified at every change of it.
         self._changed = threading.Condition()
         self._waiting: deque[Submission] = deque()

@@ -1,4 +1,4 @@
-"""Tells waiting readers that the feed has grown, without a thread or a queue for each."""
+"""How far something follows the log, for those who wait: without a thread or a queue for each."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from typing import Final
 
 from engine.core.control import Control
 
-__all__ = ["FeedSignal"]
+__all__ = ["Watermark"]
 
 # A Control cannot wake a waiter, so a waiter looks at it: often enough that a caller who gives
 # up is let go at once by human measure, seldom enough to cost nothing.
 LOOK_S: Final = 0.05
 
 
-class FeedSignal:
-    """How far the feed of one open store is complete, and who wants to know. Thread-safe."""
+class Watermark:
+    """A sequence of the log that only rises, and who wants to know. Thread-safe.
+
+    An open store has two: up to where records are visible, and up to where the feed is complete
+    and durable.
+    """
 
     def __init__(self, through: int) -> None:
         self._grown = threading.Condition()
@@ -28,12 +32,11 @@ class FeedSignal:
 
     @property
     def through(self) -> int:
-        """The newest sequence of the log whose feed is complete and durable."""
+        """The newest sequence that has been reached."""
         return self._through
 
     def advance(self, through: int) -> None:
-        """From now on the feed is complete up to `through`; tells everybody. Called by the one
-        thread that commits, after the commit."""
+        """From now on `through` is reached; tells everybody. For the thread that got there."""
         with self._grown:
             if through <= self._through:
                 return
@@ -67,7 +70,7 @@ class FeedSignal:
             return self._through
 
     def add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Calls `listener` whenever the feed has grown, on the thread that commits: it must do
+        """Calls `listener` whenever the mark has risen, on the thread that raised it: it must do
         next to nothing, and not raise. Returns what removes it, harmless when called again."""
         with self._grown:
             key = self._next_key
