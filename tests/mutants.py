@@ -33,6 +33,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.equivalent_mutants import EQUIVALENT
+
 ROOT = Path(__file__).resolve().parents[1]
 CORE = Path("engine/core")
 MUTATED = (
@@ -70,85 +72,11 @@ IDLE = re.compile(
     r"|Literal|threads|raise |Error|assert |calloc|free\(|__all__|max\(1,|\.shape|dtype|control"
     r"|stopped|must_stop|noexcept|ctypedef"
 )
-# Changes after which every answer is the same: file, code of the line, old token, new, and why.
-BORDER = "at the border both sides do the same"
-MORE_WORK = "the same rows are reached by a longer way"
-EQUIVALENT: dict[tuple[str, str, str, str], str] = {
-    (
-        "exact.h",
-        "int bits = high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)size);",
-        "64",
-        "63",
-    ): "the scaled number takes 128 bits instead of 127, and both fit",
-    ("exact.h", "if (shift < 0) {", "<", "<="): BORDER,
-    ("exact.h", "if (sign < 0) {", "<", "<="): "a sign of 0 has returned above",
-    (
-        "exact.h",
-        "strata_wide_shift_left(&numerator, scale > 0 ? scale : 0);",
-        ">",
-        ">=",
-    ): BORDER,
-    (
-        "leaf_rows.h",
-        "bits[start / 64] = word;                                                               \\",
-        "64",
-        "63",
-    ): "rows of a block that are looked up one by one are fewer than 63 times 64",
-    ("leaves.h", "if (order < 0) {", "<", "<="): "an order of 0 has returned above",
-    ("nodes.pyx", "return 0", "0", "1"): "a stopped call raises and gives no count",
-    (
-        "nodes.pyx",
-        "if outlook.state == STRATA_ALL:",
-        "STRATA_ALL",
-        "STRATA_NONE",
-    ): MORE_WORK,
-    ("nodes.pyx", "if node.memo >= 0:", "0", "1"): MORE_WORK,
-    (
-        "nodes.pyx",
-        "state = run_node(c, child, out if empty else mask, level + (0 if empty else 1))",
-        "0",
-        "1",
-    ): "a mask further down is free just as well",
-    (
-        "number_plan.py",
-        "if isinstance(summand.number, ops.FloatNumber) and summand.factor is None "
-        "and summand.sign > 0:",
-        "0",
-        "1",
-    ): MORE_WORK,
-    ("nodes.pyx", "if node.memo >= 0:", ">=", ">"): MORE_WORK,
-    (
-        "evaluate.pyx",
-        "self.j.group_is_bool = 0",
-        "0",
-        "1",
-    ): "set again by the one caller that groups",
-    (
-        "leaf_plan.py",
-        "lowest, highest = int(codes[0]), int(codes[-1])",
-        "1",
-        "0",
-    ): "only a stretch of codes is compared as one; others are looked up",
-    (
-        "row_tests.pyx",
-        "some = word_rows(count, 64 * w)",
-        "64",
-        "63",
-    ): "the bits beyond the last row differ nowhere",
-    ("plan.py", "if len(children) == 1:", "1", "0"): MORE_WORK,
-    (
-        "solve.py",
-        "return self.low > self.high or self.low > INT64_MAX or self.high < INT64_MIN",
-        "high",
-        "low",
-    ): "for the kernels too a range with low > high is empty; both ends of another are equal, or "
-    "one of them is the limit",
-    ("solve.py", "if factor < 0:", "<", "<="): "the factor is never 0",
-}
 TESTS = (
     "tests/property/test_readings.py",
     "tests/property/test_readings_second_half.py",
     "tests/unit/test_kernels.py",
+    "tests/unit/test_evaluator_edges.py",
     "tests/unit/test_solve.py",
     "tests/unit/test_float_sides.py",
     "tests/unit/test_audience.py",
@@ -176,8 +104,13 @@ class Mutant:
 
     def reason(self, text: str) -> str | None:
         """Why every answer stays the same, where that is known."""
-        code = text.split("\n")[self.line].strip()
-        return EQUIVALENT.get((self.file, code, self.old, self.new))
+        line = text.split("\n")[self.line]
+        before = [match for match in TOKEN.finditer(line[: self.column]) if match[0] == self.old]
+        for code in _codes(text)[self.line]:
+            for old in (self.old, f"{self.old}@{len(before) + 1}"):
+                if reason := EQUIVALENT.get((self.file, code, old, self.new)):
+                    return reason
+        return None
 
     def apply(self, text: str) -> str:
         lines = text.split("\n")
@@ -186,13 +119,19 @@ class Mutant:
         return "\n".join(lines)
 
 
+def _codes(text: str) -> list[tuple[str, str]]:
+    """What `EQUIVALENT` may call each line: its code alone, and after that of the line before."""
+    codes = [line.strip() for line in text.split("\n")]
+    return [(code, f"{codes[i - 1]}\n{code}") for i, code in enumerate(codes)]
+
+
 def stale(root: Path) -> list[str]:
     """Entries of `EQUIVALENT` whose line is no longer in its file."""
-    return [
-        f"{file}: {code}"
-        for file, code, _, _ in EQUIVALENT
-        if code not in map(str.strip, (root / CORE / file).read_text().split("\n"))
-    ]
+    found = {
+        name: {code for names in _codes((root / CORE / name).read_text()) for code in names}
+        for name in MUTATED
+    }
+    return [f"{file}: {code}" for file, code, _, _ in EQUIVALENT if code not in found[file]]
 
 
 def candidates(root: Path) -> list[Mutant]:

@@ -1,0 +1,338 @@
+"""Changes of the evaluator that change no answer: tests/mutants.py leaves them out."""
+
+from __future__ import annotations
+
+__all__ = ["EQUIVALENT"]
+
+BORDER = "at the border both sides do the same"
+MORE_WORK = "the same rows are reached by a longer way"
+NEVER_READ = "the bits beyond the last row differ nowhere"
+EITHER_WAY = "by rows and through masks the answer is the same"
+NEVER_ZERO = "where all rows are wanted it is only asked whether the word is 0, and it never is"
+UNREAD_TYPE = "annotations are not evaluated"
+REWRITTEN = "it is written before it is read"
+RECORD = "nobody writes to its objects: frozen and slots only keep it so"
+STOPPED = "a stopped call raises and gives no count"
+
+# File, code of the line, old token, new, and why no answer can differ.
+# Where the same line stands elsewhere too, the line before it is named with it; where only one of
+# several equal tokens may change, its number follows: "64@2" is the second 64 of the line.
+EQUIVALENT: dict[tuple[str, str, str, str], str] = {
+    (
+        "exact.h",
+        "int bits = high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)size);",
+        "64",
+        "63",
+    ): "the scaled number takes 128 bits instead of 127, and both fit",
+    ("exact.h", "if (shift < 0) {", "<", "<="): BORDER,
+    ("exact.h", "if (sign < 0) {", "<", "<="): "a sign of 0 has returned above",
+    (
+        "exact.h",
+        "strata_wide_shift_left(&numerator, scale > 0 ? scale : 0);",
+        ">",
+        ">=",
+    ): BORDER,
+    ("leaves.h", "if (order < 0) {", "<", "<="): "an order of 0 has returned above",
+    ("nodes.pyx", "if must_stop(c, w):\nreturn 0", "0", "1"): STOPPED,
+    (
+        "nodes.pyx",
+        "if c.stopped != GO_ON:\nreturn STRATA_NONE",
+        "STRATA_NONE",
+        "STRATA_ALL",
+    ): STOPPED,
+    ("nodes.pyx", "cdef uint32_t w, count = 0", "0", "1"): MORE_WORK,
+    (
+        "nodes.pyx",
+        "if test_node(c, node_id, 64 * w + trailing_zeros(bit)):\ncount += 1",
+        "+=",
+        "-=",
+    ): "for an answer it is only asked whether any row stays; how many decides the way",
+    (
+        "nodes.pyx",
+        "if node.memo >= 0 and c.memo_states[node.memo] >= 0:",
+        ">=",
+        ">",
+    ): MORE_WORK,
+    (
+        "nodes.pyx",
+        "if node.memo >= 0 and c.memo_states[node.memo] >= 0:",
+        "0",
+        "1",
+    ): MORE_WORK,
+    (
+        "nodes.pyx",
+        "if outlook.state == STRATA_ALL:",
+        "STRATA_ALL",
+        "STRATA_NONE",
+    ): MORE_WORK,
+    ("nodes.pyx", "if node.memo >= 0:", "0", "1"): MORE_WORK,
+    (
+        "nodes.pyx",
+        "state = run_node(c, child, out if empty else mask, level + (0 if empty else 1))",
+        "0",
+        "1",
+    ): "a mask further down is free just as well",
+    (
+        "number_plan.py",
+        "if isinstance(summand.number, ops.FloatNumber) and summand.factor is None "
+        "and summand.sign > 0:",
+        "0",
+        "1",
+    ): MORE_WORK,
+    ("nodes.pyx", "if node.memo >= 0:", ">=", ">"): MORE_WORK,
+    (
+        "evaluate.pyx",
+        "self.j.group_is_bool = 0",
+        "0",
+        "1",
+    ): "set again by the one caller that groups",
+    (
+        "leaf_plan.py",
+        "lowest, highest = int(codes[0]), int(codes[-1])",
+        "1",
+        "0",
+    ): "only a stretch of codes is compared as one; others are looked up",
+    (
+        "row_tests.pyx",
+        "some = word_rows(count, 64 * w)",
+        "64",
+        "63",
+    ): NEVER_READ,
+    ("plan.py", "if len(children) == 1:", "1", "0"): MORE_WORK,
+    (
+        "solve.py",
+        "return self.low > self.high or self.low > INT64_MAX or self.high < INT64_MIN",
+        "high",
+        "low",
+    ): "for the kernels too a range with low > high is empty; both ends of another are equal, or "
+    "one of them is the limit",
+    ("solve.py", "if factor < 0:", "<", "<="): "the factor is never 0",
+    (
+        "leaf_rows.h",
+        "uint32_t some = count - 64 * w < 64 ? count - 64 * w : 64;",
+        "-@1",
+        "+",
+    ): NEVER_READ,
+    (
+        "leaf_rows.h",
+        "uint32_t some = count - 64 * w < 64 ? count - 64 * w : 64;",
+        "64@1",
+        "63",
+    ): NEVER_READ,
+    (
+        "leaf_rows.h",
+        "uint32_t some = count - 64 * w < 64 ? count - 64 * w : 64;",
+        "64@2",
+        "63",
+    ): NEVER_READ,
+    (
+        "leaf_rows.h",
+        "uint32_t some = count - 64 * w < 64 ? count - 64 * w : 64;",
+        "<",
+        "<=",
+    ): BORDER,
+    (
+        "leaf_rows.h",
+        "uint32_t stop = count - start < 64 ? count - start : 64;                               \\",
+        "-@1",
+        "+",
+    ): NEVER_READ,
+    (
+        "leaf_rows.h",
+        "uint32_t stop = count - start < 64 ? count - start : 64;                               \\",
+        "64@1",
+        "63",
+    ): NEVER_READ,
+    (
+        "leaf_rows.h",
+        "uint32_t stop = count - start < 64 ? count - start : 64;                               \\",
+        "<",
+        "<=",
+    ): BORDER,
+    ("leaf_rows.h", "uint64_t word = 0;", "0", "1"): REWRITTEN,
+    ("leaf_rows.h", "uint64_t present = 0;", "0", "1"): REWRITTEN,
+    ("row_tests.pyx", "return ~<uint64_t>0 >> (64 - count)", "0", "1"): NEVER_ZERO,
+    ("row_tests.pyx", "return ~<uint64_t>0 >> (64 - count)", ">>", "<<"): NEVER_ZERO,
+    ("row_tests.pyx", "return ~<uint64_t>0 >> (64 - count)", "64", "63"): NEVER_ZERO,
+    ("row_tests.pyx", "return 64 if count - start > 64 else count - start", ">", ">="): BORDER,
+    ("row_tests.pyx", "return 64 if count - start > 64 else count - start", "64@2", "63"): BORDER,
+    (
+        "row_tests.pyx",
+        "count = ROWS_AT_A_TIME if last - start > ROWS_AT_A_TIME else <uint32_t>(last - start)",
+        ">",
+        ">=",
+    ): BORDER,
+    (
+        "row_tests.pyx",
+        "count = ROWS_AT_A_TIME if last - start > ROWS_AT_A_TIME else last - start",
+        ">",
+        ">=",
+    ): BORDER,
+    (
+        "row_tests.pyx",
+        "if wanted_word(a, i, first + 64 * w, word_rows(count, 64 * w)):",
+        "64@2",
+        "63",
+    ): MORE_WORK,
+    (
+        "row_tests.pyx",
+        "cdef uint32_t w\nfor w in range((count + 63) // 64):",
+        "64",
+        "63",
+    ): MORE_WORK,
+    (
+        "row_tests.pyx",
+        "return 0",
+        "0",
+        "1",
+    ): "more roots are looked at than are wanted; what `judge` returns is not read",
+    ("row_tests.pyx", "memset(a.needed, 0, c.node_count)", "0", "1"): MORE_WORK,
+    (
+        "row_tests.pyx",
+        "for n in range(c.node_count - 1, -1, -1):",
+        "1@2",
+        "0",
+    ): "the first node has no children",
+    (
+        "row_tests.pyx",
+        "state = run_node(c, a.roots[i], mask, 1) if is_open else STRATA_ALL",
+        "STRATA_ALL",
+        "STRATA_NONE",
+    ): "the state of a block without live rows is not read",
+    (
+        "row_tests.pyx",
+        "last = first + 1",
+        "1",
+        "0",
+    ): "the loop after it takes in the first row itself",
+    ("row_tests.pyx", "if last - first >= by_block_from:", ">=", ">"): EITHER_WAY,
+    ("row_tests.pyx", "if last - first >= by_block_from:", "-", "+"): EITHER_WAY,
+    (
+        "row_tests.pyx",
+        "return test_many(program, [root], rows, by_block_from=len(rows) + 1)[0]",
+        "+",
+        "-",
+    ): EITHER_WAY,
+    (
+        "row_tests.pyx",
+        "return test_many(program, [root], rows, by_block_from=len(rows) + 1)[0]",
+        "1",
+        "0",
+    ): EITHER_WAY,
+    (
+        "row_tests.pyx",
+        "if len(roots) and len(rows):",
+        "and",
+        "or",
+    ): "judging nobody, or by nothing, finds nothing",
+    ("leaves.h", "strata_int128 narrow = 0;", "0", "1"): "the sum is added up in the other one",
+    ("leaves.h", "double sum = 0.0;", "0", "1"): REWRITTEN,
+    (
+        "leaves.h",
+        "return low < count && sorted[low] == value;                                            \\",
+        "low",
+        "high",
+    ): "after the loop both are the same",
+    ("leaf_plan.py", "@dataclass(frozen=True, slots=True)", "True", "False"): RECORD,
+    ("leaf_plan.py", "@dataclass(slots=True)", "True", "False"): RECORD,
+    ("solve.py", "@dataclass(frozen=True, slots=True)", "True", "False"): RECORD,
+    ("leaf_plan.py", "spare_codes: int = 0,", "0", "1"): "nobody has a code that is not given out",
+    (
+        "leaf_plan.py",
+        "if self.whole or count > self.room:",
+        ">",
+        ">=",
+    ): "planned anew, the leaves say the same",
+    (
+        "leaf_plan.py",
+        "return ops.SetLeaf(number, tuple(codes)) if number and codes else False",
+        "and",
+        "or",
+    ): "nobody has one of no codes",
+    (
+        "number_plan.py",
+        "_OPERATORS: dict[str, Callable[[Fraction | float, Fraction | float | int], bool]] = {",
+        "|",
+        "&",
+    ): UNREAD_TYPE,
+    ("number_plan.py", "self.days: dict[int, range | None] = {}", "|", "&"): UNREAD_TYPE,
+    (
+        "number_plan.py",
+        "self._day_numbers: dict[int, ops.DayNumber | None] = {}",
+        "|",
+        "&",
+    ): UNREAD_TYPE,
+    (
+        "number_plan.py",
+        "self, snapshot: Snapshot, now_us: int, zone: ZoneInfo, spare_days: int = 0",
+        "0",
+        "1",
+    ): "a table of more days says the same of each",
+    (
+        "number_plan.py",
+        "ints = sorted({r.low for r in wanted if not r.is_nothing})",
+        "low",
+        "high",
+    ): "both ends are the same where one value is wanted",
+    (
+        "number_plan.py",
+        'f"{aggregate.function}(...) over events can be written and checked, "',
+        "and",
+        "or",
+    ): "words of a message",
+    ("number_plan.py", '"and not evaluated yet."', "and", "or"): "words of a message",
+    (
+        "number_plan.py",
+        "return math.inf if value > 0 else -math.inf",
+        ">",
+        ">=",
+    ): "what no double holds is not 0",
+    (
+        "number_plan.py",
+        "return math.inf if value > 0 else -math.inf",
+        "0",
+        "1",
+    ): "what no double holds is not between 0 and 1",
+    ("number_plan.py", "total = 0.0", "0", "1"): REWRITTEN,
+    (
+        "number_plan.py",
+        "if isinstance(summand.number, ops.FloatNumber) and summand.factor is "
+        "None and summand.sign > 0:",
+        ">",
+        ">=",
+    ): "the sign is never 0",
+    (
+        "plan.py",
+        "return children[0] if len(children) == 1 else self._node(Node(kind, children))",
+        "1",
+        "0",
+    ): MORE_WORK,
+    (
+        "kernels.h",
+        "void (*range_u8)(const uint8_t *values, uint32_t words, uint8_t low, "
+        "uint8_t span, uint64_t *out);",
+        "low",
+        "high",
+    ): "a name of no meaning in a declaration",
+    (
+        "kernels.h",
+        "void (*range_u16)(const uint16_t *values, uint32_t words, uint16_t "
+        "low, uint16_t span, uint64_t *out);",
+        "low",
+        "high",
+    ): "a name of no meaning in a declaration",
+    (
+        "kernels.h",
+        "void (*range_u32)(const uint32_t *values, uint32_t words, uint32_t "
+        "low, uint32_t span, uint64_t *out);",
+        "low",
+        "high",
+    ): "a name of no meaning in a declaration",
+    (
+        "kernels.h",
+        "void (*range_u64)(const uint64_t *values, uint32_t words, uint64_t "
+        "low, uint64_t span, uint64_t *out);",
+        "low",
+        "high",
+    ): "a name of no meaning in a declaration",
+}
