@@ -9,7 +9,7 @@ STAMPS := build/stamps
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 PROTO := $(wildcard proto/strata/v1/*.proto)
-NATIVE := $(shell find engine -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+NATIVE := $(shell find engine server -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
 .PHONY: help build stubs demo check test bench soak mutants tools clean
 .DEFAULT_GOAL := help
@@ -66,7 +66,7 @@ check: build
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	PATH=$(BIN):$$PATH cython-lint engine
+	PATH=$(BIN):$$PATH cython-lint engine server
 	$(BIN)/python -m pytest tests/tidy
 
 test: build

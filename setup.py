@@ -1,7 +1,8 @@
 """Builds what cannot be declared: the compiled modules and the stubs of the wire contract.
 
-1. Every engine/**/*.pyx becomes an extension module of the same name, translated by Cython
-   into build/cython and compiled beside its source (`build_ext --inplace`) or into the wheel.
+1. Every .pyx of engine/ and server/ becomes an extension module of the same name, translated by
+   Cython into build/cython and compiled beside its source (`build_ext --inplace`) or into the
+   wheel.
    A performance hint of Cython in a hot module fails the build.
 2. `build_stubs` turns proto/strata/v1/*.proto into strata/v1/*_pb2.py, *_pb2.pyi and
    *_pb2_grpc.py. It needs the pinned grpcio-tools, so it runs in the isolated environment of
@@ -28,6 +29,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+COMPILED = ("engine", "server")  # the rooms that have compiled modules
 HOT = ("engine/core", "engine/bitmaps")  # where a Cython performance hint fails the build
 PROTO_ROOT = Path("proto")
 GENERATED = Path("build/cython")
@@ -73,10 +75,11 @@ class _Tee(io.TextIOBase):
 
 
 def find_extensions() -> list[Extension]:
-    """One extension for every .pyx under engine/, named as it is imported."""
+    """One extension for every .pyx of the compiled rooms, named as it is imported."""
     return [
         Extension(".".join(source.with_suffix("").parts), [str(source)])
-        for source in sorted(path.relative_to(ROOT) for path in ROOT.glob("engine/**/*.pyx"))
+        for room in COMPILED
+        for source in sorted(path.relative_to(ROOT) for path in ROOT.glob(f"{room}/**/*.pyx"))
     ]
 
 
@@ -113,7 +116,9 @@ def ready_to_compile(extensions: list[Extension]) -> list[Extension]:
     """The extensions as C with all that the compiler needs, without those Cython refuses."""
     import numpy as np
 
-    headers = [str(path.relative_to(ROOT)) for path in ROOT.glob("engine/**/*.h")]
+    headers = [
+        str(path.relative_to(ROOT)) for room in COMPILED for path in ROOT.glob(f"{room}/**/*.h")
+    ]
     strict = ["-Werror"] if os.environ.get("STRATA_WERROR") == "1" else []
     sanitize = sanitizer_args()
     ready = []

@@ -110,7 +110,10 @@ def _micros(column: pa.Array) -> NDArray[np.int64]:
     """Timestamps in microseconds; finer ones are cut down, and those beyond 64 bits stand at
     the end of time, which the engine refuses."""
     unit = column.type.unit
-    counts = np.asarray(pc.fill_null(pc.cast(column, pa.int64()), 0))
+    counts = pc.cast(column, pa.int64())
+    if counts.null_count:
+        counts = pc.fill_null(counts, 0)
+    counts = np.asarray(counts)
     limit = (1 << 63) // _UNIT_US[unit] - 1
     beyond = (counts > limit) | (counts < -limit)
     micros = counts // _US_UNITS[unit] * np.where(beyond, 0, _UNIT_US[unit])

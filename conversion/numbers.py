@@ -132,6 +132,9 @@ def _only(column: pa.Array, wanted: NDArray[np.bool_]) -> pa.Array:
 
 
 def _filled(column: pa.Array, zero: Any) -> NDArray[Any]:
+    if not column.null_count:
+        # Asked often, and filling looks for a time zone library each time.
+        return np.asarray(column.to_numpy(zero_copy_only=False))
     return np.asarray(pc.fill_null(column, zero).to_numpy(zero_copy_only=False))
 
 

@@ -81,11 +81,17 @@ def text_column(column: pa.Array) -> pa.Array:
         column = _float_texts(column)
     elif not pa.types.is_string(kind):
         column = pc.cast(column, pa.string())
+    if not _has_empty(column):
+        return column
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def trimmed(column: pa.Array) -> pa.Array:
     """Strings without blanks around them; those of blanks alone are missing."""
+    ends = _end_bytes(column)
+    # Blanks are no more than 0x20, or begin and end beyond ASCII.
+    if ((ends > 0x20) & (ends < 0x80)).all():
+        return text_column(column)
     return text_column(pc.utf8_trim_whitespace(column))
 
 
@@ -93,6 +99,10 @@ def identifier_column(column: pa.Array) -> pa.Array:
     """Identifiers as strings: without blanks around them, and whole floats without point,
     whether they come as floats or as their text."""
     column = trimmed(text_column(column))
+    _, content = _edges_and_bytes(column)
+    # Few columns need the expression: what it finds has a point and ends with a nought.
+    if not (content == ord(".")).any() or not (_end_bytes(column) == ord("0")).any():
+        return column
     return pc.replace_substring_regex(column, _WHOLE_FLOAT, r"\1")
 
 
@@ -120,15 +130,15 @@ def strings_of(column: pa.Array) -> Strings:
     """A string column as the engine's strings."""
     if not len(column):
         return Strings.missing(0)
-    _, offsets, data = column.buffers()
-    first = column.offset
-    edges = np.frombuffer(offsets, np.int32)[first : first + len(column) + 1]
+    _, _, data = column.buffers()
     content = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
-    return Strings.from_buffers(edges, content, valid_cells(column))
+    return Strings.from_buffers(_edges(column), content, valid_cells(column))
 
 
 def valid_cells(column: pa.Array) -> NDArray[np.bool_]:
     """Which cells are there, bool (n,)."""
+    if not column.null_count:
+        return np.ones(len(column), bool)
     return np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), bool)
 
 
@@ -149,16 +159,54 @@ def set_cells(column: pa.Array, split: str | None) -> tuple[NDArray[np.int64], S
         pieces = pc.split_pattern(texts, split)
         rows = rows[_owners(pieces)]
         texts = trimmed(pc.list_flatten(pieces))
-    there = valid_cells(texts)
+    if texts.null_count:
+        there = valid_cells(texts)
+        rows, texts = rows[there], texts.filter(pa.array(there))
     offsets = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(rows[there], minlength=count), out=offsets[1:])
-    return offsets, strings_of(texts.filter(pa.array(there)))
+    np.cumsum(np.bincount(rows, minlength=count), out=offsets[1:])
+    return offsets, strings_of(texts)
+
+
+def _edges(column: pa.Array) -> NDArray[np.int32]:
+    """Where the strings of a column begin and end in its data, int32 (n + 1,)."""
+    if not len(column):
+        return np.zeros(1, np.int32)
+    first = column.offset
+    return np.frombuffer(column.buffers()[1], np.int32)[first : first + len(column) + 1]
+
+
+def _edges_and_bytes(column: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """The edges of the strings of a column, from 0, and the bytes between them."""
+    edges = _edges(column)
+    data = column.buffers()[2]
+    if data is None or edges[0] == edges[-1]:
+        return np.zeros(len(edges), np.int32), np.zeros(0, np.uint8)
+    return edges - edges[0], np.frombuffer(data, np.uint8)[edges[0] : edges[-1]]
+
+
+def _has_empty(column: pa.Array) -> bool:
+    """Whether a string is there and has no bytes."""
+    edges = _edges(column)
+    empty = edges[1:] == edges[:-1]
+    return bool(empty.any()) and bool((empty & valid_cells(column)).any())
+
+
+def _end_bytes(column: pa.Array) -> NDArray[np.uint8]:
+    """The first and the last byte of each string that has any."""
+    edges, content = _edges_and_bytes(column)
+    starts, ends = edges[:-1], edges[1:]
+    if (starts == ends).any():
+        filled = starts < ends
+        starts, ends = starts[filled], ends[filled]
+    return np.concatenate((content[starts], content[ends - 1]))
 
 
 def _owners(lists: pa.Array) -> NDArray[np.int64]:
     """For each element of the lists, flattened, the list that it stands in."""
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
-    return np.repeat(np.arange(len(lists)), lengths)
+    lengths = pc.list_value_length(lists)
+    if lengths.null_count:
+        lengths = pc.fill_null(lengths, 0)
+    return np.repeat(np.arange(len(lists)), np.asarray(lengths))
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

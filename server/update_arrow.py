@@ -198,7 +198,10 @@ def _sound(name: str, column: pa.Array, count: int) -> pa.Array:
 
 
 def _written_bytes(column: pa.DictionaryArray) -> int:
-    lengths = np.asarray(pc.fill_null(pc.binary_length(column.dictionary), 0)).astype(np.int64)
+    lengths = pc.binary_length(column.dictionary)
+    if lengths.null_count:
+        lengths = pc.fill_null(lengths, 0)
+    lengths = np.asarray(lengths).astype(np.int64)
     codes = np.asarray(column.indices.drop_null()).astype(np.int64)
     uses = np.bincount(codes, minlength=len(lengths))
     return int((uses * lengths).sum())

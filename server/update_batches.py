@@ -80,13 +80,12 @@ def receive(model: Model | None, origin: pb.Origin, message: pb.UpdateBatch) -> 
     faults: Faults = {}
     match message.WhichOneof("records"):
         case "rows":
-            updates = message.rows.updates
-            count = len(updates)
+            count = len(message.rows.updates)
             if count > BATCH_ROWS:
                 raise invalid(
                     "batch.rows", f"has {count:,} updates", f"send at most {BATCH_ROWS:,} at a time"
                 )
-            columns, faults = row_columns(model, updates)
+            columns, faults = row_columns(model, message.rows)
         case "arrow":
             count, columns = arrow_columns(message.arrow)
             if not any(name.startswith(IDENTIFIER) for name in columns):

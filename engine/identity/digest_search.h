@@ -2,8 +2,12 @@
  *
  * Digests are uniform, so a digest's place is guessed from its value: with n entries the guess
  * is off by about sqrt(n) / 2, a few cache lines, where a binary search from the middle misses
- * the cache at every step of the first dozen. From the guess the search gallops, so that any
- * other distribution costs no more than twice a binary search.
+ * the cache at every step of the first dozen. What stands there tells how far off, and the
+ * second guess is right to a few entries. From it the search gallops, so that any other
+ * distribution costs no more than twice a binary search.
+ *
+ * Many digests are searched for in groups, a step for all of a group at a time, so that what
+ * the next step reads is on its way from memory meanwhile.
  *
  * Columns need no alignment. Nothing is read outside them, whatever they hold.
  */
@@ -13,8 +17,20 @@
 #include <stdint.h>
 #include <string.h>
 
-/* First step of the gallop: half the usual error of a guess in a full shard. */
-enum { STRATA_DIGEST_STRIDE = 32 };
+/* First step of the gallop: the usual error of a second guess in a full shard. */
+enum { STRATA_DIGEST_STRIDE = 8 };
+
+/* Digests searched for at a time: enough to cover the way from memory, few enough for the
+ * first-level cache. */
+enum { STRATA_DIGEST_GROUP = 32 };
+
+/* Columns sorted by (high, low), n entries whose high halves have their first `depth` (0..63)
+ * bits in common with every digest that is looked for. */
+typedef struct {
+    const uint8_t *highs, *lows;
+    int64_t n;
+    unsigned depth;
+} strata_digest_columns;
 
 static inline uint64_t strata_digest_at(const uint8_t *column, int64_t place) {
     uint64_t value;
@@ -22,14 +38,32 @@ static inline uint64_t strata_digest_at(const uint8_t *column, int64_t place) {
     return value;
 }
 
-/* The first place whose high half is not below `high`; n where there is none. All high halves
- * have their first `depth` (0..63) bits in common with `high`. */
-static inline int64_t strata_digest_lower_bound(
-    const uint8_t *highs, int64_t n, unsigned depth, uint64_t high
+/* How many entries a stretch of high halves has, if they are uniform; below n. */
+static inline int64_t strata_digest_expected(const strata_digest_columns *in, uint64_t stretch) {
+    return (int64_t)(((unsigned __int128)(stretch << in->depth) * (uint64_t)in->n) >> 64);
+}
+
+/* A better guess, by what stands at the first one; n must not be 0. */
+static inline int64_t strata_digest_guess_again(
+    const strata_digest_columns *in, int64_t guess, uint64_t high
 ) {
-    int64_t step = STRATA_DIGEST_STRIDE, from, to;
-    int64_t guess = (int64_t)(((unsigned __int128)(high << depth) * (uint64_t)n) >> 64);
-    if (n == 0) return 0;
+    uint64_t there = strata_digest_at(in->highs, guess);
+    int64_t place;
+    if (there < high) {
+        place = guess + strata_digest_expected(in, high - there);
+        return place < in->n ? place : in->n - 1;
+    }
+    place = guess - strata_digest_expected(in, there - high);
+    return place > 0 ? place : 0;
+}
+
+/* The first place whose high half is not below `high`, n where there is none, searched from a
+ * guess; n must not be 0. */
+static inline int64_t strata_digest_lower_bound(
+    const strata_digest_columns *in, int64_t guess, uint64_t high
+) {
+    const uint8_t *highs = in->highs;
+    int64_t step = STRATA_DIGEST_STRIDE, n = in->n, from, to;
     if (strata_digest_at(highs, guess) < high) {
         from = guess + 1;
         to = from;
@@ -57,27 +91,77 @@ static inline int64_t strata_digest_lower_bound(
     return from;
 }
 
-/* The place of (high, low) among n entries sorted by both, or -1. */
-static inline int64_t strata_digest_place(
-    const uint8_t *highs, const uint8_t *lows, int64_t n, unsigned depth,
-    uint64_t high, uint64_t low
+/* The place of (high, low), or -1; `place` is the first whose high half is not below. */
+static inline int64_t strata_digest_equal(
+    const strata_digest_columns *in, int64_t place, uint64_t high, uint64_t low
 ) {
-    int64_t place = strata_digest_lower_bound(highs, n, depth, high);
-    for (; place < n && strata_digest_at(highs, place) == high; place++)
-        if (strata_digest_at(lows, place) == low) return place;
+    for (; place < in->n && strata_digest_at(in->highs, place) == high; place++)
+        if (strata_digest_at(in->lows, place) == low) return place;
     return -1;
 }
 
-/* The row of (high, low) in the columns of a stored shard (high, low, rows; n entries), or
- * `unknown`. */
-static inline uint32_t strata_shard_row(
-    const uint8_t *columns, int64_t n, unsigned depth, uint64_t high, uint64_t low,
-    uint32_t unknown
+/* The places of up to STRATA_DIGEST_GROUP digests (high, low, high, ...), each in columns of its
+ * own, or -1. */
+static inline void strata_digest_group(
+    const strata_digest_columns *in, const uint64_t *digests, int64_t count, int64_t *places
 ) {
-    int64_t place = strata_digest_place(columns, columns + 8 * n, n, depth, high, low);
-    uint32_t row = unknown;
-    if (place >= 0) memcpy(&row, columns + 16 * n + 4 * place, 4);
-    return row;
+    for (int64_t i = 0; i < count; i++) {
+        places[i] = strata_digest_expected(&in[i], digests[2 * i]);
+        __builtin_prefetch(in[i].highs + 8 * places[i]);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (in[i].n == 0) continue;
+        places[i] = strata_digest_guess_again(&in[i], places[i], digests[2 * i]);
+        __builtin_prefetch(in[i].highs + 8 * places[i]);
+        __builtin_prefetch(in[i].lows + 8 * places[i]);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (in[i].n == 0) continue;
+        places[i] = strata_digest_lower_bound(&in[i], places[i], digests[2 * i]);
+        __builtin_prefetch(in[i].lows + 8 * places[i]);
+    }
+    for (int64_t i = 0; i < count; i++)
+        places[i] = strata_digest_equal(&in[i], places[i], digests[2 * i], digests[2 * i + 1]);
+}
+
+/* The places of many digests (high, low, high, ...) in one run, or -1. */
+static inline void strata_places_in_run(
+    const strata_digest_columns *run, const uint64_t *digests, int64_t count, int64_t *places
+) {
+    strata_digest_columns in[STRATA_DIGEST_GROUP];
+    for (int64_t i = 0; i < STRATA_DIGEST_GROUP; i++) in[i] = *run;
+    for (int64_t at = 0; at < count; at += STRATA_DIGEST_GROUP) {
+        int64_t size = count - at < STRATA_DIGEST_GROUP ? count - at : STRATA_DIGEST_GROUP;
+        strata_digest_group(in, digests + 2 * at, size, places + at);
+    }
+}
+
+/* The rows of many digests, or `unknown`. Digest i is looked for in the shard shards[i]; a
+ * shard is `counts` entries at its address: high halves, low halves, rows. */
+static inline void strata_rows_in_shards(
+    const uint64_t *digests, const uint32_t *shards, int64_t count, const uint64_t *addresses,
+    const int64_t *counts, const uint8_t *depths, uint32_t unknown, uint32_t *rows
+) {
+    strata_digest_columns in[STRATA_DIGEST_GROUP];
+    int64_t places[STRATA_DIGEST_GROUP];
+    for (int64_t at = 0; at < count; at += STRATA_DIGEST_GROUP) {
+        int64_t size = count - at < STRATA_DIGEST_GROUP ? count - at : STRATA_DIGEST_GROUP;
+        for (int64_t i = 0; i < size; i++) {
+            uint32_t shard = shards[at + i];
+            in[i].highs = (const uint8_t *)(uintptr_t)addresses[shard];
+            in[i].n = counts[shard];
+            in[i].lows = in[i].highs + 8 * in[i].n;
+            in[i].depth = depths[shard];
+        }
+        strata_digest_group(in, digests + 2 * at, size, places);
+        for (int64_t i = 0; i < size; i++)
+            if (places[i] >= 0) __builtin_prefetch(in[i].lows + 8 * in[i].n + 4 * places[i]);
+        for (int64_t i = 0; i < size; i++) {
+            rows[at + i] = unknown;
+            if (places[i] >= 0)
+                memcpy(&rows[at + i], in[i].lows + 8 * in[i].n + 4 * places[i], 4);
+        }
+    }
 }
 
 #endif

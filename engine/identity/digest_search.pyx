@@ -9,13 +9,20 @@ __all__ = ["places_in_run", "rows_in_shards"]
 
 
 cdef extern from "engine/identity/digest_search.h" nogil:
-    int64_t strata_digest_place(
-        const uint8_t *highs, const uint8_t *lows, int64_t n, unsigned depth,
-        uint64_t high, uint64_t low
+    ctypedef struct strata_digest_columns:
+        const uint8_t *highs
+        const uint8_t *lows
+        int64_t n
+        unsigned depth
+
+    void strata_places_in_run(
+        const strata_digest_columns *run, const uint64_t *digests, int64_t count,
+        int64_t *places
     ) noexcept
-    uint32_t strata_shard_row(
-        const uint8_t *columns, int64_t n, unsigned depth, uint64_t high, uint64_t low,
-        uint32_t unknown
+    void strata_rows_in_shards(
+        const uint64_t *digests, const uint32_t *shards, int64_t count,
+        const uint64_t *addresses, const int64_t *counts, const uint8_t *depths,
+        uint32_t unknown, uint32_t *rows
     ) noexcept
 
 
@@ -29,18 +36,16 @@ def places_in_run(
 ):
     """Where each digest stands among the entries, int64 (n,); -1 where it does not."""
     assert high.shape[0] == low.shape[0] and digests.shape[1] == 2
-    cdef int64_t count = digests.shape[0], entries = high.shape[0], i
+    cdef int64_t count = digests.shape[0]
+    cdef strata_digest_columns run
     found = np.full(count, -1, np.int64)
-    if not count or not entries:
+    if not count or not high.shape[0]:
         return found
     cdef int64_t[::1] places = found
-    cdef const uint8_t *highs = <const uint8_t *>&high[0]
-    cdef const uint8_t *lows = <const uint8_t *>&low[0]
+    run.highs, run.lows = <const uint8_t *>&high[0], <const uint8_t *>&low[0]
+    run.n, run.depth = high.shape[0], 0
     with nogil:
-        for i in range(count):
-            places[i] = strata_digest_place(
-                highs, lows, entries, 0, digests[i, 0], digests[i, 1]
-            )
+        strata_places_in_run(&run, &digests[0, 0], count, &places[0])
     return found
 
 
@@ -56,17 +61,15 @@ def rows_in_shards(
     The caller keeps what the addresses point to: 20 * count readable bytes each, uint64 high
     halves, uint64 low halves, uint32 rows. Shards without a digest in them are not touched.
     """
-    cdef int64_t count = digests.shape[0], i
-    cdef uint32_t shard
+    cdef int64_t count = digests.shape[0]
     assert digests.shape[1] == 2 and shards.shape[0] == count
     assert addresses.shape[0] == counts.shape[0] == depths.shape[0]
     found = np.full(count, UNKNOWN, np.uint32)
     cdef uint32_t[::1] rows = found
-    with nogil:
-        for i in range(count):
-            shard = shards[i]
-            rows[i] = strata_shard_row(
-                <const uint8_t *><size_t>addresses[shard], counts[shard], depths[shard],
-                digests[i, 0], digests[i, 1], UNKNOWN,
+    if count:
+        with nogil:
+            strata_rows_in_shards(
+                &digests[0, 0], &shards[0], count, &addresses[0], &counts[0], &depths[0],
+                UNKNOWN, &rows[0]
             )
     return found

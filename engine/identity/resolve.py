@@ -15,6 +15,8 @@ new profile; its identifiers without an owner then belong to its profile.
    replayed one by one. An identifier never joins a tangled anchor to another, so the rest
    is not touched by that.
 4. New profiles are numbered in the order of the updates that make them.
+
+Where every identifier has an owner, as in most batches, step 1 is all.
 """
 
 from __future__ import annotations
@@ -40,6 +42,9 @@ class Links:
 
     at: NDArray[np.int64]
     rows: NDArray[np.uint32]
+
+
+_NO_LINKS = Links(np.zeros(0, np.int64), np.zeros(0, np.uint32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,9 @@ def resolve(
     for at in np.flatnonzero(active & several).tolist():
         refused[at] = several_reason([c.describe(at) for c in columns if _is_found(c, at)])
     taking_part = active & usable & ~several
+    if not any((column.usable & (column.found == UNKNOWN)).any() for column in columns):
+        rows = np.where(taking_part, existing, np.uint32(UNKNOWN))
+        return Resolution(rows, 0, tuple(_NO_LINKS for _ in columns), refused)
 
     new = _new_identifiers(columns, taking_part)
     anchors = _anchors(existing, new)

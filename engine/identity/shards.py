@@ -95,7 +95,7 @@ class ShardTable:
         self._addresses = np.zeros(len(depths), np.uint64)
         self._counts = np.zeros(len(depths), np.int64)
         # Payloads that are not in the map, by shard.
-        self._copies: dict[int, object] = {}
+        self._copies: dict[int, NDArray[np.uint8]] = {}
 
     def _set_depths(self, depths: NDArray[np.uint8]) -> None:
         self._depths = depths
@@ -220,7 +220,8 @@ class ShardTable:
         payload = self._payload(shard)
         data = np.frombuffer(payload, np.uint8)
         if not isinstance(getattr(payload.obj, "base", None), MappedBytes):
-            self._copies[shard] = data
+            # Two readers may come at once: the copy whose address the first one noted stays.
+            data = self._copies.setdefault(shard, data)
         self._counts[shard] = (len(payload) - _SHARD.size) // _ENTRY_BYTES
         # Last: who sees the address sees the rest.
         self._addresses[shard] = data.__array_interface__["data"][0] + _SHARD.size

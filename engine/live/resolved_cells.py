@@ -7,7 +7,7 @@ laid over.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,19 +83,26 @@ def _column_cells(
 ) -> VectorCells | TextCells | None:
     """The cells of a column that do something; None where there are none."""
     valid = column.values.valid if isinstance(column, Texts) else column.valid
-    acting = valid[at] if column.unset is None else valid[at] | column.unset[at]
-    at, rows = at[acting], rows[acting]
+    acting = _only(valid, at) if column.unset is None else _only(valid | column.unset, at)
+    if not acting.all():
+        at, rows = at[acting], rows[acting]
     if not len(at):
         return None
-    brought = None if times is None else times[at]
+    brought = None if times is None else _only(times, at)
     if brought is not None and (brought == NO_TIME).all():
         brought = None
+    present = _only(valid, at)
     if not isinstance(column, Texts):
-        return VectorCells(field.id, rows, column.values[at], valid[at], brought)
-    strings = column.values.take(at)
+        return VectorCells(field.id, rows, _only(column.values, at), present, brought)
     if attribute.type == "text":
-        return TextCells(field.id, rows, strings, brought)
-    return VectorCells(field.id, rows, intern(field.id, strings), valid[at], brought)
+        return TextCells(field.id, rows, column.values.take(at), brought)
+    strings = column.values if len(at) == len(valid) else column.values.take(at)
+    return VectorCells(field.id, rows, intern(field.id, strings), present, brought)
+
+
+def _only(cells: NDArray[Any], at: NDArray[np.intp]) -> NDArray[Any]:
+    """The cells at ascending places; not copied where these are all."""
+    return cells if len(at) == len(cells) else cells[at]
 
 
 def _set_cells(
@@ -132,11 +139,13 @@ def _set_cells(
 
 
 def _mentioned(cells: SetColumn, at: NDArray[np.intp]) -> _Pieces:
-    sizes = np.diff(cells.offsets)[at]
-    acting = sizes > 0 if cells.unset is None else (sizes > 0) | cells.unset[at]
+    sizes = _only(np.diff(cells.offsets), at)
+    acting = sizes > 0 if cells.unset is None else (sizes > 0) | _only(cells.unset, at)
     of_update = np.flatnonzero(acting)
     sizes = sizes[acting]
-    values = cells.values.take(stretches(cells.offsets[at[of_update]], sizes))
+    values = cells.values
+    if int(sizes.sum()) < len(values):
+        values = values.take(stretches(cells.offsets[at[of_update]], sizes))
     return _Pieces(of_update, sizes, values)
 
 

@@ -182,13 +182,17 @@ class Resolver:
             values = batch.identifiers.get(kind)
             if values is None:
                 continue
-            there = active & (values.lengths() > 0)
+            usable = active & (values.lengths() > 0)
             digests = self._identities.digests(kind, values)
-            blocked = there & _is_among(digests, self._blocked[kind])
-            blocked_count += int(np.count_nonzero(blocked))
-            usable = there & ~blocked
-            found = np.full(batch.count, UNKNOWN, np.uint32)
-            found[usable] = self._identities.find(digests[usable])
+            if len(self._blocked[kind]):
+                blocked = usable & _is_among(digests, self._blocked[kind])
+                blocked_count += int(np.count_nonzero(blocked))
+                usable &= ~blocked
+            if usable.all():
+                found = self._identities.find(digests)
+            else:
+                found = np.full(batch.count, UNKNOWN, np.uint32)
+                found[usable] = self._identities.find(digests[usable])
             columns.append(KindColumn(identifier, values, usable, digests, found))
         return columns, blocked_count
 

@@ -81,7 +81,7 @@ def test_a_function_that_cannot_raise_is_let_through(text: str) -> None:
 def test_nogil_functions_are_noexcept() -> None:
     faults = [
         f"{path}:{line}: nogil without noexcept"
-        for path in source_files(".pyx", ".pxd", under=("engine",))
+        for path in source_files(".pyx", ".pxd", under=("engine", "server"))
         for line in raising_nogil((ROOT / path).read_text())
     ]
     assert not faults, "\n".join(faults)
@@ -91,7 +91,7 @@ def test_compiled_modules_have_a_face() -> None:
     kept = set(kept_files())
     modules = [
         path
-        for path in source_files(".pyx", under=("engine",))
+        for path in source_files(".pyx", under=("engine", "server"))
         if re.search(r"^(?:def|cpdef|class|cdef class)\b", (ROOT / path).read_text(), re.M)
     ]
     faults = [

@@ -333,3 +333,16 @@ def test_digests_on_the_border_of_shards_are_in_the_later_one(store: Store) -> N
     _add(live, every, 0, 1)
     _save(store, live)
     assert _live(store).find(every).tolist() == list(range(len(every)))
+
+
+@pytest.mark.usefixtures("tiny_shards")
+def test_a_shard_that_two_readers_find_at_once_stays_where_the_first_saw_it(store: Store) -> None:
+    live = _live(store)
+    _add(live, _pairs(1), 0, 1)
+    _save(store, live, 200)
+    shards = live.state.shards
+    assert shards.find(_pairs(1)).tolist() == [0]
+    before = shards._addresses.copy()
+    # What the second one does, when it too saw that nobody had been there.
+    shards._locate(0)
+    assert 0 in shards._copies and (shards._addresses == before).all()
