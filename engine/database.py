@@ -130,31 +130,31 @@ class Database:
     @property
     def model(self) -> Model | None:
         """The model in force; None before the first apply."""
-        with self._store.snapshot() as snapshot:
+        with self._store.glance() as snapshot:
             binder = self._binder_of(snapshot)
             return None if binder is None else binder.model
 
     @property
     def model_version(self) -> int:
         """How often the model changed; 0 before the first apply."""
-        with self._store.snapshot() as snapshot:
+        with self._store.glance() as snapshot:
             return snapshot.model_version
 
     @property
     def data_version(self) -> int:
         """Sequence of the last record of the log that is visible."""
-        with self._store.snapshot() as snapshot:
+        with self._store.glance() as snapshot:
             return snapshot.data_version
 
     @property
     def profile_count(self) -> int:
         """Live profiles."""
-        with self._store.snapshot() as snapshot:
+        with self._store.glance() as snapshot:
             return snapshot.live_count
 
     def stats(self) -> dict[str, int]:
         """Figures of the store: profiles, blocks, versions, bytes."""
-        with self._store.snapshot() as snapshot:
+        with self._store.glance() as snapshot:
             root = self._store.root
             return {
                 "profiles": snapshot.live_count,

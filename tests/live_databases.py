@@ -221,7 +221,8 @@ def only_the_log(monkeypatch: Any) -> None:
     Undo it before the database is closed: closing saves until nothing is left.
     """
 
-    def save_the_key(committer: Committer, writer: Writer, **_: object) -> int:
-        return committer.identities.save_slice(writer, 0)
+    def save_the_key(committer: Committer, writer: Writer, **_: object) -> tuple[int, int]:
+        given = committer.identities.save_slice(writer, 0)
+        return committer._put_feed(writer), given
 
     monkeypatch.setattr(Committer, "_save", save_the_key)

@@ -20,7 +20,9 @@ from engine.columns.sets import decode_rows, decode_set_pairs, encode_rows, enco
 from engine.columns.strings import Strings
 from engine.columns.texts import decode_texts, encode_texts
 from engine.core.memberships import stored_masks
+from engine.live.block_changes import change_rows
 from engine.live.change import Touched
+from engine.live.field_load import each_block
 from engine.live.schema import change_fields
 from engine.live.segments import SegmentChange, StoredSegments
 from engine.model.load import load_model
@@ -75,6 +77,12 @@ class KeptWorld:
     def put(self, change: SegmentChange) -> None:
         """Writes the memberships that a change brings."""
         with self.store.write() as writer:
+            for field_id, move in change.moves.items():
+                for block, inside, at in each_block(move.rows):
+                    parts = writer.snapshot.payloads(field_id, block)
+                    encoded, _ = change_rows(parts, inside, move.entered[at])
+                    assert encoded is not None
+                    writer.put_field(field_id, block, encoded)
             for field_id, blocks in change.memberships.items():
                 for block, encoded in blocks.items():
                     writer.put_field(field_id, block, encoded)

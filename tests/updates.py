@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from engine.bitmaps import Buffer
 from engine.columns import check
 from engine.columns.givers import decode_givers
 from engine.columns.hashing import siphash128_many
+from engine.columns.hot_block import HotField
 from engine.columns.sets import decode_rows, decode_set_pairs
 from engine.columns.strings import Strings
 from engine.columns.texts import decode_texts
@@ -28,16 +29,21 @@ from engine.live.profiles import ProfileRecord, read_profiles
 from engine.live.resolving import Resolved, Resolver
 from engine.live.update import NO_TIME, ProfileUpdate
 from engine.model.definitions import Model
+from engine.store.addresses import PartTable
 from engine.store.catalog import (
+    LIVE,
     Catalog,
+    Field,
     FieldKind,
     giver_field,
     identifier_field,
     time_field,
 )
+from engine.store.hot import HotFields
+from engine.store.overlay import HeapPayload
 from tests.loads import MODEL, batch_of
 
-__all__ = ["HeapState", "Log", "catalog_of", "checked", "update_batch"]
+__all__ = ["HeapMutation", "HeapState", "Log", "catalog_of", "checked", "update_batch"]
 
 _KINDS = {
     "category": FieldKind.CODES,
@@ -108,6 +114,64 @@ class _Dictionary:
         return self._values[code - 1]
 
 
+class HeapMutation:
+    """What `apply_update` asks of a mutation of such a state.
+
+    With `pinned`, everything that a record changes is copied first.
+    """
+
+    def __init__(self, state: HeapState, sequence: int, *, pinned: bool = False) -> None:
+        self.snapshot = state
+        self.sequence = sequence
+        self.newest_open = sequence if pinned else 0
+        self.changes: dict[int, dict[int, HeapPayload]] = {}
+        self.blocks: set[int] = set()
+        self.live_added = 0
+
+    def _listed(self, field_id: int) -> Field:
+        listed = self.snapshot.fields.by_id(field_id)
+        assert listed is not None
+        return listed
+
+    def field(self, field_id: int) -> HotField | None:
+        """See Mutation."""
+        return self.snapshot.hot.of(self._listed(field_id))
+
+    def changed(self, blocks: Iterable[int], field_id: int = 0, added: int = 0) -> None:
+        """See Mutation."""
+        self.blocks.update(blocks)
+
+    def put(self, field_id: int, block: int, encoded: Encoded) -> None:
+        """See Mutation."""
+        listed = self._listed(field_id)
+        made = self.snapshot.hot.place(listed, block, checked(listed.kind, encoded), self.sequence)
+        self.changes.setdefault(field_id, {})[block] = made
+        self.blocks.add(block)
+
+    def renew(self, field_id: int, blocks: Iterable[int]) -> list[int]:
+        """See Mutation."""
+        hot = self.field(field_id)
+        assert hot is not None
+        renewed = []
+        for block in blocks:
+            seen = hot.get(block)
+            if seen is not None and seen.born <= self.newest_open:
+                made = hot.renew(block, self.sequence)
+                self.changes.setdefault(field_id, {})[block] = made
+                renewed.append(block)
+        return renewed
+
+    def apply(
+        self, update: ProfileUpdate, absorbs: Callable[[int], bool] | None = None
+    ) -> tuple[Applied, HeapState]:
+        """Lays a record over the state; what it did, and the state after it."""
+        before = self.snapshot.live_count()
+        applied = apply_update(self, update, absorbs)  # type: ignore[arg-type]
+        after = self.snapshot.after(self, applied.row_count)
+        self.live_added = after.live_count() - before
+        return applied, after
+
+
 class HeapState:
     """What `apply_update` and `read_profiles` ask of a snapshot, over parts in memory."""
 
@@ -115,13 +179,14 @@ class HeapState:
         self,
         fields: Catalog,
         row_count: int = 0,
-        parts: Mapping[tuple[int, int], tuple[bytes, ...]] | None = None,
+        parts: Mapping[tuple[int, int], Sequence[Buffer]] | None = None,
         dictionaries: Mapping[int, Sequence[str]] | None = None,
     ) -> None:
         self.fields = fields
         self.row_count = row_count
         self.parts = dict(parts or {})
         self.dictionaries = {} if dictionaries is None else dictionaries
+        self.hot = HotFields()
 
     @property
     def block_count(self) -> int:
@@ -133,19 +198,33 @@ class HeapState:
         assert 0 <= block < self.block_count
         return self.parts.get((field_id, block), ())
 
+    def addresses(self, field_id: int) -> PartTable:
+        """See Snapshot."""
+        parts = [self.parts.get((field_id, block), ()) for block in range(self.block_count)]
+        first = np.cumsum([0, *map(len, parts)]).astype(np.uint32)
+        views = [np.frombuffer(part, np.uint8) for of_block in parts for part in of_block]
+        address = np.array([view.ctypes.data for view in views], np.uint64)
+        length = np.array([len(view) for view in views], np.uint32)
+        return PartTable(first, address, length, None, {}, {})
+
     def dictionary(self, field_id: int) -> _Dictionary:
         """See Snapshot."""
         return _Dictionary(self.dictionaries.get(field_id, ()))
 
-    def after(self, applied: Applied) -> HeapState:
-        """The state once the changes are published."""
+    def after(self, mutation: HeapMutation, row_count: int) -> HeapState:
+        """The state once a mutation is published."""
         parts = dict(self.parts)
-        for field_id, blocks in applied.changes.items():
-            for block, encoded in blocks.items():
-                field = self.fields.by_id(field_id)
-                assert field is not None
-                parts[field_id, block] = checked(field.kind, encoded).parts
-        return HeapState(self.fields, applied.row_count, parts, self.dictionaries)
+        for field_id, blocks in mutation.changes.items():
+            for block, payload in blocks.items():
+                parts[field_id, block] = payload.parts
+        after = HeapState(self.fields, row_count, parts, self.dictionaries)
+        after.hot = self.hot
+        return after
+
+    def live_count(self) -> int:
+        """Profiles alive."""
+        parts = [self.parts.get((LIVE.id, block), ()) for block in range(self.block_count)]
+        return sum(len(decode_rows(of_block)) for of_block in parts if of_block)
 
     def content(self) -> dict[str, Any]:
         """All that is stored, field by field, whatever its bytes."""
@@ -193,15 +272,22 @@ class Log:
     """Resolves batches and lays their records, through bytes, over a state."""
 
     def __init__(
-        self, model: Model = MODEL, first_row: int = 0, fields: Catalog | None = None
+        self,
+        model: Model = MODEL,
+        first_row: int = 0,
+        fields: Catalog | None = None,
+        *,
+        pinned: bool = False,
     ) -> None:
         self.model = model
+        self.pinned = pinned
         self.fields = catalog_of(model) if fields is None else fields
         self.strings: dict[int, list[str]] = {}
         self.owners: dict[bytes, int] = {}
         self.state = HeapState(self.fields, first_row, dictionaries=self.strings)
         self.records: list[bytes] = []
         self.applied: list[Applied] = []
+        self.mutations: list[HeapMutation] = []
         self.resolver = Resolver(model, self.fields, self, self.intern, self._owned, first_row)
 
     # What a resolver asks of identities.
@@ -255,8 +341,9 @@ class Log:
     def apply(self) -> Applied:
         """Applies the next record."""
         record = unpack_update(self.records[len(self.applied)])
-        applied = apply_update(self.state, record)  # type: ignore[arg-type]
-        self.state = self.state.after(applied)
+        mutation = HeapMutation(self.state, len(self.applied) + 1, pinned=self.pinned)
+        applied, self.state = mutation.apply(record)
+        self.mutations.append(mutation)
         self.applied.append(applied)
         self.resolver.applied(len(self.applied))
         return applied

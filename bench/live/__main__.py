@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import platform
@@ -39,12 +40,12 @@ from strata.answers import BatchAck
 from strata.client import Client
 from strata.errors import StrataError
 from strata.ingesting import Ingestor
-from strata.updates import Update
 from strata.watching import watch
 
 ROOT = Path(__file__).resolve().parents[2]
-# Different batches, made before the clock starts and sent over and over.
-BATCHES = 40
+# Different rows, made before the clock starts: in Arrow enough that hardly a row comes twice with
+# the same values; rows take the client longer to make than the server to take.
+ROWS_MADE = {"arrow": 4_000_000, "rows": 500_000}
 SCAN = (
     "industry in ('制造业', '高科技', '零售') and title in ('CEO', 'CIO') "
     "and revenue >= 500 and not tag = 'VIP'"
@@ -129,9 +130,9 @@ class _Server:
 class _Load:
     """One stream of batches at full rate, or at a given one."""
 
-    def __init__(self, server: _Server, batches: list[bytes] | list[list[Update]], rows: int):
+    def __init__(self, server: _Server, batches: list[Any], rows: int):
         self._server = server
-        self._batches = batches
+        self._batches = itertools.cycle(batches)
         self._rows = rows
         self.rate = 0.0
 
@@ -160,7 +161,7 @@ class _Load:
                     if now < due:
                         time.sleep(due - now)
                 sent.append(time.perf_counter())
-                ingestor.send(self._batches[number % len(self._batches)])
+                ingestor.send(next(self._batches))
                 number += 1
             ingestor.flush()
             taken_s = time.perf_counter() - started
@@ -185,7 +186,8 @@ def _percentiles(values: Any) -> dict[str, float]:
 def _measure(store: Path, scratch: Path, asked: argparse.Namespace) -> dict[str, Any]:
     rng = np.random.default_rng(7)
     make = arrow_batch if asked.form == "arrow" else row_batch
-    batches: Any = [make(rng, asked.profiles, asked.rows) for _ in range(BATCHES)]
+    batch_count = max(ROWS_MADE[asked.form] // asked.rows, 1)
+    batches: Any = [make(rng, asked.profiles, asked.rows) for _ in range(batch_count)]
     figures: dict[str, Any] = {
         "profiles": asked.profiles,
         "segments": asked.segments,

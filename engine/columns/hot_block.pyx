@@ -8,7 +8,7 @@ buffer protocol or by its address. What writes is single-threaded, and no reader
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void **memory, size_t alignment, size_t size)
@@ -126,6 +126,24 @@ cdef class HotField:
         cdef HotBlock made = self.make_block(parts)
         made.hot.born, made.hot.sequence = born, sequence
         self._grow(<size_t>block + 1)
+        self._owners[block] = made
+        self.hot.blocks[block] = &made.hot
+        return made
+
+    def renew(self, uint32_t block, uint64_t born):
+        """Give a hot block memory of its own, with the same contents; returns the new HotBlock."""
+        cdef HotBlock old = self._owners[block]
+        cdef HotBlock made = type(old).__new__(type(old))
+        cdef uint32_t last = old.hot.part_count - 1
+        made.place([old.hot.lengths[p] for p in range(old.hot.part_count)])
+        # The parts stand one after the other, with the same gaps.
+        memcpy(
+            made.hot.parts[0],
+            old.hot.parts[0],
+            <size_t>(old.hot.parts[last] - old.hot.parts[0]) + old.hot.lengths[last],
+        )
+        made.hot.low, made.hot.high = old.hot.low, old.hot.high
+        made.hot.born, made.hot.sequence = born, old.hot.sequence
         self._owners[block] = made
         self.hot.blocks[block] = &made.hot
         return made

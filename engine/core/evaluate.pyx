@@ -10,6 +10,8 @@ last block is done.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from concurrent.futures import wait
+
 import numpy as np
 
 from engine.core.control import Control as _Control
@@ -167,9 +169,15 @@ cdef class _Job:
     def run(self, pool):
         """Runs every thread to its end; raises where the control stopped one."""
         helpers = [pool.submit(self.work, thread) for thread in self.threads[1:]] if pool else []
-        reasons = [self.work(self.threads[0])]
-        # A helper that still waits for its turn has nothing left to do: no block is unclaimed.
-        reasons += [future.result() for future in helpers if not future.cancel()]
+        try:
+            reasons = [self.work(self.threads[0])]
+            # A helper that still waits for its turn has nothing left to do: no block is unclaimed.
+            reasons += [future.result() for future in helpers if not future.cancel()]
+        except BaseException:
+            # Interrupted: what the helpers read is not held for them any longer than this call.
+            self.control.cancel()
+            wait([future for future in helpers if not future.cancel()])
+            raise
         for reason in reasons:
             raise_stopped(reason)
         return sum((<Worker>thread).counts for thread in self.threads)

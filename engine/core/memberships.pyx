@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Stored memberships: masks to payloads and back, and single rows laid over one.
+"""Stored memberships: masks to payloads and back, and single rows.
 
 A membership is a strata_set with code 0 alone, one part for each block; a block without the
 record holds nobody. Payloads are what engine.columns.sets.encode_rows makes of the same rows.
@@ -23,7 +23,7 @@ from engine.bitmaps.containers cimport (
     strata_write_mask,
 )
 
-__all__ = ["encode_mask", "has_row", "holds_row", "patch_rows", "stored_masks"]
+__all__ = ["encode_mask", "has_row", "holds_row", "stored_masks"]
 
 
 cdef extern from "engine/bitmaps/directory.h" nogil:
@@ -88,35 +88,6 @@ def encode_mask(const uint64_t[::1] mask not None):
     """The payload of the rows of a mask (uint64 of 1024), bytes, and how many they are."""
     assert mask.shape[0] == STRATA_BLOCK_WORDS
     return payload_of_mask(&mask[0])
-
-
-def patch_rows(
-    table,
-    uint32_t block,
-    const uint16_t[::1] rows not None,    # IN
-    const uint8_t[::1] entered not None,  # IN
-):
-    """The payload of a stored membership with rows put in (`entered`) or taken out, and how many
-    rows it has then.
-
-    `table` is the field's part table.
-    """
-    assert rows.shape[0] == entered.shape[0]
-    cdef const uint32_t[::1] first_part = table.first_part
-    cdef const uint64_t[::1] address = table.address
-    cdef uint64_t[STRATA_BLOCK_WORDS] mask
-    cdef Py_ssize_t i
-    cdef uint64_t bit
-    memset(mask, 0, sizeof(mask))
-    if block + 1 < first_part.shape[0] and first_part[block] < first_part[block + 1]:
-        add_payload(mask, <const uint8_t *>address[first_part[block]])
-    for i in range(rows.shape[0]):
-        bit = <uint64_t>1 << (rows[i] & 63)
-        if entered[i]:
-            mask[rows[i] >> 6] |= bit
-        else:
-            mask[rows[i] >> 6] &= ~bit
-    return payload_of_mask(mask)
 
 
 def stored_masks(table, uint32_t block_count):

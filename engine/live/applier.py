@@ -1,8 +1,10 @@
 """From a durable record of the log to the next visible version.
 
-1. Lay the update over the version before (engine.live.applying).
-2. Judge the rows it touched by the segments that read what it changed (engine.live.segments).
-3. Leave what entered and left where the next commit finds it; then publish everything at once.
+1. Write the update into the state before, or into copies (engine.live.applying).
+2. Judge the rows it touched by the segments that read what it changed (engine.live.segments),
+   and write who entered and left.
+3. Leave what entered and left where the next commit finds it, too; then publish everything at
+   once.
 
 The order in 3 matters: whoever saves the blocks of a version also finds the feed of it, so a
 saved block never runs ahead of the feed.
@@ -15,6 +17,7 @@ from collections.abc import Callable
 from engine.failpoints import failpoint
 from engine.identity.live import LiveIdentities
 from engine.live.applying import apply_update
+from engine.live.block_writer import BlockWriter
 from engine.live.change import Cause
 from engine.live.committing import Logged
 from engine.live.figures import Figures
@@ -50,24 +53,24 @@ class Applier:
         `with_feed` unset the feed has the record's transitions already.
         """
         sequence = logged.sequence
-        snapshot = self._store.snapshot()
         failpoint("apply.before_block")
-        if logged.update is None:
-            candidate = self._store.candidate(sequence, {}, snapshot.row_count)
-            self._store.publish(candidate)
-        else:
-            applied = apply_update(snapshot, logged.update, absorbs)
-            candidate = self._store.candidate(sequence, applied.changes, applied.row_count)
-            memberships = None
-            if in_force is not None:
-                change = in_force.segments.update(candidate.snapshot, applied.touched)
-                memberships = change.memberships
+        with self._store.mutation(sequence) as mutation:
+            row_count, touched = mutation.snapshot.row_count, None
+            if logged.update is not None:
+                applied = apply_update(mutation, logged.update, absorbs)
+                row_count, touched = applied.row_count, applied.touched
+            candidate = mutation.candidate(row_count)
+            if touched is not None and in_force is not None:
+                change = in_force.segments.update(candidate, touched)
+                writer = BlockWriter(mutation)
+                for field_id, move in change.moves.items():
+                    writer.write_rows(field_id, move.rows, move.entered)
                 if with_feed:
                     transitions = tuple(change.transitions)
                     self._feed.add(sequence, logged.instant_us, Cause.UPDATE, transitions)
                 self._figures.add(rows_evaluated=change.rows_evaluated)
             failpoint("apply.before_publish")
-            self._store.publish(candidate, memberships)
+            self._store.publish(mutation)
         if in_force is not None:
             in_force.resolver.applied(sequence)
         self.identities.settle(sequence)

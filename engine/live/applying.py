@@ -1,35 +1,30 @@
-"""What a log record does to the visible state: new parts for the fields and blocks it changes.
+"""What a log record does to the visible state, field by field.
 
 1. Leave out rows of blocks that have the record already (recovery).
 2. Settle the cells of each field among themselves, so that each row has one left, or each set
    value of a giver.
-3. Per block: read the cells that stand in those rows, keep those that differ, lay them over.
-   A block in which no cell differs is not made anew: writing a value that is there already
-   changes nothing, costs no disk and starts no evaluation.
-
-Nothing here has an effect: the caller publishes the changes as the next version.
+3. Write those that differ from what stands there (engine.live.block_writer). Writing a value that
+   is there already changes nothing, costs no disk and starts no evaluation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bitmaps import Buffer
-from engine.columns.strings import Strings
-from engine.columns.zone import Encoded
-from engine.live.block_changes import change_cells, change_live, change_set
-from engine.live.change import FieldBlocks, Touched
-from engine.live.event_times import are_taken, change_times, lasting
+from engine.columns.hot_cells import read_rows
+from engine.live.block_writer import BlockWriter
+from engine.live.change import Touched
+from engine.live.event_times import are_not_late, lasting
 from engine.live.field_load import each_block
-from engine.live.giver_changes import change_givers
 from engine.live.identity_fields import add_uids, add_values
 from engine.live.mentions import Mentions, settle
 from engine.live.text_field import lay_texts, read_texts, texts_differ
 from engine.live.update import (
+    NO_TIME,
     LinkedIdentifiers,
     ProfileUpdate,
     SetCells,
@@ -37,44 +32,31 @@ from engine.live.update import (
     VectorCells,
 )
 from engine.store.catalog import LIVE, UIDS, Field, time_field
-from engine.store.snapshot import Snapshot
+from engine.store.mutation import Mutation
 
 __all__ = ["Applied", "apply_update"]
-
-# (what stands in a block, rows of it uint16 (n,), which of the cells they are (n,)) -> what the
-# block becomes, None for no change, and which of the cells are changes bool (n,).
-_ChangeBlock = Callable[
-    [Sequence[Buffer], NDArray[np.uint16], NDArray[np.intp]],
-    tuple[Encoded | None, NDArray[np.bool_]],
-]
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a record did.
+    """What a record did: the rows whose values differ now, and how many rows are given out."""
 
-    `changes` has the blocks that differ from the snapshot, `touched` the rows whose values
-    do. `row_count` rows are given out now; `live_added` more are alive.
-    """
-
-    changes: FieldBlocks
     touched: Touched
     row_count: int
-    live_added: int
 
 
 def apply_update(
-    snapshot: Snapshot,
+    mutation: Mutation,
     update: ProfileUpdate,
     absorbs: Callable[[int], bool] | None = None,
 ) -> Applied:
-    """Lays an update over a snapshot.
+    """Lays an update over the state of a mutation.
 
     `absorbs` says of a block whether it takes the record; one that has it already is left
-    alone. None: all take it. Cells of fields that the snapshot does not have are passed over.
+    alone. None: all take it. Cells of fields that the state does not have are passed over.
     """
-    work = _Application(snapshot, absorbs)
-    live_added = work.create(update)
+    work = _Application(mutation, absorbs)
+    work.create(update)
     for links in update.identifiers:
         work.link(links)
     for cells in update.vectors:
@@ -84,43 +66,40 @@ def apply_update(
     for mentions in update.sets:
         work.mention(mentions)
     return Applied(
-        work.changes,
         Touched(work.created, work.touched()),
-        max(snapshot.row_count, update.row_count),
-        live_added,
+        max(mutation.snapshot.row_count, update.row_count),
     )
 
 
 class _Application:
-    """One update on its way into one snapshot."""
+    """One update on its way into one mutation."""
 
-    def __init__(self, snapshot: Snapshot, absorbs: Callable[[int], bool] | None) -> None:
-        self.changes: dict[int, dict[int, Encoded]] = {}
+    def __init__(self, mutation: Mutation, absorbs: Callable[[int], bool] | None) -> None:
         self.created = np.zeros(0, np.uint32)
         self._touched: dict[int, list[NDArray[np.uint32]]] = {}
-        self._snapshot = snapshot
+        self._mutation = mutation
+        self._snapshot = mutation.snapshot
+        self._writer = BlockWriter(mutation)
         self._absorbs = absorbs
         self._absorbing: dict[int, bool] = {}
 
     def touched(self) -> dict[int, NDArray[np.uint32]]:
-        """See Touched. Within a field its blocks ascend, and so do rows within a block."""
+        """See Touched."""
         return {field: np.concatenate(rows) for field, rows in self._touched.items()}
 
     # ------------------------------------------------------------------------- profiles
 
-    def create(self, update: ProfileUpdate) -> int:
-        """The new profiles; returns how many rows are alive that were not."""
+    def create(self, update: ProfileUpdate) -> None:
+        """The new profiles."""
         rows = np.arange(update.first_new, update.row_count, dtype=np.uint32)
         taking = self._taking(rows)
         self.created, uids = rows[taking], update.uids[taking]
-        live_added = 0
+        if not len(self.created):
+            return
+        self._writer.write_rows(LIVE.id, self.created, np.ones(len(self.created), np.bool_))
         for block, in_block, at in each_block(self.created):
-            encoded, added = change_live(self._parts(LIVE.id, block), in_block)
-            live_added += added
-            if encoded is not None:
-                self._put(LIVE.id, block, encoded)
-            self._put(UIDS.id, block, add_uids(self._parts(UIDS.id, block), in_block, uids[at]))
-        return live_added
+            parts = self._writer.parts(UIDS.id, block)
+            self._mutation.put(UIDS.id, block, add_uids(parts, in_block, uids[at]))
 
     def link(self, links: LinkedIdentifiers) -> None:
         """Identifiers that got an owner."""
@@ -129,9 +108,9 @@ class _Application:
         taking = np.flatnonzero(self._taking(links.rows))
         for block, in_block, at in each_block(links.rows[taking]):
             values = links.values.take(taking[at])
-            parts = self._parts(links.field_id, block)
-            self._put(links.field_id, block, add_values(parts, in_block, values))
-            self._touch(links.field_id, block, np.unique(in_block))
+            parts = self._writer.parts(links.field_id, block)
+            self._mutation.put(links.field_id, block, add_values(parts, in_block, values))
+        self._touch(links.field_id, np.unique(links.rows[taking]))
 
     # ------------------------------------------------------------------------ attributes
 
@@ -140,56 +119,50 @@ class _Application:
         field = self._snapshot.fields.by_id(cells.field_id)
         if field is None:
             return
-        kind = field.kind
-
-        def change(
-            parts: Sequence[Buffer], rows: NDArray[np.uint16], at: NDArray[np.intp]
-        ) -> tuple[Encoded | None, NDArray[np.bool_]]:
-            return change_cells(kind, parts, rows, cells.values[at], cells.present[at])
-
-        self._write(field, cells.rows, cells.times, change)
+        rows, at = self._taken(field, cells.rows, cells.times)
+        changed = self._writer.write_cells(field, rows, cells.values[at], cells.present[at])
+        self._touch(field.id, rows[changed])
 
     def write_texts(self, cells: TextCells) -> None:
         """Cells of a text attribute."""
         field = self._snapshot.fields.by_id(cells.field_id)
         if field is None:
             return
+        rows, at = self._taken(field, cells.rows, cells.times)
+        for block, in_block, of_block in each_block(rows):
+            parts = self._writer.parts(field.id, block)
+            texts = cells.values.take(at[of_block])
+            changed = texts_differ(read_texts(parts, in_block), texts)
+            if changed.any():
+                chosen = texts.take(np.flatnonzero(changed))
+                self._mutation.put(field.id, block, lay_texts(parts, in_block[changed], chosen))
+                self._touch(field.id, rows[of_block][changed])
 
-        def change(
-            parts: Sequence[Buffer], rows: NDArray[np.uint16], at: NDArray[np.intp]
-        ) -> tuple[Encoded | None, NDArray[np.bool_]]:
-            return _change_texts(parts, rows, cells.values.take(at))
-
-        self._write(field, cells.rows, cells.times, change)
-
-    def _write(
-        self,
-        field: Field,
-        rows: NDArray[np.uint32],
-        times: NDArray[np.int64] | None,
-        change: _ChangeBlock,
-    ) -> None:
-        """Cells of an attribute with one value a row, its event times along with it."""
+    def _taken(
+        self, field: Field, rows: NDArray[np.uint32], times: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
+        """The cells of an attribute with one value a row that count: their rows, sorted and each
+        once, and their places. Their event times are written."""
         companion = self._snapshot.fields.get(time_field(field.name))
         taking = np.flatnonzero(self._taking(rows))
-        rows = rows[taking]
         brought = None if times is None or companion is None else times[taking]
-        last = lasting(rows, brought)
-        for block, in_block, cells in each_block(rows[last.at]):
-            at = last.at[cells]
-            if companion is not None:
-                block_times = None if brought is None else brought[at]
-                time_parts = self._parts(companion.id, block)
-                taken = are_taken(time_parts, in_block, block_times, last.always[cells])
-                in_block, at = in_block[taken], at[taken]
-                block_times = None if brought is None else brought[at]
-                changed_times = change_times(time_parts, in_block, block_times)
-                if changed_times is not None:
-                    self._put(companion.id, block, changed_times)
-            encoded, changed = change(self._parts(field.id, block), in_block, taking[at])
-            if encoded is not None:
-                self._put(field.id, block, encoded)
-                self._touch(field.id, block, in_block[changed])
+        last = lasting(rows[taking], brought)
+        at = taking[last.at]
+        rows = rows[at]
+        if companion is None:
+            return rows, at
+        stored, known = read_rows(self._snapshot.addresses(companion.id), rows)
+        if brought is not None:
+            taken = are_not_late(stored, known, brought[last.at], last.always)
+            rows, at, known = rows[taken], at[taken], known[taken]
+        block_times = np.full(len(at), NO_TIME) if times is None else times[at]
+        timed = block_times != NO_TIME
+        differing = timed | known
+        if differing.any():
+            self._writer.write_cells(
+                companion, rows[differing], block_times[differing], timed[differing]
+            )
+        return rows, at
 
     def mention(self, cells: SetCells) -> None:
         """Mentions of set values."""
@@ -200,21 +173,16 @@ class _Application:
         taking = self._taking(cells.rows)
         if not taking.all():
             mentions = mentions.take(np.flatnonzero(taking))
-        for block, settled in settle(mentions).each_block():
-            change = change_givers(self._parts(cells.giver_field_id, block), settled)
-            if change is None:
-                continue
-            self._put(cells.giver_field_id, block, change.encoded)
-            if len(change.rows):
-                parts = self._parts(cells.field_id, block)
-                self._put(cells.field_id, block, change_set(parts, change))
-                self._touch(cells.field_id, block, np.unique(change.rows))
+        pairs = self._writer.write_givers(cells.giver_field_id, settle(mentions))
+        if len(pairs.rows):
+            self._writer.write_pairs(cells.field_id, cells.giver_field_id, pairs)
+            self._touch(cells.field_id, np.unique(pairs.rows))
 
     # ------------------------------------------------------------------------- plumbing
 
     def _taking(self, rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Which of the rows are in blocks that take the record."""
-        if self._absorbs is None:
+        if self._absorbs is None or not len(rows):
             return np.ones(len(rows), np.bool_)
         blocks, of_block = np.unique(rows >> 16, return_inverse=True)
         for block in blocks.tolist():
@@ -223,26 +191,6 @@ class _Application:
         taking = np.array([self._absorbing[block] for block in blocks.tolist()], np.bool_)
         return taking[of_block]
 
-    def _parts(self, field_id: int, block: int) -> Sequence[Buffer]:
-        """The parts of a field in a block as they stand; none where it is a new block."""
-        if block >= self._snapshot.block_count:
-            return ()
-        return self._snapshot.payloads(field_id, block)
-
-    def _put(self, field_id: int, block: int, encoded: Encoded) -> None:
-        self.changes.setdefault(field_id, {})[block] = encoded
-
-    def _touch(self, field_id: int, block: int, in_block: NDArray[np.uint16]) -> None:
-        rows = in_block.astype(np.uint32) + np.uint32(block << 16)
-        self._touched.setdefault(field_id, []).append(rows)
-
-
-def _change_texts(
-    parts: Sequence[Buffer], rows: NDArray[np.uint16], texts: Strings
-) -> tuple[Encoded | None, NDArray[np.bool_]]:
-    """See _ChangeBlock."""
-    standing = read_texts(parts, rows)
-    changed = texts_differ(standing, texts)
-    if not changed.any():
-        return None, changed
-    return lay_texts(parts, rows[changed], texts.take(np.flatnonzero(changed))), changed
+    def _touch(self, field_id: int, rows: NDArray[np.uint32]) -> None:
+        if len(rows):
+            self._touched.setdefault(field_id, []).append(rows)

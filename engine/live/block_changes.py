@@ -15,10 +15,9 @@ from engine.columns.patch_set import patch_bools, patch_codes_set, patch_rows
 from engine.columns.sets import decode_rows
 from engine.columns.zone import Encoded
 from engine.live.block_cells import read_cells
-from engine.live.giver_changes import GiverChange
 from engine.store.catalog import FieldKind
 
-__all__ = ["change_cells", "change_live", "change_set"]
+__all__ = ["change_cells", "change_rows", "change_set"]
 
 # What lays cells (rows ascending, values, presence) over a block as it is stored.
 _PATCHES: Mapping[FieldKind, Callable[..., Encoded]] = {
@@ -47,15 +46,23 @@ def change_cells(
     return patch(parts, rows[changed], values[changed], present[changed]), changed
 
 
-def change_live(parts: Sequence[Buffer], rows: NDArray[np.uint16]) -> tuple[Encoded | None, int]:
-    """The live rows of a block with some more (sorted, each once), None where they are alive
-    already; and how many are more."""
-    alive = decode_rows(parts) if parts else np.zeros(0, np.uint16)
-    added = rows[~np.isin(rows, alive, assume_unique=True)]
-    nothing = np.zeros(0, np.uint16)
-    return (patch_rows(parts, added, nothing) if len(added) else None), len(added)
+def change_rows(
+    parts: Sequence[Buffer], rows: NDArray[np.uint16], entered: NDArray[np.bool_]
+) -> tuple[Encoded | None, NDArray[np.bool_]]:
+    """Live rows or members of a block with rows (sorted, each once) put in where `entered` and
+    taken out where not, None where all are as they were; and which of them are not, bool (n,)."""
+    held = decode_rows(parts) if parts else np.zeros(0, np.uint16)
+    changed = np.isin(rows, held, assume_unique=True) != entered
+    if not changed.any():
+        return None, changed
+    return patch_rows(parts, rows[changed & entered], rows[changed & ~entered]), changed
 
 
-def change_set(parts: Sequence[Buffer], change: GiverChange) -> Encoded:
-    """A set of a block after a change to its givers."""
-    return patch_codes_set(parts, change.rows, change.codes, change.held)
+def change_set(
+    parts: Sequence[Buffer],
+    rows: NDArray[np.uint16],
+    codes: NDArray[np.uint32],
+    held: NDArray[np.bool_],
+) -> Encoded:
+    """A set of a block in which rows hold values from now on (`held`), or no more."""
+    return patch_codes_set(parts, rows, codes, held)

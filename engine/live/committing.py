@@ -4,7 +4,8 @@
    its identities, and add it to the log. What is wrong with one batch is that batch's alone.
 2. Add the feed records of what has become visible since the last commit.
 3. Save some of the blocks that have been dirty for longest, and of what else must be saved
-   before the log can be trimmed: as many bytes as keep the commit near its target time.
+   before the log can be trimmed: as many as keep the log short, or all where no batch waits, but
+   no more bytes than keep the commit near its target time.
 4. Commit. Then, and only then: acknowledge, and let the feed be seen.
 """
 
@@ -28,6 +29,8 @@ from engine.limits import (
     FEED_KEPT_US,
     FEED_TRIM_RECORDS,
     FEED_TRIM_S,
+    LOG_KEPT_BYTES,
+    LOG_KEPT_RECORDS,
     POSITIONS_FEW,
     POSITIONS_LAG,
     SAVE_SLICE_BYTES,
@@ -108,6 +111,8 @@ class Committer:
         self.feed_kept_us = FEED_KEPT_US
         self._next_trim_s = 0.0
         self._slice_bytes = SAVE_SLICE_BYTES
+        # How many blocks have become due to be saved.
+        self._due = 0.0
         self._saved_positions = False
         self._writer: Writer | None = None
 
@@ -116,10 +121,17 @@ class Committer:
         assert self._writer is not None, "nothing is resolved outside a commit"
         return self._writer.intern(dictionary, strings)
 
-    def commit(self, submissions: Sequence[Submission], resolver: Resolver | None) -> list[Logged]:
+    def commit(
+        self,
+        submissions: Sequence[Submission],
+        resolver: Resolver | None,
+        *,
+        save_more: bool = False,
+    ) -> list[Logged]:
         """Makes one commit; every submission is answered when it returns.
 
-        Returns what was logged, in order. Raises StoreUnwritable where nothing was kept; the
+        With `save_more`, or where nothing is submitted, it saves what it can and not only what is
+        due. Returns what was logged, in order. Raises StoreUnwritable where nothing was kept; the
         submissions are then answered with it, too.
         """
         before = self._store.root.data_version
@@ -131,8 +143,7 @@ class Committer:
                 for submission in submissions:
                     failpoint("ingest.before_resolve")
                     self._take(submission, writer, resolver, taken, logged)
-                through = self._put_feed(writer)
-                saved_bytes = self._save(writer, is_idle=not submissions)
+                through, saved_bytes = self._save(writer, is_idle=save_more or not submissions)
                 failpoint("log.before_commit")
                 started = time.monotonic()
         except BaseException as error:
@@ -229,20 +240,31 @@ class Committer:
             failpoint("trim.before_write")
             writer.trim_feed(kept)
 
-    def _save(self, writer: Writer, *, is_idle: bool) -> int:
-        """Saves what has waited longest; bytes of it."""
-        dirty = writer.snapshot.version.overlay.dirty
-        if dirty:
-            failpoint("save.before_write")
-        given = 0
-        for block in list(dirty):
-            if given >= self._slice_bytes:
-                break
-            given += writer.save_block(block)
+    def _save(self, writer: Writer, *, is_idle: bool) -> tuple[int, int]:
+        """Adds the feed of all that is visible, and saves what has waited longest: the record up
+        to which the feed is then complete, and bytes that were saved."""
+        with writer.resting():
+            # A saved block never runs ahead of the feed.
+            through = self._put_feed(writer)
+            given = self._save_blocks(writer, is_idle=is_idle)
         # A new store's key has to be durable before anything is known by it.
         room = max(self._slice_bytes - given, 0) if self.identities.dirty_since else 0
         given += self.identities.save_slice(writer, room)
         self._save_positions(writer, is_idle=is_idle)
+        return through, given
+
+    def _save_blocks(self, writer: Writer, *, is_idle: bool) -> int:
+        dirty = writer.snapshot.version.overlay.dirty
+        logged = writer.logged_bytes / LOG_KEPT_BYTES + writer.logged_records / LOG_KEPT_RECORDS
+        self._due = len(dirty) if is_idle else min(self._due + logged * len(dirty), len(dirty))
+        if self._due >= 1:
+            failpoint("save.before_write")
+        given = 0
+        for block in list(dirty):
+            if self._due < 1 or given >= self._slice_bytes:
+                break
+            given += writer.save_block(block)
+            self._due -= 1
         return given
 
     def _save_positions(self, writer: Writer, *, is_idle: bool) -> None:

@@ -22,7 +22,7 @@ from engine.columns.zone import Encoded
 from engine.live.block_cells import read_ints
 from engine.live.update import NO_TIME
 
-__all__ = ["Lasting", "are_taken", "change_times", "join_times", "lasting"]
+__all__ = ["Lasting", "are_not_late", "are_taken", "change_times", "join_times", "lasting"]
 
 
 class Lasting(NamedTuple):
@@ -82,7 +82,16 @@ def are_taken(
     """Which lasting cells (n,) are not late for what stands in the block."""
     if times is None or not time_parts or always.all():
         return np.ones(len(rows), np.bool_)
-    stored, known = read_ints(time_parts, rows)
+    return are_not_late(*read_ints(time_parts, rows), times, always)
+
+
+def are_not_late(
+    stored: NDArray[np.int64],  # the times of what stands there
+    known: NDArray[np.bool_],  # where it has one
+    times: NDArray[np.int64],
+    always: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Which lasting cells (n,) are not late for what stands there."""
     return always | ~known | (times >= stored)
 
 

@@ -35,9 +35,8 @@ may move many millions of profiles in one record.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -95,17 +94,15 @@ def pack_feed_record(record: FeedRecord) -> bytes:
     assert record.transitions and 0 <= record.previous < record.sequence
     assert len({one.definition for one in record.transitions}) == len(record.transitions)
     heads = np.zeros(len(record.transitions), _TRANSITION)
-    names, containers, payloads = [], [], []
-    for head, transition in zip(heads, record.transitions, strict=True):
-        assert len(transition.entered) or len(transition.left)
-        name = transition.definition.encode()
-        names.append(name)
-        head["version"], head["name"] = transition.version, len(name)
-        for side in ("entered", "left"):
-            packed = list(_containers(getattr(transition, side)))
-            head[side] = len(packed)
-            containers += [struct.pack("<HH", block, count - 1) for block, count, _ in packed]
-            payloads += [payload for _, _, payload in packed]
+    names = [transition.definition.encode() for transition in record.transitions]
+    sides = [side for one in record.transitions for side in (one.entered, one.left)]
+    assert all(
+        len(entered) or len(left) for entered, left in zip(sides[::2], sides[1::2], strict=True)
+    )
+    containers, counts, payloads = _containers(sides)
+    heads["version"] = [transition.version for transition in record.transitions]
+    heads["name"] = [len(name) for name in names]
+    heads["entered"], heads["left"] = counts[::2], counts[1::2]
     head_bytes = _HEAD.pack(
         VERSION,
         _CODES[record.cause],
@@ -115,7 +112,7 @@ def pack_feed_record(record: FeedRecord) -> bytes:
         record.previous,
         record.instant_us,
     )
-    return b"".join((head_bytes, heads.tobytes(), *names, *containers, *payloads))
+    return b"".join((head_bytes, heads.tobytes(), *names, containers.tobytes(), *payloads))
 
 
 def instant_of(buffer: bytes | memoryview) -> int:
@@ -177,8 +174,8 @@ class EntryRun:
     `first_ordinal` is the number of the first in its record, `count` how many there are.
     """
 
-    __slots__ = ("_blocks", "_ends", "_payloads", "definition", "entered", "first_ordinal",
-                 "version")  # fmt: skip
+    __slots__ = ("_blocks", "_ends", "_places", "_view", "definition", "entered",
+                 "first_ordinal", "version")  # fmt: skip
 
     def __init__(
         self,
@@ -188,7 +185,8 @@ class EntryRun:
         first_ordinal: int,
         blocks: NDArray[np.uint16],
         ends: NDArray[np.int64],
-        payloads: list[memoryview],
+        view: memoryview,
+        places: NDArray[np.int64],
     ) -> None:
         self.definition = definition
         self.version = version
@@ -196,7 +194,8 @@ class EntryRun:
         self.first_ordinal = first_ordinal
         self._blocks = blocks
         self._ends = ends  # entries up to the end of each container
-        self._payloads = payloads
+        self._view = view
+        self._places = places  # where the bytes of each container begin, and the last one ends
 
     @property
     def count(self) -> int:
@@ -215,27 +214,42 @@ class EntryRun:
         pieces, before = [], base
         for index in range(first, last + 1):
             end = int(self._ends[index])
-            low = _unpacked(self._payloads[index], end - before)
+            payload = self._view[int(self._places[index]) : int(self._places[index + 1])]
+            low = _unpacked(payload, end - before)
             pieces.append((np.uint32(self._blocks[index]) << np.uint32(BLOCK_BITS)) | low)
             before = end
         return np.concatenate(pieces)[start - base : stop - base]
 
 
-def _containers(rows: NDArray[np.uint32]) -> Iterator[tuple[int, int, bytes]]:
-    """(block, row count, payload) of sorted rows."""
-    assert rows.dtype == np.uint32 and (rows[1:] > rows[:-1]).all()
+def _containers(
+    sides: Sequence[NDArray[np.uint32]],
+) -> tuple[NDArray[np.void], NDArray[np.int64], list[bytes]]:
+    """Sorted rows, side by side, as containers: the heads of all, how many each side has, and
+    the payloads."""
+    rows = np.concatenate(sides)
+    assert rows.dtype == np.uint32
+    ends = np.cumsum([len(side) for side in sides])
+    begins = np.zeros(len(rows) + 1, np.bool_)
+    begins[ends] = begins[0] = True  # of a side
+    ascend = rows[1:] > rows[:-1]
+    assert bool((ascend | begins[1:-1]).all())
     blocks = rows >> BLOCK_BITS
-    edges = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(rows)]
-    for start, stop in pairwise(edges):
-        if start == stop:
-            continue
-        low = rows[start:stop].astype("<u2")
-        payload = low.tobytes()
-        if len(low) > ARRAY_ROWS:
-            bits = np.zeros(1 << BLOCK_BITS, np.uint8)
-            bits[low] = 1
-            payload = np.packbits(bits, bitorder="little").tobytes()
-        yield int(blocks[start]), stop - start, payload
+    begins[1:-1] |= blocks[1:] != blocks[:-1]
+    starts = np.flatnonzero(begins[:-1])
+    sizes = np.diff(starts, append=len(rows))
+    heads = np.zeros(len(starts), _CONTAINER)
+    heads["block"], heads["last"] = blocks[starts], sizes - 1
+    counts = np.diff(np.searchsorted(starts, ends), prepend=0)
+    low = rows.astype("<u2")
+    payloads, copied = [], 0
+    for large in np.flatnonzero(sizes > ARRAY_ROWS).tolist():
+        start = int(starts[large])
+        stop = start + int(sizes[large])
+        bits = np.zeros(1 << BLOCK_BITS, np.uint8)
+        bits[low[start:stop]] = 1
+        payloads += [low[copied:start].tobytes(), np.packbits(bits, bitorder="little").tobytes()]
+        copied = stop
+    return heads, counts, [*payloads, low[copied:].tobytes()]
 
 
 def _unpacked(payload: memoryview, count: int) -> NDArray[np.uint32]:
@@ -268,10 +282,9 @@ def _runs(view: memoryview, transition_count: int) -> Iterator[EntryRun]:
     containers = np.frombuffer(view[names_end:containers_at], _CONTAINER)
     rows = containers["last"].astype(np.int64) + 1
     sizes = np.where(rows > ARRAY_ROWS, BITMAP_BYTES, 2 * rows)
-    ends = containers_at + np.cumsum(sizes)
-    if int(ends[-1] if len(ends) else containers_at) != len(view):
+    places = containers_at + np.append(0, np.cumsum(sizes))
+    if int(places[-1]) != len(view):
         raise ValueError("a feed record is longer or shorter than its containers say")
-    starts = ends - sizes
 
     ordinal = first = 0
     seen: set[str] = set()
@@ -287,7 +300,6 @@ def _runs(view: memoryview, transition_count: int) -> Iterator[EntryRun]:
             blocks = containers["block"][chosen]
             if (blocks[1:] <= blocks[:-1]).any():
                 raise ValueError("the blocks of a feed record do not ascend")
-            places = zip(starts[chosen].tolist(), ends[chosen].tolist(), strict=True)
             run = EntryRun(
                 name,
                 int(head["version"]),
@@ -295,7 +307,8 @@ def _runs(view: memoryview, transition_count: int) -> Iterator[EntryRun]:
                 ordinal,
                 blocks,
                 np.cumsum(rows[chosen]),
-                [view[start:end] for start, end in places],
+                view,
+                places[first : first + container_count + 1],
             )
             yield run
             ordinal += run.count

@@ -69,7 +69,7 @@ class FieldLoad(ABC):
         """The parts of a block as they were before the load; none where it has none."""
         if block >= self._snapshot.block_count:
             return ()
-        return self._snapshot.payloads(self.field.id, block)
+        return self._snapshot.stored_payloads(self.field.id, block)
 
     def parts(self, block: int) -> Sequence[Buffer]:
         """The parts of a block as folded so far."""

@@ -81,38 +81,67 @@ class LiveStore:
         self._binder_of = binder_of
         self._pool = pool
         self._threads = threads
-        self._feed = PendingFeed()
-        self.positions = PositionTable.load(store.snapshot())
-        self.identities = LiveIdentities.load(store.snapshot())
-        self._applier = Applier(store, self.identities, self._feed, self.figures)
-        self._committer = Committer(
-            store, self.identities, self.positions, self._feed, self.figures
-        )
+        self._load_parts()
         store.attach = lambda: self.identities.state
         store.reveal()
         store.log_holds.append(lambda: self.positions.dirty_since)
         store.log_holds.append(lambda: self.identities.dirty_since)
-        in_force = self._in_force(store.snapshot())
         self.replayed_records = 0
-        failure = ""
-        try:
-            self.replayed_records = replay_log(
-                store, self._applier, self.identities, self.positions, in_force
-            )
-        except Exception as error:
-            # Reads go on as of the record before; opening again would only fail again.
-            failure = f"The log of the store at {store.path} cannot be replayed: {error}"
-            trace = "".join(traceback.format_exception(error))
-            _LOG.error("the log of %s cannot be replayed: %s", store.path, trace)
+        failure = self._replay()
         # Rows were given out by the records replayed.
-        in_force = self._in_force(store.snapshot())
-        self.pipeline = Pipeline(store, self._committer, self._applier, self._feed, in_force)
+        in_force = self._in_force(store.glance())
+        self.pipeline = Pipeline(
+            store, self._committer, self._applier, self._feed, in_force, self._start_over
+        )
         if failure:
             self.pipeline.refuse(failure)
         elif store.read_only:
             self._finish_edit_unsaved()
         else:
             self._open_for_writing(store)
+
+    def _load_parts(self) -> None:
+        """What the disk has of positions and identities, and who works on them."""
+        store = self.store
+        self._feed = PendingFeed()
+        self.positions = PositionTable.load(store.glance())
+        self.identities = LiveIdentities.load(store.glance())
+        self._applier = Applier(store, self.identities, self._feed, self.figures)
+        self._committer = Committer(
+            store, self.identities, self.positions, self._feed, self.figures
+        )
+
+    def _replay(self) -> str:
+        """Replays the log. Where that fails, says why, and reads go on as of the record before:
+        opening again would only fail again."""
+        store = self.store
+        try:
+            self._replay_records()
+            return ""
+        except Exception as error:
+            trace = "".join(traceback.format_exception(error))
+            _LOG.error("the log of %s cannot be replayed: %s", store.path, trace)
+            failure = f"The log of the store at {store.path} cannot be replayed: {error}"
+        self._start_over()
+        return failure
+
+    def _start_over(self) -> None:
+        """Makes the visible state anew from the disk and the log, up to the last record that was
+        carried out: the next one may have been left half done."""
+        visible = self.store.glance().data_version
+        self.store.start_over()
+        # Nobody uses those any more, and they hold the store's map.
+        del self._applier.identities, self._committer.identities
+        self._load_parts()
+        self.store.reveal()
+        self._replay_records(most=visible - self.store.glance().data_version)
+        self.store.mend()
+
+    def _replay_records(self, *, most: int | None = None) -> None:
+        in_force = self._in_force(self.store.glance())
+        self.replayed_records = replay_log(
+            self.store, self._applier, self.identities, self.positions, in_force, most=most
+        )
 
     def _open_for_writing(self, store: Store) -> None:
         try:
@@ -189,7 +218,7 @@ class LiveStore:
                 # The first half is durable and not seen; opening the store makes the second.
                 self.pipeline.stop(error)
                 raise
-        version = self.store.snapshot().data_version
+        version = self.store.glance().data_version
         self.pipeline.visible.advance(version)
         self.pipeline.told.advance(version)
         return version
@@ -209,7 +238,7 @@ class LiveStore:
 
     def _stale_names(self) -> list[str]:
         """The segments whose members a crash in the middle of an edit left to be found."""
-        noted = self.store.snapshot().meta(_STALE)
+        noted = self.store.glance().meta(_STALE)
         try:
             return [] if noted is None else [str(name) for name in json.loads(noted)]
         except ValueError as error:
@@ -219,12 +248,15 @@ class LiveStore:
         """The same for a store that is open for reading: in memory alone."""
         names = self._stale_names()
         if names and self.pipeline.in_force is not None:
-            snapshot = self.store.snapshot()
-            change = self.pipeline.in_force.segments.refresh(
-                snapshot, names, pool=self._pool, threads=self._threads
-            )
-            candidate = self.store.candidate(snapshot.data_version + 1, {}, snapshot.row_count)
-            self.store.publish(candidate, change.memberships)
+            with self.store.mutation(self.store.glance().data_version + 1) as mutation:
+                change = self.pipeline.in_force.segments.refresh(
+                    mutation.snapshot, names, pool=self._pool, threads=self._threads
+                )
+                mutation.candidate(mutation.snapshot.row_count)
+                for field_id, blocks in change.memberships.items():
+                    for block, encoded in blocks.items():
+                        mutation.put(field_id, block, encoded)
+                self.store.publish(mutation)
 
     def _finish_edit(self) -> None:
         """The second half of an edit that a crash cut in two."""
@@ -235,7 +267,7 @@ class LiveStore:
         assert self.pipeline.in_force is not None, "segments belong to a model"
         self._find_members(self.pipeline.in_force, names, Cause.EDIT)
         self.store.reveal()
-        version = self.store.snapshot().data_version
+        version = self.store.glance().data_version
         self.pipeline.visible.advance(version)
         self.pipeline.told.advance(version)
 
@@ -292,7 +324,8 @@ def _count_owned(
     store: Store, kind: str, rows: NDArray[np.uint32]
 ) -> tuple[NDArray[np.int64], int]:
     """How many identifiers of a kind rows own, and as of which record of the log."""
-    snapshot = store.snapshot()
+    # Identifiers are never written in place.
+    snapshot = store.glance()
     field = snapshot.fields[identifier_field(kind)]
     counts = np.zeros(len(rows), np.int64)
     blocks = rows >> np.uint32(16)

@@ -1,24 +1,15 @@
-"""Memberships as changes of blocks: from masks, and from rows that enter and leave."""
+"""Memberships as masks, and as changes of blocks."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.zone import Encoded, Zone
 from engine.core import memberships
-from engine.store.addresses import PartTable
 from engine.store.snapshot import Snapshot
 
-__all__ = [
-    "changed_memberships",
-    "patch_membership",
-    "rows_of_masks",
-    "stored_masks",
-]
+__all__ = ["changed_memberships", "rows_of_masks", "stored_masks"]
 
 _BLOCK_BITS = 16
 
@@ -47,23 +38,6 @@ def changed_memberships(
     differ = np.flatnonzero((masks != stored).any(axis=1))
     blocks = {block: _encoded(masks[block]) for block in differ.tolist()}
     return blocks, rows_of_masks(masks & ~stored), rows_of_masks(stored & ~masks)
-
-
-def patch_membership(
-    table: PartTable, rows: NDArray[np.uint32], entered: NDArray[np.bool_]
-) -> Mapping[int, Encoded]:
-    """The blocks of a stored membership with sorted rows put in (`entered`) or taken out."""
-    blocks = rows >> _BLOCK_BITS
-    edges = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(rows)]
-    inside = rows.astype(np.uint16)
-    changed = {}
-    for first, last in pairwise(edges):
-        block = int(blocks[first])
-        payload, count = memberships.patch_rows(
-            table, block, inside[first:last], entered.view(np.uint8)[first:last]
-        )
-        changed[block] = Encoded((payload,), Zone(count))
-    return changed
 
 
 def _encoded(mask: NDArray[np.uint64]) -> Encoded:

@@ -62,6 +62,18 @@ class Settled(NamedTuple):
     values: NDArray[np.uint32]
     held: NDArray[np.bool_]
 
+    def of_blocks(self, blocks: Sequence[int]) -> Settled:
+        """What is settled in some blocks."""
+        of_pairs = np.isin((self.replaced >> np.uint64(48)).astype(np.uint32), blocks)
+        chosen = np.isin(self.rows >> np.uint32(16), blocks)
+        return Settled(
+            self.replaced[of_pairs],
+            self.rows[chosen],
+            self.givers[chosen],
+            self.values[chosen],
+            self.held[chosen],
+        )
+
     def each_block(self) -> Iterator[tuple[int, Settled]]:
         """(block, what is settled there); rows still count from the first one of the store."""
         of_pairs = (self.replaced >> np.uint64(48)).astype(np.int64)

@@ -60,14 +60,16 @@ class Pipeline:
         applier: Applier,
         feed: PendingFeed,
         in_force: ModelInForce | None,
+        start_over: Callable[[], None],
     ) -> None:
+        self._start_over = start_over
         self._store = store
         self._committer = committer
         self._applier = applier
         self._feed = feed
         self.in_force = in_force
         root = store.root
-        self.visible = Watermark(store.snapshot().data_version)
+        self.visible = Watermark(store.glance().data_version)
         self.told = Watermark(root.feed_through)
         # Guards everything below; notified at every change of it.
         self._changed = threading.Condition()
@@ -80,13 +82,14 @@ class Pipeline:
         self._committing = self._applying = False
         # Whether the last commit was refused, as by a full disk; nothing of it was kept.
         self._cannot_commit = False
-        self._draining = 0
+        self._draining = self._checkpoints = 0
         self._closing = False
         self._failure = ""
         self._failure_listeners: list[Callable[[], None]] = []
         self._one_edit = threading.Lock()
+        self._commit_thread = threading.Thread(target=self._run_commits, name="commit", daemon=True)
         self._threads = [
-            threading.Thread(target=self._run_commits, name="commit", daemon=True),
+            self._commit_thread,
             threading.Thread(target=self._run_applies, name="apply", daemon=True),
         ]
 
@@ -191,10 +194,14 @@ class Pipeline:
         self._require_writable()
         wanted = self._store.root.data_version
         with self._changed:
-            while not self._is_over() and not self._is_saved(wanted):
-                self._changed.wait(IDLE_SAVE_S)
-                if self._cannot_commit:
-                    raise StoreUnwritable(CANNOT_COMMIT)
+            self._checkpoints += 1
+            try:
+                while not self._is_over() and not self._is_saved(wanted):
+                    self._changed.wait(IDLE_SAVE_S)
+                    if self._cannot_commit:
+                        raise StoreUnwritable(CANNOT_COMMIT)
+            finally:
+                self._checkpoints -= 1
             if self._is_over() and not self._is_saved(wanted):
                 raise StoreUnwritable(self.failure or "The store is closed.")
 
@@ -256,8 +263,6 @@ class Pipeline:
                     return None
                 if self._closing and self._cannot_commit and self._is_idle():
                     return None  # what is not saved stands in the log
-                if self.is_clean and self._is_idle():
-                    self._store.cool()
                 if self.is_clean or (self._draining and self._is_drained()):
                     self._changed.wait()
                 elif not self._changed.wait(self._pause_s()):
@@ -271,7 +276,7 @@ class Pipeline:
         if self._waiting and not self._draining and len(self._logged) < APPLY_QUEUE_BATCHES:
             count = min(len(self._waiting), GROUP_BATCHES)
             return [self._waiting.popleft() for _ in range(count)]
-        ready = self._feed.is_ready(self._store.snapshot().data_version)
+        ready = self._feed.is_ready(self._store.glance().data_version)
         return [] if ready and not self._cannot_commit else None
 
     def _pause_s(self) -> float:
@@ -290,7 +295,8 @@ class Pipeline:
         resolver = None if self.in_force is None else self.in_force.resolver
         self._under_way = batches
         try:
-            logged = self._committer.commit(batches, resolver)
+            save_more = bool(self._checkpoints)
+            logged = self._committer.commit(batches, resolver, save_more=save_more)
             failed = False
         except EngineError as error:
             if self._store.failure:
@@ -311,18 +317,34 @@ class Pipeline:
     def _run_applies(self) -> None:
         try:
             while (logged := self._next_logged()) is not None:
-                self._applier.apply(logged, self.in_force)
-                with self._changed:
-                    self._applying = False
-                    self._changed.notify_all()
-                self.visible.advance(logged.sequence)
+                with self._store.turn() as is_over:
+                    self._apply(logged)
+                    # Readers wait anyhow: as much as is there, as long as is fair.
+                    while not is_over() and (more := self._next_logged(wait=False)) is not None:
+                        self._apply(more)
         except BaseException as error:
             self.stop(error)
+            if self._store.is_torn:
+                # Nothing is written any more; reads go on as of the record before.
+                self._commit_thread.join()
+                self._start_over()
 
-    def _next_logged(self) -> Logged | None:
+    def _apply(self, logged: Logged) -> None:
+        self._applier.apply(logged, self.in_force)
+        with self._changed:
+            self._applying = False
+            self._changed.notify_all()
+        self.visible.advance(logged.sequence)
+
+    def _next_logged(self, *, wait: bool = True) -> Logged | None:
+        """The next record to apply; None at the end, or where there is none yet and no `wait`."""
         with self._changed:
             while not self._logged:
-                if self._failure or (self._closing and not self._committing and not self._waiting):
+                if (
+                    not wait
+                    or self._failure
+                    or (self._closing and not self._committing and not self._waiting)
+                ):
                     return None
                 self._changed.wait()
             self._applying = True

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from engine.errors import StoreCorrupt
 from engine.identity.live import LiveIdentities
 from engine.live.applier import Applier
@@ -28,16 +30,19 @@ def replay_log(
     identities: LiveIdentities,
     positions: PositionTable,
     in_force: ModelInForce | None,
+    *,
+    most: int | None = None,
 ) -> int:
-    """Brings the visible state to the end of the log; returns how many records were replayed.
+    """Brings the visible state to the end of the log, or by `most` records forward; returns how
+    many were replayed.
 
     Raises StoreCorrupt for a record that is damaged or cannot be read.
     """
     root = store.root
-    manifests = store.snapshot().version.state.manifests
+    manifests = store.glance().version.state.manifests
     absorbed = [manifest.sequence for manifest in manifests]
     count = 0
-    for sequence, payload in store.log().read():
+    for sequence, payload in itertools.islice(store.log().read(), most):
         try:
             entry = unpack_entry(payload)
             update = unpack_update(entry.update) if entry is not None and entry.update else None

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from engine.columns.zone import Encoded
 from engine.core import evaluate, row_tests
 from engine.core.control import Control
 from engine.live.change import FieldBlocks, Touched, Transition
-from engine.live.memberships import changed_memberships, patch_membership, stored_masks
+from engine.live.memberships import changed_memberships, stored_masks
 from engine.live.segment_plan import SegmentPlan
 from engine.model.definitions import Model
 from engine.model.positions import key_text
@@ -38,7 +39,7 @@ from engine.rules.time_dependence import why_it_moves
 from engine.store.catalog import Catalog, segment_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["SegmentChange", "StoredSegments", "in_turns", "segment_key"]
+__all__ = ["Move", "SegmentChange", "StoredSegments", "in_turns", "segment_key"]
 
 # Masks of many segments over all blocks take 8 KiB each; more than this is done in turns.
 MASK_BYTES_AT_A_TIME = 64 << 20
@@ -50,15 +51,24 @@ def segment_key(name: str) -> str:
     return key_text(("segments", name))
 
 
+class Move(NamedTuple):
+    """Rows (sorted uint32) that enter a membership, or leave it where `entered` (bool) is unset."""
+
+    rows: NDArray[np.uint32]
+    entered: NDArray[np.bool_]
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentChange:
     """What one record of the log, or one evaluation of everything, does to stored segments.
 
-    `memberships` are the blocks that change, by membership field; `transitions` are in model
-    order, and none is empty; `count_deltas` says by how much each segment grew that changed
-    its size; `rows_evaluated` sums over the segments the rows that each was evaluated for.
+    By membership field, `moves` are the rows that change after a record, and `memberships` the
+    blocks after an evaluation of everything. `transitions` are in model order, and none is empty;
+    `count_deltas` says by how much each segment grew that changed its size; `rows_evaluated` sums
+    over the segments the rows that each was evaluated for.
     """
 
+    moves: Mapping[int, Move] = field(default_factory=dict)
     memberships: FieldBlocks = field(default_factory=dict)
     transitions: tuple[Transition, ...] = ()
     count_deltas: Mapping[str, int] = field(default_factory=dict)
@@ -150,7 +160,7 @@ class StoredSegments:
         finally:
             plan.program.unbind()  # pins no pages until the next record
         evaluated = int(np.count_nonzero(wanted, axis=1)[kinds].sum())
-        return self._change(candidate, rows, *changed, evaluated)
+        return self._change(rows, *changed, evaluated)
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""
@@ -170,7 +180,6 @@ class StoredSegments:
 
     def _change(
         self,
-        candidate: Snapshot,
         rows: NDArray[np.uint32],
         which: NDArray[np.int32],
         at: NDArray[np.uint32],
@@ -181,20 +190,21 @@ class StoredSegments:
         order = np.argsort(which, kind="stable")  # by segment, rows ascending
         at, which, entered = at[order], which[order], entered[order]
         names = list(self._fields)
-        memberships: dict[int, Mapping[int, Encoded]] = {}
+        moves = {}
         transitions = []
         deltas = {}
         edges = np.flatnonzero(np.diff(which)) + 1
         for chosen in np.split(np.arange(len(which)), edges) if len(which) else ():
             name = names[int(which[chosen[0]])]
             of_name, is_in = rows[at[chosen]], entered[chosen]
-            field_id = self._fields[name]
-            table = candidate.addresses(field_id)
-            memberships[field_id] = patch_membership(table, of_name, is_in)
+            moves[self._fields[name]] = Move(of_name, is_in)
             transitions.append(self._transition(name, of_name[is_in], of_name[~is_in]))
             deltas[name] = 2 * int(is_in.sum()) - len(is_in)
         return SegmentChange(
-            memberships, tuple(transitions), _without_zeros(deltas), rows_evaluated
+            moves=moves,
+            transitions=tuple(transitions),
+            count_deltas=_without_zeros(deltas),
+            rows_evaluated=rows_evaluated,
         )
 
     def _transition(
@@ -258,7 +268,12 @@ class StoredSegments:
                     transitions.append(self._transition(name, entered, left))
                     deltas[name] = len(entered) - len(left)
         evaluated = len(chosen) * snapshot.live_count
-        return SegmentChange(memberships, tuple(transitions), _without_zeros(deltas), evaluated)
+        return SegmentChange(
+            memberships=memberships,
+            transitions=tuple(transitions),
+            count_deltas=_without_zeros(deltas),
+            rows_evaluated=evaluated,
+        )
 
 
 def _without_zeros(deltas: Mapping[str, int]) -> dict[str, int]:

@@ -6,15 +6,15 @@ last one that was made of its field, with the places of the blocks that changed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.store.aligned import AlignedBytes
 from engine.store.environment import address_of
-from engine.store.overlay import HeapField
+from engine.store.overlay import HeapPayload
 from engine.store.reading import State, View, name_of_entry
 from engine.store.records import HEADER_BYTES
 
@@ -37,7 +37,7 @@ class PartTable:
     # and what lies on the heap.
     _view: View | None = field(repr=False)
     _copies: Mapping[int, list[AlignedBytes]] = field(repr=False)
-    _heap: Mapping[int, HeapField] = field(repr=False)
+    _heap: Mapping[int, HeapPayload] = field(repr=False)
 
     def without_view(self) -> PartTable:
         """The same to build a later table from, not to read through: it pins nothing that the
@@ -52,18 +52,20 @@ class Places:
     view: View
     state: State
     field_id: int
-    heap: Mapping[int, HeapField]
+    heap: Mapping[int, HeapPayload]
     block_count: int
 
 
 def build_part_table(
-    places: Places, earlier: PartTable | None = None, changed: Iterable[int] = ()
+    places: Places, earlier: PartTable | None = None, changed: Collection[int] = ()
 ) -> PartTable:
     """The table of a field; `earlier` is one of a version from which it differs in the blocks
     `changed` alone, and in having fewer blocks."""
     if earlier is None:
         earlier = _NOTHING
         changed = _blocks_with_field(places)
+    elif not changed and len(earlier.first_part) == places.block_count + 1:
+        return replace(earlier, _view=places.view, _heap=places.heap)
     copies = dict(earlier._copies)
     found: dict[int, _Parts] = {}
     for block in changed:
@@ -71,7 +73,9 @@ def build_part_table(
         found[block] = _parts(places, block, copies)
     first_part = _first_parts(earlier, places.block_count, found)
     if first_part is earlier.first_part:
-        address, length = earlier.address.copy(), earlier.length.copy()
+        address, length = earlier.address, earlier.length
+        if found:
+            address, length = address.copy(), length.copy()
     else:
         address, length = _moved(earlier, first_part, found)
     if found:

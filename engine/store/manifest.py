@@ -130,6 +130,7 @@ class Manifest:
         """This listing with the entries of some fields replaced, or removed where None."""
         kept = self.entries[~np.isin(self.entries["field"], list(changed))]
         parts = [kept, *(entries for entries in changed.values() if entries is not None)]
-        joined = np.concatenate(parts)
+        # As bytes: numpy looks at the type of each record array that it joins.
+        joined = np.frombuffer(b"".join(part.tobytes() for part in parts), ENTRY)
         ordered = joined[np.argsort(joined["field"], kind="stable")]
         return Manifest(self.block, ordered, self.sequence if sequence is None else sequence)

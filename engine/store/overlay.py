@@ -1,26 +1,50 @@
 """Fields of blocks on the heap: what the disk does not have yet, and what is hot.
 
 An overlay never changes; applying a record of the log makes the next one, which shares with it
-whatever the record did not touch. A block is dirty since the first record that its saved form has
-not absorbed. What has been saved stays for a while, because it is likely to change again, and
-taking it from the map would cost a look-up and a checksum each time.
+whatever the record did not touch, and what it could change in place (engine.store.hot). A block is
+dirty since the first record that its saved form has not absorbed. What has been saved stays for a
+while, because it is likely to change again, and taking it from the map would cost a look-up, a
+checksum and a copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from engine.columns.zone import Encoded, Zone
 from engine.store.aligned import AlignedBytes
 
-__all__ = ["HeapBlocks", "HeapField", "Overlay", "on_heap"]
+__all__ = ["HeapBlocks", "HeapField", "HeapPayload", "Overlay"]
+
+
+class HeapPayload(Protocol):
+    """A field of a block on the heap."""
+
+    @property
+    def parts(self) -> tuple[memoryview, ...]:
+        """Its parts, read-only."""
+
+    @property
+    def addresses(self) -> tuple[int, ...]:
+        """Where the parts are, multiples of 64."""
+
+    @property
+    def zone(self) -> Zone:
+        """Its zone: the count of rows exact, the bounds perhaps too wide."""
+
+    @property
+    def sequence(self) -> int:
+        """The record of the log that changed it last."""
+
+    def encode(self) -> Encoded:
+        """What is stored of it, with its exact zone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeapField:
-    """A field of a block: its parts, read-only, the addresses of these, multiples of 64, its
-    zone, and the record of the log that made it so."""
+    """A field of a block that stays as the record of the log made it; see HeapPayload."""
 
     parts: tuple[memoryview, ...]
     addresses: tuple[int, ...]
@@ -34,34 +58,29 @@ class HeapField:
         addresses = tuple(part.address for part in placed)
         return cls(tuple(map(memoryview, placed)), addresses, encoded.zone, sequence)
 
+    def encode(self) -> Encoded:
+        """See HeapPayload."""
+        return Encoded(tuple(map(bytes, self.parts)), self.zone)
+
 
 # field -> block -> what the field of that block has become.
-HeapBlocks = Mapping[int, Mapping[int, HeapField]]
-
-
-def on_heap(changes: Mapping[int, Mapping[int, Encoded]], sequence: int) -> HeapBlocks:
-    """Encoded fields of blocks (field -> block -> bytes), copied to where kernels can read them;
-    the record `sequence` made them so."""
-    return {
-        number: {block: HeapField.copy_of(encoded, sequence) for block, encoded in blocks.items()}
-        for number, blocks in changes.items()
-    }
+HeapBlocks = Mapping[int, Mapping[int, HeapPayload]]
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """`fields` maps field -> block -> HeapField; `dirty` maps block -> the sequence of the
+    """`fields` maps field -> block -> HeapPayload; `dirty` maps block -> the sequence of the
     first record of the log that its saved form lacks, the longest dirty first."""
 
-    fields: Mapping[int, Mapping[int, HeapField]] = field(default_factory=dict)
+    fields: HeapBlocks = field(default_factory=dict)
     dirty: Mapping[int, int] = field(default_factory=dict)
 
-    def get(self, field_id: int, block: int) -> HeapField | None:
+    def get(self, field_id: int, block: int) -> HeapPayload | None:
         """A field of a block; None where it is only in the map."""
         blocks = self.fields.get(field_id)
         return None if blocks is None else blocks.get(block)
 
-    def unsaved(self, block: int, absorbed: int) -> dict[int, HeapField]:
+    def unsaved(self, block: int, absorbed: int) -> dict[int, HeapPayload]:
         """Field -> what the saved form of a block, of the record `absorbed`, does not have."""
         return {
             number: heap
@@ -69,14 +88,16 @@ class Overlay:
             if (heap := blocks.get(block)) is not None and heap.sequence > absorbed
         }
 
-    def changed(self, changes: HeapBlocks, sequence: int) -> Overlay:
-        """The overlay after a record of the log."""
-        fields = dict(self.fields)
+    def changed(self, changes: HeapBlocks, sequence: int, blocks: Iterable[int] = ()) -> Overlay:
+        """The overlay after a record of the log; `blocks` were changed in place, too."""
+        fields = self.fields
+        if changes:
+            fields = dict(fields)
+            for number, made in changes.items():
+                fields[number] = {**fields.get(number, {}), **made}
         dirty = dict(self.dirty)
-        for number, blocks in changes.items():
-            fields[number] = {**fields.get(number, {}), **blocks}
-            for block in blocks:
-                dirty.setdefault(block, sequence)
+        for block in {*blocks, *(block for made in changes.values() for block in made)}:
+            dirty.setdefault(block, sequence)
         return Overlay(fields, dirty)
 
     def saved(self, replaced: Iterable[tuple[int, int]], whole: Mapping[int, int]) -> Overlay:
@@ -96,17 +117,27 @@ class Overlay:
                 dirty[block] = absorbed + 1
         return Overlay(fields, dirty)
 
-    def cooled(self, before: int) -> tuple[Overlay, dict[int, list[int]]]:
-        """The overlay without what is saved and has not changed since a record, and what that is
-        (field -> blocks)."""
-        cold = {
-            number: [b for b, h in blocks.items() if h.sequence < before and b not in self.dirty]
+    def cooled(self, kept_bytes: int) -> tuple[Overlay, dict[int, list[int]]]:
+        """The overlay with so many bytes at most of what is saved, those that changed last; and
+        what it lets go of (field -> blocks)."""
+        saved = [
+            (heap.sequence, number, block, sum(map(len, heap.parts)))
             for number, blocks in self.fields.items()
-        }
-        cold = {number: blocks for number, blocks in cold.items() if blocks}
+            for block, heap in blocks.items()
+            if block not in self.dirty
+        ]
+        cold: dict[int, list[int]] = {}
+        excess = sum(size for *_, size in saved) - kept_bytes
+        if excess > 0:
+            for _, number, block, size in sorted(saved):
+                cold.setdefault(number, []).append(block)
+                excess -= size
+                if excess <= 0:
+                    break
         fields = dict(self.fields)
         for number, gone in cold.items():
-            kept = {b: h for b, h in fields.pop(number).items() if b not in set(gone)}
+            gone_blocks = set(gone)
+            kept = {b: h for b, h in fields.pop(number).items() if b not in gone_blocks}
             if kept:
                 fields[number] = kept
         return Overlay(fields, self.dirty), cold

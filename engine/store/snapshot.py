@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Self
 
+from engine.bitmaps import Buffer
 from engine.columns.zone import Zone
 from engine.store.addresses import PartTable
 from engine.store.catalog import LIVE, Catalog, segment_field
 from engine.store.dictionary import Dictionary
+from engine.store.pins import Pin
 from engine.store.reading import State
 from engine.store.records import PayloadKind, RecordName, RecordType
 from engine.store.version import Version
@@ -40,14 +42,18 @@ class _SegmentCounts(Mapping[str, int]):
 class Snapshot:
     """A consistent state of the store; cheap, and shared with others of its data version.
 
-    Close it when done: while it is open, the pages that it sees cannot be used again. What
-    it handed out (payloads, part tables) stays good after that, and keeps them as long.
+    Close it when done: while it is open, the pages that it sees cannot be used again, and memory
+    that it sees is copied before it is changed. What it handed out (payloads, part tables) can
+    still be read after that, but says something else then.
+
+    One that has no pin does not hold back anybody; see Store.glance.
     """
 
-    __slots__ = ("_version",)
+    __slots__ = ("_pin", "_version")
 
-    def __init__(self, version: Version) -> None:
+    def __init__(self, version: Version, pin: Pin | None = None) -> None:
         self._version: Version | None = version
+        self._pin = pin
 
     @property
     def version(self) -> Version:
@@ -62,6 +68,9 @@ class Snapshot:
     def close(self) -> None:
         """Let go; harmless when done before."""
         self._version = None
+        pin, self._pin = self._pin, None
+        if pin is not None:
+            pin.release()
 
     def __enter__(self) -> Self:
         return self
@@ -133,6 +142,12 @@ class Snapshot:
             return []
         entries = version.state.manifests[block].field(field_id)
         return [version.view.read_entry(block, entry) for entry in entries]
+
+    def stored_payloads(self, field_id: int, block: int) -> Sequence[Buffer]:
+        """The parts of a field in a block as they are stored, or will be when it is saved: equal
+        bytes for equal contents."""
+        heap = self.version.overlay.get(field_id, block)
+        return self.payloads(field_id, block) if heap is None else heap.encode().parts
 
     def addresses(self, field_id: int) -> PartTable:
         """Where all parts of a field are, verified; made once per data version."""

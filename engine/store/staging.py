@@ -58,6 +58,12 @@ class Staging:
         self.commit = self.state.root.commit + 1
         self.feed_through = self.state.root.feed_through
 
+    def move(self, snapshot: Snapshot) -> None:
+        """Go on from a later visible state, with the same state of the disk."""
+        assert snapshot.version.state is self.state, "one writer at a time"
+        self.snapshot = snapshot
+        self.row_count = max(self.row_count, snapshot.row_count)
+
     @property
     def next_sequence(self) -> int:
         """The sequence of the next record of the log."""

@@ -7,20 +7,20 @@ folder/LOCK       who has the store open (flock)
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
 import lmdb
 
-from engine.columns.zone import Encoded
 from engine.errors import EngineError, StoreInUse, StoreUnwritable
+from engine.limits import HEAP_KEPT_BYTES
 from engine.store.catalog import Catalog
 from engine.store.checksum import crc32c
 from engine.store.commit import Committed
@@ -28,11 +28,13 @@ from engine.store.data_file import check_data_file
 from engine.store.directory import Root, Section, pack_dictionaries, pack_metas, pack_model
 from engine.store.environment import Environment, damaged
 from engine.store.folder import check_folder, create_folder
+from engine.store.hot import HotFields
 from engine.store.journal import Journal
 from engine.store.lock import FolderLock
+from engine.store.mutation import Mutation
 from engine.store.opening import ROOT, load_state
-from engine.store.overlay import HeapBlocks, on_heap
 from engine.store.page_tree import check_page_trees
+from engine.store.pins import Pins
 from engine.store.reading import Verified, View
 from engine.store.records import (
     Expected,
@@ -48,7 +50,7 @@ from engine.store.verify import VerifyReport, verify_pages, verify_records
 from engine.store.version import Lineage, Version, and_changed
 from engine.store.writer import Writer
 
-__all__ = ["Candidate", "Snapshot", "Store", "VerifyReport", "Writer"]
+__all__ = ["Snapshot", "Store", "VerifyReport", "Writer"]
 
 # The disk, a quota or a limit on the size of files is used up.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -57,21 +59,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # after. The one thread that publishes begins one at a time, while a commit takes milliseconds.
 COMMITS_KEPT = 1024
 
-# What is saved stays on the heap until it has not changed for so many records of the log; it is
-# looked for every so many commits.
-HOT_RECORDS = 256
-COMMITS_BETWEEN_SWEEPS = 64
+# Records between two looks at what is on the heap and saved.
+RECORDS_BETWEEN_SWEEPS = 64
 
 # What LMDB finds in pages before it writes anything.
 _DAMAGE = (lmdb.CorruptedError, lmdb.PageNotFoundError)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A state that is not seen yet, and how it differs from the one before."""
-
-    snapshot: Snapshot
-    changes: HeapBlocks
 
 
 class Store:
@@ -92,6 +84,12 @@ class Store:
         # Each says which record of the log somebody still needs, None for none.
         self.log_holds: list[Callable[[], int | None]] = []
         self._publishing = threading.Lock()
+        self._pins = Pins()
+        self._hot = HotFields()
+        # While memory may be changed: the newest data version that a snapshot sees.
+        self._newest_open: int | None = None
+        # Why nothing can be read: memory was left in the middle of a change.
+        self._torn = ""
         self._version: Version | None = Version.opened(view, state, Lineage())
         # How many records of the log were made visible since opening.
         self.published = 0
@@ -143,13 +141,28 @@ class Store:
         self.close()
 
     def snapshot(self) -> Snapshot:
-        """The newest committed state."""
+        """The newest visible state, which stays as it is until the snapshot is closed.
+
+        Waits while a record is applied. Raises StoreUnwritable where that was interrupted.
+        """
+        pin = self._pins.pin(self._visible)
+        if self._torn:
+            raise StoreUnwritable(self._torn)
+        return Snapshot(pin.version, pin)
+
+    def glance(self) -> Snapshot:
+        """The newest visible state for its counts, names and texts; takes no time. What blocks
+        hold may change while it is read."""
+        return Snapshot(self._visible())
+
+    def _visible(self) -> Version:
         version = self._version
         assert version is not None, "the store is closed"
-        return Snapshot(version)
+        return version
 
     def newest(self) -> Snapshot:
-        """The newest committed state, also where it is not shown yet."""
+        """The newest committed state, also where it is not shown yet, for those who edit the
+        store; it is not pinned."""
         version = self._newest
         assert version is not None, "the store is closed"
         return Snapshot(version)
@@ -175,55 +188,98 @@ class Store:
             if self._newest is not None:
                 self._newest.attached = self.attach()
 
-    def cool(self) -> None:
-        """Let go of what is on the heap and saved; for when nothing is likely to change it."""
+    def _cool(self) -> None:
+        """Let go of what is saved and beyond the room that there is on the heap for it."""
         with self._publishing:
             version = self._version
             if version is None or version is not self._newest:
                 return
-            overlay, cold = version.overlay.cooled(version.data_version + 1)
+            overlay, cold = version.overlay.cooled(HEAP_KEPT_BYTES)
             if cold:
                 after = version.after_commit(
                     version.view, version.state, overlay, version.data_version, cold
                 )
                 after.attached = version.attached
-                # Candidates that were begun before take their tables from the version before.
-                self._written.append((version.state.root.commit, cold))
+                self._hot.forget(cold)
                 self._version = self._newest = after
 
-    def candidate(
-        self, sequence: int, changes: Mapping[int, Mapping[int, Encoded]], row_count: int
-    ) -> Candidate:
-        """The state after a record of the log that makes `changes` (field -> block -> bytes),
-        for those who derive something from it before anybody else sees it."""
-        heap = on_heap(changes, sequence)
-        version = self.snapshot().version.after_record(sequence, heap, row_count)
-        version.attached = self.attach()
-        return Candidate(Snapshot(version), heap)
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Callable[[], bool]]:
+        """The turn to carry out mutations, one after the other: new snapshots wait for its end.
+        Gives a function that says whether it should end."""
+        with self._pins.changing() as self._newest_open:
+            try:
+                yield self._pins.is_over
+            finally:
+                self._newest_open = None
 
-    def publish(
-        self, candidate: Candidate, derived: Mapping[int, Mapping[int, Encoded]] | None = None
-    ) -> None:
-        """Let new snapshots see a candidate, and with it the fields that were derived from it
-        (field -> block -> bytes). One thread makes candidates and publishes them in order."""
-        made = candidate.snapshot.version
-        more = on_heap(derived or {}, made.data_version)
-        with self._publishing:
-            current = self._version
-            assert current is not None, "the store is closed"
-            assert made.data_version == current.data_version + 1, "records are applied in order"
-            # Commits may have come between: what they saved is in `current` alone, the tables
-            # made meanwhile are in the candidate alone.
-            written = self._written_since(made.state.root.commit)
-            after = current.after_record(
-                made.data_version,
-                {**candidate.changes, **more},
-                made.row_count,
-                and_changed(and_changed(made.trails({}), more), written),
+    @contextlib.contextmanager
+    def mutation(self, sequence: int) -> Iterator[Mutation]:
+        """Carry a record of the log into the visible state; see Mutation. One thread does so with
+        each record in its order, and publishes it in the end; in a turn that it has, or in one of
+        its own."""
+        with contextlib.nullcontext() if self._newest_open is not None else self.turn():
+            newest_open = self._newest_open
+            assert newest_open is not None
+            mutation = Mutation(
+                self._visible(), self._hot, sequence, newest_open, lambda: self.attach()
             )
+            try:
+                yield mutation
+                assert self._visible().data_version == sequence, "a record is published"
+            except BaseException as error:
+                self._hot.clear()
+                if mutation.has_written and self._visible().data_version != sequence:
+                    self._torn = (
+                        f"The store at {self.path} cannot be read for the moment, because a "
+                        f"change of it was interrupted: {error}. Open the store again; nothing "
+                        "that was acknowledged is lost."
+                    )
+                raise
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether nothing can be read, because a mutation was interrupted."""
+        return bool(self._torn)
+
+    def mend(self) -> None:
+        """Let snapshots be taken again: what `start_over` began is done."""
+        self._torn = ""
+
+    def start_over(self) -> None:
+        """Go back to what the disk has, as after opening; nobody else writes."""
+        with self._publishing:
+            version = self._visible()
+            self._hot.clear()
+            self._version = Version.opened(version.view, version.state, version.lineage)
+            self._version.attached = self.attach()
+            self._newest = self._version
+
+    def publish(self, mutation: Mutation) -> None:
+        """Let new snapshots see what a mutation has done."""
+        made = mutation.candidate_version
+        assert made is not None, "a candidate is made first"
+        with self._publishing:
+            current = self._visible()
+            assert made.data_version == current.data_version + 1, "records are applied in order"
+            changes = {**mutation.changes, **mutation.derived}
+            if current is mutation.base:
+                after = current.after_record(
+                    made.data_version, changes, made.row_count, mutation.in_place, made
+                )
+            else:
+                # Commits came between: what they saved is in `current` alone, the tables made
+                # meanwhile are in the candidate alone.
+                moved = self._written_since(made.state.root.commit)
+                after = current.after_record(
+                    made.data_version, changes, made.row_count, mutation.in_place
+                )
+                after.set_trails(and_changed(made.trails(mutation.derived), moved))
             after.attached = self.attach()
             self._version = self._newest = after
             self.published += 1
+        if self.published % RECORDS_BETWEEN_SWEEPS == 0:
+            self._cool()
 
     def _written_since(self, commit: int) -> dict[int, list[int]]:
         """Field -> blocks that the commits after one have moved."""
@@ -236,16 +292,16 @@ class Store:
 
     def log(self) -> Journal:
         """The log as of the newest commit: what somebody may still need of it."""
-        return _log_of(self.snapshot().version)
+        return _log_of(self._visible())
 
     def feed(self) -> Journal:
         """The feed as of the newest commit."""
-        return _feed_of(self.snapshot().version)
+        return _feed_of(self._visible())
 
     @property
     def root(self) -> Root:
         """What the root record of the newest commit says."""
-        return self.snapshot().version.state.root
+        return self._visible().state.root
 
     def verify(self) -> VerifyReport:
         """Read and check everything anew: LMDB's pages, every record, and what records mean.
@@ -253,7 +309,7 @@ class Store:
         Reads the whole store; writers wait while it looks at LMDB's pages.
         """
         with self._writing:
-            version = self.snapshot().version
+            version = self._visible()
             faults = tuple(verify_pages(version.view))
         if faults:  # LMDB must not follow such pages
             return VerifyReport(version.state.root.data_version, 0, 0, faults)
@@ -359,12 +415,10 @@ class Store:
             version = self._newest
             assert version is not None, "the store is closed"
             overlay = version.overlay.saved(committed.replaced, committed.whole)
+            self._hot.forget(fields)
             for number in committed.dropped_fields:
                 overlay = overlay.without_field(number)
-            if committed.state.root.commit % COMMITS_BETWEEN_SWEEPS == 0:
-                overlay, cold = overlay.cooled(version.data_version - HOT_RECORDS)
-                for number, blocks in cold.items():
-                    fields.setdefault(number, []).extend(blocks)
+                self._hot.drop(number)
             visible = version.data_version if committed.is_group else committed.data_version
             after = version.after_commit(view, committed.state, overlay, visible, fields)
             after.attached = self.attach()

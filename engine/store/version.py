@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,11 +20,11 @@ from engine.store.catalog import FieldKind
 from engine.store.dictionary import DictionaryTable, unpack_page
 from engine.store.environment import damaged
 from engine.store.manifest import zone_of
-from engine.store.overlay import HeapBlocks, HeapField, Overlay
+from engine.store.overlay import HeapBlocks, HeapPayload, Overlay
 from engine.store.reading import State, View, block_count_of
 from engine.store.records import PayloadKind, RecordName, RecordType
 
-__all__ = ["Lineage", "Trail", "Version", "and_changed"]
+__all__ = ["InPlace", "Lineage", "Trail", "Version", "and_changed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ def and_changed(
         if number in after:
             after[number] = Trail(after[number].table, after[number].changed.union(blocks))
     return after
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """What a record of the log changed in place: the blocks, and by how many rows the live rows
+    and memberships grew (by field)."""
+
+    blocks: Collection[int] = ()
+    added: Mapping[int, int] = field(default_factory=dict)
 
 
 class Lineage:
@@ -85,6 +94,9 @@ def _load_dictionary(view: View, state: State, number: int) -> DictionaryTable:
 
 class Version:
     """One data version in use: its state, its transaction, and what was made of them so far.
+
+    What it has on the heap stays as it is for as long as a snapshot pins it (engine.store.pins);
+    after that the next version may take it over, changed.
 
     `state` is the newest state of the disk when the version was made; `overlay` is what the
     version has beyond it. It goes when the last snapshot, view of bytes and part table of it
@@ -149,7 +161,7 @@ class Version:
                 self._tables[field_id] = found
             return found
 
-    def unsaved(self, block: int) -> dict[int, HeapField]:
+    def unsaved(self, block: int) -> dict[int, HeapPayload]:
         """Field -> what the disk does not have of a block."""
         manifests = self.state.manifests
         absorbed = manifests[block].sequence if block < len(manifests) else 0
@@ -170,12 +182,16 @@ class Version:
         sequence: int,
         changes: HeapBlocks,
         row_count: int,
-        trails: Mapping[int, Trail] | None = None,
+        in_place: InPlace | None = None,
+        tables: Version | None = None,
     ) -> Version:
         """The version after a record of the log has changed some fields of some blocks.
 
-        `trails` are better ones than this version's own, where somebody has them.
+        `in_place` is what it changed beside `changes`. `tables` is a version of the same state
+        of the disk whose tables differ from the new one's in nothing but `changes`, where this
+        version is none.
         """
+        in_place = in_place or InPlace()
         counts = dict(self.member_counts)
         for number, blocks in changes.items():
             if number in counts:
@@ -183,16 +199,37 @@ class Version:
                     before = self.zone(number, block)
                     counts[number] -= 0 if before is None else before.present_count
                     counts[number] += heap.zone.present_count
-        return Version(
+        for number, added in in_place.added.items():
+            counts[number] += added
+        after = Version(
             self.view,
             self.state,
             self.lineage,
             data_version=sequence,
             row_count=row_count,
             member_counts=counts,
-            overlay=self.overlay.changed(changes, sequence),
-            trails=self.trails(changes) if trails is None else trails,
+            overlay=self.overlay.changed(changes, sequence, in_place.blocks),
         )
+        after.take_tables(tables or self, changes)
+        return after
+
+    def set_trails(self, trails: Mapping[int, Trail]) -> None:
+        """Has all tables made from these, when they are asked for."""
+        self._tables, self._trails = {}, dict(trails)
+
+    def take_tables(self, earlier: Version, changed: Mapping[int, Iterable[int]]) -> None:
+        """Takes over the tables of an earlier version of the same state of the disk; those that
+        differ in `changed` are made from its when they are asked for."""
+        if self.block_count != earlier.block_count:
+            self._trails = earlier.trails(changed)
+            return
+        with earlier._guard:
+            same = {n: t for n, t in earlier._tables.items() if n not in changed}
+            differing = {n: t for n, t in earlier._tables.items() if n in changed}
+            trails = {**earlier._trails}
+        trails.update((n, Trail(t.without_view(), frozenset())) for n, t in differing.items())
+        self._tables = same
+        self._trails = and_changed(trails, changed)
 
     def after_commit(
         self,
@@ -229,12 +266,12 @@ class Version:
 def _member_counts(state: State, overlay: Overlay | None = None) -> dict[int, int]:
     """Rows in the live field and in each membership, by field."""
     counts: dict[int, int] = {}
-    for field in state.catalog.values():
-        if field.kind in (FieldKind.LIVE, FieldKind.MEMBERSHIP):
-            chosen = state.entries["field"] == field.id
-            heap = {} if overlay is None else overlay.fields.get(field.id, {})
+    for listed in state.catalog.values():
+        if listed.kind in (FieldKind.LIVE, FieldKind.MEMBERSHIP):
+            chosen = state.entries["field"] == listed.id
+            heap = {} if overlay is None else overlay.fields.get(listed.id, {})
             if heap:
                 chosen &= ~np.isin(state.entry_blocks, list(heap))
             stored = int(state.entries["present_count"][chosen].sum(dtype=np.int64))
-            counts[field.id] = stored + sum(h.zone.present_count for h in heap.values())
+            counts[listed.id] = stored + sum(h.zone.present_count for h in heap.values())
     return counts

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +18,7 @@ from engine.store.checksum import crc32c
 from engine.store.commit import commit
 from engine.store.dictionary import DictionaryGrowth
 from engine.store.manifest import entries_of
-from engine.store.overlay import HeapField
+from engine.store.overlay import HeapPayload
 from engine.store.records import PART_BYTES, PayloadKind
 from engine.store.snapshot import Snapshot
 from engine.store.staging import StagedField, Staging
@@ -185,6 +186,16 @@ class Writer:
         return staging.next_sequence - 1
 
     @property
+    def logged_records(self) -> int:
+        """Records added to the log so far."""
+        return len(self._open().log)
+
+    @property
+    def logged_bytes(self) -> int:
+        """Bytes of them."""
+        return sum(map(len, self._open().log))
+
+    @property
     def next_sequence(self) -> int:
         """The sequence of the next record of the log."""
         return self._open().next_sequence
@@ -207,26 +218,36 @@ class Writer:
         dirty = staging.snapshot.version.overlay.dirty
         return [since for block, since in dirty.items() if block not in staging.whole]
 
+    @contextlib.contextmanager
+    def resting(self) -> Iterator[None]:
+        """For a group that saves blocks: inside, the visible state is the newest there is, and
+        nothing of it changes."""
+        with self._store.snapshot() as snapshot:
+            self._open().move(Snapshot(snapshot.version))
+            yield
+
     def save_block(self, block: int) -> int:
-        """Save all that the visible state has of a block and the disk has not; bytes of it."""
+        """Save all that the visible state has of a block and the disk has not; bytes of it.
+
+        Within `resting`.
+        """
         staging = self._open()
         staging.whole.add(block)
-        size = 0
-        for field_id, heap in staging.snapshot.version.unsaved(block).items():
-            size += sum(map(len, heap.parts))
-            self._put_heap(field_id, block, heap)
-        return size
+        unsaved = staging.snapshot.version.unsaved(block)
+        return sum(self._put_heap(field_id, block, heap) for field_id, heap in unsaved.items())
 
-    def _put_heap(self, field_id: int, block: int, heap: HeapField) -> None:
+    def _put_heap(self, field_id: int, block: int, heap: HeapPayload) -> int:
+        """Stages what is on the heap of a field of a block; bytes of it."""
         staging = self._open()
         field = staging.catalog.by_id(field_id)
         if field is None:
-            return
+            return 0
         kind = PayloadKind.FIELD_DATA + field.kind
-        records = [(len(part), crc32c(part), staging.commit) for part in heap.parts]
-        entries = entries_of(field_id, kind, records, heap.zone)
-        parts = tuple(bytes(part) for part in heap.parts)
-        staging.blocks.setdefault(block, {})[field_id] = StagedField(parts, entries)
+        encoded = heap.encode()
+        records = [(len(part), crc32c(part), staging.commit) for part in encoded.parts]
+        entries = entries_of(field_id, kind, records, encoded.zone)
+        staging.blocks.setdefault(block, {})[field_id] = StagedField(encoded.parts, entries)
+        return sum(map(len, encoded.parts))
 
     def _complete_blocks(self, staging: Staging) -> None:
         """A block of which the log's records would be wrong after this write is saved whole."""

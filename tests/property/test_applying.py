@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.live.applying import apply_update
 from engine.live.log_record import unpack_update
 from tests.loads import ERASE
-from tests.updates import HeapState, Log
+from tests.updates import HeapMutation, HeapState, Log
 
 # The profiles lie on both sides of the border of the first two blocks.
 _FIRST_ROW = 65_534
@@ -133,7 +132,7 @@ def test_records_applied_equal_updates_one_by_one(
         applied = log.apply()
         _check(log, world)
         created = len(world.people) - len(before)
-        assert (resolved.created, applied.live_added) == (created, created)
+        assert (resolved.created, log.mutations[-1].live_added) == (created, created)
         first_new = _FIRST_ROW + len(before)
         assert applied.touched.created.tolist() == list(range(first_new, first_new + created))
         before += [({}, set())] * created
@@ -162,7 +161,7 @@ def test_records_applied_equal_updates_one_by_one(
 def test_a_replay_makes_of_blocks_of_any_age_what_they_were(
     batches: Sequence[Sequence[dict[str, Any]]], ages: list[int]
 ) -> None:
-    log = Log(first_row=_FIRST_ROW)
+    log = Log(first_row=_FIRST_ROW, pinned=True)
     states = [log.state]
     for updates in batches:
         log.submit(updates)
@@ -183,19 +182,18 @@ def test_a_replay_makes_of_blocks_of_any_age_what_they_were(
     )
     live_count = _alive(stored)
     for sequence, record in enumerate(log.records, 1):
-        applied = apply_update(
-            stored,  # type: ignore[arg-type]
-            unpack_update(record),
-            lambda block, sequence=sequence: sequence > ages[block],
+        mutation = HeapMutation(stored, sequence)
+        applied, after = mutation.apply(
+            unpack_update(record), lambda block, sequence=sequence: sequence > ages[block]
         )
         for block in (0, 1):
             if sequence <= ages[block]:
-                assert all(block not in blocks for blocks in applied.changes.values())
+                assert block not in mutation.blocks
                 rows = [applied.touched.created, *applied.touched.fields.values()]
                 assert all((touched >> 16 != block).all() for touched in rows)
-        live_count += applied.live_added
+        live_count += mutation.live_added
         assert applied.row_count >= stored.row_count
-        stored = stored.after(applied)
+        stored = after
     rows = range(_FIRST_ROW, log.state.row_count)
     assert stored.row_count == log.state.row_count
     assert live_count == _alive(stored)
@@ -215,10 +213,10 @@ def test_cells_of_fields_that_are_gone_are_passed_over(
     for updates in batches:
         log.submit(updates)
         log.apply()
-        applied = apply_update(state, unpack_update(log.records[-1]))  # type: ignore[arg-type]
-        state = state.after(applied)
-        assert set(applied.changes) <= {field.id for field in fields.values()}
-        assert set(applied.touched.fields) <= set(applied.changes)
+        mutation = HeapMutation(state, len(log.records))
+        applied, state = mutation.apply(unpack_update(log.records[-1]))
+        assert set(mutation.changes) <= {field.id for field in fields.values()}
+        assert set(applied.touched.fields) <= {field.id for field in fields.values()}
     gone = {"city", "remark", ":giver:likes", ":id:phone", ":time:size"}
     # Without its givers the set is left alone; sizes without their times are taken as they come.
     other = {*gone, "likes", "size", ":time:city", ":time:remark"}

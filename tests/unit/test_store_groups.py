@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from engine.columns.zone import Encoded
 from engine.errors import StoreCorrupt
 from engine.store.catalog import FieldKind, segment_field
 from engine.store.journal import Journal
+from engine.store.overlay import HeapPayload
 from engine.store.records import PART_BYTES, RecordName, RecordType, key_of
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
@@ -52,13 +54,15 @@ def log(store: Store, *payloads: bytes) -> None:
 
 def show(store: Store, block: int, value: int) -> None:
     """Applies the next record of the log: new ages in one block."""
-    snapshot = store.snapshot()
-    changes = {age_field(snapshot): {block: ages(value)}}
-    store.publish(store.candidate(snapshot.data_version + 1, changes, snapshot.row_count))
+    with store.mutation(store.glance().data_version + 1) as mutation:
+        snapshot = mutation.snapshot
+        mutation.put(age_field(snapshot), block, ages(value))
+        mutation.candidate(snapshot.row_count)
+        store.publish(mutation)
 
 
 def save(store: Store, *blocks: int) -> None:
-    with store.write_group() as writer:
+    with store.write_group() as writer, writer.resting():
         writer.set_feed_through(writer.snapshot.data_version)
         for block in blocks:
             writer.save_block(block)
@@ -67,6 +71,20 @@ def save(store: Store, *blocks: int) -> None:
 def minimum(snapshot: Snapshot, block: int) -> float | None:
     zone = snapshot.zone(age_field(snapshot), block)
     return None if zone is None else zone.minimum
+
+
+def heap(snapshot: Snapshot, block: int) -> HeapPayload:
+    payload = snapshot.version.overlay.get(age_field(snapshot), block)
+    assert payload is not None
+    return payload
+
+
+def stored(snapshot: Snapshot, block: int) -> tuple[bytes, ...]:
+    """What is, or would be, stored of the ages of a block."""
+    payload = snapshot.version.overlay.get(age_field(snapshot), block)
+    if payload is not None:
+        return payload.encode().parts
+    return tuple(map(bytes, snapshot.payloads(age_field(snapshot), block)))
 
 
 def read_log(journal: Journal, after: int = 0) -> list[tuple[int, bytes]]:
@@ -87,14 +105,16 @@ def test_a_record_is_logged_before_it_is_visible(store: Store) -> None:
 def test_a_candidate_is_seen_only_when_published(store: Store) -> None:
     old = store.snapshot()
     log(store, b"one")
-    candidate = store.candidate(old.data_version + 1, {age_field(old): {1: ages(7)}}, old.row_count)
-    assert minimum(candidate.snapshot, 1) == 7
-    assert minimum(store.snapshot(), 1) == minimum(old, 1) != 7
-    store.publish(candidate)
+    with store.mutation(old.data_version + 1) as mutation:
+        mutation.put(age_field(old), 1, ages(7))
+        candidate = mutation.candidate(old.row_count)
+        assert minimum(candidate, 1) == 7
+        assert minimum(store.glance(), 1) == minimum(old, 1) != 7
+        store.publish(mutation)
     new = store.snapshot()
     assert (minimum(new, 1), new.data_version) == (7, old.data_version + 1)
     assert minimum(old, 1) != 7, "an older snapshot stays as it was"
-    assert bytes(new.payloads(age_field(new), 1)[0]) == ages(7).parts[0]
+    assert stored(new, 1) == ages(7).parts
 
 
 def test_tables_of_addresses_follow_every_change(store: Store) -> None:
@@ -127,25 +147,31 @@ def test_tables_of_addresses_follow_every_change(store: Store) -> None:
     save(store, 1)
     show(store, 1, 9)
     save(store, 1, 2)
-    assert read(store.snapshot())[1] == ages(9).parts[0]
-    assert read(store.snapshot())[2] == ages(8).parts[0]
+    read(store.snapshot())
+    assert stored(store.snapshot(), 1) == ages(9).parts
+    assert stored(store.snapshot(), 2) == ages(8).parts
 
 
 def test_a_commit_between_candidate_and_publication(store: Store) -> None:
     log(store, b"one", b"two")
     show(store, 1, 7)
-    snapshot = store.snapshot()
-    snapshot.addresses(age_field(snapshot))
-    changes = {age_field(snapshot): {2: ages(8)}}
-    candidate = store.candidate(snapshot.data_version + 1, changes, snapshot.row_count)
-    candidate.snapshot.addresses(age_field(snapshot))
-    save(store, 1)
-    store.publish(candidate)
+    with store.snapshot() as snapshot:
+        snapshot.addresses(age_field(snapshot))
+    with contextlib.ExitStack() as stack:
+        with store.write_group() as writer:
+            with writer.resting():
+                writer.set_feed_through(writer.snapshot.data_version)
+                writer.save_block(1)
+            mutation = stack.enter_context(store.mutation(store.glance().data_version + 1))
+            mutation.put(age_field(mutation.snapshot), 2, ages(8))
+            candidate = mutation.candidate(mutation.snapshot.row_count)
+            candidate.addresses(age_field(candidate))
+        store.publish(mutation)
     after = store.snapshot()
     assert (minimum(after, 1), minimum(after, 2)) == (7, 8)
     assert set(after.version.overlay.dirty) == {2}
     table = after.addresses(age_field(after))
-    assert table.length[table.first_part[1]] == len(ages(7).parts[0])
+    assert table.address[table.first_part[1]] == heap(after, 1).addresses[0]
 
 
 def test_the_log_is_kept_for_as_long_as_a_block_needs_it(store: Store) -> None:
@@ -189,8 +215,9 @@ def test_what_was_changed_while_it_was_saved_stays_dirty(store: Store) -> None:
     log(store, b"one", b"two")
     show(store, 1, 7)
     with store.write_group() as writer:
-        writer.set_feed_through(writer.snapshot.data_version)
-        writer.save_block(1)
+        with writer.resting():
+            writer.set_feed_through(writer.snapshot.data_version)
+            writer.save_block(1)
         show(store, 1, 8)
     snapshot = store.snapshot()
     assert minimum(snapshot, 1) == 8

@@ -17,6 +17,7 @@ import pytest
 
 from strata.client import Client
 from strata.errors import StrataError
+from strata.updates import Update
 
 PATIENCE_S = 60
 Start = Callable[..., subprocess.Popen[str]]
@@ -27,8 +28,9 @@ def start() -> Iterator[Start]:
     """Starts `strata` with arguments; whatever still runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str) -> subprocess.Popen[str]:
+    def run(*arguments: str, failpoints: str = "") -> subprocess.Popen[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STRATA_")}
+        environment["STRATA_FAILPOINTS"] = failpoints
         process = subprocess.Popen(
             [sys.executable, "-m", "strata", *arguments],
             stdout=subprocess.PIPE,
@@ -137,6 +139,30 @@ def test_what_cannot_be_served(start: Start, copy: Path, tmp_path: Path) -> None
     assert process.returncode == 1
     assert complaint.splitlines()[-1].startswith(f"strata: The port file {absent} cannot")
     assert not (copy / "port").exists()
+
+
+def test_a_server_ends_when_its_store_takes_no_more_writes(
+    start: Start, copy: Path, tmp_path: Path
+) -> None:
+    """As after a failed sync: what is in line is refused, and the process says why."""
+    file = tmp_path / "port"
+    arguments = (
+        "serve", "--store", str(copy), "--listen", "127.0.0.1:0", "--port-file", str(file)
+    )  # fmt: skip
+    process = start(*arguments, failpoints="log.after_commit=fail:2")
+    update = Update({"member": "m1"}, {"age": 41})
+    with Client(f"127.0.0.1:{_port(file, process)}", timeout_s=PATIENCE_S) as client:
+        with pytest.raises(StrataError, match="takes no more writes"):
+            for _ in range(100):
+                client.ingest_batch([update], source="crm")
+        printed, log = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, printed) == (1, "")
+    lines = log.splitlines()
+    assert "takes no more writes" in lines[-1]
+    assert [json.loads(line)["event"] for line in lines[:-1] if '"stopped"' in line] == []
+    assert not file.exists()
+    with Client(f"127.0.0.1:{_port(file, start(*arguments))}", timeout_s=PATIENCE_S) as client:
+        assert client.count("true").count == 3000
 
 
 def test_ctrl_c_ends_a_command_quietly(start: Start) -> None:
