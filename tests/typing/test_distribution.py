@@ -72,11 +72,12 @@ def test_the_sdist_builds_without_isolation(sdist: Path, tmp_path: Path) -> None
     with zipfile.ZipFile(wheel) as archive:
         shipped = set(archive.namelist())
         archive.extractall(tmp_path / "installed")
-    modules = {path.with_suffix("").name for path in source_files(".pyx", under=("engine",))}
+    rooms = ("engine", "server")
+    modules = {path.with_suffix("").name for path in source_files(".pyx", under=rooms)}
     compiled = {Path(name).name.split(".")[0] for name in shipped if name.endswith(".so")}
     assert compiled == modules
     for suffix in (".pxd", ".pyi", ".lark"):
-        expected = {str(path) for path in source_files(suffix, under=("engine",))}
+        expected = {str(path) for path in source_files(suffix, under=rooms)}
         assert expected <= shipped
     protos = source_files(".proto", under=("proto",))
     assert {f"strata/v1/{path.stem}_pb2.py" for path in protos} <= shipped
