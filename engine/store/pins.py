@@ -4,8 +4,8 @@ A snapshot that is open pins its data version: what it sees stays as it is. The 
 applies records changes memory that no open snapshot sees; while it does, new snapshots wait.
 
 Those that are open already are waited for, because copying what they see costs more than a short
-wait: first for a moment without any, then new ones are held back, too. Where that was in vain it
-is tried for half as long the next time: somebody keeps snapshots, and what they see is copied.
+wait: first for a moment without any, then new ones are held back, too. Where that is in vain, what
+they see is copied, and how long that took says how long the next wait may be.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from engine.store.version import Version
 
 __all__ = ["Pin", "Pins"]
 
-# How long a change waits for open snapshots, at most and at least: at most about what copying
-# everything they see would cost. New snapshots are held back for half of it.
-PATIENCE_S = 0.06
+# How long a change waits for open snapshots, at most and at least: half of what the last one took
+# that had to copy what they see. New snapshots are held back for half of the wait.
+PATIENCE_S = 0.2
 LEAST_PATIENCE_S = 0.001
 
 # How long a change may go on while others wait, where it did not have to wait itself.
@@ -39,6 +39,8 @@ class Pins:
         self._changer = 0
         self._waiting = 0
         self._patience_s = PATIENCE_S
+        # Whether the change under way has to copy what snapshots see that came since the last.
+        self._copies = False
         # Snapshots up to this data version were waited for in vain.
         self._given_up = 0
         # When the change under way began, and how long it had to wait before.
@@ -80,6 +82,10 @@ class Pins:
             yield self._begin()
         finally:
             with self._changed:
+                if self._copies:
+                    took = time.monotonic() - self._began
+                    self._patience_s = min(max(took / 2, LEAST_PATIENCE_S), PATIENCE_S)
+                    self._copies = False
                 self._changer = 0
                 self._changed.notify_all()
 
@@ -105,18 +111,15 @@ class Pins:
     def _wait(self, asked: float) -> int:
         """Waits for open snapshots; gives the newest version that one still sees."""
         patience = self._patience_s
-        growth = 1.1
         while (newest := self._newest()) > self._given_up:
-            growth = 2.0
             now = time.monotonic()
             if now >= asked + patience:
                 self._given_up = newest
-                growth = 0.5
+                self._copies = True
                 break
             if now >= asked + patience / 2:
                 self._changer = threading.get_ident()
             self._changed.wait(asked + (patience if self._changer else patience / 2) - now)
-        self._patience_s = min(max(patience * growth, LEAST_PATIENCE_S), PATIENCE_S)
         return newest
 
     def _newest(self) -> int:

@@ -171,14 +171,22 @@ def test_a_snapshot_is_given_up_once_and_not_waited_for_again(pins: Pins) -> Non
     assert newest_open(pins) == 0
 
 
-def test_patience_is_lost_by_waiting_in_vain_and_comes_back(pins: Pins) -> None:
-    pins._patience_s = 0.004
+def test_who_copied_fast_waits_no_longer_than_that_took(
+    pins: Pins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("engine.store.pins.time.monotonic", lambda: clock[0])
+    pins._patience_s = 0.0
     held = pin(pins, 7)
-    assert newest_open(pins) == 7
-    assert pins._patience_s == 0.002
+    with pins.changing() as newest:
+        assert newest == 7
+        clock[0] += 0.1
+    assert pins._patience_s == pytest.approx(0.05)
+    with pins.changing() as newest:
+        assert newest == 7
+        clock[0] += 0.02
+    assert pins._patience_s == pytest.approx(0.05), "nothing had to be copied"
     held.release()
-    assert newest_open(pins) == 0
-    assert 0.002 < pins._patience_s < 0.004
 
 
 def test_at_first_new_snapshots_are_let_in_while_a_change_waits(pins: Pins) -> None:
@@ -297,6 +305,7 @@ def test_garbage_is_collected_while_pins_are_looked_at(pins: Pins) -> None:
 def test_nobody_sees_memory_change(pins: Pins, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers open and close snapshots of a pair that always says its data version twice."""
     monkeypatch.setattr("engine.store.pins.PATIENCE_S", 0.0005)
+    pins._patience_s = 0.0005
     visible = [version(1, [1, 1])]
     over = threading.Event()
 
