@@ -137,9 +137,12 @@ class HeapMutation:
         """See Mutation."""
         return self.snapshot.hot.of(self._listed(field_id))
 
-    def changed(self, blocks: Iterable[int], field_id: int = 0, added: int = 0) -> None:
+    def changed(self, blocks: Iterable[int]) -> None:
         """See Mutation."""
         self.blocks.update(blocks)
+
+    def grown(self, field_id: int, added: int) -> None:
+        """See Mutation."""
 
     def put(self, field_id: int, block: int, encoded: Encoded) -> None:
         """See Mutation."""

@@ -8,7 +8,7 @@ hot_cells.h.
 """
 
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 import numpy as np
@@ -21,7 +21,6 @@ from engine.bitmaps.containers cimport (
     STRATA_BITSET_BYTES,
     STRATA_BLOCK_ROWS,
     STRATA_BLOCK_WORDS,
-    strata_entry,
 )
 from engine.columns.hot_block cimport (
     HotBlock,
@@ -30,50 +29,28 @@ from engine.columns.hot_block cimport (
     strata_rows_ascend,
     strata_set_cardinality,
 )
+from engine.columns.patch cimport (
+    MOST_PARTS,
+    STRATA_CODES,
+    STRATA_FLOATS,
+    STRATA_INTS,
+    strata_add_presence,
+    strata_as_double,
+    strata_build_part,
+    strata_column,
+    strata_join_spreads,
+    strata_load_head,
+    strata_part_size,
+    strata_rows_per_part,
+    strata_share_frame,
+    strata_spread,
+)
 
 __all__ = ["HotCells", "read_rows"]
 
 
 cdef extern from "engine/bitmaps/containers.h" nogil:
     uint32_t strata_popcount64(uint64_t word) noexcept
-
-
-cdef extern from "engine/columns/patch.h" nogil:
-    enum:
-        STRATA_INTS
-        STRATA_FLOATS
-        STRATA_CODES
-
-    ctypedef struct strata_column:
-        uint8_t column_kind
-        uint8_t width
-        uint32_t first_row
-        uint32_t row_count
-        uint32_t present_count
-        int64_t base
-        uint64_t step
-        uint64_t max_stored
-        strata_entry presence
-
-    ctypedef struct strata_spread:
-        uint64_t low
-        uint64_t high
-        uint32_t nonzero_count
-
-    uint32_t strata_rows_per_part(uint32_t width) noexcept
-    strata_column strata_load_head(const uint8_t *part) noexcept
-    double strata_as_double(uint64_t bits) noexcept
-    int strata_share_frame(const uint8_t **parts, uint32_t part_count) noexcept
-    void strata_add_presence(
-        const uint8_t **parts, uint32_t part_count, uint64_t *mask
-    ) noexcept
-    strata_spread strata_join_spreads(int column_kind, strata_spread a, strata_spread b) noexcept
-    size_t strata_part_size(const strata_column *head) noexcept
-    strata_spread strata_build_part(
-        const uint8_t **parts, uint32_t part_count, strata_column *head, const uint64_t *mask,
-        const uint16_t *rows, const uint64_t *stored, const uint8_t *present, size_t count,
-        uint64_t shift, uint8_t *out,
-    ) noexcept
 
 
 cdef extern from "engine/columns/hot_cells.h" nogil:
@@ -93,9 +70,6 @@ cdef extern from "engine/columns/hot_cells.h" nogil:
         const uint32_t *rows, size_t count, int64_t *values, uint8_t *known,
     ) noexcept
 
-
-cdef enum:
-    MOST_PARTS = 8  # of a column: those of 16 bytes a row
 
 _NO_ROWS = np.zeros(0, np.uint16)
 _NO_PRESENCE = np.zeros(0, np.bool_)

@@ -18,24 +18,16 @@ from engine.columns.hot_block cimport (
     strata_hot_field,
     strata_rows_ascend,
 )
+from engine.columns.patch_set cimport (
+    strata_directory_count,
+    strata_extent,
+    strata_extent_bytes,
+    strata_held,
+    strata_take_held,
+    strata_write_held,
+)
 
 __all__ = ["HotBools", "HotRows"]
-
-
-cdef extern from "engine/columns/patch_set.h" nogil:
-    ctypedef struct strata_held:
-        strata_entry entry
-        const uint8_t *bytes
-
-    ctypedef struct strata_extent:
-        uint32_t entry_count
-
-    uint32_t strata_directory_count(const uint8_t *payload) noexcept
-    uint32_t strata_extent_bytes(strata_extent extent) noexcept
-    strata_extent strata_take_held(const strata_held *held, uint32_t count) noexcept
-    void strata_write_held(
-        strata_extent extent, const strata_held *held, uint8_t *payload
-    ) noexcept
 
 
 cdef extern from "engine/columns/hot_rows.h" nogil:

@@ -19,15 +19,12 @@ from engine.columns.zone import NOTHING, Encoded, Zone
 
 from engine.bitmaps.containers cimport strata_entry, strata_set
 from engine.columns.hot_block cimport HotBlock, HotField, strata_hot, strata_hot_field
+from engine.columns.patch_set cimport strata_directory_count, strata_held, strata_list_held
 
 __all__ = ["HotGivers", "HotSet"]
 
 
 cdef extern from "engine/columns/hot_sets.h" nogil:
-    ctypedef struct strata_held:
-        strata_entry entry
-        const uint8_t *bytes
-
     ctypedef struct strata_hot_set:
         strata_set *head
         strata_entry *entries
@@ -46,8 +43,6 @@ cdef extern from "engine/columns/hot_sets.h" nogil:
         strata_code_change *changes
         uint16_t *lost
 
-    uint32_t strata_directory_count(const uint8_t *payload) noexcept
-    uint32_t strata_list_held(const uint8_t *payload, strata_held *held) noexcept
     uint64_t strata_measure_set(const strata_held *held, uint32_t count) noexcept
     void strata_lay_out_set(
         const strata_held *held, uint32_t count, uint8_t *payload, uint32_t length

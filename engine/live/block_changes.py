@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from engine.bitmaps import Buffer
 from engine.columns.patch import patch_codes, patch_floats, patch_ints
-from engine.columns.patch_set import patch_bools, patch_codes_set, patch_rows
+from engine.columns.patch_set import patch_bools, patch_rows
 from engine.columns.sets import decode_rows
 from engine.columns.zone import Encoded
 from engine.live.block_cells import read_cells
 from engine.store.catalog import FieldKind
 
-__all__ = ["change_cells", "change_rows", "change_set"]
+__all__ = ["change_cells", "change_rows"]
 
 # What lays cells (rows ascending, values, presence) over a block as it is stored.
 _PATCHES: Mapping[FieldKind, Callable[..., Encoded]] = {
@@ -56,13 +56,3 @@ def change_rows(
     if not changed.any():
         return None, changed
     return patch_rows(parts, rows[changed & entered], rows[changed & ~entered]), changed
-
-
-def change_set(
-    parts: Sequence[Buffer],
-    rows: NDArray[np.uint16],
-    codes: NDArray[np.uint32],
-    held: NDArray[np.bool_],
-) -> Encoded:
-    """A set of a block in which rows hold values from now on (`held`), or no more."""
-    return patch_codes_set(parts, rows, codes, held)

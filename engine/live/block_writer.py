@@ -8,7 +8,7 @@ written in place from the next record on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -19,7 +19,9 @@ from engine.columns.hot_block import HotField
 from engine.columns.hot_cells import HotCells
 from engine.columns.hot_rows import HotRows
 from engine.columns.hot_sets import HotGivers, HotSet
-from engine.live.block_changes import change_cells, change_rows, change_set
+from engine.columns.patch_set import patch_codes_set
+from engine.columns.zone import Encoded
+from engine.live.block_changes import change_cells, change_rows
 from engine.live.giver_changes import change_givers
 from engine.live.mentions import Settled
 from engine.store.catalog import Field
@@ -28,6 +30,11 @@ from engine.store.mutation import Mutation
 __all__ = ["BlockWriter", "Pairs", "blocks_of"]
 
 _BLOCK_BITS = 16
+
+# Which of some rows.
+_Places = slice | NDArray[np.intp]
+# What a block becomes, None where it stays; which of the rows given differ from before.
+_Changed = tuple[Encoded | None, NDArray[np.bool_]]
 
 
 class Pairs(NamedTuple):
@@ -56,13 +63,15 @@ class BlockWriter:
 
     def __init__(self, mutation: Mutation) -> None:
         self._mutation = mutation
-        self.snapshot = mutation.snapshot
+        self._snapshot = mutation.snapshot
+        # What may be written in place, and what then changed it.
+        self._as_of = mutation.newest_open, mutation.sequence
 
     def parts(self, field_id: int, block: int) -> Sequence[Buffer]:
         """The parts of a field in a block as they stand; none where it is a new block."""
-        if block >= self.snapshot.block_count:
+        if block >= self._snapshot.block_count:
             return ()
-        return self.snapshot.payloads(field_id, block)
+        return self._snapshot.payloads(field_id, block)
 
     def write_cells(
         self,
@@ -72,27 +81,16 @@ class BlockWriter:
         present: NDArray[np.bool_],  # False erases
     ) -> NDArray[np.bool_]:
         """Lays cells over a field of fixed width; which of them differ from what stood there."""
-        mutation = self._mutation
-        hot = cast("HotCells", mutation.field(field.id))
-        changed, refused = hot.write(rows, values, present, mutation.newest_open, mutation.sequence)
-        if renewed := mutation.renew(field.id, refused):
-            at = _places(rows, renewed)
-            changed[at], again = hot.write(
-                rows[at], values[at], present[at], mutation.newest_open, mutation.sequence
-            )
-            refused = _still_refused(refused, renewed, again)
-        mutation.changed(blocks_of(rows[changed]))
-        for block in refused:
-            chosen = _stretch(rows, block)
-            encoded, changed[chosen] = change_cells(
-                field.kind,
-                self.parts(field.id, block),
-                rows[chosen].astype(np.uint16),
-                values[chosen],
-                present[chosen],
-            )
-            if encoded is not None:
-                mutation.put(field.id, block, encoded)
+        hot = cast("HotCells", self._mutation.field(field.id))
+        as_of = self._as_of
+
+        def write(at: _Places) -> tuple[NDArray[np.bool_], list[int]]:
+            return hot.write(rows[at], values[at], present[at], *as_of)
+
+        def change(parts: Sequence[Buffer], inside: NDArray[np.uint16], at: slice) -> _Changed:
+            return change_cells(field.kind, parts, inside, values[at], present[at])
+
+        changed, _ = self._write(field.id, rows, write, change)
         return changed
 
     def write_rows(
@@ -102,38 +100,54 @@ class BlockWriter:
         entered: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
         """Puts rows into a field of rows (`entered`) or takes them out; which of them moved."""
-        mutation = self._mutation
-        hot = cast("HotRows", mutation.field(field_id))
-        changed, refused = hot.write(rows, entered, mutation.newest_open, mutation.sequence)
-        moved = entered[changed]
+        hot = cast("HotRows", self._mutation.field(field_id))
+        as_of = self._as_of
+
+        def write(at: _Places) -> tuple[NDArray[np.bool_], list[int]]:
+            return hot.write(rows[at], entered[at], *as_of)
+
+        def change(parts: Sequence[Buffer], inside: NDArray[np.uint16], at: slice) -> _Changed:
+            return change_rows(parts, inside, entered[at])
+
+        changed, in_place = self._write(field_id, rows, write, change)
         # Rows of blocks that become others are counted with these.
-        mutation.changed((), field_id, 2 * int(np.count_nonzero(moved)) - len(moved))
+        moved = entered[in_place]
+        self._mutation.grown(field_id, 2 * int(np.count_nonzero(moved)) - len(moved))
+        return changed
+
+    def _write(
+        self,
+        field_id: int,
+        rows: NDArray[np.uint32],
+        write: Callable[[_Places], tuple[NDArray[np.bool_], list[int]]],
+        change: Callable[[Sequence[Buffer], NDArray[np.uint16], slice], _Changed],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Writes some of the rows by `write`, and by `change` the blocks that it refuses; which
+        rows differ from before, and which of them were written where the block stood."""
+        mutation = self._mutation
+        in_place, refused = write(slice(None))
+        changed = in_place.copy()
         if renewed := mutation.renew(field_id, refused):
             at = _places(rows, renewed)
-            changed[at], again = hot.write(
-                rows[at], entered[at], mutation.newest_open, mutation.sequence
-            )
+            changed[at], again = write(at)
             refused = _still_refused(refused, renewed, again)
         mutation.changed(blocks_of(rows[changed]))
         for block in refused:
             chosen = _stretch(rows, block)
-            encoded, changed[chosen] = change_rows(
-                self.parts(field_id, block), rows[chosen].astype(np.uint16), entered[chosen]
-            )
+            inside = rows[chosen].astype(np.uint16)
+            encoded, changed[chosen] = change(self.parts(field_id, block), inside, chosen)
             if encoded is not None:
                 mutation.put(field_id, block, encoded)
-        return changed
+        return changed, in_place
 
     def write_givers(self, field_id: int, settled: Settled) -> Pairs:
         """Carries out what mentions came down to; what it changes of the set itself."""
         mutation = self._mutation
         hot = cast("HotGivers", mutation.field(field_id))
-        rows, codes, held, refused = hot.settle(*settled, mutation.newest_open, mutation.sequence)
+        rows, codes, held, refused = hot.settle(*settled, *self._as_of)
         pieces = [Pairs(rows, codes, held)]
         if renewed := mutation.renew(field_id, refused):
-            rows, codes, held, again = hot.settle(
-                *settled.of_blocks(renewed), mutation.newest_open, mutation.sequence
-            )
+            rows, codes, held, again = hot.settle(*settled.of_blocks(renewed), *self._as_of)
             pieces.append(Pairs(rows, codes, held))
             refused = _still_refused(refused, renewed, again)
         blocks = blocks_of(np.union1d(settled.rows, _rows_of(settled.replaced)))
@@ -155,19 +169,17 @@ class BlockWriter:
         mutation = self._mutation
         hot = cast("HotSet", mutation.field(field_id))
         givers = cast("HotGivers", mutation.field(giver_field_id))
-        refused = hot.write(*pairs, mutation.newest_open, mutation.sequence, givers)
+        refused = hot.write(*pairs, *self._as_of, givers)
         if renewed := mutation.renew(field_id, refused):
             at = _places(pairs.rows, renewed)
-            again = hot.write(
-                pairs.rows[at], pairs.codes[at], pairs.held[at],
-                mutation.newest_open, mutation.sequence, givers,
-            )  # fmt: skip
+            again = hot.write(pairs.rows[at], pairs.codes[at], pairs.held[at], *self._as_of, givers)
             refused = _still_refused(refused, renewed, again)
         mutation.changed(self._changed_in_place(hot, blocks_of(pairs.rows)))
         for block in refused:
             rows, codes, held = pairs.of_block(block)
             parts = self.parts(field_id, block)
-            mutation.put(field_id, block, change_set(parts, rows.astype(np.uint16), codes, held))
+            encoded = patch_codes_set(parts, rows.astype(np.uint16), codes, held)
+            mutation.put(field_id, block, encoded)
 
     def _changed_in_place(self, hot: HotField, blocks: Iterable[int]) -> Iterator[int]:
         for block in blocks:

@@ -29,7 +29,7 @@ class Mutation:
         hot: HotFields,
         sequence: int,
         newest_open: int,
-        attach: Callable[[], object] = lambda: None,
+        attach: Callable[[], object],
     ) -> None:
         self.sequence = sequence
         # Memory may be written in place that was made after the record `newest_open`.
@@ -37,7 +37,7 @@ class Mutation:
         # The state before it.
         self.snapshot = Snapshot(version)
         self.base = version
-        self.has_written = False
+        self.may_have_written = False
         self.candidate_version: Version | None = None
         # field -> block -> payload, before and after the candidate was made.
         self.changes: dict[int, dict[int, HeapPayload]] = {}
@@ -50,18 +50,20 @@ class Mutation:
     def field(self, field_id: int) -> HotField | None:
         """The blocks of a field that can be written in place, None for a kind that cannot.
 
-        Whoever changes one says so by `changed`.
+        Whoever changes one says so by `changed` and `grown`.
         """
         listed = self.snapshot.fields.by_id(field_id)
         assert listed is not None, f"there is no field {field_id}"
-        self.has_written = True
+        self.may_have_written = True
         return self._hot.of(listed)
 
-    def changed(self, blocks: Iterable[int], field_id: int = 0, added: int = 0) -> None:
-        """Blocks were changed in place; so many more rows are in a field of rows."""
+    def changed(self, blocks: Iterable[int]) -> None:
+        """Blocks were changed in place."""
         self._blocks.update(blocks)
-        if added:
-            self._added[field_id] += added
+
+    def grown(self, field_id: int, added: int) -> None:
+        """In blocks changed in place, a field of rows has so many more."""
+        self._added[field_id] += added
 
     def put(self, field_id: int, block: int, encoded: Encoded) -> None:
         """A field of a block becomes another."""

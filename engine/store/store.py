@@ -47,7 +47,7 @@ from engine.store.records import (
 )
 from engine.store.snapshot import Snapshot
 from engine.store.verify import VerifyReport, verify_pages, verify_records
-from engine.store.version import Lineage, Version, and_changed
+from engine.store.version import Lineage, Trail, Version, and_changed
 from engine.store.writer import Writer
 
 __all__ = ["Snapshot", "Store", "VerifyReport", "Writer"]
@@ -221,15 +221,13 @@ class Store:
         with contextlib.nullcontext() if self._newest_open is not None else self.turn():
             newest_open = self._newest_open
             assert newest_open is not None
-            mutation = Mutation(
-                self._visible(), self._hot, sequence, newest_open, lambda: self.attach()
-            )
+            mutation = Mutation(self._visible(), self._hot, sequence, newest_open, self.attach)
             try:
                 yield mutation
                 assert self._visible().data_version == sequence, "a record is published"
             except BaseException as error:
                 self._hot.clear()
-                if mutation.has_written and self._visible().data_version != sequence:
+                if mutation.may_have_written and self._visible().data_version != sequence:
                     self._torn = (
                         f"The store at {self.path} cannot be read for the moment, because a "
                         f"change of it was interrupted: {error}. Open the store again; nothing "
@@ -263,18 +261,15 @@ class Store:
             current = self._visible()
             assert made.data_version == current.data_version + 1, "records are applied in order"
             changes = {**mutation.changes, **mutation.derived}
-            if current is mutation.base:
-                after = current.after_record(
-                    made.data_version, changes, made.row_count, mutation.in_place, made
-                )
-            else:
+            tables: Version | dict[int, Trail] = made
+            if current is not mutation.base:
                 # Commits came between: what they saved is in `current` alone, the tables made
                 # meanwhile are in the candidate alone.
                 moved = self._written_since(made.state.root.commit)
-                after = current.after_record(
-                    made.data_version, changes, made.row_count, mutation.in_place
-                )
-                after.set_trails(and_changed(made.trails(mutation.derived), moved))
+                tables = and_changed(made.trails(mutation.derived), moved)
+            after = current.after_record(
+                made.data_version, changes, made.row_count, mutation.in_place, tables
+            )
             after.attached = self.attach()
             self._version = self._newest = after
             self.published += 1

@@ -182,16 +182,15 @@ class Version:
         sequence: int,
         changes: HeapBlocks,
         row_count: int,
-        in_place: InPlace | None = None,
-        tables: Version | None = None,
+        in_place: InPlace,
+        tables: Version | Mapping[int, Trail] | None = None,
     ) -> Version:
         """The version after a record of the log has changed some fields of some blocks.
 
-        `in_place` is what it changed beside `changes`. `tables` is a version of the same state
-        of the disk whose tables differ from the new one's in nothing but `changes`, where this
-        version is none.
+        `in_place` is what it changed beside `changes`. Its tables are taken over from this
+        version, or from another of the same state of the disk; where there is none, they are
+        made from trails.
         """
-        in_place = in_place or InPlace()
         counts = dict(self.member_counts)
         for number, blocks in changes.items():
             if number in counts:
@@ -210,14 +209,13 @@ class Version:
             member_counts=counts,
             overlay=self.overlay.changed(changes, sequence, in_place.blocks),
         )
-        after.take_tables(tables or self, changes)
+        if tables is None or isinstance(tables, Version):
+            after._take_tables(tables or self, changes)
+        else:
+            after._trails = dict(tables)
         return after
 
-    def set_trails(self, trails: Mapping[int, Trail]) -> None:
-        """Has all tables made from these, when they are asked for."""
-        self._tables, self._trails = {}, dict(trails)
-
-    def take_tables(self, earlier: Version, changed: Mapping[int, Iterable[int]]) -> None:
+    def _take_tables(self, earlier: Version, changed: Mapping[int, Iterable[int]]) -> None:
         """Takes over the tables of an earlier version of the same state of the disk; those that
         differ in `changed` are made from its when they are asked for."""
         if self.block_count != earlier.block_count:
