@@ -11,19 +11,14 @@ from numpy.typing import NDArray
 
 from engine.bitmaps import Buffer
 from engine.columns import check
-from engine.columns.givers import decode_givers
 from engine.columns.hashing import siphash128_many
 from engine.columns.hot_block import HotField
-from engine.columns.sets import decode_rows, decode_set_pairs
+from engine.columns.sets import decode_rows
 from engine.columns.strings import Strings
-from engine.columns.texts import decode_texts
-from engine.columns.uids import decode_uids
-from engine.columns.values import decode_values
 from engine.columns.zone import Encoded
 from engine.identity.digests import UNKNOWN
 from engine.live.applying import Applied, apply_update
 from engine.live.batch import ProfileBatch, SetColumn
-from engine.live.block_cells import whole_block
 from engine.live.log_record import pack_update, unpack_update
 from engine.live.profiles import ProfileRecord, read_profiles
 from engine.live.resolving import Resolved, Resolver
@@ -41,6 +36,7 @@ from engine.store.catalog import (
 )
 from engine.store.hot import HotFields
 from engine.store.overlay import HeapPayload
+from tests.block_contents import decoded
 from tests.loads import MODEL, batch_of
 
 __all__ = ["HeapMutation", "HeapState", "Log", "catalog_of", "checked", "update_batch"]
@@ -235,34 +231,12 @@ class HeapState:
         for (field_id, block), parts in sorted(self.parts.items()):
             field = self.fields.by_id(field_id)
             assert field is not None
-            found[f"{field.name}/{block}"] = _decoded(field.kind, parts)
+            found[f"{field.name}/{block}"] = decoded(field.kind, parts)
         return {name: content for name, content in found.items() if content}
 
     def records(self, rows: Sequence[int], model: Model = MODEL) -> list[ProfileRecord | None]:
         """The profiles of rows."""
         return read_profiles(self, model, rows)  # type: ignore[arg-type]
-
-
-def _decoded(kind: FieldKind, parts: Sequence[Buffer]) -> Any:
-    """The cells of a block, none for rows that have no value."""
-    match kind:
-        case FieldKind.TEXTS:
-            texts = enumerate(decode_texts(parts).to_list())
-            return {row: text for row, text in texts if text is not None}
-        case FieldKind.VALUES:
-            rows, strings = decode_values(parts)
-            return list(zip(rows.tolist(), strings.to_list(), strict=True))
-        case FieldKind.GIVERS:
-            return list(zip(*(column.tolist() for column in decode_givers(parts)), strict=True))
-        case FieldKind.SET:
-            return list(zip(*(column.tolist() for column in decode_set_pairs(parts)), strict=True))
-        case FieldKind.LIVE:
-            return decode_rows(parts).tolist()
-        case FieldKind.UIDS:
-            return decode_uids(parts).tobytes()
-    values, present = whole_block(kind, parts)
-    at = np.flatnonzero(present).tolist()
-    return dict(zip(at, values[at].tolist(), strict=True))
 
 
 def checked(kind: FieldKind, encoded: Encoded) -> Encoded:

@@ -22,147 +22,46 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.bitmaps import Buffer
-from engine.columns.givers import decode_givers, encode_givers
 from engine.columns.hot_block import HotBlock
 from engine.columns.hot_cells import read_rows
 from engine.columns.patch import patch_ints
-from engine.columns.sets import decode_rows, decode_set_pairs, encode_rows, encode_set_pairs
 from engine.columns.strings import Strings
-from engine.columns.texts import decode_texts
-from engine.columns.uids import decode_uids
-from engine.columns.values import decode_values, encode_values
 from engine.columns.zone import Encoded
 from engine.live.applying import apply_update
-from engine.live.block_cells import lay_cells, whole_block
 from engine.live.block_writer import BlockWriter
-from engine.live.identity_fields import add_uids
 from engine.live.log_record import pack_update, unpack_update
-from engine.live.text_field import lay_texts
 from engine.live.update import (
-    ADD,
-    NO_TIME,
-    REMOVE,
-    REPLACE,
-    LinkedIdentifiers,
     ProfileUpdate,
-    SetCells,
-    TextCells,
     VectorCells,
 )
 from engine.store.catalog import (
     GIVERS,
     LIVE,
-    UIDS,
     FieldKind,
-    giver_field,
-    identifier_field,
-    segment_field,
-    time_field,
 )
 from engine.store.commit import BARRIER
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from engine.store.writer import Writer
+from tests.block_contents import decoded, encoded, of_block, row_of
+from tests.random_records import (
+    BIG,
+    BIG_SIZE,
+    CELLS,
+    DTYPES,
+    FIELDS,
+    GIVEN,
+    KINDS,
+    VALUES,
+    Content,
+    RandomRecord,
+)
 from tests.sample_stores import BLOCK_ROWS, MAP_BYTES, contents
 from tests.skips import soaking
 
-MEMBER, SEEN = identifier_field("member"), time_field("size")
-BIG, GIVEN = segment_field("big"), giver_field("likes")
-FIELDS = {
-    "city": FieldKind.CODES,
-    "size": FieldKind.INTS,
-    SEEN: FieldKind.INTS,
-    "rate": FieldKind.FLOATS,
-    "listed": FieldKind.BOOL,
-    "remark": FieldKind.TEXTS,
-    "likes": FieldKind.SET,
-    GIVEN: FieldKind.GIVERS,
-    MEMBER: FieldKind.VALUES,
-    BIG: FieldKind.MEMBERSHIP,
-}
-CELLS = ("city", "size", "rate", "listed")
-KINDS = {LIVE.name: LIVE.kind, UIDS.name: UIDS.kind, **FIELDS}
-
-# Profiles begin at the end of the first block. Some values fit the width and the bounds of those
-# before, others make a block refuse.
+# Profiles begin at the end of the first block.
 FIRST_ROWS = (65_500, 65_534)
-BIG_SIZE = 50
-VALUES: dict[str, Sequence[Any]] = {
-    "city": (1, 2, 3, 250, 255, 256, 300),
-    "size": (0, 1, 49, 50, 51, 255, 256, 70_000, -1, 2**63 - 1, -(2**63)),
-    "rate": (0.0, 1.5, -0.0, -2.25, 1e300),
-    "listed": (False, True),
-    "remark": ("", "a", "ü", "longer than that"),
-}
-DTYPES = {"city": np.uint32, "size": np.int64, "rate": np.float64, "listed": np.bool_}
 CODES = 300
-
-# name -> key -> value. The key is a row, or a tuple that begins with one where a row has several.
-Content = dict[str, dict[Any, Any]]
-
-
-def row_of(key: Any) -> int:
-    return int(key[0]) if isinstance(key, tuple) else int(key)
-
-
-def of_block(content: dict[Any, Any], block: int) -> dict[Any, Any]:
-    """What one block has of a field."""
-    return {key: value for key, value in content.items() if row_of(key) // BLOCK_ROWS == block}
-
-
-def decoded(kind: FieldKind, parts: Sequence[Buffer], block: int) -> dict[Any, Any]:
-    """What the parts of a block say."""
-    first = block * BLOCK_ROWS
-    if not parts:
-        return {}
-    match kind:
-        case FieldKind.LIVE | FieldKind.MEMBERSHIP:
-            return dict.fromkeys((decode_rows(parts) + np.int64(first)).tolist(), True)
-        case FieldKind.UIDS:
-            uids = decode_uids(parts)
-            rows = np.flatnonzero(uids.any(axis=1)).tolist()
-            return {first + row: uids[row].tobytes() for row in rows}
-        case FieldKind.TEXTS:
-            texts = enumerate(decode_texts(parts).to_list(), first)
-            return {row: text for row, text in texts if text is not None}
-        case FieldKind.VALUES:
-            rows, strings = decode_values(parts)
-            columns = [rows.tolist(), strings.to_list()]
-        case FieldKind.SET:
-            columns = [column.tolist() for column in decode_set_pairs(parts)]
-        case FieldKind.GIVERS:
-            columns = [column.tolist() for column in decode_givers(parts)]
-        case _:
-            values, present = whole_block(kind, parts)
-            at = np.flatnonzero(present)
-            return dict(zip((at + first).tolist(), values[at].tolist(), strict=True))
-    return {(first + row, *rest): True for row, *rest in zip(*columns, strict=True)}
-
-
-def encoded(kind: FieldKind, content: dict[Any, Any]) -> Encoded:
-    """How the codec stores what one block has."""
-    keys = sorted(content)
-    rows = np.array([row_of(key) % BLOCK_ROWS for key in keys], np.uint16)
-    values = [content[key] for key in keys]
-    match kind:
-        case FieldKind.LIVE | FieldKind.MEMBERSHIP:
-            return encode_rows(rows)
-        case FieldKind.UIDS:
-            uids = np.frombuffer(b"".join(values), np.uint8).reshape(-1, 16)
-            return add_uids((), rows, uids)
-        case FieldKind.TEXTS:
-            return lay_texts((), rows, Strings.from_list(values))
-        case FieldKind.VALUES:
-            return encode_values(rows, Strings.from_list([value for _, value in keys]))
-        case FieldKind.SET:
-            return encode_set_pairs(rows, np.array([code for _, code in keys], np.uint32))
-        case FieldKind.GIVERS:
-            triples = np.array(keys, np.int64).reshape(-1, 3).astype(np.uint32)
-            return encode_givers(rows, triples[:, 1].copy(), triples[:, 2].copy())
-    dtype = {FieldKind.INTS: np.int64, FieldKind.FLOATS: np.float64, FieldKind.BOOL: np.bool_}
-    cells = np.array(values, dtype.get(kind, np.uint32))
-    return lay_cells(kind, (), rows, cells, np.ones(len(rows), np.bool_))
 
 
 def check_zone(snapshot: Snapshot, name: str, block: int, exact: Encoded) -> None:
@@ -207,125 +106,6 @@ def check_content(snapshot: Snapshot, expected: Content, row_count: int) -> None
     values, known = read_rows(snapshot.addresses(size), rows)
     found = dict(zip(rows[known].tolist(), values[known].tolist(), strict=True))
     assert found == expected["size"], "as the part table leads to it"
-
-
-class Made:
-    """A random record: what it says to the store, and to the dictionaries."""
-
-    def __init__(self, chance: random.Random, content: Content, row_count: int) -> None:
-        self.content = content
-        new = chance.choice([0, 0, 0, 1, 2, 40, 300])
-        self.created = list(range(row_count, row_count + new))
-        uids = np.frombuffer(chance.randbytes(16 * new), np.uint8).reshape(new, 16)
-        digests = np.zeros((new, 2), np.uint64)
-        content[LIVE.name].update(dict.fromkeys(self.created, True))
-        for row, uid in zip(self.created, uids, strict=True):
-            content[UIDS.name][row] = uid.tobytes()
-        self._alive = sorted(content[LIVE.name])
-        self._chance = chance
-        self._before = dict(content["size"])
-        self._fields: dict[str, int] = {}
-        self.first_new, self.uids, self.digests = row_count, uids, digests
-
-    def update(self, fields: Any) -> ProfileUpdate:
-        """The record; the dictionaries have it then."""
-        some = [name for name in CELLS if self._chance.random() < 0.6]
-        vectors = tuple(self._cells(name, fields) for name in some)
-        texts = (self._texts(fields),) if self._chance.random() < 0.3 else ()
-        sets = (self._mentions(fields),) if self._chance.random() < 0.6 else ()
-        members = (self._members(fields),) if self.created else ()
-        sizes = self.content["size"].items() ^ self._before.items()
-        for row in {row for row, _ in sizes}:
-            if self.content["size"].get(row, BIG_SIZE - 1) >= BIG_SIZE:
-                self.content[BIG][row] = True
-            else:
-                self.content[BIG].pop(row, None)
-        return ProfileUpdate(self.first_new, self.uids, self.digests, members, vectors, texts, sets)
-
-    def _rows(self) -> list[int]:
-        """Some rows, with repeats, or everybody."""
-        if not self._alive:
-            return []
-        if self._chance.random() < 0.1:
-            return self._alive
-        # Neighbours of the borders of blocks more often than others.
-        near = [self._alive[0], self._alive[-1], *self._alive[:3], *self._alive[-3:]]
-        return self._chance.choices([*near, *self._chance.choices(self._alive, k=8)], k=9)
-
-    def _cells(self, name: str, fields: Any) -> VectorCells:
-        rows = self._rows()
-        values = self._chance.choices(VALUES[name], k=len(rows))
-        present = [self._chance.random() < 0.8 for _ in rows]
-        times = None
-        if name == "size" and self._chance.random() < 0.7:
-            times = self._chance.choices([NO_TIME, 10, 20, 30], k=len(rows))
-        given = times or [NO_TIME] * len(rows)
-        for row, value, is_there, time in zip(rows, values, present, given, strict=True):
-            self._write(name, row, value if is_there else None, time)
-        return VectorCells(
-            fields[name].id,
-            np.array(rows, np.uint32),
-            np.array(values, DTYPES[name]),
-            np.array(present, np.bool_),
-            None if times is None else np.array(times, np.int64),
-        )
-
-    def _write(self, name: str, row: int, value: Any, time: int) -> None:
-        content = self.content
-        if name == "size":
-            if time != NO_TIME and time < content[SEEN].get(row, NO_TIME):
-                return
-            content[SEEN].pop(row, None)
-            if time != NO_TIME:
-                content[SEEN][row] = time
-        content[name].pop(row, None)
-        if value is not None:
-            content[name][row] = value
-
-    def _texts(self, fields: Any) -> TextCells:
-        rows = self._rows()[:40]
-        values = [self._chance.choice([None, *VALUES["remark"]]) for _ in rows]
-        for row, value in zip(rows, values, strict=True):
-            self._write("remark", row, value, NO_TIME)
-        return TextCells(fields["remark"].id, np.array(rows, np.uint32), Strings.from_list(values))
-
-    def _mentions(self, fields: Any) -> SetCells:
-        content, chance = self.content, self._chance
-        rows = self._rows()
-        givers = chance.choices([1, 2, 3], k=len(rows))
-        modes = chance.choices([REPLACE, ADD, ADD, REMOVE], k=len(rows))
-        named = [chance.choices([1, 2, 7, 40, 299], k=chance.randint(0, 3)) for _ in rows]
-        held: dict[tuple[int, int], set[int]] = {}
-        for row, value, giver in content[GIVEN]:
-            held.setdefault((row, giver), set()).add(value)
-        for row, giver, mode, values in zip(rows, givers, modes, named, strict=True):
-            mine = held.setdefault((row, giver), set())
-            if mode == REPLACE:
-                mine.clear()
-            if mode == REMOVE:
-                mine.difference_update(values)
-            else:
-                mine.update(values)
-        triples = [(row, v, giver) for (row, giver), mine in held.items() for v in mine]
-        content[GIVEN] = dict.fromkeys(triples, True)
-        content["likes"] = {(row, value): True for row, value, _ in triples}
-        return SetCells(
-            fields["likes"].id,
-            fields[GIVEN].id,
-            np.array(rows, np.uint32),
-            np.array(givers, np.uint32),
-            np.append(0, np.cumsum([len(values) for values in named])).astype(np.int64),
-            np.array([value for values in named for value in values], np.uint32),
-            np.array(modes, np.uint8),
-        )
-
-    def _members(self, fields: Any) -> LinkedIdentifiers:
-        names = [f"m{row}" for row in self.created]
-        keys = zip(self.created, names, strict=True)
-        self.content[MEMBER].update(dict.fromkeys(keys, True))
-        digests = np.zeros((len(names), 2), np.uint64)
-        rows = np.array(self.created, np.uint32)
-        return LinkedIdentifiers(fields[MEMBER].id, rows, Strings.from_list(names), digests)
 
 
 def carry_out(
@@ -392,7 +172,7 @@ class HotStates(RuleBasedStateMachine):
         states, records = [self.content], list[bytes]()
         for _ in range(count):
             content = {name: dict(cells) for name, cells in self.content.items()}
-            made = Made(chance, content, self.row_count)
+            made = RandomRecord(chance, content, self.row_count)
             records.append(pack_update(made.update(fields)))
             self.content, self.row_count = content, self.row_count + len(made.created)
             states.append(content)

@@ -1,0 +1,91 @@
+"""What a block has of a field, as plain dictionaries, and back to stored parts.
+
+The key is a row, or a tuple that begins with one where a row has several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.bitmaps import Buffer
+from engine.bitmaps.containers import BLOCK_ROWS
+from engine.columns.givers import decode_givers, encode_givers
+from engine.columns.sets import decode_rows, decode_set_pairs, encode_rows, encode_set_pairs
+from engine.columns.strings import Strings
+from engine.columns.texts import decode_texts
+from engine.columns.uids import decode_uids
+from engine.columns.values import decode_values, encode_values
+from engine.columns.zone import Encoded
+from engine.live.block_cells import lay_cells, whole_block
+from engine.live.identity_fields import add_uids
+from engine.live.text_field import lay_texts
+from engine.store.catalog import FieldKind
+
+__all__ = ["decoded", "encoded", "of_block", "row_of"]
+
+
+def row_of(key: Any) -> int:
+    """The row that a key begins with."""
+    return int(key[0]) if isinstance(key, tuple) else int(key)
+
+
+def of_block(content: dict[Any, Any], block: int) -> dict[Any, Any]:
+    """What one block has of a field."""
+    return {key: value for key, value in content.items() if row_of(key) // BLOCK_ROWS == block}
+
+
+def decoded(kind: FieldKind, parts: Sequence[Buffer], block: int = 0) -> dict[Any, Any]:
+    """What the parts of a block say."""
+    first = block * BLOCK_ROWS
+    if not parts:
+        return {}
+    match kind:
+        case FieldKind.LIVE | FieldKind.MEMBERSHIP:
+            return dict.fromkeys((decode_rows(parts) + np.int64(first)).tolist(), True)
+        case FieldKind.UIDS:
+            uids = decode_uids(parts)
+            rows = np.flatnonzero(uids.any(axis=1)).tolist()
+            return {first + row: uids[row].tobytes() for row in rows}
+        case FieldKind.TEXTS:
+            texts = enumerate(decode_texts(parts).to_list(), first)
+            return {row: text for row, text in texts if text is not None}
+        case FieldKind.VALUES:
+            rows, strings = decode_values(parts)
+            columns = [rows.tolist(), strings.to_list()]
+        case FieldKind.SET:
+            columns = [column.tolist() for column in decode_set_pairs(parts)]
+        case FieldKind.GIVERS:
+            columns = [column.tolist() for column in decode_givers(parts)]
+        case _:
+            values, present = whole_block(kind, parts)
+            at = np.flatnonzero(present)
+            return dict(zip((at + first).tolist(), values[at].tolist(), strict=True))
+    return {(first + row, *rest): True for row, *rest in zip(*columns, strict=True)}
+
+
+def encoded(kind: FieldKind, content: dict[Any, Any]) -> Encoded:
+    """How the codec stores what one block has."""
+    keys = sorted(content)
+    rows = np.array([row_of(key) % BLOCK_ROWS for key in keys], np.uint16)
+    values = [content[key] for key in keys]
+    match kind:
+        case FieldKind.LIVE | FieldKind.MEMBERSHIP:
+            return encode_rows(rows)
+        case FieldKind.UIDS:
+            uids = np.frombuffer(b"".join(values), np.uint8).reshape(-1, 16)
+            return add_uids((), rows, uids)
+        case FieldKind.TEXTS:
+            return lay_texts((), rows, Strings.from_list(values))
+        case FieldKind.VALUES:
+            return encode_values(rows, Strings.from_list([value for _, value in keys]))
+        case FieldKind.SET:
+            return encode_set_pairs(rows, np.array([code for _, code in keys], np.uint32))
+        case FieldKind.GIVERS:
+            triples = np.array(keys, np.int64).reshape(-1, 3).astype(np.uint32)
+            return encode_givers(rows, triples[:, 1].copy(), triples[:, 2].copy())
+    dtype = {FieldKind.INTS: np.int64, FieldKind.FLOATS: np.float64, FieldKind.BOOL: np.bool_}
+    cells = np.array(values, dtype.get(kind, np.uint32))
+    return lay_cells(kind, (), rows, cells, np.ones(len(rows), np.bool_))
