@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,40 @@ def test_a_busy_pool_holds_nobody_up(database: Database) -> None:
             free.set()
             asking.join()
     assert answers == [WORLD.rows]
+
+
+def test_an_interrupted_question_leaves_no_thread_behind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever breaks off while other threads work has them stopped, and waits for their end."""
+    control, is_free = Control(), threading.Event()
+    helpers: list[Future[Any]] = []
+
+    class Held(ThreadPoolExecutor):
+        """Runs nothing before the question is broken off."""
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            helper = super().submit(lambda: (is_free.wait(), fn(*args, **kwargs)))
+            helpers.append(helper)
+            while not helper.running():
+                time.sleep(0.001)
+            return helper
+
+    def interrupted(*_: object) -> Any:
+        threading.Timer(0.2, is_free.set).start()
+        raise KeyboardInterrupt
+
+    with Held(1) as pool, database._store.snapshot() as snapshot:
+        binder = database._binder_of(snapshot)
+        assert binder is not None
+        audience = Audience(snapshot, binder, threads=Threads(pool, 2), control=control)
+        audience.add("true")
+        monkeypatch.setattr(Future, "result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            audience.counts()
+        assert [helper.done() for helper in helpers] == [True]
+        with pytest.raises(Cancelled):
+            control.check()
 
 
 def test_more_shared_parts_than_memory_is_kept_for(database: Database) -> None:
