@@ -39,6 +39,10 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = Path("engine/core")
 MUTATED = (
     "kernels.h",
+    "kernels_loops.h",
+    "kernels_portable.h",
+    "kernels_avx2.h",
+    "kernels_avx512.h",
     "masks.h",
     "fields.h",
     "leaves.h",
@@ -157,7 +161,7 @@ def _modules(file: str) -> list[str]:
         return []
     if file.endswith(".pyx"):
         return [file.removesuffix(".pyx")]
-    return [*BLOCK_MODULES, *(["kernels"] if file in ("kernels.h", "exact.h") else [])]
+    return [*BLOCK_MODULES, *(["kernels"] if file.startswith(("kernels", "exact")) else [])]
 
 
 def _binary(root: Path, module: str) -> Path:

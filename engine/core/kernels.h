@@ -1,15 +1,26 @@
 /* The kernels: the loops over one block that evaluation time is spent in.
  *
- * Every kernel stands in a table (`strata_kernels`), one table for each instruction set, and
- * the table is picked once at run time (`strata_pick_kernels`). The portable table is plain C
- * for any processor; wider tables replace single entries. Each entry has a naive twin in
- * tests/unit/test_kernels.py that it is compared with.
+ * Every kernel stands in a table (`strata_kernels`), one table for each instruction set, picked at
+ * run time by what the processor has (`strata_pick_kernels`). Each entry of each table has a naive
+ * twin in tests/unit/test_kernels.py that it is compared with; all tables give the same bits.
  *
- * A mask is 1024 little-endian 64-bit words, row r of the block in bit r % 64 of word r / 64.
- * Kernels that change a mask return how many rows it then holds, because counting in the same
- * pass costs nothing while a second pass over 8 KiB does.
- * Column kernels write `words` mask words from `words * 64` values; values are padded with
- * zeros to whole words by the encoder. No pointer may alias another.
+ * Manual
+ *   Tables     portable is plain C for any processor, ARM among them. avx2 needs AVX2, BMI1, BMI2
+ *              and POPCNT (Intel since Haswell, AMD since Excavator). avx512 needs F, BW, DQ, VL,
+ *              VBMI, VBMI2 and VPOPCNTDQ as well (Intel since Ice Lake, AMD since Zen 4); what has
+ *              AVX-512 without them (Skylake-X, Cascade Lake) runs avx2, which does not make it
+ *              clock down. The operating system must save the registers; that is asked too.
+ *   Masks      STRATA_BLOCK_WORDS little-endian 64-bit words, row r of the block in bit r % 64 of
+ *              word r / 64. Kernels that change a mask return how many rows it then holds: to
+ *              count in the same pass costs nothing, a second pass over 8 KiB does.
+ *   Columns    `words` mask words stand for `words * 64` values, all of which are read: the encoder
+ *              pads with zeros to whole words. A column in parts is taken part by part, each with
+ *              the words of the mask that are its own.
+ *   Aliasing   no two pointers of a call may overlap.
+ *   Alignment  any is right. Columns and bitsets lie on 64 bytes in the store; masks of the
+ *              caller should, since a 64-byte load across two cache lines takes twice as long.
+ *   Cycles     in comments are of one core at 3 GHz (Sapphire Rapids), data in the second-level cache.
+ *   Trust      nothing is checked here; columns and containers come from verified records.
  */
 #ifndef STRATA_KERNELS_H
 #define STRATA_KERNELS_H
@@ -18,6 +29,10 @@
 #include <string.h>
 
 #include "engine/bitmaps/containers.h"
+
+/* Codes that the bits of `members` reach at least, whatever the dictionary's size: a byte-wide
+ * column is looked up in all of them at once. */
+#define STRATA_LEAST_MEMBERS 256u
 
 typedef struct {
     const char *name;
@@ -31,112 +46,35 @@ typedef struct {
     void (*range_u16)(const uint16_t *values, uint32_t words, uint16_t low, uint16_t span, uint64_t *out);
     void (*range_u32)(const uint32_t *values, uint32_t words, uint32_t low, uint32_t span, uint64_t *out);
     void (*range_u64)(const uint64_t *values, uint32_t words, uint64_t low, uint64_t span, uint64_t *out);
-    /* bit i = (low <= value[i] <= high) */
+    /* bit i = (low <= value[i] <= high); NaN is in no range */
     void (*range_f64)(const double *values, uint32_t words, double low, double high, uint64_t *out);
-    /* bit i = bit value[i] of `members`, which covers every value that occurs */
+    /* bit i = bit value[i] of `members`, which covers every value that occurs and has
+     * STRATA_LEAST_MEMBERS bits at least */
     void (*member_u8)(const uint8_t *values, uint32_t words, const uint64_t *members, uint64_t *out);
     void (*member_u16)(const uint16_t *values, uint32_t words, const uint64_t *members, uint64_t *out);
     void (*member_u32)(const uint32_t *values, uint32_t words, const uint64_t *members, uint64_t *out);
 } strata_kernels;
 
-/* Packs 64 bytes of 0 or 1 into a word. The multiplication moves the low bits of eight bytes
- * next to each other in the top byte: 8 steps where a shift for each bit takes 64. */
-static inline uint64_t strata_pack64(const uint8_t *hit) {
-    uint64_t word = 0;
-    for (int group = 0; group < 8; group++) {
-        uint64_t eight;
-        memcpy(&eight, hit + 8 * group, 8);
-        word |= ((eight * UINT64_C(0x0102040810204080)) >> 56) << (8 * group);
-    }
-    return word;
-}
+#include "engine/core/kernels_portable.h"
 
-#define STRATA_MASK_KERNEL(NAME, COMBINE)                                                      \
-    static uint32_t NAME(uint64_t *restrict mask, const uint64_t *restrict other) {            \
-        uint32_t count = 0;                                                                    \
-        for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w++) {                                    \
-            uint64_t word = mask[w] COMBINE other[w];                                          \
-            mask[w] = word;                                                                    \
-            count += strata_popcount64(word);                                                  \
-        }                                                                                      \
-        return count;                                                                          \
-    }
+#if defined(__x86_64__) && defined(__GNUC__)
+#include "engine/core/kernels_avx2.h"
+#include "engine/core/kernels_avx512.h"
+#endif
 
-STRATA_MASK_KERNEL(strata_mask_and_portable, &)
-STRATA_MASK_KERNEL(strata_mask_or_portable, |)
-STRATA_MASK_KERNEL(strata_mask_and_not_portable, &~)
-
-/* Comparing into bytes first lets the compiler compare a whole register at a time; the bytes
- * of one word stay in L1. */
-#define STRATA_RANGE_KERNEL(NAME, TYPE)                                                        \
-    static void NAME(const TYPE *restrict values, uint32_t words, TYPE low, TYPE span,         \
-                     uint64_t *restrict out) {                                                 \
-        for (uint32_t w = 0; w < words; w++) {                                                 \
-            uint8_t hit[64];                                                                   \
-            for (int i = 0; i < 64; i++) {                                                     \
-                hit[i] = (TYPE)(values[64 * w + i] - low) <= span;                             \
-            }                                                                                  \
-            out[w] = strata_pack64(hit);                                                       \
-        }                                                                                      \
-    }
-
-STRATA_RANGE_KERNEL(strata_range_u8_portable, uint8_t)
-STRATA_RANGE_KERNEL(strata_range_u16_portable, uint16_t)
-STRATA_RANGE_KERNEL(strata_range_u32_portable, uint32_t)
-STRATA_RANGE_KERNEL(strata_range_u64_portable, uint64_t)
-
-static void strata_range_f64_portable(const double *restrict values, uint32_t words, double low,
-                                      double high, uint64_t *restrict out) {
-    for (uint32_t w = 0; w < words; w++) {
-        uint8_t hit[64];
-        for (int i = 0; i < 64; i++) {
-            double value = values[64 * w + i];
-            hit[i] = (value >= low) & (value <= high);
-        }
-        out[w] = strata_pack64(hit);
-    }
-}
-
-#define STRATA_MEMBER_KERNEL(NAME, TYPE)                                                       \
-    static void NAME(const TYPE *restrict values, uint32_t words,                              \
-                     const uint64_t *restrict members, uint64_t *restrict out) {               \
-        for (uint32_t w = 0; w < words; w++) {                                                 \
-            uint64_t word = 0;                                                                 \
-            for (int i = 0; i < 64; i++) {                                                     \
-                uint32_t value = values[64 * w + i];                                           \
-                word |= ((members[value >> 6] >> (value & 63)) & 1) << i;                      \
-            }                                                                                  \
-            out[w] = word;                                                                     \
-        }                                                                                      \
-    }
-
-STRATA_MEMBER_KERNEL(strata_member_u8_portable, uint8_t)
-STRATA_MEMBER_KERNEL(strata_member_u16_portable, uint16_t)
-STRATA_MEMBER_KERNEL(strata_member_u32_portable, uint32_t)
-
-static const strata_kernels strata_kernels_portable = {
-    .name = "portable",
-    .mask_count = strata_mask_cardinality,
-    .mask_and = strata_mask_and_portable,
-    .mask_or = strata_mask_or_portable,
-    .mask_and_not = strata_mask_and_not_portable,
-    .range_u8 = strata_range_u8_portable,
-    .range_u16 = strata_range_u16_portable,
-    .range_u32 = strata_range_u32_portable,
-    .range_u64 = strata_range_u64_portable,
-    .range_f64 = strata_range_f64_portable,
-    .member_u8 = strata_member_u8_portable,
-    .member_u16 = strata_member_u16_portable,
-    .member_u32 = strata_member_u32_portable,
-};
-
-/* The table called `name`, or the best one for this processor where `name` is empty.
- * NULL where there is no such table. */
+/* The table called `name`, or the widest that this processor runs where `name` is empty.
+ * NULL where there is no such table here. */
 static inline const strata_kernels *strata_pick_kernels(const char *name) {
-    if (name[0] == '\0' || strcmp(name, strata_kernels_portable.name) == 0) {
-        return &strata_kernels_portable;
+    int any = name[0] == '\0';
+#if defined(__x86_64__) && defined(__GNUC__)
+    if ((any || strcmp(name, "avx512") == 0) && strata_runs_avx512()) {
+        return &strata_kernels_avx512;
     }
-    return 0;
+    if ((any || strcmp(name, "avx2") == 0) && strata_runs_avx2()) {
+        return &strata_kernels_avx2;
+    }
+#endif
+    return any || strcmp(name, "portable") == 0 ? &strata_kernels_portable : 0;
 }
 
 #endif

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "LEAST_MEMBERS",
     "combine",
     "in_range",
     "is_member",
@@ -13,6 +14,8 @@ __all__ = [
     "tables",
     "wide_ratio_to_double",
 ]
+
+LEAST_MEMBERS: int
 
 def tables() -> list[str]: ...
 def combine(

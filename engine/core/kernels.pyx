@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 import numpy as np
 
 from engine.core.structures cimport (
+    STRATA_LEAST_MEMBERS,
     strata_int128_of,
     strata_kernels,
     strata_pick_kernels,
@@ -20,6 +21,7 @@ from engine.core.structures cimport (
 )
 
 __all__ = [
+    "LEAST_MEMBERS",
     "combine",
     "in_range",
     "is_member",
@@ -30,9 +32,16 @@ __all__ = [
 ]
 
 
+# Codes that the bits of a set of codes reach at least; see kernels.h.
+LEAST_MEMBERS = STRATA_LEAST_MEMBERS
+
+# From plain to wide, as strata_pick_kernels knows them.
+cdef tuple TABLE_NAMES = (b"portable", b"avx2", b"avx512")
+
+
 def tables():
-    """Names of the kernel tables that this processor can run."""
-    return [name for name in ("portable",) if strata_pick_kernels(name.encode()) != NULL]
+    """Names of the kernel tables that this processor can run, from plain to wide."""
+    return [name.decode() for name in TABLE_NAMES if strata_pick_kernels(name) != NULL]
 
 
 cdef const strata_kernels *table(str name) except NULL:
@@ -93,10 +102,10 @@ def in_range(str name, values, low, high):
 
 
 def is_member(str name, values, members):
-    """Words with bit i set where bit `values[i]` of `members` (uint64 words) is; values uint8,
-    uint16 or uint32, a multiple of 64 of them."""
+    """Words with bit i set where bit `values[i]` of `members` (uint64 words, LEAST_MEMBERS bits
+    at least) is; values uint8, uint16 or uint32, a multiple of 64 of them."""
     cdef const strata_kernels *kernels = table(name)
-    assert len(values) % 64 == 0
+    assert len(values) % 64 == 0 and 64 * len(members) >= LEAST_MEMBERS
     cdef uint32_t words = len(values) // 64
     out = np.zeros(words, dtype=np.uint64)
     cdef uint64_t[::1] to = out

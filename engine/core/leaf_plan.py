@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core import operations as ops
+from engine.core.kernels import LEAST_MEMBERS
 from engine.core.number_plan import NumberPlanner, attribute_field
 from engine.errors import NotYet
 from engine.model.definitions import Attribute
@@ -205,7 +206,7 @@ def _codes_leaf(field: int, hits: NDArray[np.bool_]) -> ops.LeafLogic:
     codes = np.flatnonzero(hits)
     if not len(codes):
         return False
-    padded = np.zeros(-(-len(hits) // 64) * 64, dtype=bool)
+    padded = np.zeros(max(LEAST_MEMBERS, -(-len(hits) // 64) * 64), dtype=bool)
     padded[: len(hits)] = hits
     lowest, highest = int(codes[0]), int(codes[-1])
     return ops.CodesLeaf(

@@ -16,6 +16,7 @@ from libc.stdlib cimport calloc, free
 import numpy as np
 
 from engine.core import operations
+from engine.core.kernels import tables as kernel_tables
 from engine.errors import InputInvalid
 from engine.store.catalog import LIVE, UIDS
 
@@ -89,8 +90,8 @@ cdef class Program:
         self.kernels = strata_pick_kernels(simd)
         if self.kernels == NULL:
             raise InputInvalid(
-                f"STRATA_SIMD is '{simd.decode()}', which this build does not have; "
-                "unset it, or set it to 'portable'."
+                f"STRATA_SIMD is '{simd.decode(errors='replace')}', and this processor and build "
+                f"have {', '.join(kernel_tables())}; unset it, or set it to one of them."
             )
         self._kept = []
         self._tables = []

@@ -18,7 +18,7 @@ from engine.columns.codes import encode_codes
 from engine.columns.ints import encode_ints
 from engine.columns.sets import encode_rows, encode_set_pairs
 from engine.columns.strings import Strings
-from engine.core import evaluate, kernels
+from engine.core import evaluate
 from engine.core import operations as ops
 from engine.core.leaf_plan import LeafPlanner, ListMembers, _codes_leaf
 from engine.core.number_plan import NumberPlanner
@@ -445,14 +445,3 @@ def test_a_constant_among_numbers(numbers: NumberPlanner) -> None:
         exact = bound.Linear((), Fraction(value) / 2)
         assert numbers.among(exact, [Fraction(1, 2), Fraction(3, 2)], False) is among
         assert numbers.among(exact, [Fraction(1, 2), Fraction(3, 2)], True) is not among
-
-
-def test_kernels_have_one_name() -> None:
-    """The empty name picks the best; no other is taken for a name."""
-    assert kernels.tables() == ["portable"]
-    full = np.full(1024, 2**64 - 1, np.uint64)
-    for name in ("", "portable"):
-        assert kernels.combine(name, "count", full, full)[1] == BLOCK_ROWS
-    for name in ("p", "portabl", "portablf", "portable2", "q", "avx2"):
-        with pytest.raises(KeyError):
-            kernels.combine(name, "count", full, full)

@@ -71,11 +71,12 @@ def test_range(table: str, width: Any) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_range_of_doubles(table: str) -> None:
-    """Infinities as bounds, neighbours, and bounds the wrong way round."""
+    """Infinities and NaN as values and bounds, neighbours, and bounds the wrong way round."""
     values = np.random.default_rng(3).normal(0, 10, 640)
-    values[:6] = [0.0, -0.0, 5e-324, 1e308, -1e308, 1.0]
+    values[:9] = [0.0, -0.0, 5e-324, 1e308, -1e308, 1.0, math.nan, math.inf, -math.inf]
     above = math.nextafter(1.0, 2.0)
-    for low, high in ((-math.inf, math.inf), (0.0, 0.0), (above, 2.0), (1.0, -1.0), (-3.5, 4.25)):
+    bounds = [(-math.inf, math.inf), (0.0, 0.0), (above, 2.0), (1.0, -1.0), (-3.5, 4.25)]
+    for low, high in (*bounds, (math.nan, 1.0), (1.0, math.nan), (math.inf, math.inf)):
         expected = naive_words((values >= low) & (values <= high))
         assert (kernels.in_range(table, values, low, high) == expected).all(), (low, high)
 
@@ -87,6 +88,8 @@ def test_member(table: str, width: Any) -> None:
     most = min(int(np.iinfo(width).max), 100_000)
     rng = np.random.default_rng(4)
     values = rng.integers(0, most, 6_400, dtype=width, endpoint=True)
+    values[:256] = np.arange(256)
+    values[256:258] = most - 1, most
     words = most // 64 + 1
     chosen = [
         np.zeros(words * 64, bool),
