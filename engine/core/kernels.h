@@ -16,7 +16,18 @@
  *   Columns    `words` mask words stand for `words * 64` values, all of which are read: the encoder
  *              pads with zeros to whole words. A column in parts is taken part by part, each with
  *              the words of the mask that are its own.
- *   Aliasing   no two pointers of a call may overlap.
+ *   Narrowing  a conjunct needs no mask of its own: `range_and_*` and `member_and_*` clear rows of
+ *              the mask that the conjuncts before it left, and do not read the column where a word
+ *              of the mask is empty. A missing row stores 0. Where 0 is a hit, presence decides:
+ *                here, and low <= value <= high      mask &= presence first, or `present`
+ *                here, and not so                    mask &= presence first, then `flip`
+ *                not (low <= value <= high)          `present` and `flip`
+ *              and where 0 is no hit, `present` is NULL. Presence as a container is joined by
+ *              strata_mask_and_entry (masks.h).
+ *   Selections a selection list is rows of the block, ascending uint16: cheaper than a mask once
+ *              few rows are left. `out` has room for as many rows as come in.
+ *   Aliasing   no two pointers of a call may overlap, but `out` of a selection may be its `rows`,
+ *              and `out` of mask_join one of its terms.
  *   Alignment  any is right. Columns and bitsets lie on 64 bytes in the store; masks of the
  *              caller should, since a 64-byte load across two cache lines takes twice as long.
  *   Cycles     in comments are of one core at 3 GHz (Sapphire Rapids), data in the second-level cache.
@@ -53,13 +64,84 @@ typedef struct {
     void (*member_u8)(const uint8_t *values, uint32_t words, const uint64_t *members, uint64_t *out);
     void (*member_u16)(const uint16_t *values, uint32_t words, const uint64_t *members, uint64_t *out);
     void (*member_u32)(const uint32_t *values, uint32_t words, const uint64_t *members, uint64_t *out);
+
+    /* out = the rows in every terms[i] ^ flips[i], one term at least; flips are 0 or ~0. NULL for
+     * `out` counts only. One pass, where joining one after the other writes and reads the mask
+     * again for each. */
+    uint32_t (*mask_join)(const uint64_t *const *terms, const uint64_t *flips, uint32_t term_count,
+                          uint64_t *out);
+
+    /* mask &= (hit & present) ^ flip over `words` words; NULL for `present` is every row, flip is 0
+     * or ~0. Hits are those of range_*. Returns the rows left in these words. */
+    uint32_t (*range_and_u8)(const uint8_t *values, uint32_t words, uint8_t low, uint8_t span,
+                             const uint64_t *present, uint64_t flip, uint64_t *mask);
+    uint32_t (*range_and_u16)(const uint16_t *values, uint32_t words, uint16_t low, uint16_t span,
+                              const uint64_t *present, uint64_t flip, uint64_t *mask);
+    uint32_t (*range_and_u32)(const uint32_t *values, uint32_t words, uint32_t low, uint32_t span,
+                              const uint64_t *present, uint64_t flip, uint64_t *mask);
+    uint32_t (*range_and_u64)(const uint64_t *values, uint32_t words, uint64_t low, uint64_t span,
+                              const uint64_t *present, uint64_t flip, uint64_t *mask);
+    uint32_t (*range_and_f64)(const double *values, uint32_t words, double low, double high,
+                              const uint64_t *present, uint64_t flip, uint64_t *mask);
+    /* mask &= hit ^ flip over `words` words, with the hits of member_*. Returns the rows left. */
+    uint32_t (*member_and_u8)(const uint8_t *values, uint32_t words, const uint64_t *members,
+                              uint64_t flip, uint64_t *mask);
+    uint32_t (*member_and_u16)(const uint16_t *values, uint32_t words, const uint64_t *members,
+                               uint64_t flip, uint64_t *mask);
+    uint32_t (*member_and_u32)(const uint32_t *values, uint32_t words, const uint64_t *members,
+                               uint64_t flip, uint64_t *mask);
+
+    /* The rows of a mask in order; returns how many. `rows` has room for them. */
+    uint32_t (*mask_to_rows)(const uint64_t *mask, uint16_t *rows);
+    /* Keeps the rows that the mask has (flip 1: has not); returns how many. */
+    uint32_t (*rows_in_mask)(const uint16_t *rows, uint32_t count, const uint64_t *mask,
+                             uint32_t flip, uint16_t *out);
+    /* Keeps the rows whose value is a hit (flip 1: is none); returns how many. values[0] is the
+     * value of row `first`, no row is before it or beyond the values. */
+    uint32_t (*rows_range_u8)(const uint8_t *values, uint32_t first, const uint16_t *rows,
+                              uint32_t count, uint8_t low, uint8_t span, uint32_t flip,
+                              uint16_t *out);
+    uint32_t (*rows_range_u16)(const uint16_t *values, uint32_t first, const uint16_t *rows,
+                               uint32_t count, uint16_t low, uint16_t span, uint32_t flip,
+                               uint16_t *out);
+    uint32_t (*rows_range_u32)(const uint32_t *values, uint32_t first, const uint16_t *rows,
+                               uint32_t count, uint32_t low, uint32_t span, uint32_t flip,
+                               uint16_t *out);
+    uint32_t (*rows_range_u64)(const uint64_t *values, uint32_t first, const uint16_t *rows,
+                               uint32_t count, uint64_t low, uint64_t span, uint32_t flip,
+                               uint16_t *out);
+    uint32_t (*rows_range_f64)(const double *values, uint32_t first, const uint16_t *rows,
+                               uint32_t count, double low, double high, uint32_t flip,
+                               uint16_t *out);
+    uint32_t (*rows_member_u8)(const uint8_t *values, uint32_t first, const uint16_t *rows,
+                               uint32_t count, const uint64_t *members, uint32_t flip,
+                               uint16_t *out);
+    uint32_t (*rows_member_u16)(const uint16_t *values, uint32_t first, const uint16_t *rows,
+                                uint32_t count, const uint64_t *members, uint32_t flip,
+                                uint16_t *out);
+    uint32_t (*rows_member_u32)(const uint32_t *values, uint32_t first, const uint16_t *rows,
+                                uint32_t count, const uint64_t *members, uint32_t flip,
+                                uint16_t *out);
+
+    /* counts[code] += the rows of the mask that have the code, over `words` words; every code is
+     * below `code_count`. Returns how many rows of the mask are in these words. */
+    uint32_t (*group_u8)(const uint8_t *values, uint32_t words, const uint64_t *mask,
+                         uint32_t code_count, int64_t *counts);
+    uint32_t (*group_u16)(const uint16_t *values, uint32_t words, const uint64_t *mask,
+                          uint32_t code_count, int64_t *counts);
+    uint32_t (*group_u32)(const uint32_t *values, uint32_t words, const uint64_t *mask,
+                          uint32_t code_count, int64_t *counts);
 } strata_kernels;
 
 #include "engine/core/kernels_portable.h"
+STRATA_TABLE(portable, portable)
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#include "engine/core/kernels_avx2.h"
-#include "engine/core/kernels_avx512.h"
+#include "engine/core/kernels_avx2_groups.h"
+#include "engine/core/kernels_avx512_groups.h"
+#include "engine/core/kernels_avx512_rows.h"
+STRATA_TABLE(avx2, portable)
+STRATA_TABLE(avx512, avx512)
 #endif
 
 /* The table called `name`, or the widest that this processor runs where `name` is empty.

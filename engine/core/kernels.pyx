@@ -1,7 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The kernels one by one, for the tests that compare each with its naive twin.
 
-The evaluator calls the table in C; nothing but tests and benchmarks comes through here.
+The evaluator calls the table in C; nothing but tests and benchmarks comes through here. Values
+come in multiples of 64, integers or doubles. A range of integers may wrap around: low > high is
+what lies outside of high < value < low. Masks are uint64, 1024 words where nothing else is said,
+and are changed in place.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -9,9 +12,14 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 import numpy as np
 
 from engine.core.structures cimport (
+    STRATA_BLOCK_WORDS,
     STRATA_LEAST_MEMBERS,
+    strata_entry,
     strata_int128_of,
     strata_kernels,
+    strata_mask_and_entry,
+    strata_mask_and_not_entry,
+    strata_mask_count_entry,
     strata_pick_kernels,
     strata_ratio_to_double,
     strata_wide,
@@ -23,20 +31,40 @@ from engine.core.structures cimport (
 __all__ = [
     "LEAST_MEMBERS",
     "combine",
+    "group",
     "in_range",
     "is_member",
+    "join",
     "linear_sign",
+    "narrow_by_container",
+    "narrow_to_members",
+    "narrow_to_range",
     "ratio_to_double",
+    "rows_in_mask",
+    "rows_in_range",
+    "rows_of",
+    "rows_that_are_members",
     "tables",
     "wide_ratio_to_double",
 ]
-
 
 # Codes that the bits of a set of codes reach at least; see kernels.h.
 LEAST_MEMBERS = STRATA_LEAST_MEMBERS
 
 # From plain to wide, as strata_pick_kernels knows them.
 cdef tuple TABLE_NAMES = (b"portable", b"avx2", b"avx512")
+
+ctypedef fused number:
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
+    double
+
+ctypedef fused code:
+    uint8_t
+    uint16_t
+    uint32_t
 
 
 def tables():
@@ -51,78 +79,260 @@ cdef const strata_kernels *table(str name) except NULL:
     return kernels
 
 
-def combine(str name, str operation, mask, other):
-    """`and`, `or` or `and_not` of two masks (uint64 of 1024): the result and its count.
+# --------------------------------------------------------------------------------- masks
 
-    `count` ignores the second mask.
+
+def combine(str name, str operation, uint64_t[::1] mask, const uint64_t[::1] other):
+    """`and`, `or` or `and_not` of two masks, into the first; its count.
+
+    `count` leaves it, and ignores the second.
     """
     cdef const strata_kernels *kernels = table(name)
-    out = np.array(mask, dtype=np.uint64)
-    cdef uint64_t[::1] a = out
-    cdef const uint64_t[::1] b = other
-    assert a.shape[0] == 1024 and b.shape[0] == 1024
+    assert mask.shape[0] == other.shape[0] == STRATA_BLOCK_WORDS
     if operation == "and":
-        return out, kernels.mask_and(&a[0], &b[0])
+        return kernels.mask_and(&mask[0], &other[0])
     if operation == "or":
-        return out, kernels.mask_or(&a[0], &b[0])
+        return kernels.mask_or(&mask[0], &other[0])
     if operation == "and_not":
-        return out, kernels.mask_and_not(&a[0], &b[0])
-    return out, kernels.mask_count(&a[0])
+        return kernels.mask_and_not(&mask[0], &other[0])
+    assert operation == "count"
+    return kernels.mask_count(&mask[0])
 
 
-def in_range(str name, values, low, high):
-    """Words with bit i set where `low <= values[i] <= high`; values uint8..uint64 or float64,
-    a multiple of 64 of them; low <= high."""
+def join(str name, terms, flips, uint64_t[::1] out=None):
+    """Rows in every term, or out of it where its flip is true; how many. At most 8 terms."""
     cdef const strata_kernels *kernels = table(name)
-    assert len(values) % 64 == 0
-    cdef uint32_t words = len(values) // 64
+    cdef const uint64_t *masks[8]
+    cdef uint64_t turned[8]
+    cdef const uint64_t[::1] term
+    cdef uint32_t i, count = len(terms)
+    assert 0 < count <= 8 and len(flips) == count
+    for i in range(count):
+        term = terms[i]
+        assert term.shape[0] == STRATA_BLOCK_WORDS
+        masks[i] = &term[0]
+        turned[i] = <uint64_t>0 - <uint64_t>bool(flips[i])
+    return kernels.mask_join(masks, turned, count, &out[0] if out is not None else NULL)
+
+
+def narrow_by_container(
+    str name,
+    str operation,
+    uint64_t[::1] mask,
+    int kind,
+    const uint8_t[::1] content,
+    uint32_t cardinality,
+):
+    """`and` or `and_not` of a mask and a sound container, into the mask; the rows left.
+
+    `count` leaves the mask and counts the rows in both.
+    """
+    cdef const strata_kernels *kernels = table(name)
+    cdef strata_entry entry
+    cdef const uint8_t *base = &content[0] if content.shape[0] else NULL
+    assert mask.shape[0] == STRATA_BLOCK_WORDS
+    entry.kind = kind
+    entry.cardinality = cardinality
+    entry.offset = 0
+    if operation == "and":
+        return strata_mask_and_entry(kernels, &mask[0], &entry, base)
+    if operation == "and_not":
+        return strata_mask_and_not_entry(kernels, &mask[0], &entry, base)
+    assert operation == "count"
+    return strata_mask_count_entry(kernels, &mask[0], &entry, base)
+
+
+# -------------------------------------------------------------------------------- columns
+
+
+cdef uint32_t words_of(Py_ssize_t count) except? 0:
+    assert count % 64 == 0
+    return <uint32_t>(count // 64)
+
+
+cdef tuple bounds_of(low, high, size, bint is_integer):
+    # What a kernel takes: low and high of doubles, low and span of integers.
+    if not is_integer:
+        return low, high
+    return int(low), (int(high) - int(low)) % (1 << 8 * size)
+
+
+def in_range(str name, const number[::1] values, low, high):
+    """Words with bit i set where `low <= values[i] <= high`."""
+    cdef const strata_kernels *kernels = table(name)
+    cdef uint32_t words = words_of(values.shape[0])
+    low, high = bounds_of(low, high, sizeof(number), number is not double)
     out = np.zeros(words, dtype=np.uint64)
     cdef uint64_t[::1] to = out
-    cdef const uint8_t[::1] v8
-    cdef const uint16_t[::1] v16
-    cdef const uint32_t[::1] v32
-    cdef const uint64_t[::1] v64
-    cdef const double[::1] vf
-    if values.dtype == np.uint8:
-        v8 = values
-        kernels.range_u8(&v8[0], words, low, high - low, &to[0])
-    elif values.dtype == np.uint16:
-        v16 = values
-        kernels.range_u16(&v16[0], words, low, high - low, &to[0])
-    elif values.dtype == np.uint32:
-        v32 = values
-        kernels.range_u32(&v32[0], words, low, high - low, &to[0])
-    elif values.dtype == np.uint64:
-        v64 = values
-        kernels.range_u64(&v64[0], words, low, high - low, &to[0])
+    if number is uint8_t:
+        kernels.range_u8(&values[0], words, low, high, &to[0])
+    elif number is uint16_t:
+        kernels.range_u16(&values[0], words, low, high, &to[0])
+    elif number is uint32_t:
+        kernels.range_u32(&values[0], words, low, high, &to[0])
+    elif number is uint64_t:
+        kernels.range_u64(&values[0], words, low, high, &to[0])
     else:
-        vf = values
-        kernels.range_f64(&vf[0], words, low, high, &to[0])
+        kernels.range_f64(&values[0], words, low, high, &to[0])
     return out
 
 
-def is_member(str name, values, members):
-    """Words with bit i set where bit `values[i]` of `members` (uint64 words, LEAST_MEMBERS bits
-    at least) is; values uint8, uint16 or uint32, a multiple of 64 of them."""
+def narrow_to_range(
+    str name,
+    const number[::1] values,
+    low,
+    high,
+    const uint64_t[::1] present,
+    bint flip,
+    uint64_t[::1] mask,
+):
+    """Keeps of a mask (a word for each 64 values) the rows that are present and in the range;
+    with `flip` the others. How many stay. None for `present` is every row."""
     cdef const strata_kernels *kernels = table(name)
-    assert len(values) % 64 == 0 and 64 * len(members) >= LEAST_MEMBERS
-    cdef uint32_t words = len(values) // 64
+    cdef uint32_t words = words_of(values.shape[0])
+    cdef const uint64_t *here = NULL
+    cdef uint64_t turned = <uint64_t>0 - <uint64_t>flip
+    low, high = bounds_of(low, high, sizeof(number), number is not double)
+    assert mask.shape[0] == words
+    if present is not None:
+        assert present.shape[0] == words
+        here = &present[0]
+    if number is uint8_t:
+        return kernels.range_and_u8(&values[0], words, low, high, here, turned, &mask[0])
+    elif number is uint16_t:
+        return kernels.range_and_u16(&values[0], words, low, high, here, turned, &mask[0])
+    elif number is uint32_t:
+        return kernels.range_and_u32(&values[0], words, low, high, here, turned, &mask[0])
+    elif number is uint64_t:
+        return kernels.range_and_u64(&values[0], words, low, high, here, turned, &mask[0])
+    else:
+        return kernels.range_and_f64(&values[0], words, low, high, here, turned, &mask[0])
+
+
+def is_member(str name, const code[::1] values, const uint64_t[::1] members):
+    """Words with bit i set where bit `values[i]` of `members` is; LEAST_MEMBERS bits at least."""
+    cdef const strata_kernels *kernels = table(name)
+    cdef uint32_t words = words_of(values.shape[0])
+    assert 64 * members.shape[0] >= LEAST_MEMBERS
     out = np.zeros(words, dtype=np.uint64)
     cdef uint64_t[::1] to = out
-    cdef const uint64_t[::1] bits = members
-    cdef const uint8_t[::1] v8
-    cdef const uint16_t[::1] v16
-    cdef const uint32_t[::1] v32
-    if values.dtype == np.uint8:
-        v8 = values
-        kernels.member_u8(&v8[0], words, &bits[0], &to[0])
-    elif values.dtype == np.uint16:
-        v16 = values
-        kernels.member_u16(&v16[0], words, &bits[0], &to[0])
+    if code is uint8_t:
+        kernels.member_u8(&values[0], words, &members[0], &to[0])
+    elif code is uint16_t:
+        kernels.member_u16(&values[0], words, &members[0], &to[0])
     else:
-        v32 = values
-        kernels.member_u32(&v32[0], words, &bits[0], &to[0])
+        kernels.member_u32(&values[0], words, &members[0], &to[0])
     return out
+
+
+def narrow_to_members(
+    str name,
+    const code[::1] values,
+    const uint64_t[::1] members,
+    bint flip,
+    uint64_t[::1] mask,
+):
+    """Keeps of a mask (a word for each 64 values) the rows whose bit of `members` is set; with
+    `flip` the others. How many stay."""
+    cdef const strata_kernels *kernels = table(name)
+    cdef uint32_t words = words_of(values.shape[0])
+    cdef uint64_t turned = <uint64_t>0 - <uint64_t>flip
+    assert mask.shape[0] == words and 64 * members.shape[0] >= LEAST_MEMBERS
+    if code is uint8_t:
+        return kernels.member_and_u8(&values[0], words, &members[0], turned, &mask[0])
+    elif code is uint16_t:
+        return kernels.member_and_u16(&values[0], words, &members[0], turned, &mask[0])
+    else:
+        return kernels.member_and_u32(&values[0], words, &members[0], turned, &mask[0])
+
+
+def group(str name, const code[::1] values, const uint64_t[::1] mask, int64_t[::1] counts):
+    """Adds the rows of a mask (a word for each 64 values) to the count of their code; how many
+    they are. Every code has a count."""
+    cdef const strata_kernels *kernels = table(name)
+    cdef uint32_t words = words_of(values.shape[0])
+    cdef uint32_t code_count = counts.shape[0]
+    assert mask.shape[0] == words
+    if code is uint8_t:
+        return kernels.group_u8(&values[0], words, &mask[0], code_count, &counts[0])
+    elif code is uint16_t:
+        return kernels.group_u16(&values[0], words, &mask[0], code_count, &counts[0])
+    else:
+        return kernels.group_u32(&values[0], words, &mask[0], code_count, &counts[0])
+
+
+# ------------------------------------------------------------------------- selection lists
+
+
+def rows_of(str name, const uint64_t[::1] mask, uint16_t[::1] rows):
+    """Writes the rows of a mask; how many. `rows` has room for them."""
+    cdef const strata_kernels *kernels = table(name)
+    assert mask.shape[0] == STRATA_BLOCK_WORDS
+    return kernels.mask_to_rows(&mask[0], &rows[0])
+
+
+def rows_in_mask(
+    str name, const uint16_t[::1] rows, const uint64_t[::1] mask, bint flip, uint16_t[::1] out
+):
+    """Writes those of the rows that the mask has (`flip`: has not) to `out`, which may be the
+    same array; how many."""
+    cdef const strata_kernels *kernels = table(name)
+    assert out.shape[0] >= rows.shape[0] and mask.shape[0] == STRATA_BLOCK_WORDS
+    return kernels.rows_in_mask(&rows[0], <uint32_t>rows.shape[0], &mask[0], flip, &out[0])
+
+
+def rows_in_range(
+    str name,
+    const number[::1] values,
+    uint32_t first,
+    const uint16_t[::1] rows,
+    low,
+    high,
+    bint flip,
+    uint16_t[::1] out,
+):
+    """Writes those of the rows whose value is in the range (`flip`: is not) to `out`, which may
+    be the same array; how many. values[0] is that of row `first`."""
+    cdef const strata_kernels *kernels = table(name)
+    cdef uint32_t count = <uint32_t>rows.shape[0]
+    low, high = bounds_of(low, high, sizeof(number), number is not double)
+    assert out.shape[0] >= rows.shape[0]
+    if number is uint8_t:
+        return kernels.rows_range_u8(&values[0], first, &rows[0], count, low, high, flip, &out[0])
+    elif number is uint16_t:
+        return kernels.rows_range_u16(&values[0], first, &rows[0], count, low, high, flip, &out[0])
+    elif number is uint32_t:
+        return kernels.rows_range_u32(&values[0], first, &rows[0], count, low, high, flip, &out[0])
+    elif number is uint64_t:
+        return kernels.rows_range_u64(&values[0], first, &rows[0], count, low, high, flip, &out[0])
+    else:
+        return kernels.rows_range_f64(&values[0], first, &rows[0], count, low, high, flip, &out[0])
+
+
+def rows_that_are_members(
+    str name,
+    const code[::1] values,
+    uint32_t first,
+    const uint16_t[::1] rows,
+    const uint64_t[::1] members,
+    bint flip,
+    uint16_t[::1] out,
+):
+    """Writes those of the rows whose bit of `members` is set (`flip`: is not) to `out`, which may
+    be the same array; how many. values[0] is that of row `first`."""
+    cdef const strata_kernels *kernels = table(name)
+    cdef uint32_t count = <uint32_t>rows.shape[0]
+    cdef const uint64_t *bits = &members[0]
+    assert out.shape[0] >= rows.shape[0] and 64 * members.shape[0] >= LEAST_MEMBERS
+    if code is uint8_t:
+        return kernels.rows_member_u8(&values[0], first, &rows[0], count, bits, flip, &out[0])
+    elif code is uint16_t:
+        return kernels.rows_member_u16(&values[0], first, &rows[0], count, bits, flip, &out[0])
+    else:
+        return kernels.rows_member_u32(&values[0], first, &rows[0], count, bits, flip, &out[0])
+
+
+# ------------------------------------------------------------------------ exact arithmetic
 
 
 def ratio_to_double(numerator, uint64_t denominator):

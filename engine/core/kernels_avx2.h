@@ -77,6 +77,22 @@ STRATA_MASK_KERNEL_AVX2(strata_mask_and_not_avx2(uint64_t *restrict mask,
                                                  const uint64_t *restrict other), mask, 1,
                         _mm256_andnot_si256(STRATA_AT_AVX2(other), STRATA_AT_AVX2(mask)))
 
+STRATA_AVX2 STRATA_INLINE __m256i strata_join_avx2(const uint64_t *const *terms,
+                                                   const uint64_t *flips, uint32_t term_count,
+                                                   uint32_t i) {
+    __m256i joined = _mm256_xor_si256(STRATA_AT_AVX2(terms[0]),
+                                      _mm256_set1_epi64x((long long)flips[0]));
+    for (uint32_t t = 1; t < term_count; t++) {
+        __m256i flip = _mm256_set1_epi64x((long long)flips[t]);
+        joined = _mm256_and_si256(joined, _mm256_xor_si256(STRATA_AT_AVX2(terms[t]), flip));
+    }
+    return joined;
+}
+
+STRATA_MASK_KERNEL_AVX2(strata_mask_join_avx2(const uint64_t *const *terms, const uint64_t *flips,
+                                              uint32_t term_count, uint64_t *out), out, out,
+                        strata_join_avx2(terms, flips, term_count, i))
+
 /* ----------------------------------------------------------------------------- columns */
 
 /* 64 bytes compared and gathered take 4 cycles. The portable loop takes 20: it compares 16 at a
@@ -235,7 +251,6 @@ STRATA_AVX2 STRATA_INLINE uint64_t strata_codes_u32_avx2(const uint32_t *values,
     return word;
 }
 
-STRATA_COLUMN_KERNELS(STRATA_AVX2, avx2)
-STRATA_TABLE(avx2)
+STRATA_COLUMN_KERNELS(STRATA_AVX2, _mm_popcnt_u64, avx2)
 
 #endif

@@ -53,6 +53,23 @@ STRATA_MASK_KERNEL_AVX512(strata_mask_and_not_avx512(uint64_t *restrict mask,
                                                      const uint64_t *restrict other), mask, 1,
                           _mm512_andnot_si512(STRATA_AT_AVX512(other), STRATA_AT_AVX512(mask)))
 
+STRATA_AVX512 STRATA_INLINE __m512i strata_join_avx512(const uint64_t *const *terms,
+                                                       const uint64_t *flips,
+                                                       uint32_t term_count, uint32_t i) {
+    __m512i joined = _mm512_xor_si512(STRATA_AT_AVX512(terms[0]),
+                                      _mm512_set1_epi64((long long)flips[0]));
+    for (uint32_t t = 1; t < term_count; t++) {
+        __m512i flip = _mm512_set1_epi64((long long)flips[t]);
+        joined = _mm512_and_si512(joined, _mm512_xor_si512(STRATA_AT_AVX512(terms[t]), flip));
+    }
+    return joined;
+}
+
+STRATA_MASK_KERNEL_AVX512(strata_mask_join_avx512(const uint64_t *const *terms,
+                                                  const uint64_t *flips, uint32_t term_count,
+                                                  uint64_t *out), out, out,
+                          strata_join_avx512(terms, flips, term_count, i))
+
 /* ----------------------------------------------------------------------------- columns */
 
 /* 64 values take 2 cycles for each 64 bytes of them, the portable loop 20 of one byte each. */
@@ -147,7 +164,6 @@ STRATA_AVX512 STRATA_INLINE uint64_t strata_codes_u32_avx512(const uint32_t *val
     return word;
 }
 
-STRATA_COLUMN_KERNELS(STRATA_AVX512, avx512)
-STRATA_TABLE(avx512)
+STRATA_COLUMN_KERNELS(STRATA_AVX512, _mm_popcnt_u64, avx512)
 
 #endif

@@ -1,8 +1,9 @@
-/* Loops over a column, made from a function that judges 64 values.
+/* Loops over a column, made from a function that judges 64 values or one.
  *
- * What differs between instruction sets is how 64 values become one word; the loop around it is
+ * What differs between instruction sets is how 64 values become one word; the loops around it are
  * the same. `HITS` is that function, always inlined; the constants it makes of its bounds are
- * taken out of the loop by the compiler. `TARGET` is the attribute of the instruction set.
+ * taken out of the loop by the compiler. `TARGET` is the attribute of the instruction set, `COUNT`
+ * how it counts the bits of a word.
  */
 #ifndef STRATA_KERNELS_LOOPS_H
 #define STRATA_KERNELS_LOOPS_H
@@ -29,25 +30,73 @@
         }                                                                                      \
     }
 
-/* Every loop over a column of one table; `SET` names it. */
-#define STRATA_COLUMN_KERNELS(TARGET, SET)                                                     \
-    STRATA_RANGE_FILL(TARGET, strata_range_u8_##SET, strata_hits_u8_##SET, uint8_t)            \
-    STRATA_RANGE_FILL(TARGET, strata_range_u16_##SET, strata_hits_u16_##SET, uint16_t)         \
-    STRATA_RANGE_FILL(TARGET, strata_range_u32_##SET, strata_hits_u32_##SET, uint32_t)         \
-    STRATA_RANGE_FILL(TARGET, strata_range_u64_##SET, strata_hits_u64_##SET, uint64_t)         \
-    STRATA_RANGE_FILL(TARGET, strata_range_f64_##SET, strata_hits_f64_##SET, double)           \
-    STRATA_MEMBER_FILL(TARGET, strata_member_u8_##SET, strata_codes_u8_##SET, uint8_t)         \
-    STRATA_MEMBER_FILL(TARGET, strata_member_u16_##SET, strata_codes_u16_##SET, uint16_t)      \
-    STRATA_MEMBER_FILL(TARGET, strata_member_u32_##SET, strata_codes_u32_##SET, uint32_t)
+/* mask &= (hit & present) ^ flip. Instead of a mask of hits that is filled, read again and joined,
+ * and of a column that is read for rows which are out already. */
+#define STRATA_RANGE_AND(TARGET, COUNT, NAME, HITS, TYPE)                                      \
+    TARGET static uint32_t NAME(const TYPE *restrict values, uint32_t words, TYPE low,         \
+                                TYPE high, const uint64_t *restrict present, uint64_t flip,    \
+                                uint64_t *restrict mask) {                                     \
+        uint32_t count = 0;                                                                    \
+        for (uint32_t w = 0; w < words; w++) {                                                 \
+            uint64_t before = mask[w];                                                         \
+            if (before) {                                                                      \
+                uint64_t hit = HITS(values + 64 * (size_t)w, low, high);                       \
+                hit = present ? hit & present[w] : hit;                                        \
+                mask[w] = before & (hit ^ flip);                                               \
+                count += COUNT(mask[w]);                                                       \
+            }                                                                                  \
+        }                                                                                      \
+        return count;                                                                          \
+    }
 
-/* The table of a set of kernels that are named by the rule above. */
-#define STRATA_TABLE(SET)                                                                      \
+/* mask &= hit ^ flip. */
+#define STRATA_MEMBER_AND(TARGET, COUNT, NAME, HITS, TYPE)                                     \
+    TARGET static uint32_t NAME(const TYPE *restrict values, uint32_t words,                   \
+                                const uint64_t *restrict members, uint64_t flip,               \
+                                uint64_t *restrict mask) {                                     \
+        uint32_t count = 0;                                                                    \
+        for (uint32_t w = 0; w < words; w++) {                                                 \
+            uint64_t before = mask[w];                                                         \
+            if (before) {                                                                      \
+                mask[w] = before & (HITS(values + 64 * (size_t)w, members) ^ flip);            \
+                count += COUNT(mask[w]);                                                       \
+            }                                                                                  \
+        }                                                                                      \
+        return count;                                                                          \
+    }
+
+/* Every loop over whole columns of one table; `SET` names it. */
+#define STRATA_COLUMN_KERNELS(TARGET, COUNT, SET)                                              \
+    STRATA_RANGE_KERNELS(TARGET, COUNT, SET, u8, uint8_t)                                      \
+    STRATA_RANGE_KERNELS(TARGET, COUNT, SET, u16, uint16_t)                                    \
+    STRATA_RANGE_KERNELS(TARGET, COUNT, SET, u32, uint32_t)                                    \
+    STRATA_RANGE_KERNELS(TARGET, COUNT, SET, u64, uint64_t)                                    \
+    STRATA_RANGE_KERNELS(TARGET, COUNT, SET, f64, double)                                      \
+    STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u8, uint8_t)                                     \
+    STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u16, uint16_t)                                   \
+    STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u32, uint32_t)
+
+#define STRATA_RANGE_KERNELS(TARGET, COUNT, SET, WIDTH, TYPE)                                  \
+    STRATA_RANGE_FILL(TARGET, strata_range_##WIDTH##_##SET, strata_hits_##WIDTH##_##SET, TYPE) \
+    STRATA_RANGE_AND(TARGET, COUNT, strata_range_and_##WIDTH##_##SET,                          \
+                     strata_hits_##WIDTH##_##SET, TYPE)
+
+#define STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, WIDTH, TYPE)                                 \
+    STRATA_MEMBER_FILL(TARGET, strata_member_##WIDTH##_##SET, strata_codes_##WIDTH##_##SET,    \
+                       TYPE)                                                                   \
+    STRATA_MEMBER_AND(TARGET, COUNT, strata_member_and_##WIDTH##_##SET,                        \
+                      strata_codes_##WIDTH##_##SET, TYPE)
+
+/* The table of kernels that are named by the rules above. `ROWS` names the set that the loops over
+ * selection lists come from, which not every instruction set has its own of. */
+#define STRATA_TABLE(SET, ROWS)                                                                \
     static const strata_kernels strata_kernels_##SET = {                                       \
         .name = #SET,                                                                          \
         .mask_count = strata_mask_count_##SET,                                                 \
         .mask_and = strata_mask_and_##SET,                                                     \
         .mask_or = strata_mask_or_##SET,                                                       \
         .mask_and_not = strata_mask_and_not_##SET,                                             \
+        .mask_join = strata_mask_join_##SET,                                                   \
         .range_u8 = strata_range_u8_##SET,                                                     \
         .range_u16 = strata_range_u16_##SET,                                                   \
         .range_u32 = strata_range_u32_##SET,                                                   \
@@ -56,6 +105,27 @@
         .member_u8 = strata_member_u8_##SET,                                                   \
         .member_u16 = strata_member_u16_##SET,                                                 \
         .member_u32 = strata_member_u32_##SET,                                                 \
+        .range_and_u8 = strata_range_and_u8_##SET,                                             \
+        .range_and_u16 = strata_range_and_u16_##SET,                                           \
+        .range_and_u32 = strata_range_and_u32_##SET,                                           \
+        .range_and_u64 = strata_range_and_u64_##SET,                                           \
+        .range_and_f64 = strata_range_and_f64_##SET,                                           \
+        .member_and_u8 = strata_member_and_u8_##SET,                                           \
+        .member_and_u16 = strata_member_and_u16_##SET,                                         \
+        .member_and_u32 = strata_member_and_u32_##SET,                                         \
+        .mask_to_rows = strata_mask_to_rows_##ROWS,                                            \
+        .rows_in_mask = strata_rows_in_mask_##ROWS,                                            \
+        .rows_range_u8 = strata_rows_range_u8_##ROWS,                                          \
+        .rows_range_u16 = strata_rows_range_u16_##ROWS,                                        \
+        .rows_range_u32 = strata_rows_range_u32_##ROWS,                                        \
+        .rows_range_u64 = strata_rows_range_u64_##ROWS,                                        \
+        .rows_range_f64 = strata_rows_range_f64_##ROWS,                                        \
+        .rows_member_u8 = strata_rows_member_u8_##ROWS,                                        \
+        .rows_member_u16 = strata_rows_member_u16_##ROWS,                                      \
+        .rows_member_u32 = strata_rows_member_u32_##ROWS,                                      \
+        .group_u8 = strata_group_u8_##SET,                                                     \
+        .group_u16 = strata_group_u16_##SET,                                                   \
+        .group_u32 = strata_group_u32_portable,                                                \
     };
 
 #endif

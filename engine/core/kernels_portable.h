@@ -3,7 +3,9 @@
 #define STRATA_KERNELS_PORTABLE_H
 
 #include "engine/core/kernels.h"
+#include "engine/core/kernels_groups.h"
 #include "engine/core/kernels_loops.h"
+#include "engine/core/kernels_rows.h"
 
 #define STRATA_ANY_TARGET
 
@@ -26,6 +28,22 @@ STRATA_MASK_KERNEL(strata_mask_and_not_portable, &~)
 
 static uint32_t strata_mask_count_portable(const uint64_t *mask) {
     return strata_mask_cardinality(mask);
+}
+
+static uint32_t strata_mask_join_portable(const uint64_t *const *terms, const uint64_t *flips,
+                                          uint32_t term_count, uint64_t *out) {
+    uint32_t count = 0;
+    for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w++) {
+        uint64_t word = terms[0][w] ^ flips[0];
+        for (uint32_t i = 1; i < term_count; i++) {
+            word &= terms[i][w] ^ flips[i];
+        }
+        if (out) {
+            out[w] = word;
+        }
+        count += strata_popcount64(word);
+    }
+    return count;
 }
 
 /* ----------------------------------------------------------------------------- columns */
@@ -82,7 +100,6 @@ STRATA_MEMBER_HITS(strata_codes_u8_portable, uint8_t)
 STRATA_MEMBER_HITS(strata_codes_u16_portable, uint16_t)
 STRATA_MEMBER_HITS(strata_codes_u32_portable, uint32_t)
 
-STRATA_COLUMN_KERNELS(STRATA_ANY_TARGET, portable)
-STRATA_TABLE(portable)
+STRATA_COLUMN_KERNELS(STRATA_ANY_TARGET, strata_popcount64, portable)
 
 #endif

@@ -22,6 +22,62 @@ cdef extern from "engine/core/kernels.h" nogil:
         void (*member_u8)(const uint8_t *, uint32_t, const uint64_t *, uint64_t *) noexcept nogil
         void (*member_u16)(const uint16_t *, uint32_t, const uint64_t *, uint64_t *) noexcept nogil
         void (*member_u32)(const uint32_t *, uint32_t, const uint64_t *, uint64_t *) noexcept nogil
+        uint32_t (*mask_join)(
+            const uint64_t *const *, const uint64_t *, uint32_t, uint64_t *) noexcept nogil
+        uint32_t (*range_and_u8)(
+            const uint8_t *, uint32_t, uint8_t, uint8_t, const uint64_t *, uint64_t,
+            uint64_t *) noexcept nogil
+        uint32_t (*range_and_u16)(
+            const uint16_t *, uint32_t, uint16_t, uint16_t, const uint64_t *, uint64_t,
+            uint64_t *) noexcept nogil
+        uint32_t (*range_and_u32)(
+            const uint32_t *, uint32_t, uint32_t, uint32_t, const uint64_t *, uint64_t,
+            uint64_t *) noexcept nogil
+        uint32_t (*range_and_u64)(
+            const uint64_t *, uint32_t, uint64_t, uint64_t, const uint64_t *, uint64_t,
+            uint64_t *) noexcept nogil
+        uint32_t (*range_and_f64)(
+            const double *, uint32_t, double, double, const uint64_t *, uint64_t,
+            uint64_t *) noexcept nogil
+        uint32_t (*member_and_u8)(
+            const uint8_t *, uint32_t, const uint64_t *, uint64_t, uint64_t *) noexcept nogil
+        uint32_t (*member_and_u16)(
+            const uint16_t *, uint32_t, const uint64_t *, uint64_t, uint64_t *) noexcept nogil
+        uint32_t (*member_and_u32)(
+            const uint32_t *, uint32_t, const uint64_t *, uint64_t, uint64_t *) noexcept nogil
+        uint32_t (*mask_to_rows)(const uint64_t *, uint16_t *) noexcept nogil
+        uint32_t (*rows_in_mask)(
+            const uint16_t *, uint32_t, const uint64_t *, uint32_t, uint16_t *) noexcept nogil
+        uint32_t (*rows_range_u8)(
+            const uint8_t *, uint32_t, const uint16_t *, uint32_t, uint8_t, uint8_t, uint32_t,
+            uint16_t *) noexcept nogil
+        uint32_t (*rows_range_u16)(
+            const uint16_t *, uint32_t, const uint16_t *, uint32_t, uint16_t, uint16_t, uint32_t,
+            uint16_t *) noexcept nogil
+        uint32_t (*rows_range_u32)(
+            const uint32_t *, uint32_t, const uint16_t *, uint32_t, uint32_t, uint32_t, uint32_t,
+            uint16_t *) noexcept nogil
+        uint32_t (*rows_range_u64)(
+            const uint64_t *, uint32_t, const uint16_t *, uint32_t, uint64_t, uint64_t, uint32_t,
+            uint16_t *) noexcept nogil
+        uint32_t (*rows_range_f64)(
+            const double *, uint32_t, const uint16_t *, uint32_t, double, double, uint32_t,
+            uint16_t *) noexcept nogil
+        uint32_t (*rows_member_u8)(
+            const uint8_t *, uint32_t, const uint16_t *, uint32_t, const uint64_t *, uint32_t,
+            uint16_t *) noexcept nogil
+        uint32_t (*rows_member_u16)(
+            const uint16_t *, uint32_t, const uint16_t *, uint32_t, const uint64_t *, uint32_t,
+            uint16_t *) noexcept nogil
+        uint32_t (*rows_member_u32)(
+            const uint32_t *, uint32_t, const uint16_t *, uint32_t, const uint64_t *, uint32_t,
+            uint16_t *) noexcept nogil
+        uint32_t (*group_u8)(
+            const uint8_t *, uint32_t, const uint64_t *, uint32_t, int64_t *) noexcept nogil
+        uint32_t (*group_u16)(
+            const uint16_t *, uint32_t, const uint64_t *, uint32_t, int64_t *) noexcept nogil
+        uint32_t (*group_u32)(
+            const uint32_t *, uint32_t, const uint64_t *, uint32_t, int64_t *) noexcept nogil
 
     const strata_kernels *strata_pick_kernels(const char *name) noexcept
 
@@ -41,6 +97,8 @@ cdef extern from "engine/core/fields.h" nogil:
     ctypedef struct strata_entry:
         uint32_t code
         uint32_t cardinality
+        uint32_t offset
+        uint8_t kind
 
     ctypedef struct strata_field:
         const uint32_t *first_part
@@ -52,6 +110,15 @@ cdef extern from "engine/core/fields.h" nogil:
     int strata_entry_has(const strata_entry *entry, const uint8_t *base, uint32_t row) noexcept
     void strata_mask_from_entry(
         uint64_t *mask, const strata_entry *entry, const uint8_t *base) noexcept
+    uint32_t strata_mask_and_entry(
+        const strata_kernels *kernels, uint64_t *mask, const strata_entry *entry,
+        const uint8_t *base) noexcept
+    uint32_t strata_mask_and_not_entry(
+        const strata_kernels *kernels, uint64_t *mask, const strata_entry *entry,
+        const uint8_t *base) noexcept
+    uint32_t strata_mask_count_entry(
+        const strata_kernels *kernels, const uint64_t *mask, const strata_entry *entry,
+        const uint8_t *base) noexcept
 
 
 cdef extern from "engine/core/leaf_blocks.h" nogil:

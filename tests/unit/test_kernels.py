@@ -1,9 +1,12 @@
-"""Every kernel of every table against its naive twin, on words, borders and random values."""
+"""Every kernel of masks and columns, of every table, against its naive twin, on words, borders and
+random values; and exact arithmetic against Python's. Lists and groups: test_kernel_rows.py."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -11,13 +14,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.bitmaps import containers
 from engine.core import kernels
 
 TABLES = kernels.tables()
-WIDTHS = (np.uint8, np.uint16, np.uint32, np.uint64)
+INTEGERS = (np.uint8, np.uint16, np.uint32, np.uint64)
+NUMBERS = (*INTEGERS, np.float64)
+CODES = INTEGERS[:3]
+Words = NDArray[np.uint64]
 
 
-def naive_words(hits: NDArray[np.bool_]) -> NDArray[np.uint64]:
+def naive_words(hits: NDArray[np.bool_]) -> Words:
     """Bit i % 64 of word i / 64 for each hit, one by one."""
     words = [0] * (len(hits) // 64)
     for i, hit in enumerate(hits.tolist()):
@@ -25,82 +32,196 @@ def naive_words(hits: NDArray[np.bool_]) -> NDArray[np.uint64]:
     return np.array(words, dtype=np.uint64)
 
 
-def masks() -> list[NDArray[np.uint64]]:
-    """Empty, full, one bit at either end, alternating and random."""
+def naive_count(mask: Words) -> int:
+    """Bits set, word by word."""
+    return sum(int(word).bit_count() for word in mask.tolist())
+
+
+def masks(words: int = 1024) -> list[Words]:
+    """Empty, full, one bit at either end, alternating, random, and random with empty words."""
     rng = np.random.default_rng(1)
-    first, last = np.zeros(1024, np.uint64), np.zeros(1024, np.uint64)
+    first, last = np.zeros(words, np.uint64), np.zeros(words, np.uint64)
     first[0], last[-1] = 1, 1 << 63
+    half = rng.integers(0, 2**64, words, dtype=np.uint64)
     return [
-        np.zeros(1024, np.uint64),
-        np.full(1024, 2**64 - 1, np.uint64),
+        np.zeros(words, np.uint64),
+        np.full(words, 2**64 - 1, np.uint64),
         first,
         last,
-        np.full(1024, 0x5555555555555555, np.uint64),
-        rng.integers(0, 2**64, 1024, dtype=np.uint64),
+        np.full(words, 0x5555555555555555, np.uint64),
+        half,
+        half * (rng.random(words) < 0.5).astype(np.uint64),
     ]
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_mask_algebra(table: str) -> None:
     """And, or, and-not and count, bit by bit."""
-    for a in masks():
-        for b in masks():
-            for name, expected in (("and", a & b), ("or", a | b), ("and_not", a & ~b)):
-                result, count = kernels.combine(table, name, a, b)
-                assert (result == expected).all(), name
-                assert count == sum(int(word).bit_count() for word in expected.tolist())
-            assert kernels.combine(table, "count", a, b)[1] == sum(
-                int(word).bit_count() for word in a.tolist()
-            )
+    for a, b in itertools.product(masks(), repeat=2):
+        for name, expected in (("and", a & b), ("or", a | b), ("and_not", a & ~b)):
+            result = a.copy()
+            assert kernels.combine(table, name, result, b) == naive_count(expected)
+            assert (result == expected).all(), name
+        assert kernels.combine(table, "count", a, b) == naive_count(a)
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("width", WIDTHS)
-def test_range(table: str, width: Any) -> None:
-    """Low, high and both ends of the type; 1 word, and a block."""
-    most = int(np.iinfo(width).max)
+def test_mask_of_one_row(table: str) -> None:
+    """Each word and each bit is counted once, whatever lane of a register it lies in."""
+    for row in range(0, 65_536, 63):
+        mask = np.zeros(1024, np.uint64)
+        mask[row // 64] = 1 << row % 64
+        assert kernels.combine(table, "count", mask, mask) == 1
+        assert kernels.join(table, [mask], [True]) == 65_535
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_join(table: str) -> None:
+    """Terms and their complements, counted, into an array and into one of the terms."""
+    pick = random.Random(1)
+    for _ in range(100):
+        terms = [pick.choice(masks()) for _ in range(pick.randint(1, 5))]
+        flips = [pick.random() < 0.4 for _ in terms]
+        expected = np.full(1024, 2**64 - 1, np.uint64)
+        for term, flip in zip(terms, flips, strict=True):
+            expected &= ~term if flip else term
+        count = naive_count(expected)
+        assert kernels.join(table, terms, flips) == count
+        out = np.zeros(1024, np.uint64)
+        assert kernels.join(table, terms, flips, out) == count
+        assert (out == expected).all()
+        terms[-1] = terms[-1].copy()
+        assert kernels.join(table, terms, flips, terms[-1]) == count
+        assert (terms[-1] == expected).all()
+
+
+def sets_of_rows() -> Iterator[NDArray[np.uint16]]:
+    """Rows whose container is empty, an array, a bitset or runs, at the borders of each."""
+    rng = np.random.default_rng(9)
+    for rows in ([], [0], [63], [64], [65_535], [0, 65_535], range(65_536), range(1, 65_535)):
+        yield np.array(rows, np.uint16)
+    for count in (2, 4_095, 4_096, 4_097, 40_000):
+        yield np.sort(rng.choice(65_536, count, replace=False)).astype(np.uint16)
+    ends = np.sort(rng.choice(65_536, 300, replace=False)).reshape(-1, 2)
+    yield np.concatenate([np.arange(a, b) for a, b in ends]).astype(np.uint16)
+    yield np.concatenate([np.arange(a, a + 64) for a in range(0, 65_536, 256)]).astype(np.uint16)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_containers(table: str) -> None:
+    """A mask and a container of each form."""
+    met = set()
+    for rows in sets_of_rows():
+        kind, content, cardinality = containers.encode(rows)
+        met.add(kind)
+        hits = np.zeros(65_536, bool)
+        hits[rows] = True
+        other = naive_words(hits)
+        for mask in masks():
+            for name, expected in (("and", mask & other), ("and_not", mask & ~other)):
+                result = mask.copy()
+                array = np.frombuffer(content, np.uint8)
+                left = kernels.narrow_by_container(table, name, result, kind, array, cardinality)
+                assert left == naive_count(expected)
+                assert (result == expected).all()
+            count = kernels.narrow_by_container(table, "count", mask, kind, array, cardinality)
+            assert count == naive_count(mask & other)
+    assert met == {containers.EMPTY, containers.ARRAY, containers.BITSET, containers.RUN}
+
+
+def numbers(width: Any, count: int) -> NDArray[Any]:
+    """Random values with the extremes of the type among them, and NaN and infinities of doubles."""
     rng = np.random.default_rng(2)
+    if width is np.float64:
+        values = rng.normal(0, 10, count)
+        special = [0.0, -0.0, 5e-324, 1e308, -1e308, 1.0, math.nan, math.inf, -math.inf]
+        values[: len(special)] = special
+        return values
+    most = int(np.iinfo(width).max)
+    values = rng.integers(0, most, count, dtype=width, endpoint=True)
+    values[:4] = [0, 1, most - 1, most]
+    return values
+
+
+def bounds(width: Any, values: NDArray[Any]) -> list[tuple[Any, Any]]:
+    """Ranges at the ends of the type, of one value, of about half, and that wrap around."""
+    if width is np.float64:
+        above = math.nextafter(1.0, 2.0)
+        both = [(-math.inf, math.inf), (math.inf, math.inf), (0.0, 0.0), (above, 2.0), (-3.5, 4.25)]
+        return [*both, (1.0, -1.0), (math.nan, 1.0), (1.0, math.nan)]
+    most = int(np.iinfo(width).max)
+    middle = int(values[9])
+    plain = [(0, 0), (0, most), (most, most), (1, most - 1), (middle, middle), (0, most // 2)]
+    return [*plain, (most, 0), (most - 1, 1), (most // 2 + 9, 7), (3, 2)]
+
+
+def in_range(values: NDArray[Any], low: Any, high: Any) -> NDArray[np.bool_]:
+    """The hits; of integers low > high is a range that wraps around."""
+    if values.dtype != np.float64 and low > high:
+        return np.asarray((values >= low) | (values <= high))
+    return np.asarray((values >= low) & (values <= high))
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("width", NUMBERS)
+def test_range(table: str, width: Any) -> None:
+    """One word, three, and a block."""
     for count in (64, 192, 65_536):
-        values = rng.integers(0, most, count, dtype=width, endpoint=True)
-        values[:4] = [0, 1, most - 1, most]
-        middle = int(values[9])
-        for low, high in ((0, 0), (0, most), (most, most), (1, most - 1), (middle, middle)):
-            expected = naive_words((values >= low) & (values <= high))
+        values = numbers(width, count)
+        for low, high in bounds(width, values):
+            expected = naive_words(in_range(values, low, high))
             assert (kernels.in_range(table, values, low, high) == expected).all(), (low, high)
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_range_of_doubles(table: str) -> None:
-    """Infinities and NaN as values and bounds, neighbours, and bounds the wrong way round."""
-    values = np.random.default_rng(3).normal(0, 10, 640)
-    values[:9] = [0.0, -0.0, 5e-324, 1e308, -1e308, 1.0, math.nan, math.inf, -math.inf]
-    above = math.nextafter(1.0, 2.0)
-    bounds = [(-math.inf, math.inf), (0.0, 0.0), (above, 2.0), (1.0, -1.0), (-3.5, 4.25)]
-    for low, high in (*bounds, (math.nan, 1.0), (1.0, math.nan), (math.inf, math.inf)):
-        expected = naive_words((values >= low) & (values <= high))
-        assert (kernels.in_range(table, values, low, high) == expected).all(), (low, high)
+@pytest.mark.parametrize("width", NUMBERS)
+def test_narrow_to_range(table: str, width: Any) -> None:
+    """Masks of every kind, with presence and without, kept and turned."""
+    values = numbers(width, 64 * 40)
+    given: list[Words | None] = [None, *masks(40)[1:6:4]]
+    for low, high in bounds(width, values):
+        hits = naive_words(in_range(values, low, high))
+        for mask, present, flip in itertools.product(masks(40), given, (False, True)):
+            here = hits if present is None else hits & present
+            expected = mask & (~here if flip else here)
+            result = mask.copy()
+            left = kernels.narrow_to_range(table, values, low, high, present, flip, result)
+            assert left == naive_count(expected)
+            assert (result == expected).all(), (low, high, flip)
+
+
+def code_sets(values: NDArray[Any]) -> Iterator[tuple[NDArray[np.bool_], Words]]:
+    """No code, all codes, one, and a random half: as bools and as bits."""
+    rng = np.random.default_rng(4)
+    count = max(256, (int(values.max()) // 64 + 1) * 64)
+    one = np.arange(count) == int(values[0])
+    for hits in (np.zeros(count, bool), np.ones(count, bool), one, rng.random(count) < 0.5):
+        yield hits, np.packbits(hits, bitorder="little").view(np.uint64)
+
+
+def codes(width: Any, count: int) -> NDArray[Any]:
+    """Random codes, every one of a byte, and the last of the type as far as a dictionary goes."""
+    most = min(int(np.iinfo(width).max), 100_000)
+    values = np.random.default_rng(4).integers(0, most, count, dtype=width, endpoint=True)
+    values[:256] = np.arange(256)
+    values[256:258] = most - 1, most
+    return np.random.default_rng(5).permutation(values)
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("width", WIDTHS[:3])
+@pytest.mark.parametrize("width", CODES)
 def test_member(table: str, width: Any) -> None:
-    """No code, all codes, one, and a random half."""
-    most = min(int(np.iinfo(width).max), 100_000)
-    rng = np.random.default_rng(4)
-    values = rng.integers(0, most, 6_400, dtype=width, endpoint=True)
-    values[:256] = np.arange(256)
-    values[256:258] = most - 1, most
-    words = most // 64 + 1
-    chosen = [
-        np.zeros(words * 64, bool),
-        np.ones(words * 64, bool),
-        np.arange(words * 64) == int(values[0]),
-        rng.random(words * 64) < 0.5,
-    ]
-    for hits in chosen:
-        members = np.packbits(hits, bitorder="little").view(np.uint64)
-        expected = naive_words(hits[values])
-        assert (kernels.is_member(table, values, members) == expected).all()
+    """Filled, and narrowed with masks of every kind, kept and turned."""
+    values = codes(width, 6_400)
+    for hits, members in code_sets(values):
+        words = naive_words(hits[values])
+        assert (kernels.is_member(table, values, members) == words).all()
+        for mask, flip in itertools.product(masks(100), (False, True)):
+            expected = mask & (~words if flip else words)
+            result = mask.copy()
+            left = kernels.narrow_to_members(table, values, members, flip, result)
+            assert left == naive_count(expected)
+            assert (result == expected).all()
 
 
 def test_ratio_is_rounded_once() -> None:
