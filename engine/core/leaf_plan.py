@@ -23,6 +23,7 @@ from engine.core.number_plan import NumberPlanner, attribute_field
 from engine.errors import NotYet
 from engine.model.definitions import Attribute
 from engine.rules import bound
+from engine.rules.bound_events import BoundSequence
 from engine.store.dictionary import Dictionary
 from engine.store.snapshot import Snapshot
 
@@ -100,28 +101,37 @@ class LeafPlanner:
                 return self._numbers.compare_floats(left, op, right)
             case bound.BoundFloatIn(value=value, values=values, negated=negated):
                 return self._numbers.among_floats(value, values, negated)
-            case bound.BoundCategory(attribute=attribute, test=test, negated=negated):
+            case bound.BoundCategory(read=Attribute() as attribute, test=test, negated=negated):
                 return self._category(attribute, test, negated)
-            case bound.BoundCategoryPair(left=left, right=right, negated=negated):
+            case bound.BoundCategoryPair(
+                left=Attribute() as left, right=Attribute() as right, negated=negated
+            ):
                 return self._category_pair(left, right, negated)
-            case bound.BoundBool(attribute=attribute, wanted=wanted):
+            case bound.BoundBool(read=Attribute() as attribute, wanted=wanted):
                 number = self._field(attribute)
                 return number is not None and ops.SetLeaf(number, (2 if wanted else 1,))
             case bound.BoundSet(attribute=attribute, test=test):
                 number = self._field(attribute)
                 codes = [] if number is None else self._passing(number, test)
                 return ops.SetLeaf(number, tuple(codes)) if number and codes else False
-            case bound.BoundText(attribute=attribute, how=how, needle=needle, negated=negated):
+            case bound.BoundText(
+                read=Attribute() as attribute, how=how, needle=needle, negated=negated
+            ):
                 number = self._field(attribute)
                 return number is not None and ops.TextLeaf(number, how, needle.encode(), negated)
-            case bound.BoundPresence(attribute=attribute):
+            case bound.BoundPresence(read=Attribute() as attribute):
                 return self._presence(attribute)
             case bound.BoundList(name=name):
                 return self._list(name)
             case bound.BoundLater(construct=construct):
                 raise NotYet(f"{construct} can be written and checked, and not evaluated yet.")
+            case BoundSequence():
+                raise NotYet("sequence(...) can be written and checked, and not evaluated yet.")
             case _:
-                raise AssertionError(f"no leaf for {type(item).__name__}")
+                (aggregate, *_) = bound.aggregates_of(item)
+                raise NotYet(
+                    f"{aggregate.function}(...) can be written and checked, and not evaluated yet."
+                )
 
     def _field(self, attribute: Attribute) -> int | None:
         return attribute_field(self._snapshot, attribute)

@@ -1,18 +1,16 @@
-"""Aggregates and sequences checked: selectors, properties, conditions, windows, types.
-
-They have no evaluator so far; what is settled here is that they mean something.
-"""
+"""Aggregates and sequences bound: selectors, properties, conditions, windows, types."""
 
 from __future__ import annotations
 
-from engine.model.definitions import AttributeType
+from engine.model.definitions import Attribute, AttributeType, EventType
 from engine.rules import tree
+from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundLink, BoundSequence
 from engine.rules.names import EventScope, ModelScope
 from engine.rules.types import KIND_WORDS
 from engine.rules.units import duration_us
 from engine.rules.windows import check_window, longest_age_us
 
-__all__ = ["bind_aggregate", "check_sequence", "check_step"]
+__all__ = ["bind_aggregate", "bind_sequence", "bind_step"]
 
 # Which property types an aggregate takes, where not all of them.
 _TAKES: dict[str, frozenset[AttributeType]] = {
@@ -25,58 +23,70 @@ _COUNTING = frozenset({"count", "days", "distinct"})
 _INSTANTS = frozenset({"first", "last"})
 
 
-def bind_aggregate(aggregate: tree.Aggregate, scope: ModelScope) -> AttributeType:
-    """The type of an aggregate's value; raises ExpressionInvalid where it makes no sense."""
+def bind_aggregate(aggregate: tree.Aggregate, scope: ModelScope) -> BoundAggregate:
+    """What an aggregate computes; raises ExpressionInvalid where it makes no sense."""
     check_window(aggregate.window, scope)
+    function, window = aggregate.function, aggregate.window
     if aggregate.step is not None:
-        check_step(aggregate.step, scope)
-        return "time" if aggregate.function in _INSTANTS else "int"
+        events = bind_step(aggregate.step, scope)
+        return BoundAggregate(
+            function, events, "time" if function in _INSTANTS else "int", window=window
+        )
     assert aggregate.property is not None, "an aggregate has a step or a property"
-    found = _property_type(aggregate, aggregate.property, scope)
-    if aggregate.function in _COUNTING:
-        return "int"
-    # An average of ints need not be whole.
-    return "decimal" if aggregate.function == "avg" else found
+    types = scope.events(aggregate.property.events)
+    found = _property(function, aggregate.property, EventScope(scope, types))
+    events = _events(types, aggregate.where, scope)
+    type_ = found.type
+    if function in _COUNTING:
+        type_ = "int"
+    elif function == "avg":
+        # An average of ints need not be whole.
+        type_ = "decimal"
+    return BoundAggregate(function, events, type_, found, window)
 
 
-def check_step(step: tree.Step, scope: ModelScope) -> None:
-    """Raises ExpressionInvalid unless the events exist and the condition fits them."""
-    _check_where(step.where, EventScope(scope, scope.events(step.selector)))
+def bind_step(step: tree.Step, scope: ModelScope) -> BoundEvents:
+    """The events of a step; raises ExpressionInvalid unless they exist and the condition fits."""
+    return _events(scope.events(step.selector), step.where, scope)
 
 
-def check_sequence(sequence: tree.Sequence, scope: ModelScope) -> None:
+def bind_sequence(sequence: tree.Sequence, scope: ModelScope) -> BoundSequence:
     """Raises ExpressionInvalid for a sequence with wrong names, or one that cannot hold."""
-    check_step(sequence.first, scope)
-    for link in sequence.links:
-        check_step(link.step, scope)
+    first = bind_step(sequence.first, scope)
+    links = tuple(
+        BoundLink(bind_step(link.step, scope), duration_us(link.within), link.absent)
+        for link in sequence.links
+    )
     check_window(sequence.window, scope)
     _check_possible(sequence, scope)
+    return BoundSequence(first, links, sequence.window, sequence)
 
 
-def _property_type(
-    aggregate: tree.Aggregate, property_: tree.Property, scope: ModelScope
-) -> AttributeType:
-    events = EventScope(scope, scope.events(property_.events))
-    found = events.property(property_.property, property_)
-    _check_where(aggregate.where, events)
-    function = aggregate.function
+def _property(function: str, node: tree.Property, events: EventScope) -> Attribute:
+    """The property that an aggregate is computed from, of a type that it takes."""
+    found = events.property(node.property, node)
     takes = _TAKES.get(function)
     if takes is None or found.type in takes:
-        return found.type
+        return found
     word = KIND_WORDS[found.type]
-    message = f"{function} does not take '{property_.property}', which is {word}"
+    message = f"{function} does not take '{node.property}', which is {word}"
     if found.type == "float":
-        hint = f"declare '{property_.property}' as a decimal: sums of floats are not exact"
+        hint = f"declare '{node.property}' as a decimal: sums of floats are not exact"
     elif function in ("sum", "avg"):
         hint = f"{function} takes int and decimal"
     else:
         hint = f"{function} takes int, decimal, float, date and time"
-    raise scope.faults.at(property_, message, hint)
+    raise events.faults.at(node, message, hint)
 
 
-def _check_where(where: tree.Expr | None, scope: EventScope) -> None:
-    if where is not None:
-        scope.around.condition(where, scope)
+def _events(
+    types: tuple[EventType, ...], where: tree.Expr | None, scope: ModelScope
+) -> BoundEvents:
+    chosen = {event.name for event in types}
+    names = tuple(name for name in scope.model.events if name in chosen)
+    if where is None:
+        return BoundEvents(names)
+    return BoundEvents(names, scope.condition(where, EventScope(scope, types)))
 
 
 def _check_possible(sequence: tree.Sequence, scope: ModelScope) -> None:

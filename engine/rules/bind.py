@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from engine.errors import ExpressionInvalid, Issue
 from engine.limits import EXPANDED_LEVELS, EXPANDED_NODES
-from engine.model.definitions import Attribute, Model
+from engine.model.definitions import Model
 from engine.rules import tree
 from engine.rules.bound import (
     BoundAnd,
@@ -25,6 +25,7 @@ from engine.rules.bound import (
     BoundSegment,
     FloatValue,
     Linear,
+    Read,
 )
 from engine.rules.faults import Faults
 from engine.rules.names import ModelScope, unknown
@@ -35,7 +36,7 @@ from engine.rules.values import bind_operand
 
 __all__ = ["Binder", "BoundValue", "bind", "bind_value"]
 
-BoundValue = Linear | FloatValue | Attribute | BoundLater
+BoundValue = Linear | FloatValue | Read | BoundLater
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +203,16 @@ def bind_value(value: tree.Value, model: Model, *, text: str = "") -> BoundValue
     """A value to group, order or distribute by; raises ExpressionInvalid.
 
     A quantity becomes its form (doubles where it reads a float), a category, set, text or
-    boolean its attribute, and what has no evaluator so far a BoundLater.
+    boolean what it reads, and what has no evaluator so far a BoundLater.
     """
     operand = Binder(model).operand(value, text)
     match operand:
         case Quantity():
             return FloatValue(terms=operand.floats) if operand.kind == "float" else operand.form
-        case Strings(attribute=Attribute() as attribute) | Flag(attribute=Attribute() as attribute):
-            return attribute
-        case Strings(construct=construct) | Flag(construct=construct) if construct:
+        case Strings(read=None, construct=construct):
             return BoundLater(construct, None)
+        case Strings(read=read) | Flag(read=read) if read is not None:
+            return read
         case _:
             raise Faults(text).at(value, "a literal is the same for every profile", "name a field")
 

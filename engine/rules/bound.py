@@ -20,6 +20,7 @@ from typing import Literal
 
 from engine.model.definitions import Attribute
 from engine.rules import tree
+from engine.rules.bound_events import BoundAggregate, BoundSequence
 
 __all__ = [
     "AggregateSource",
@@ -48,12 +49,15 @@ __all__ = [
     "FloatValue",
     "Linear",
     "LinearTerm",
+    "Read",
     "ScoreSource",
     "Source",
     "StringTest",
+    "aggregates_of",
     "attributes_of",
     "parts_of",
     "predicates_of",
+    "sources_of",
 ]
 
 Op = Literal["=", "!=", "<", "<=", ">", ">="]
@@ -92,14 +96,17 @@ class ScoreSource:
 
 @dataclass(frozen=True, slots=True)
 class AggregateSource:
-    """A numeric, date, time or float aggregate; checked, and not evaluated yet.
+    """An int, decimal, date, time or float aggregate, in the unit of its type.
 
     `day_start`: of a date, its first instant in the model's time zone, microseconds.
     """
 
-    aggregate: tree.Aggregate
+    aggregate: BoundAggregate
     day_start: bool = False
 
+
+# A string, a boolean or something that may be missing: an attribute, or what events make.
+Read = Attribute | BoundAggregate
 
 Source = AttributeSource | DateStartSource | BucketSource | ScoreSource | AggregateSource
 
@@ -217,9 +224,9 @@ class BoundFloatIn:
 
 @dataclass(frozen=True, slots=True)
 class BoundCategory:
-    """A category attribute whose string passes (negated: is present and does not pass)."""
+    """A category whose string passes (negated: is present and does not pass)."""
 
-    attribute: Attribute
+    read: Read
     test: StringTest
     negated: bool
     node: tree.Expr | None
@@ -227,19 +234,19 @@ class BoundCategory:
 
 @dataclass(frozen=True, slots=True)
 class BoundCategoryPair:
-    """Two category attributes with equal (negated: different) strings; both present."""
+    """Two categories with equal (negated: different) strings; both present."""
 
-    left: Attribute
-    right: Attribute
+    left: Read
+    right: Read
     negated: bool
     node: tree.Expr | None
 
 
 @dataclass(frozen=True, slots=True)
 class BoundBool:
-    """A bool attribute that is present and equals `wanted`."""
+    """A bool that is present and equals `wanted`."""
 
-    attribute: Attribute
+    read: Read
     wanted: bool
     node: tree.Expr | None
 
@@ -255,10 +262,9 @@ class BoundSet:
 
 @dataclass(frozen=True, slots=True)
 class BoundText:
-    """A text attribute that contains, starts with or ends with `needle` (negated: present, and
-    does not)."""
+    """A text that contains, starts with or ends with `needle` (negated: present, and does not)."""
 
-    attribute: Attribute
+    read: Read
     how: Literal["contains", "starts with", "ends with"]
     needle: str
     negated: bool
@@ -267,9 +273,10 @@ class BoundText:
 
 @dataclass(frozen=True, slots=True)
 class BoundPresence:
-    """An attribute of any type that is present (a set: not empty)."""
+    """An attribute of any type that is present (a set: not empty), or an aggregate that has a
+    value."""
 
-    attribute: Attribute
+    read: Read
     node: tree.Expr | None
 
 
@@ -336,6 +343,7 @@ BoundExpr = (
     | BoundPresence
     | BoundList
     | BoundSegment
+    | BoundSequence
     | BoundLater
     | BoundNot
     | BoundAnd
@@ -372,40 +380,59 @@ def predicates_of(expression: BoundExpr) -> Iterator[BoundExpr]:
 
 
 def attributes_of(predicate: BoundExpr) -> tuple[Attribute, ...]:
-    """The attributes that one predicate reads; none for logic."""
+    """The attributes that one predicate reads of the profile itself; none for logic."""
     match predicate:
-        case BoundCompare(form=form) | BoundIn(form=form):
-            return _in_linear(form)
-        case BoundFloatCompare(left=left, right=right):
-            return (*_in_float(left), *_in_float(right))
-        case BoundFloatIn(value=value):
-            return _in_float(value)
-        case BoundCategoryPair(left=left_attribute, right=right_attribute):
-            return (left_attribute, right_attribute)
+        case BoundSet(attribute=attribute):
+            return (attribute,)
+        case BoundCategoryPair(left=left_read, right=right_read):
+            return tuple(read for read in (left_read, right_read) if isinstance(read, Attribute))
         case (
-            BoundCategory(attribute=attribute)
-            | BoundBool(attribute=attribute)
-            | BoundSet(attribute=attribute)
-            | BoundText(attribute=attribute)
-            | BoundPresence(attribute=attribute)
+            BoundCategory(read=Attribute() as attribute)
+            | BoundBool(read=Attribute() as attribute)
+            | BoundText(read=Attribute() as attribute)
+            | BoundPresence(read=Attribute() as attribute)
         ):
             return (attribute,)
         case _:
-            return ()
+            return tuple(
+                source.attribute
+                for source in sources_of(predicate)
+                if isinstance(source, AttributeSource | DateStartSource)
+            )
 
 
-def _in_linear(form: Linear) -> tuple[Attribute, ...]:
-    return tuple(
-        term.source.attribute
-        for term in form.terms
-        if isinstance(term.source, AttributeSource | DateStartSource)
-    )
+def sources_of(predicate: BoundExpr) -> Iterator[Source]:
+    """The numbers, dates and times that one predicate compares; none for logic."""
+    match predicate:
+        case BoundCompare(form=form) | BoundIn(form=form):
+            yield from (term.source for term in form.terms)
+        case BoundFloatCompare(left=left, right=right):
+            yield from _in_float(left)
+            yield from _in_float(right)
+        case BoundFloatIn(value=value):
+            yield from _in_float(value)
 
 
-def _in_float(value: FloatValue) -> tuple[Attribute, ...]:
-    exact = () if value.exact is None else _in_linear(value.exact)
-    return exact + tuple(
-        term.source.attribute
-        for term in value.terms
-        if isinstance(term.source, AttributeSource | DateStartSource)
-    )
+def aggregates_of(predicate: BoundExpr) -> tuple[BoundAggregate, ...]:
+    """The aggregates that one predicate reads; none for logic, and for a sequence."""
+    reads: tuple[Read, ...]
+    match predicate:
+        case BoundCategoryPair(left=left_read, right=right_read):
+            reads = (left_read, right_read)
+        case (
+            BoundCategory(read=read)
+            | BoundBool(read=read)
+            | BoundText(read=read)
+            | BoundPresence(read=read)
+        ):
+            reads = (read,)
+        case _:
+            found = sources_of(predicate)
+            return tuple(one.aggregate for one in found if isinstance(one, AggregateSource))
+    return tuple(read for read in reads if isinstance(read, BoundAggregate))
+
+
+def _in_float(value: FloatValue) -> Iterator[Source]:
+    if value.exact is not None:
+        yield from (term.source for term in value.exact.terms)
+    yield from (term.source for term in value.terms if not isinstance(term.source, float))

@@ -17,7 +17,7 @@ from engine.errors import ExpressionInvalid, Issue
 from engine.model.definitions import Model
 from engine.model.positions import KeyPath, Positions
 from engine.rules import tree
-from engine.rules.aggregates import check_step
+from engine.rules.aggregates import bind_step
 from engine.rules.bind import Binder
 from engine.rules.bound import BoundExpr, BoundLater
 from engine.rules.circles import circles
@@ -75,7 +75,7 @@ def _check_alone(rule: Rule, model: Model) -> tree.Expr | tree.Value | None:
             return value
         case "step":
             step, window = parse_step(rule.text)
-            check_step(step, scope)
+            bind_step(step, scope)
             check_window(window, scope)
             return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from engine.errors import ExpressionInvalid
+from engine.model.definitions import Attribute
 from engine.rules import tree
 from engine.rules.bound import (
     AggregateSource,
@@ -52,6 +53,8 @@ from engine.rules.values import as_instant, bind_operand, nearest_double
 __all__ = ["bind_between", "bind_compare", "bind_has_all", "bind_in", "bind_match", "bind_presence"]
 
 _MIRRORED: dict[Op, Op] = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+# What is 0 of no events, where the rest is missing.
+_NEVER_MISSING = frozenset({"count", "days", "distinct", "sum"})
 _EXACT_INSTANT_HINT = "write a time, or a span of days with >= and <"
 
 
@@ -198,9 +201,9 @@ def _compare_flags(
 ) -> BoundExpr:
     if op not in ("=", "!="):
         raise _refused(left, op, node, scope)
-    if left.attribute is None and not left.construct:
+    if left.read is None:
         left, right = right, left
-    if right.attribute is None and not right.construct:
+    if right.read is None:
         return _flag_in(left, {right.value == (op == "=")}, node)
     both = [
         BoundAnd((_flag_in(left, {value}, None), _flag_in(right, {other}, None)), None)
@@ -234,9 +237,8 @@ def _compare_strings(
         raise scope.faults.at(right.node, message, "write the string in single quotes")
     if op not in ("=", "!="):
         raise _refused(left, op, node, scope)
-    if left.attribute is None or right.attribute is None:
-        return BoundLater(left.construct or right.construct, node)
-    return BoundCategoryPair(left.attribute, right.attribute, op == "!=", node)
+    assert left.read is not None and right.read is not None, "a category is read"
+    return BoundCategoryPair(left.read, right.read, op == "!=", node)
 
 
 # -------------------------------------------------------------------------------- tests
@@ -250,15 +252,16 @@ def _tested(
         return BoundConstant(_passes(value.value, test) != negated, node)
     if value.kind == "text" and test.how == "in":
         raise _refused(value, "=", node, scope)
-    if value.attribute is None:
+    if value.read is None:
         return BoundLater(value.construct, node)
     if value.kind == "set":
-        return BoundSet(value.attribute, test, node)
+        assert isinstance(value.read, Attribute), "no property of an event is a set"
+        return BoundSet(value.read, test, node)
     if value.kind == "text":
         assert test.how != "in", "texts are never compared as a whole"
         (needle,) = test.values
-        return BoundText(value.attribute, test.how, needle, negated, node)
-    return BoundCategory(value.attribute, test, negated, node)
+        return BoundText(value.read, test.how, needle, negated, node)
+    return BoundCategory(value.read, test, negated, node)
 
 
 def _passes(value: str, test: StringTest) -> bool:
@@ -275,15 +278,13 @@ def _passes(value: str, test: StringTest) -> bool:
 
 def _flag_in(flag: Flag, wanted: set[bool], node: tree.Expr | None) -> BoundExpr:
     """A boolean that is present and one of `wanted`."""
-    if flag.construct:
-        return BoundLater(flag.construct, node)
-    if flag.attribute is None:
+    if flag.read is None:
         return BoundConstant(flag.value in wanted, node)
     if not wanted:
         return BoundConstant(False, node)
     if len(wanted) == 2:
-        return BoundPresence(flag.attribute, node)
-    return BoundBool(flag.attribute, True in wanted, node)
+        return BoundPresence(flag.read, node)
+    return BoundBool(flag.read, True in wanted, node)
 
 
 def _all_present(operands: tuple[Operand, ...]) -> tuple[BoundExpr, ...]:
@@ -292,11 +293,10 @@ def _all_present(operands: tuple[Operand, ...]) -> tuple[BoundExpr, ...]:
     for operand in operands:
         if isinstance(operand, Quantity):
             items.update((_source_present(source), None) for source in sources(operand))
-        elif isinstance(operand, (Strings, Flag)):
-            if operand.attribute is not None:
-                items[BoundPresence(operand.attribute, None)] = None
-            elif operand.construct:
-                items[BoundLater(operand.construct, None)] = None
+        elif isinstance(operand, (Strings, Flag)) and operand.read is not None:
+            items[BoundPresence(operand.read, None)] = None
+        elif isinstance(operand, Strings):
+            items[BoundLater(operand.construct, None)] = None
     items.pop(BoundConstant(True, None), None)
     return tuple(items)
 
@@ -309,14 +309,16 @@ def _source_present(source: Source) -> BoundExpr:
             return BoundConstant(True, None)
         case ScoreSource():
             return BoundLater("score", None)
+        case AggregateSource(aggregate) if aggregate.function in _NEVER_MISSING:
+            return BoundConstant(True, None)
         case AggregateSource(aggregate):
-            return BoundLater(aggregate.function, None)
+            return BoundPresence(aggregate, None)
 
 
 def _with_node(item: BoundExpr, node: tree.Expr | None) -> BoundExpr:
     assert isinstance(item, (BoundPresence, BoundLater)), "presence is of one of these"
     if isinstance(item, BoundPresence):
-        return BoundPresence(item.attribute, node)
+        return BoundPresence(item.read, node)
     return BoundLater(item.construct, node)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from engine.model.definitions import Attribute
-from engine.rules.aggregates import bind_aggregate
 from engine.rules.bound import AggregateSource, AttributeSource, BucketSource, Linear, Source
 from engine.rules.names import ModelScope
 from engine.rules.types import KIND_WORDS, Operand, Quantity
@@ -43,26 +42,26 @@ def check_fits(
             fits, expected = operand.kind in _FITTING[type_], KIND_WORDS[type_]
             if fits and type_ == "int":
                 assert isinstance(operand, Quantity), "numbers are quantities"
-                fits, expected = _is_whole(operand.form, scope), "a whole number"
+                fits, expected = _is_whole(operand.form), "a whole number"
     if not fits:
         word = KIND_WORDS[operand.kind]
         message = f"expected {expected}, and this is {word}"
         raise scope.faults.at(operand.node, message)
 
 
-def _is_whole(form: Linear, scope: ModelScope) -> bool:
+def _is_whole(form: Linear) -> bool:
     """Whether a form is a whole number for every profile."""
     return form.constant.denominator == 1 and all(
-        term.factor.denominator == 1 and _is_int(term.source, scope) for term in form.terms
+        term.factor.denominator == 1 and _is_int(term.source) for term in form.terms
     )
 
 
-def _is_int(source: Source, scope: ModelScope) -> bool:
+def _is_int(source: Source) -> bool:
     match source:
         case AttributeSource(attribute):
             return attribute.type == "int"
         case AggregateSource(aggregate):
-            return bind_aggregate(aggregate, scope) == "int"
+            return aggregate.type == "int"
         case BucketSource():
             return True
         case _:

@@ -19,11 +19,15 @@ from typing import Any
 
 from engine.model.definitions import Attribute
 from engine.rules import bound
+from engine.rules.bound_events import BoundAggregate, BoundSequence
 from engine.rules.canonical import format_expression
 
 __all__ = ["meaning_of"]
 
 _DIGEST_BYTES = 16
+
+# What a calendar takes part in: which instants are a day, or a window.
+_BY_CALENDAR = (bound.DateStartSource, BoundAggregate, BoundSequence)
 
 
 def meaning_of(expression: bound.BoundExpr, time_zone: str) -> bytes:
@@ -81,5 +85,5 @@ def _words(value: Any, time_zone: str) -> str:
             return f"Attribute{kept!r}"
     named = [f.name for f in fields(value) if f.name not in ("node", "span")]
     inside = ", ".join(f"{name}={_words(getattr(value, name), time_zone)}" for name in named)
-    zone = f" in {time_zone}" if isinstance(value, bound.DateStartSource) else ""
+    zone = f" in {time_zone}" if isinstance(value, _BY_CALENDAR) else ""
     return f"{type(value).__name__}({inside}){zone}"

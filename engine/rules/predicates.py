@@ -6,7 +6,7 @@ Recursion follows brackets and `not`, whose depth the parser bounds; chains are 
 from __future__ import annotations
 
 from engine.rules import tree
-from engine.rules.aggregates import check_sequence
+from engine.rules.aggregates import bind_sequence
 from engine.rules.bound import (
     BoundAnd,
     BoundBool,
@@ -62,8 +62,7 @@ def bind_expr(expr: tree.Expr, scope: Scope) -> BoundExpr:
         case tree.Consent():
             return _consent(expr, scope.outer(expr, "consent(...)"))
         case tree.Sequence():
-            check_sequence(expr, scope.outer(expr, "sequence(...)"))
-            return BoundLater("sequence", expr)
+            return bind_sequence(expr, scope.outer(expr, "sequence(...)"))
 
 
 def _truth(expr: tree.Truth, scope: Scope) -> BoundExpr:

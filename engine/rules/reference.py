@@ -6,15 +6,15 @@ value is worked out in full at every node; a missing one is None, and a predicat
 None is false.
 
 Expressions are taken to be valid: what the binder refuses has no meaning here either, and
-fails with an AssertionError. Constructs that need events are refused with
-ReferenceUnsupported.
+fails with an AssertionError. What it cannot evaluate so far it refuses with ReferenceUnsupported.
+Events are in reference_events.py.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -24,6 +24,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine.rules import tree
+from engine.rules.reference_events import (
+    EventTypes,
+    ReferenceEvent,
+    chosen_events,
+    in_window,
+    matches,
+    summed_up,
+)
 
 __all__ = ["ReferenceContext", "ReferenceUnsupported", "bucket", "evaluate", "xxh64"]
 
@@ -46,6 +54,7 @@ class ReferenceContext:
     now_us: int
     lists: Mapping[str, Set[bytes]] = field(default_factory=dict)
     segments: Mapping[str, tree.Expr] = field(default_factory=dict)
+    events: EventTypes = field(default_factory=EventTypes)
 
 
 @dataclass(frozen=True, order=True)
@@ -68,13 +77,15 @@ def evaluate(
     context: ReferenceContext,
     *,
     uid: bytes = bytes(16),
+    events: Iterable[ReferenceEvent] = (),
 ) -> bool:
     """Whether the profile satisfies the expression.
 
     `profile` maps attribute names to int, Decimal, float, bool, date, aware datetime, str or
-    a set of str, as the type says; an absent name, None and an empty set are missing.
+    a set of str, as the type says; an absent name, None and an empty set are missing. `events`
+    are those of the profile, in any order.
     """
-    return _Evaluation(profile, context, uid).holds(expr)
+    return _Evaluation(profile, context, uid, tuple(events)).holds(expr)
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ class _Evaluation:
     profile: Mapping[str, Any]
     context: ReferenceContext
     uid: bytes
+    events: tuple[ReferenceEvent, ...] = ()
 
     # ------------------------------------------------------------------ predicates
 
@@ -112,6 +124,8 @@ class _Evaluation:
                 return self.holds(self.context.segments[name])
             case tree.ListOf(name):
                 return self.uid in self.context.lists[name]
+            case tree.Sequence():
+                return self.follow(expr)
             case _:
                 raise ReferenceUnsupported(type(expr).__name__)
 
@@ -210,8 +224,8 @@ class _Evaluation:
                 return Fraction(bucket(self.uid, salt))
             case tree.Call(function):
                 raise ReferenceUnsupported(function)
-            case tree.Aggregate(function):
-                raise ReferenceUnsupported(function)
+            case tree.Aggregate():
+                return self.aggregate(value)
 
     def attribute(self, name: str) -> Any:
         type_ = self.context.types[name]
@@ -264,6 +278,72 @@ class _Evaluation:
             return _Length(us)
         assert isinstance(left, _Moment) or sign > 0, "an instant is never taken from a length"
         return _Moment(us)
+
+    # ---------------------------------------------------------------------- events
+
+    def aggregate(self, node: tree.Aggregate) -> Any:
+        """The value of an aggregate over the events of the profile."""
+        if node.step is not None:
+            chosen = self.chosen(node.step.selector, node.step.where)
+            found = [(event.time_us, None) for event in chosen]
+        else:
+            assert node.property is not None
+            name = node.property.property
+            found = []
+            for event in self.chosen(node.property.events, node.where):
+                types = self.context.events.properties[event.type]
+                if (
+                    name in types
+                    and (value := self.of_event(event, types).attribute(name)) is not None
+                ):
+                    found.append((event.time_us, value))
+        found = [each for each in found if self.is_inside(each[0], node.window)]
+        value = summed_up(node.function, found, self.context.zone)
+        if node.function in ("first", "last") and value is not None:
+            return _Moment(Fraction(value))
+        return value
+
+    def follow(self, node: tree.Sequence) -> bool:
+        """Whether events of the profile come one after the other as a sequence says."""
+
+        def times(step: tree.Step) -> list[int]:
+            chosen = self.chosen(step.selector, step.where)
+            return [event.time_us for event in chosen if event.time_us <= self.context.now_us]
+
+        first = [time_us for time_us in times(node.first) if self.is_inside(time_us, node.window)]
+        links = [
+            (times(link.step), int(self.value(link.within).us), link.absent) for link in node.links
+        ]
+        return matches(first, links, self.context.now_us)
+
+    def chosen(
+        self, selector: tree.Selector | tree.AnyEvent, where: tree.Expr | None
+    ) -> list[ReferenceEvent]:
+        def holds(where: tree.Expr, event: ReferenceEvent, types: Mapping[str, str]) -> bool:
+            return self.of_event(event, types).holds(where)
+
+        return chosen_events(selector, where, self.events, self.context.events, holds)
+
+    def of_event(self, event: ReferenceEvent, types: Mapping[str, str]) -> _Evaluation:
+        """The evaluation in which names are properties of one event."""
+        return _Evaluation(event.properties, replace(self.context, types=types), self.uid)
+
+    def is_inside(self, time_us: int, window: tree.Window | None) -> bool:
+        return in_window(
+            time_us,
+            window,
+            self.context.now_us,
+            self.context.zone,
+            lambda day: int(self.start_of(day).us),
+            self.border_us,
+        )
+
+    def border_us(self, instant: tree.Instant) -> int:
+        value = self.value(instant.at)
+        if isinstance(value, date):
+            value = self.start_of(value)
+        shift = 0 if instant.shift is None else self.value(instant.shift).us
+        return int(value.us + instant.sign * shift)
 
     # ---------------------------------------------------------------------- clocks
 

@@ -4,8 +4,8 @@ Of the leaves of a bound tree these move with the clock:
 - a form with `now` in it (`joined > now - 7 days`), also one without a field (`now > time '...'`);
 - whatever reads an attribute with `history`, whose value is that of the instant asked, and an
   attribute that `needs` a purpose, since consent expires;
-- aggregates over events and scores, by their windows, half-lives and consent; `band`, `tier`,
-  `consent` and `sequence` too, which are bound to BoundLater.
+- aggregates over events, sequences and scores, by their windows, half-lives and consent; `band`,
+  `tier` and `consent` too, which are bound to BoundLater.
 And these do not: an attribute compared with literals or with other attributes, presence, sets,
 texts, lists, buckets, and the first instant of a date's day (DateStartSource), which the model's
 time zone fixes once and for all. `now - now` is gone when a form is bound. A computed attribute is
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from engine.model.definitions import Attribute
 from engine.rules import bound
+from engine.rules.bound_events import BoundSequence
 
 __all__ = ["why_it_moves"]
 
@@ -28,15 +29,15 @@ def why_it_moves(expression: bound.BoundExpr) -> str:
     for predicate in bound.predicates_of(expression):
         if isinstance(predicate, bound.BoundLater):
             return f"it reads {predicate.construct}, which is not evaluated so far"
-        for form in _forms(predicate):
-            if form.now_factor:
-                return "it reads now"
-        for source in _sources(predicate):
-            match source:
-                case bound.AggregateSource(aggregate=aggregate):
-                    return f"it reads {aggregate.function}(...), which is not evaluated so far"
-                case bound.ScoreSource(name=name):
-                    return f"it reads score('{name}'), which is not evaluated so far"
+        if isinstance(predicate, BoundSequence):
+            return "it reads sequence(...), which is not evaluated so far"
+        for aggregate in bound.aggregates_of(predicate):
+            return f"it reads {aggregate.function}(...), which is not evaluated so far"
+        if any(form.now_factor for form in _forms(predicate)):
+            return "it reads now"
+        for source in bound.sources_of(predicate):
+            if isinstance(source, bound.ScoreSource):
+                return f"it reads score('{source.name}'), which is not evaluated so far"
         for attribute in bound.attributes_of(predicate):
             reason = _why_attribute_moves(attribute)
             if reason:
@@ -62,16 +63,3 @@ def _forms(predicate: bound.BoundExpr) -> Iterator[bound.Linear]:
             yield from (side.exact for side in (left, right) if side.exact is not None)
         case bound.BoundFloatIn(value=value) if value.exact is not None:
             yield value.exact
-
-
-def _sources(predicate: bound.BoundExpr) -> Iterator[bound.Source]:
-    for form in _forms(predicate):
-        yield from (term.source for term in form.terms)
-    match predicate:
-        case bound.BoundFloatCompare(left=left, right=right):
-            terms = (*left.terms, *right.terms)
-        case bound.BoundFloatIn(value=value):
-            terms = value.terms
-        case _:
-            return
-    yield from (term.source for term in terms if not isinstance(term.source, float))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from engine.model.definitions import Attribute
 from engine.rules import tree
 from engine.rules.bound import (
     AggregateSource,
@@ -22,6 +21,7 @@ from engine.rules.bound import (
     FloatValue,
     Linear,
     LinearTerm,
+    Read,
     ScoreSource,
     Source,
 )
@@ -96,13 +96,13 @@ class Quantity:
 class Strings:
     """A value that is a string, or for a set several.
 
-    One of `attribute` and `construct` is set; a construct has no evaluator so far. `choices`
+    One of `read` and `construct` is set; a construct has no evaluator so far. `choices`
     are the names that a band (lowest first) or a tier can have.
     """
 
     kind: StringKind
     node: tree.Value
-    attribute: Attribute | None = None
+    read: Read | None = None
     construct: str = ""
     choices: tuple[str, ...] = ()
 
@@ -118,11 +118,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A boolean: an attribute, a construct without an evaluator so far, or `value` itself."""
+    """A boolean: what is read, or `value` itself."""
 
     node: tree.Value
-    attribute: Attribute | None = None
-    construct: str = ""
+    read: Read | None = None
     value: bool = False
     kind: Literal["bool"] = "bool"
 

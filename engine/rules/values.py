@@ -144,14 +144,14 @@ def _call(call: tree.Call, scope: Scope) -> Operand:
 
 def _aggregate(aggregate: tree.Aggregate, scope: Scope) -> Operand:
     around = scope.outer(aggregate, f"the aggregate {aggregate.function}(...)")
-    kind = bind_aggregate(aggregate, around)
-    match kind:
+    bound = bind_aggregate(aggregate, around)
+    match bound.type:
         case "category" | "set" | "text":
-            return Strings(kind, aggregate, construct=aggregate.function)
+            return Strings(bound.type, aggregate, bound)
         case "bool":
-            return Flag(aggregate, construct=aggregate.function)
-        case _:
-            return _quantity(kind, aggregate, AggregateSource(aggregate))
+            return Flag(aggregate, bound)
+        case kind:
+            return _quantity(kind, aggregate, AggregateSource(bound))
 
 
 def _reads(source: Source) -> Linear:

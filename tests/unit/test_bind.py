@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.model.definitions import Attribute
+from engine.model.definitions import Attribute, AttributeType
 from engine.rules import tree
 from engine.rules.bind import bind, bind_value
 from engine.rules.bound import (
@@ -41,6 +41,7 @@ from engine.rules.bound import (
     ScoreSource,
     StringTest,
 )
+from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundLink, BoundSequence
 from engine.rules.parse import parse, parse_value
 from tests.unit.bind_model import ATTRIBUTES, model
 
@@ -90,6 +91,22 @@ CITY, REGION, VIP, LISTED, REMARK, TAG = (
     ATTRIBUTES[name] for name in ("city", "region", "vip", "listed", "remark", "tag")
 )
 PRESENT = {name: BoundPresence(ATTRIBUTES[name], None) for name in ATTRIBUTES}
+
+
+def of_order(
+    function: Any,
+    type_: AttributeType,
+    prop: Attribute | None = None,
+    *,
+    window: tree.Window | None = None,
+) -> BoundAggregate:
+    """An aggregate over all orders."""
+    return BoundAggregate(function, BoundEvents(("order",)), type_, prop, window)
+
+
+AVERAGE = of_order("avg", "decimal", Attribute("amount", "decimal"))
+LATEST_DAY = of_order("max", "date", Attribute("day", "date"))
+LAST_MONTH = tree.Window("in_last", length=tree.Duration(30, "day"))
 
 
 @pytest.mark.parametrize(
@@ -152,14 +169,40 @@ PRESENT = {name: BoundPresence(ATTRIBUTES[name], None) for name in ATTRIBUTES}
         ("list('x')", BoundList("x", None)),
         ("not vip", BoundNot(BoundBool(VIP, True, None), None)),
         ("consent('marketing', 'sms')", BoundLater("consent", None)),
-        ("sequence(visit then order within 1 day)", BoundLater("sequence", None)),
+        (
+            "sequence(visit then order within 1 day)",
+            BoundSequence(
+                BoundEvents(("visit",)),
+                (BoundLink(BoundEvents(("order",)), DAY_US),),
+                None,
+                None,
+            ),
+        ),
         ("band('lead') between 'cold' and 'warm'", BoundLater("band", None)),
         ("tier('stage') not in ('rest')", BoundLater("tier", None)),
         ("tier('stage') starts with 're'", BoundLater("tier", None)),
-        ("first_value(order.gift) = true", BoundLater("first_value", None)),
-        ("last_value(order.sku) = city", BoundLater("last_value", None)),
-        ("last_value(order.note) contains 'x'", BoundLater("last_value", None)),
-        ("count(order) is present", BoundLater("count", None)),
+        (
+            "first_value(order.gift) = true",
+            BoundBool(of_order("first_value", "bool", Attribute("gift", "bool")), True, None),
+        ),
+        (
+            "last_value(order.sku) = city",
+            BoundCategoryPair(
+                of_order("last_value", "category", Attribute("sku", "category")), CITY, False, None
+            ),
+        ),
+        (
+            "last_value(order.note) contains 'x'",
+            BoundText(
+                of_order("last_value", "text", Attribute("note", "text")),
+                "contains",
+                "x",
+                False,
+                None,
+            ),
+        ),
+        ("count(order) is present", BoundConstant(True, None)),
+        ("avg(order.amount) is missing", BoundNot(BoundPresence(AVERAGE, None), None)),
     ],
 )
 def test_logic_strings_and_booleans(text: str, expected: BoundExpr) -> None:
@@ -186,7 +229,7 @@ def test_logic_strings_and_booleans(text: str, expected: BoundExpr) -> None:
             "count(order in last 30 days) < 0.5 * score('lead')",
             (
                 form(
-                    (1, AggregateSource(parse_value("count(order in last 30 days)"))),  # type: ignore[arg-type]
+                    (1, AggregateSource(of_order("count", "int", window=LAST_MONTH))),
                     (F(-1, 2), ScoreSource("lead")),
                 ),
                 "<",
@@ -234,7 +277,7 @@ def test_logic_strings_and_booleans(text: str, expected: BoundExpr) -> None:
         (
             "max(order.day) > now",
             (
-                form((1, AggregateSource(parse_value("max(order.day)"), day_start=True)), now=-1),  # type: ignore[arg-type]
+                form((1, AggregateSource(LATEST_DAY, day_start=True)), now=-1),
                 ">",
             ),
         ),
