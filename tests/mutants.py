@@ -53,10 +53,13 @@ MUTATED = (
     "leaves.h",
     "leaf_blocks.h",
     "leaf_rows.h",
+    "selections.h",
     "exact.h",
     "nodes.pyx",
     "evaluate.pyx",
+    "stretches.pyx",
     "row_tests.pyx",
+    "row_unions.pyx",
     "plan.py",
     "leaf_plan.py",
     "number_plan.py",
@@ -90,11 +93,12 @@ TESTS = (
     "tests/unit/test_solve.py",
     "tests/unit/test_float_sides.py",
     "tests/unit/test_audience.py",
+    "tests/unit/test_row_tests.py",
     "tests/unit/test_segments.py",
     "tests/unit/test_segment_edits.py",
 )
 # The compiled modules that include the headers.
-BLOCK_MODULES = ("nodes", "evaluate", "row_tests")
+BLOCK_MODULES = ("nodes", "evaluate", "stretches", "row_tests")
 TIMEOUT_S = 240
 # Python's headers declare the items of a tuple and the digits of an int as an array of one that
 # goes on beyond its struct. Without the size the trap leaves them alone. -fsanitize=bounds would
@@ -261,7 +265,9 @@ class Run:
 
 def try_mutants(root: Path, run: Run) -> None:
     """One job: mutants in a tree of its own until enough are tried."""
-    sound = {module: _binary(root, module).read_bytes() for module in _modules("exact.h")}
+    sound = {
+        module: _binary(root, module).read_bytes() for file in MUTATED for module in _modules(file)
+    }
     while mutant := run.next():
         path = root / CORE / mutant.file
         original = path.read_text()

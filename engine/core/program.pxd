@@ -42,6 +42,7 @@ cdef class Program:
     cdef dict _field_positions
     cdef list _kept            # whatever the pointers point into,
     cdef list _tables          # and that of one state of the store
+    cdef list _arrays          # by field two: what `fields` points into, of that or an earlier one
     cdef list _row_leaves      # (leaf, RowsLeaf)
 
     cdef int32_t field_position(self, int field_id) except -1

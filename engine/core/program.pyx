@@ -95,6 +95,7 @@ cdef class Program:
             )
         self._kept = []
         self._tables = []
+        self._arrays = []
         self._row_leaves = []
         self._fields = []
         self._field_positions = {}
@@ -110,6 +111,7 @@ cdef class Program:
         self.fields = <strata_field *>calloc(len(self._fields), sizeof(strata_field))
         if self.fields == NULL:
             raise MemoryError
+        self._arrays = [None] * (2 * len(self._fields))
         self.rebind(snapshot)
 
     def rebind(self, snapshot, rows=None):
@@ -121,17 +123,23 @@ cdef class Program:
         """
         cdef int32_t i
         cdef uint32_t block_count = snapshot.block_count
-        tables = [snapshot.addresses(field_id) for field_id in self._fields]
+        tables = list(map(snapshot.addresses, self._fields))
+        arrays = list(self._arrays)
         kept = []
-        for i in range(<int32_t>len(tables)):
-            assert len(tables[i].first_part) == block_count + 1
-            self.fields[i].first_part = <const uint32_t *>pin(kept, tables[i].first_part)
-            self.fields[i].address = <const uint64_t *>pin(kept, tables[i].address)
+        for i, table in enumerate(tables):
+            first_part, address = table.first_part, table.address
+            assert len(first_part) == block_count + 1
+            if first_part is not arrays[2 * i]:
+                self.fields[i].first_part = <const uint32_t *>pin(kept, first_part)
+                arrays[2 * i] = first_part
+            if address is not arrays[2 * i + 1] or address.size == 0:
+                self.fields[i].address = <const uint64_t *>pin(kept, address)
+                arrays[2 * i + 1] = address
         for i, leaf in self._row_leaves:
             chosen = leaf.rows if rows is None else rows.get(leaf, leaf.rows)
             lay_out_rows(kept, block_count, chosen, &self.leaves[i])
         # The old tables are let go last: nothing points into them any more.
-        self._tables = [tables, kept]
+        self._tables, self._arrays = [tables, kept], arrays
         self.snapshot = snapshot
         self.block_count = block_count
 

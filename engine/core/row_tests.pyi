@@ -1,16 +1,23 @@
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.program import Program
 
-__all__ = ["ROWS_BY_BLOCK", "changed_rows", "test_many", "test_rows"]
+__all__ = ["ROWS_BY_BLOCK", "RowChanges", "changed_rows", "test_many"]
 
 ROWS_BY_BLOCK: Final[int]
 
-def test_rows(program: Program, root: int, rows: NDArray[np.uint32]) -> NDArray[np.bool_]: ...
+class RowChanges(NamedTuple):
+    starts: list[int]
+    rows: NDArray[np.uint32]
+    entered: NDArray[np.bool_]
+    entered_starts: list[int]
+    entered_rows: NDArray[np.uint32]
+    left_rows: NDArray[np.uint32]
+
 def test_many(
     program: Program,
     roots: Sequence[int],
@@ -27,4 +34,4 @@ def changed_rows(
     wanted: NDArray[np.bool_],
     *,
     by_block_from: int = ...,
-) -> tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.bool_]]: ...
+) -> RowChanges: ...

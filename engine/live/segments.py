@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from engine.columns.zone import Encoded
 from engine.core import evaluate, row_tests
 from engine.core.control import Control
+from engine.core.row_unions import unite
 from engine.live.change import FieldBlocks, Touched, Transition
 from engine.live.memberships import changed_memberships, stored_masks
 from engine.live.segment_plan import SegmentPlan
@@ -104,6 +105,7 @@ class StoredSegments:
             for name in self.kept
             if segment_field(name) in catalog
         }
+        self._keys = {name: segment_key(name) for name in self._fields}
         self._plan: SegmentPlan | None = None
 
     # ------------------------------------------------------------------------ definitions
@@ -159,8 +161,8 @@ class StoredSegments:
             changed = row_tests.changed_rows(plan.program, plan.roots, fields, rows, kinds, wanted)
         finally:
             plan.program.unbind()  # pins no pages until the next record
-        evaluated = int(np.count_nonzero(wanted, axis=1)[kinds].sum())
-        return self._change(rows, *changed, evaluated)
+        evaluated_of = [int(np.count_nonzero(of_kind)) for of_kind in wanted]
+        return self._change(changed, sum(evaluated_of[kind] for kind in kinds))
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""
@@ -178,28 +180,21 @@ class StoredSegments:
         self._plan = SegmentPlan(snapshot, self.model, bodies, memberships=memberships, lists=lists)
         return self._plan
 
-    def _change(
-        self,
-        rows: NDArray[np.uint32],
-        which: NDArray[np.int32],
-        at: NDArray[np.uint32],
-        entered: NDArray[np.bool_],
-        rows_evaluated: int,
-    ) -> SegmentChange:
-        """The change of rows[at[i]] entering or leaving segment which[i]."""
-        order = np.argsort(which, kind="stable")  # by segment, rows ascending
-        at, which, entered = at[order], which[order], entered[order]
-        names = list(self._fields)
+    def _change(self, changed: row_tests.RowChanges, rows_evaluated: int) -> SegmentChange:
+        """The change of rows entering and leaving the stored segments, in their order."""
+        starts, entered_starts = changed.starts, changed.entered_starts
         moves = {}
         transitions = []
         deltas = {}
-        edges = np.flatnonzero(np.diff(which)) + 1
-        for chosen in np.split(np.arange(len(which)), edges) if len(which) else ():
-            name = names[int(which[chosen[0]])]
-            of_name, is_in = rows[at[chosen]], entered[chosen]
-            moves[self._fields[name]] = Move(of_name, is_in)
-            transitions.append(self._transition(name, of_name[is_in], of_name[~is_in]))
-            deltas[name] = 2 * int(is_in.sum()) - len(is_in)
+        for i, (name, field_id) in enumerate(self._fields.items()):
+            first, last = starts[i], starts[i + 1]
+            if first < last:
+                came, stop = entered_starts[i], entered_starts[i + 1]
+                entered = changed.entered_rows[came:stop]
+                left = changed.left_rows[first - came : last - stop]
+                moves[field_id] = Move(changed.rows[first:last], changed.entered[first:last])
+                transitions.append(self._transition(name, entered, left))
+                deltas[name] = len(entered) - len(left)
         return SegmentChange(
             moves=moves,
             transitions=tuple(transitions),
@@ -210,7 +205,7 @@ class StoredSegments:
     def _transition(
         self, name: str, entered: NDArray[np.uint32], left: NDArray[np.uint32]
     ) -> Transition:
-        return Transition(segment_key(name), self.definition_version(name), entered, left)
+        return Transition(self._keys[name], self.definition_version(name), entered, left)
 
     # -------------------------------------------------------------------- over everything
 
@@ -298,19 +293,11 @@ def _rows_to_judge(
     written = {field_id for field_id, rows in touched.fields.items() if len(rows)}
     number_of: dict[frozenset[int], int] = {}
     kinds = [number_of.setdefault(read & written, len(number_of)) for read in reads]
-    read_anywhere = frozenset[int]().union(*number_of)
-    pieces = [touched.created, *(touched.fields[f] for f in read_anywhere)]
-    rows = np.unique(np.concatenate(pieces))
-    marks = {f: _marks(rows, touched.fields[f]) for f in read_anywhere}
-    wanted = np.tile(_marks(rows, touched.created), (len(number_of), 1))
+    read_anywhere = list(frozenset[int]().union(*number_of))
+    rows, marks = unite([touched.created, *(touched.fields[f] for f in read_anywhere)])
+    marks_of = dict(zip(read_anywhere, marks[1:], strict=True))
+    wanted = np.tile(marks[0], (len(number_of), 1))
     for read, number in number_of.items():
         for field_id in read:
-            wanted[number] |= marks[field_id]
+            wanted[number] |= marks_of[field_id]
     return rows, kinds, wanted
-
-
-def _marks(rows: NDArray[np.uint32], some: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Which of the sorted rows are among `some` of them."""
-    marks = np.zeros(len(rows), np.bool_)
-    marks[np.searchsorted(rows, some)] = True
-    return marks

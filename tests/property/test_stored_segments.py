@@ -13,7 +13,6 @@ from engine.core.number_plan import NumberPlanner
 from engine.core.plan import Planner
 from engine.core.program import Program
 from engine.core.row_tests import test_many as rows_tested
-from engine.core.row_tests import test_rows as row_tested
 from engine.live.standing_list import list_members
 from tests.programs import Programs
 from tests.skips import soaking
@@ -65,7 +64,7 @@ def test_rows_tested_together_and_alone(number: int, seed: int, tmp_path: Path) 
             by_block = rows_tested(program, roots, rows, by_block_from=by_block_from)
             assert (by_block == together).all()
         for root, row in zip(roots, together, strict=True):
-            assert (row_tested(program, root, rows) == row).all()
+            assert (rows_tested(program, [root], rows)[0] == row).all()
         masks = kept.segments.evaluate(snapshot, list(model.segments), now_us=NOW_US)
         known = rows[rows < snapshot.block_count << 16]
         for mask, row in zip(masks.values(), together, strict=True):
