@@ -48,6 +48,7 @@ __all__ = [
     "POSITIONS_FEW",
     "POSITIONS_LAG",
     "POSITION_NAME_BYTES",
+    "ROW_MEMBERSHIPS_BYTES",
     "SAVE_SLICE_BYTES",
     "SAVE_SLICE_LEAST_BYTES",
     "SET_VALUES_PER_CELL",
@@ -233,6 +234,11 @@ COMMIT_TARGET_S: Final = 0.010
 # again: those that changed last. 10 million profiles with ten attributes, 60 tags and 100
 # segments take about half of it.
 HEAP_KEPT_BYTES: Final = 1 << 30
+
+# Bytes that the memberships of rows side by side may take, beside their containers: a bit for each
+# profile and stored segment, in steps of 64 segments. What would take more is looked up in the
+# containers instead, at ten times the cost. 100 million profiles with 100 segments take 1.5 GiB.
+ROW_MEMBERSHIPS_BYTES: Final = 2 << 30
 
 # While batches come in, every dirty block is saved once for so much of the log: what a restart
 # replays. Saving sooner costs more than it spares, because blocks are changed again.

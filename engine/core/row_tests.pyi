@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.program import Program
+from engine.core.row_memberships import RowMemberships
 
 __all__ = ["ROWS_BY_BLOCK", "RowChanges", "changed_rows", "test_many"]
 
@@ -33,5 +34,6 @@ def changed_rows(
     kinds: Sequence[int],
     wanted: NDArray[np.bool_],
     *,
+    side_by_side: RowMemberships | None = ...,
     by_block_from: int = ...,
 ) -> RowChanges: ...

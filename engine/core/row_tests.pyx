@@ -6,7 +6,9 @@
    blocks.
 2. From a share of a block's rows on, filling its masks is cheaper, and its rows are read from
    those.
-3. What is so is given, or held against what is stored: then it is the rows that differ.
+3. What is so is given, or held against what is stored: then it is the rows that differ. What
+   rows are stored in is read from its containers, or where it stands side by side
+   (engine/core/row_memberships.h).
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -21,6 +23,12 @@ from engine.core.control import Control as _Control
 
 from engine.core.nodes cimport context, level_mask, open_block, run_node, trailing_zeros
 from engine.core.program cimport Program
+from engine.core.row_memberships cimport (
+    RowMemberships,
+    strata_flip_membership,
+    strata_memberships_of,
+    strata_row_memberships,
+)
 from engine.core.stretches cimport (
     STRATA_STRETCH_ROWS,
     STRATA_STRETCH_WORDS,
@@ -72,6 +80,8 @@ cdef struct asked:
     const int32_t *kinds       # by root: which row of `wanted`
     const uint8_t *wanted      # one byte for each row asked, kind by kind; NULL for all
     uint32_t block_count
+    const strata_row_memberships *side_by_side     # of all roots; NULL where there are none
+    uint64_t *held             # by root STRATA_STRETCH_WORDS: rows of a stretch stored in it
     strata_selection *some     # the rows of a stretch that are wanted of a kind
     uint8_t *truths            # root by root, row by row, where truth is asked for
     changed_row *changed       # where changes are
@@ -111,6 +121,8 @@ cdef void keep_change(asked *a, int32_t i, uint32_t row, int entered) noexcept n
     a.changed[a.changed_count].row = row
     a.changed[a.changed_count].entered = entered
     a.changed_count += 1
+    if a.side_by_side != NULL:
+        strata_flip_membership(a.side_by_side, row, i)
 
 
 cdef void settle(asked *a, int32_t i, Py_ssize_t first, uint32_t count, uint64_t truth,
@@ -135,14 +147,15 @@ cdef void by_row(
     """At most STRATA_STRETCH_ROWS rows from `first` on, of any blocks."""
     cdef uint64_t[STRATA_STRETCH_WORDS] wanted
     cdef uint64_t[STRATA_STRETCH_WORDS] needed
-    cdef uint64_t[STRATA_STRETCH_WORDS] held
+    cdef uint64_t *held
     cdef const uint64_t *truth
     cdef uint64_t any_row = 0, is_in
     cdef int32_t k, i, kind, before = -1
     cdef uint32_t w
     cdef Py_ssize_t place
-    memset(held, 0, sizeof(held))
     open_stretch(c, s, a.rows + first, count)
+    if a.side_by_side != NULL:
+        strata_memberships_of(a.side_by_side, s.rows, count, a.held)
     for k in range(a.root_count):
         i = a.order[k]
         kind = a.kinds[i] if a.kinds != NULL else 0
@@ -154,17 +167,18 @@ cdef void by_row(
                 wanted[w] = wanted_word(a, i, place, first + count - place) & s.there[w]
                 needed[w] = wanted[w] & s.live[w]
                 any_row |= wanted[w]
-            if a.stored != NULL:
+            if a.stored != NULL and a.side_by_side == NULL:
                 strata_select(s.rows, wanted, s.words, a.some)
         if any_row == 0:
             continue
         truth = ask(c, s, a.roots[i], needed)
-        if a.stored != NULL:
+        held = a.held + <size_t>i * STRATA_STRETCH_WORDS
+        if a.stored != NULL and a.side_by_side == NULL:
             held_rows(c, s, a.stored[i], a.some, wanted, held)
         for w in range(s.words):
             is_in = truth[w] & needed[w]
             settle(a, i, first + 64 * w, 64 if count - 64 * w > 64 else count - 64 * w, is_in,
-                   is_in ^ held[w])
+                   (is_in ^ held[w]) & wanted[w])
 
 
 # ---------------------------------------------------------------------------- by block
@@ -250,15 +264,32 @@ cdef void run_rows(
 cdef int judge(Program program, asked *a, Py_ssize_t by_block_from) except -1:
     cdef Worker worker = Worker(program, _Control(), 1)
     cdef Stretch asking = Stretch(program)
+    cdef size_t roots = (a.root_count + 63) & ~63
     a.block_count = program.block_count
+    a.held = <uint64_t *>calloc(roots * STRATA_STRETCH_WORDS, sizeof(uint64_t))
     a.some = <strata_selection *>calloc(1, sizeof(strata_selection))
-    if a.some == NULL:
-        raise MemoryError
-    with nogil:
-        run_rows(&worker.c, &asking.s, a, by_block_from)
+    try:
+        if a.held == NULL or a.some == NULL:
+            raise MemoryError
+        with nogil:
+            run_rows(&worker.c, &asking.s, a, by_block_from)
+        if a.failed:
+            raise MemoryError
+    finally:
+        free(a.held)
         free(a.some)
-    if a.failed:
-        raise MemoryError
+    return 0
+
+
+cdef int turn_blocks(Program program, RowMemberships side_by_side, const asked *a) except -1:
+    """Has the memberships of all blocks that rows lie in side by side."""
+    cdef Py_ssize_t r
+    cdef uint32_t block, before = 0xFFFFFFFF
+    for r in range(a.row_count):
+        block = a.rows[r] >> 16
+        if block != before and block < program.block_count:
+            side_by_side.turn(program.fields, a.stored, block)
+        before = block
     return 0
 
 
@@ -286,13 +317,13 @@ def test_many(Program program, roots, rows, *, by_block_from=ROWS_BY_BLOCK):
 
 
 def changed_rows(Program program, roots, stored, rows, kinds, wanted, *,
-                 by_block_from=ROWS_BY_BLOCK):
+                 RowMemberships side_by_side=None, by_block_from=ROWS_BY_BLOCK):
     """Which rows enter and leave the memberships of roots.
 
     `stored` are the numbers of the membership fields, one for each root, among the fields that
     the program was laid out with; `rows` uint32, sorted without repeats. Root i is asked of the
     rows that are set in wanted[kinds[i]]: int32 (roots,) and bool (kinds, rows). A row that is
-    not alive is in nothing.
+    not alive is in nothing. `side_by_side` has the same memberships, and follows what is returned.
 
     Returns RowChanges, root after root and rows ascending. Root i has rows[starts[i]:starts[i + 1]]
     and, with the same places, `entered`; entered_starts divides `entered_rows` alike, and what
@@ -315,6 +346,9 @@ def changed_rows(Program program, roots, stored, rows, kinds, wanted, *,
         a.rows, a.row_count = &row_view[0], row_view.shape[0]
         a.roots, a.order = &root_view[0], &order_view[0]
         a.stored, a.kinds, a.wanted = &stored_view[0], &kind_view[0], &wanted_view[0, 0]
+        if side_by_side is not None:
+            turn_blocks(program, side_by_side, &a)
+            a.side_by_side = &side_by_side.of
     try:
         if a.row_count:
             judge(program, &a, by_block_from)

@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 from engine.columns.zone import Encoded
 from engine.core import evaluate, row_tests
 from engine.core.control import Control
+from engine.core.row_memberships import RowMemberships
 from engine.core.row_unions import unite
+from engine.limits import ROW_MEMBERSHIPS_BYTES
 from engine.live.change import FieldBlocks, Touched, Transition
 from engine.live.memberships import changed_memberships, stored_masks
 from engine.live.segment_plan import SegmentPlan
@@ -106,6 +108,7 @@ class StoredSegments:
             if segment_field(name) in catalog
         }
         self._keys = {name: segment_key(name) for name in self._fields}
+        self._side_by_side = RowMemberships(len(self._fields))
         self._plan: SegmentPlan | None = None
 
     # ------------------------------------------------------------------------ definitions
@@ -147,6 +150,9 @@ class StoredSegments:
         were when last evaluated over everything, with the identifiers linked since: an upload
         must be followed by `forget_lists` and `refresh`. A row that dies, or comes back, must be
         in `touched.created` or among the rows written in the field of live rows.
+
+        What is returned must be carried out before the next call; memberships change in no other
+        way, but by `refresh`.
         """
         if not self._fields:
             return SegmentChange()
@@ -157,8 +163,12 @@ class StoredSegments:
             return SegmentChange()
         fields = list(self._fields.values())
         plan.move(candidate, rows)
+        size = RowMemberships.size_of(len(fields), candidate.block_count)
+        by_row = self._side_by_side if size <= ROW_MEMBERSHIPS_BYTES else None
         try:
-            changed = row_tests.changed_rows(plan.program, plan.roots, fields, rows, kinds, wanted)
+            changed = row_tests.changed_rows(
+                plan.program, plan.roots, fields, rows, kinds, wanted, side_by_side=by_row
+            )
         finally:
             plan.program.unbind()  # pins no pages until the next record
         evaluated_of = [int(np.count_nonzero(of_kind)) for of_kind in wanted]
@@ -246,6 +256,7 @@ class StoredSegments:
     ) -> SegmentChange:
         """What brings stored segments (None: all) from what is stored to what they say of the
         snapshot, evaluated over everything: after a load, an upload or an edit."""
+        self._side_by_side.clear()
         chosen = [name for name in self._fields if names is None or name in set(names)]
         memberships: dict[int, Mapping[int, Encoded]] = {}
         transitions = []

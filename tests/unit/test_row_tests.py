@@ -20,6 +20,7 @@ from engine.columns.texts import encode_texts
 from engine.columns.zone import Encoded
 from engine.core import operations as ops
 from engine.core.program import Program
+from engine.core.row_memberships import RowMemberships
 from engine.core.row_tests import changed_rows
 from engine.core.row_tests import test_many as rows_tested
 from engine.core.row_unions import unite
@@ -277,6 +278,49 @@ def test_changes_of_memberships(
         assert changed.entered_rows[came:stop].tolist() == rows[differ & truth].tolist()
         left = changed.left_rows[first - came : last - stop]
         assert left.tolist() == rows[differ & ~truth].tolist()
+
+
+@pytest.mark.parametrize("count", [1, 63, 65, 4_097, 9_000])
+def test_memberships_side_by_side_follow_what_is_found(
+    blocks: Blocks, roots: Roots, count: int
+) -> None:
+    """Each call is held against what the calls before it left, the first of them through masks;
+    then against the containers."""
+    rng = np.random.default_rng(count)
+    asked = roots.nodes
+    assert 64 < len(asked) < 128  # two words a row, and memberships that there are not
+    side_by_side = RowMemberships(len(asked))
+    held = np.tile(np.append(blocks.stored, np.zeros(ROWS, np.bool_)), (len(asked), 1))
+    for by_block_from in (3, 10_000, 10_000):
+        rows = np.unique(np.append(some_rows(rng, count), some_rows(rng, 60)))
+        wanted = rng.random((2, len(rows))) < np.array([1.0, 0.3])[:, None]
+        kinds = rng.integers(0, 2, len(asked)).tolist()
+        changed = changed_rows(
+            roots.program, asked, [MEMBERS] * len(asked), rows, kinds, wanted,
+            side_by_side=side_by_side, by_block_from=by_block_from,
+        )  # fmt: skip
+        for i, node in enumerate(asked):
+            truth = expected_of(blocks, roots.truth[node], rows)
+            differ = (truth != held[i, rows]) & wanted[kinds[i]] & (rows < BLOCKS * ROWS)
+            first, last = changed.starts[i : i + 2]
+            assert changed.rows[first:last].tolist() == rows[differ].tolist(), node
+            held[i, rows[differ]] = truth[differ]
+    side_by_side.clear()
+    every = np.ones((1, 50), np.bool_)
+    rows = some_rows(rng, 50)
+    again = changed_rows(
+        roots.program, asked, [MEMBERS] * len(asked), rows, [0] * len(asked), every,
+        side_by_side=side_by_side,
+    )  # fmt: skip
+    plain = changed_rows(
+        roots.program, asked, [MEMBERS] * len(asked), rows, [0] * len(asked), every
+    )
+    assert again.starts == plain.starts and again.rows.tolist() == plain.rows.tolist()
+
+
+def test_memberships_side_by_side_take_a_bit_for_each_row() -> None:
+    assert RowMemberships.size_of(64, 3) == 3 * ROWS * 8
+    assert RowMemberships.size_of(65, 1) == ROWS * 16
 
 
 def test_nothing_is_asked(blocks: Blocks, roots: Roots) -> None:
