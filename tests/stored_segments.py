@@ -77,10 +77,10 @@ class KeptWorld:
     def put(self, change: SegmentChange) -> None:
         """Writes the memberships that a change brings."""
         with self.store.write() as writer:
-            for field_id, move in change.moves.items():
-                for block, inside, at in each_block(move.rows):
+            for field_id, rows, entered in change.moves.each():
+                for block, inside, at in each_block(rows):
                     parts = writer.snapshot.payloads(field_id, block)
-                    encoded, _ = change_rows(parts, inside, move.entered[at])
+                    encoded, _ = change_rows(parts, inside, entered[at])
                     assert encoded is not None
                     writer.put_field(field_id, block, encoded)
             for field_id, blocks in change.memberships.items():

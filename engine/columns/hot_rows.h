@@ -164,4 +164,118 @@ static inline size_t strata_write_bitsets(const strata_hot_field *field, uint32_
     return refused_count;
 }
 
+/* ------------------------------------------------------------------ many fields at once */
+
+/* Rows that enter fields of rows or leave them: field f has rows[starts[f] .. starts[f + 1] - 1],
+ * which ascend. */
+typedef struct {
+    const strata_hot_field **fields;
+    const int64_t *starts;
+    uint32_t field_count;
+    const uint32_t *rows;
+    const uint8_t *entered;
+} strata_moves;
+
+/* Moves of one block and field. */
+typedef struct {
+    strata_hot *hot;
+    uint32_t field;
+    uint32_t block;
+    int64_t start, end;
+} strata_block_moves;
+
+/* Where the bitset of a field of rows begins: read nowhere, so that it can be asked for. */
+static inline uint64_t *strata_member_words(const strata_hot *hot) {
+    uint32_t body = strata_extent_body(strata_bitsets_extent(1));
+    return (uint64_t *)(void *)(hot->parts[0] + body);
+}
+
+/* Divides the moves of a field by block; returns how many blocks there are. */
+static inline size_t strata_divide_moves(const strata_moves *moves, uint32_t field,
+                                         strata_block_moves *out) {
+    size_t count = 0, start = (size_t)moves->starts[field];
+    size_t last = (size_t)moves->starts[field + 1];
+    while (start < last) {
+        size_t end = strata_end_of_block(moves->rows, last, start);
+        uint32_t block = moves->rows[start] / STRATA_BLOCK_ROWS;
+        strata_hot *hot = strata_hot_block(moves->fields[field], block);
+        if (hot) __builtin_prefetch(hot, 1);
+        strata_block_moves found = {hot, field, block, (int64_t)start, (int64_t)end};
+        out[count++] = found;
+        start = end;
+    }
+    return count;
+}
+
+/* Whether any of the rows is not yet where it goes. */
+static inline int strata_moves_differ(const strata_moves *moves, const strata_block_moves *of) {
+    const uint64_t *words = strata_member_words(of->hot);
+    int differ = 0;
+    for (int64_t i = of->start; i < of->end; i++) {
+        uint32_t row = moves->rows[i] % STRATA_BLOCK_ROWS;
+        differ |= ((words[row >> 6] >> (row & 63)) & 1) != moves->entered[i];
+    }
+    return differ;
+}
+
+/* Puts the rows where they go; by how many the field grows. */
+static inline int64_t strata_move_rows(const strata_moves *moves, const strata_block_moves *of,
+                                       uint64_t sequence, uint8_t *is_changed) {
+    uint64_t *words = strata_member_words(of->hot);
+    strata_entry *entry = strata_bitset_entry(of->hot->parts[0], STRATA_PRESENT);
+    int64_t grown = 0;
+    int differ = 0;
+    for (int64_t i = of->start; i < of->end; i++) {
+        uint32_t row = moves->rows[i] % STRATA_BLOCK_ROWS;
+        uint64_t bit = (uint64_t)1 << (row & 63);
+        if (!(words[row >> 6] & bit) == !moves->entered[i]) continue;
+        words[row >> 6] ^= bit;
+        grown += moves->entered[i] ? 1 : -1;
+        differ = 1;
+    }
+    if (differ) {
+        strata_set_cardinality(entry, (uint32_t)(entry->cardinality + grown));
+        of->hot->sequence = sequence;
+        is_changed[of->block] = 1;
+    }
+    return grown;
+}
+
+/* Carries out the moves of all fields where memory may be written; the others are `refused`.
+ * Returns how many those are. Fills in by how many rows each field has `grown`, and sets
+ * is_changed[block] of the blocks that differ from before. `room` and `refused` have one place
+ * for each move. Most of the time memory is waited for that nobody has touched lately, four steps
+ * deep, so each step is taken for all blocks of a field before the next. */
+static inline size_t strata_carry_out_moves(const strata_moves *moves, uint64_t newest_open,
+                                            uint64_t sequence, strata_block_moves *room,
+                                            int64_t *grown, uint8_t *is_changed,
+                                            strata_block_moves *refused) {
+    size_t refused_count = 0;
+    for (uint32_t field = 0; field < moves->field_count; field++) {
+        size_t count = strata_divide_moves(moves, field, room);
+        for (size_t b = 0; b < count; b++) {
+            if (room[b].hot) __builtin_prefetch(room[b].hot->parts);
+        }
+        for (size_t b = 0; b < count; b++) {
+            if (!room[b].hot) continue;
+            __builtin_prefetch(room[b].hot->parts[0] + sizeof(strata_set), 1);
+            for (int64_t i = room[b].start; i < room[b].end; i++) {
+                uint32_t row = moves->rows[i] % STRATA_BLOCK_ROWS;
+                __builtin_prefetch(strata_member_words(room[b].hot) + (row >> 6), 1);
+            }
+        }
+        grown[field] = 0;
+        for (size_t b = 0; b < count; b++) {
+            const strata_block_moves *of = &room[b];
+            int is_free = of->hot && strata_is_writable(of->hot, newest_open);
+            if (!of->hot || (!is_free && strata_moves_differ(moves, of))) {
+                refused[refused_count++] = *of;
+            } else if (is_free) {
+                grown[field] += strata_move_rows(moves, of, sequence, is_changed);
+            }
+        }
+    }
+    return refused_count;
+}
+
 #endif

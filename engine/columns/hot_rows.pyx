@@ -5,7 +5,8 @@ The loops are in hot_rows.h.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from engine.columns.patch_set cimport (
     strata_write_held,
 )
 
-__all__ = ["HotBools", "HotRows"]
+__all__ = ["HotBools", "HotRows", "move_rows"]
 
 
 cdef extern from "engine/columns/hot_rows.h" nogil:
@@ -55,6 +56,24 @@ cdef extern from "engine/columns/hot_rows.h" nogil:
     size_t strata_write_bitsets(
         const strata_hot_field *field, uint32_t code_count, const strata_bits *bits,
         uint64_t newest_open, uint64_t sequence, uint8_t *changed, uint32_t *refused,
+    ) noexcept
+
+    ctypedef struct strata_moves:
+        const strata_hot_field **fields
+        const int64_t *starts
+        uint32_t field_count
+        const uint32_t *rows
+        const uint8_t *entered
+
+    ctypedef struct strata_block_moves:
+        uint32_t field
+        int64_t start
+        int64_t end
+
+    size_t strata_carry_out_moves(
+        const strata_moves *moves, uint64_t newest_open, uint64_t sequence,
+        strata_block_moves *room, int64_t *grown, uint8_t *is_changed,
+        strata_block_moves *refused,
     ) noexcept
 
 
@@ -157,6 +176,66 @@ cdef class HotRows(HotField):
         memory.
         """
         return _write(&self.hot, 1, rows, None, entered, newest_open, sequence)
+
+
+def move_rows(
+    list fields not None,
+    starts,
+    const uint32_t[::1] rows not None,  # IN
+    entered,
+    uint64_t newest_open,
+    uint64_t sequence,
+):
+    """Put rows into many fields of rows, and take them out, in one pass: (grown int64 (fields,),
+    the blocks changed, refused).
+
+    fields: HotRows; field f has rows[starts[f]:starts[f + 1]], uint32, ascending, each once, and
+    `entered` bool with the same places. `grown` says by how many rows each field has more.
+    `refused` lists (field, start, stop) of blocks that `HotRows.write` would refuse, which are left
+    as they were.
+    """
+    cdef strata_moves moves
+    cdef Py_ssize_t f, count = rows.shape[0]
+    cdef size_t refused_count
+    cdef const int64_t[::1] start_view = np.ascontiguousarray(starts, np.int64)
+    cdef const uint8_t[::1] entered_view = np.ascontiguousarray(entered).view(np.uint8)
+    cdef int64_t[::1] grown_view
+    cdef uint8_t[::1] changed_view
+    cdef strata_block_moves *room = NULL
+    assert start_view.shape[0] == len(fields) + 1 and start_view[0] == 0
+    assert start_view[len(fields)] == count == entered_view.shape[0]
+    grown = np.zeros(len(fields), np.int64)
+    if count == 0:
+        return grown, [], []
+    for f in range(<Py_ssize_t>len(fields)):
+        assert start_view[f] <= start_view[f + 1]
+        assert strata_rows_ascend(
+            &rows[0] + start_view[f], <size_t>(start_view[f + 1] - start_view[f])
+        ), "rows ascend, each once"
+    changed = np.zeros((int(np.max(rows)) >> 16) + 1, np.uint8)
+    grown_view, changed_view = grown, changed
+    moves.rows, moves.entered, moves.starts = &rows[0], &entered_view[0], &start_view[0]
+    moves.field_count = <uint32_t>len(fields)
+    moves.fields = <const strata_hot_field **>malloc(len(fields) * sizeof(void *))
+    room = <strata_block_moves *>malloc(2 * count * sizeof(strata_block_moves))
+    try:
+        if moves.fields == NULL or room == NULL:
+            raise MemoryError
+        for f in range(<Py_ssize_t>len(fields)):
+            moves.fields[f] = &(<HotRows?>fields[f]).hot
+        with nogil:
+            refused_count = strata_carry_out_moves(
+                &moves, newest_open, sequence, room, &grown_view[0], &changed_view[0],
+                room + count,
+            )
+        refused = [
+            (room[count + f].field, room[count + f].start, room[count + f].end)
+            for f in range(<Py_ssize_t>refused_count)
+        ]
+    finally:
+        free(moves.fields)
+        free(room)
+    return grown, np.flatnonzero(changed).tolist(), refused
 
 
 cdef class HotBools(HotField):

@@ -62,9 +62,7 @@ class Applier:
             candidate = mutation.candidate(row_count)
             if touched is not None and in_force is not None:
                 change = in_force.segments.update(candidate, touched)
-                writer = BlockWriter(mutation)
-                for field_id, move in change.moves.items():
-                    writer.write_rows(field_id, move.rows, move.entered)
+                BlockWriter(mutation).write_moves(change.moves)
                 if with_feed:
                     transitions = tuple(change.transitions)
                     self._feed.add(sequence, logged.instant_us, Cause.UPDATE, transitions)

@@ -8,7 +8,9 @@ written in place from the next record on.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -17,11 +19,12 @@ from numpy.typing import NDArray
 from engine.bitmaps import Buffer
 from engine.columns.hot_block import HotField
 from engine.columns.hot_cells import HotCells
-from engine.columns.hot_rows import HotRows
+from engine.columns.hot_rows import HotRows, move_rows
 from engine.columns.hot_sets import HotGivers, HotSet
 from engine.columns.patch_set import patch_codes_set
 from engine.columns.zone import Encoded
 from engine.live.block_changes import change_cells, change_rows
+from engine.live.change import Moves
 from engine.live.giver_changes import change_givers
 from engine.live.mentions import Settled
 from engine.store.catalog import Field
@@ -114,6 +117,21 @@ class BlockWriter:
         moved = entered[in_place]
         self._mutation.grown(field_id, 2 * int(np.count_nonzero(moved)) - len(moved))
         return changed
+
+    def write_moves(self, moves: Moves) -> None:
+        """Puts rows into memberships and takes them out: all in one pass, but for the blocks that
+        cannot be written in place as they are."""
+        mutation = self._mutation
+        hot = [cast("HotRows", mutation.field(field_id)) for field_id in moves.fields]
+        grown, changed, refused = move_rows(
+            hot, moves.starts, moves.rows, moves.entered, *self._as_of
+        )
+        mutation.changed(changed)
+        for field_id, added in zip(moves.fields, grown.tolist(), strict=True):
+            mutation.grown(field_id, added)
+        for field, of_field in itertools.groupby(refused, key=itemgetter(0)):
+            at = np.concatenate([np.arange(start, stop) for _, start, stop in of_field])
+            self.write_rows(moves.fields[field], moves.rows[at], moves.entered[at])
 
     def _write(
         self,

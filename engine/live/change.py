@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.columns.zone import Encoded
 
-__all__ = ["Cause", "FieldBlocks", "Touched", "Transition"]
+__all__ = ["NO_MOVES", "Cause", "FieldBlocks", "Moves", "Touched", "Transition"]
 
 # field number -> block -> what the field of that block has become.
 FieldBlocks = Mapping[int, Mapping[int, Encoded]]
@@ -39,6 +39,30 @@ class Touched:
 
     created: NDArray[np.uint32]
     fields: Mapping[int, NDArray[np.uint32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Rows that enter memberships and leave them by one record of the log.
+
+    Membership field `fields[i]` has rows[starts[i]:starts[i + 1]], sorted uint32, each once, and
+    `entered` with the same places: bool, unset where the row leaves.
+    """
+
+    fields: Sequence[int]
+    starts: Sequence[int]
+    rows: NDArray[np.uint32]
+    entered: NDArray[np.bool_]
+
+    def each(self) -> Iterator[tuple[int, NDArray[np.uint32], NDArray[np.bool_]]]:
+        """Field, rows and `entered` of the memberships that change."""
+        for i, field_id in enumerate(self.fields):
+            first, last = self.starts[i], self.starts[i + 1]
+            if first < last:
+                yield field_id, self.rows[first:last], self.entered[first:last]
+
+
+NO_MOVES = Moves((), (0,), np.zeros(0, np.uint32), np.zeros(0, np.bool_))
 
 
 @dataclass(frozen=True, slots=True)

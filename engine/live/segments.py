@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ from engine.core.control import Control
 from engine.core.row_memberships import RowMemberships
 from engine.core.row_unions import unite
 from engine.limits import ROW_MEMBERSHIPS_BYTES
-from engine.live.change import FieldBlocks, Touched, Transition
+from engine.live.change import NO_MOVES, FieldBlocks, Moves, Touched, Transition
 from engine.live.memberships import changed_memberships, stored_masks
 from engine.live.segment_plan import SegmentPlan
 from engine.model.definitions import Model
@@ -42,7 +41,7 @@ from engine.rules.time_dependence import why_it_moves
 from engine.store.catalog import Catalog, segment_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["Move", "SegmentChange", "StoredSegments", "in_turns", "segment_key"]
+__all__ = ["SegmentChange", "StoredSegments", "in_turns", "segment_key"]
 
 # Masks of many segments over all blocks take 8 KiB each; more than this is done in turns.
 MASK_BYTES_AT_A_TIME = 64 << 20
@@ -54,24 +53,17 @@ def segment_key(name: str) -> str:
     return key_text(("segments", name))
 
 
-class Move(NamedTuple):
-    """Rows (sorted uint32) that enter a membership, or leave it where `entered` (bool) is unset."""
-
-    rows: NDArray[np.uint32]
-    entered: NDArray[np.bool_]
-
-
 @dataclass(frozen=True, slots=True)
 class SegmentChange:
     """What one record of the log, or one evaluation of everything, does to stored segments.
 
-    By membership field, `moves` are the rows that change after a record, and `memberships` the
-    blocks after an evaluation of everything. `transitions` are in model order, and none is empty;
-    `count_deltas` says by how much each segment grew that changed its size; `rows_evaluated` sums
-    over the segments the rows that each was evaluated for.
+    `moves` are the rows that change after a record, and `memberships` the blocks after an
+    evaluation of everything, by membership field. `transitions` are in model order, and none is
+    empty; `count_deltas` says by how much each segment grew that changed its size;
+    `rows_evaluated` sums over the segments the rows that each was evaluated for.
     """
 
-    moves: Mapping[int, Move] = field(default_factory=dict)
+    moves: Moves = NO_MOVES
     memberships: FieldBlocks = field(default_factory=dict)
     transitions: tuple[Transition, ...] = ()
     count_deltas: Mapping[str, int] = field(default_factory=dict)
@@ -193,20 +185,18 @@ class StoredSegments:
     def _change(self, changed: row_tests.RowChanges, rows_evaluated: int) -> SegmentChange:
         """The change of rows entering and leaving the stored segments, in their order."""
         starts, entered_starts = changed.starts, changed.entered_starts
-        moves = {}
         transitions = []
         deltas = {}
-        for i, (name, field_id) in enumerate(self._fields.items()):
+        for i, name in enumerate(self._fields):
             first, last = starts[i], starts[i + 1]
             if first < last:
                 came, stop = entered_starts[i], entered_starts[i + 1]
                 entered = changed.entered_rows[came:stop]
                 left = changed.left_rows[first - came : last - stop]
-                moves[field_id] = Move(changed.rows[first:last], changed.entered[first:last])
                 transitions.append(self._transition(name, entered, left))
                 deltas[name] = len(entered) - len(left)
         return SegmentChange(
-            moves=moves,
+            moves=Moves(list(self._fields.values()), starts, changed.rows, changed.entered),
             transitions=tuple(transitions),
             count_deltas=_without_zeros(deltas),
             rows_evaluated=rows_evaluated,

@@ -64,7 +64,8 @@ def test_only_readers_of_what_is_written_are_judged(kept: KeptWorld) -> None:
         with kept.store.snapshot() as snapshot:
             touched = Touched(NOBODY, {fields[name].id: rows for name in names})
             change = kept.segments.update(snapshot, touched)
-        assert not change.transitions and not change.moves and not change.count_deltas
+        assert not change.transitions and not len(change.moves.rows)
+        assert not change.count_deltas
         return change.rows_evaluated
 
     assert evaluated("vip") == 3  # rest
