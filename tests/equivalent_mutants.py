@@ -203,32 +203,4 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "1",
         "0",
     ): MORE_WORK,
-    (
-        "kernels.h",
-        "void (*range_u8)(const uint8_t *values, uint32_t words, uint8_t low, "
-        "uint8_t span, uint64_t *out);",
-        "low",
-        "high",
-    ): "a name of no meaning in a declaration",
-    (
-        "kernels.h",
-        "void (*range_u16)(const uint16_t *values, uint32_t words, uint16_t "
-        "low, uint16_t span, uint64_t *out);",
-        "low",
-        "high",
-    ): "a name of no meaning in a declaration",
-    (
-        "kernels.h",
-        "void (*range_u32)(const uint32_t *values, uint32_t words, uint32_t "
-        "low, uint32_t span, uint64_t *out);",
-        "low",
-        "high",
-    ): "a name of no meaning in a declaration",
-    (
-        "kernels.h",
-        "void (*range_u64)(const uint64_t *values, uint32_t words, uint64_t "
-        "low, uint64_t span, uint64_t *out);",
-        "low",
-        "high",
-    ): "a name of no meaning in a declaration",
 }

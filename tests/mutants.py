@@ -38,7 +38,6 @@ from tests.equivalent_mutants import EQUIVALENT
 ROOT = Path(__file__).resolve().parents[1]
 CORE = Path("engine/core")
 MUTATED = (
-    "kernels.h",
     "kernels_loops.h",
     "kernels_portable.h",
     "kernels_rows.h",

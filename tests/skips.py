@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 __all__ = [
+    "NO_AVX2",
     "NO_DATA_FOLDER",
     "NO_PACKAGE_INDEX",
     "ONLY_SOAK",
+    "OTHER_BUILD",
     "PROGRAMS",
     "REASONS",
     "RUNS_AS_ROOT",
@@ -37,6 +39,8 @@ __all__ = [
 NO_DATA_FOLDER = "STRATA_DATA does not name a folder with the real data sets"
 NO_PACKAGE_INDEX = "pip reaches no package index"
 RUNS_AS_ROOT = "the tests run as root, whom file permissions do not stop"
+OTHER_BUILD = "bench/instructions has no figures of this compiler and interpreter"
+NO_AVX2 = "the processor does not run the AVX2 kernels"
 ONLY_SOAK = "runs with STRATA_SOAK=1 (make soak) only"
 
 Test = TypeVar("Test", bound=Callable[..., Any])
@@ -59,7 +63,7 @@ class Program:
 PROGRAMS = {
     program.command: program
     for program in (
-        Program("valgrind", "memory faults of the compiled modules", "tests/crash"),
+        Program("valgrind", "instructions that the evaluator takes", "tests/tidy"),
         Program("strace", "failing and reordered system calls", "tests/crash"),
         Program("redis-server", "a rival of the benchmarks", "bench"),
         Program("node", "the client @grpc/grpc-js", "tests/wire"),
@@ -71,9 +75,11 @@ PROGRAMS = {
 
 REASONS = frozenset(
     {
+        NO_AVX2,
         NO_DATA_FOLDER,
         NO_PACKAGE_INDEX,
         ONLY_SOAK,
+        OTHER_BUILD,
         RUNS_AS_ROOT,
         *(program.reason for program in PROGRAMS.values()),
     }

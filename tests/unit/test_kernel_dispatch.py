@@ -34,7 +34,7 @@ def test_names() -> None:
     assert [name for name in ("portable", "avx2", "avx512") if name in TABLES] == TABLES
     full = np.full(1024, 2**64 - 1, np.uint64)
     for name in ("", *TABLES):
-        assert kernels.combine(name, "count", full, full)[1] == 65_536
+        assert kernels.combine(name, "count", full, full) == 65_536
     for name in ("p", "portabl", "portable2", "avx", "avx22", "avx51", "AVX2", "neon", "q"):
         with pytest.raises(KeyError):
             kernels.combine(name, "count", full, full)
