@@ -50,11 +50,15 @@ MUTATED = (
     "masks.h",
     "fields.h",
     "leaves.h",
+    "leaf_outlook.h",
     "leaf_blocks.h",
     "leaf_rows.h",
     "selections.h",
     "row_memberships.h",
+    "row_lists.h",
+    "groups.h",
     "exact.h",
+    "conjuncts.pyx",
     "nodes.pyx",
     "evaluate.pyx",
     "stretches.pyx",
@@ -80,7 +84,8 @@ SWAPS = {
 TOKEN = re.compile(r"[A-Za-z_]\w*|\d+|<<|>>|<=|>=|==|!=|&&|\|\||&=|\|=|\+=|->|[-+<>&|]")
 # Lines that change the speed and never the answer, and lines that are no code.
 IDLE = re.compile(
-    r"cost|most =|outlook_of|FEW_ROWS|ROW_TEST_BYTES|IN_PASSES|LOOK_WORDS|MEMO_SLOTS|is_vector"
+    r"cost|most =|outlook_of|ROW_TEST_BYTES|IN_PASSES|CHUNK_WORDS|MEMO_SLOTS|is_vector|is_worth"
+    r"|outlook\.rows|part\.rows|rank|dropped|share|seen|learn\(|BRANCH_|JOINED_MOST"
     r"|^\s*(#|//|\*|/\*|\"\"\"|import|from|static|def |cdef .*\):?$)|# |/\*|->|::1|include"
     r"|Literal|threads|raise |Error|assert |calloc|free\(|__all__|max\(1,|\.shape|dtype|control"
     r"|stopped|must_stop|noexcept|ctypedef"
@@ -90,6 +95,7 @@ TESTS = (
     "tests/property/test_readings_second_half.py",
     "tests/unit/test_kernels.py",
     "tests/unit/test_kernel_rows.py",
+    "tests/unit/test_block_programs.py",
     "tests/unit/test_evaluator_edges.py",
     "tests/unit/test_solve.py",
     "tests/unit/test_float_sides.py",
@@ -99,7 +105,7 @@ TESTS = (
     "tests/unit/test_segment_edits.py",
 )
 # The compiled modules that include the headers.
-BLOCK_MODULES = ("nodes", "evaluate", "stretches", "row_tests")
+BLOCK_MODULES = ("conjuncts", "nodes", "evaluate", "stretches", "row_tests")
 TIMEOUT_S = 240
 # Python's headers declare the items of a tuple and the digits of an int as an array of one that
 # goes on beyond its struct. Without the size the trap leaves them alone. -fsanitize=bounds would

@@ -17,25 +17,16 @@ import numpy as np
 from engine.core.control import Control as _Control
 
 from engine.core.control cimport GO_ON, Control, raise_stopped, stop_reason
-from engine.core.nodes cimport (
-    context,
-    level_mask,
-    open_block,
-    run_node,
-    state_count,
-    trailing_zeros,
-)
+from engine.core.nodes cimport A_COUNT, A_LIST, context, live_rows, open_block, outcome, run_root
 from engine.core.program cimport NODE_LEAF, Program
 from engine.core.structures cimport (
     STRATA_ALL,
     STRATA_BLOCK_WORDS,
     STRATA_NONE,
-    STRATA_OPEN,
-    strata_entry_has,
-    strata_entry,
-    strata_find_code,
+    strata_group_list,
+    strata_group_mask,
     strata_leaf_state,
-    strata_read_code,
+    strata_mask_set_rows,
 )
 from engine.core.worker cimport Worker
 
@@ -74,8 +65,8 @@ cdef int run_blocks(context *c, job *j, int64_t *counts) noexcept nogil:
     """Claims and evaluates blocks until none is left; returns why it stopped."""
     cdef uint32_t block
     cdef int32_t i
-    cdef int state
-    cdef uint64_t *out = level_mask(c, 0)
+    cdef outcome found
+    cdef int wanted = A_LIST if j.group_field >= 0 or j.masks != NULL else A_COUNT
     while True:
         block = strata_claim(&j.next_block)
         if block >= j.block_count:
@@ -86,48 +77,33 @@ cdef int run_blocks(context *c, job *j, int64_t *counts) noexcept nogil:
         if not open_block(c, block):
             continue
         for i in range(j.root_count):
-            state = run_node(c, j.roots[i], out, 1)
+            found = run_root(c, j.roots[i], wanted)
             if c.stopped != GO_ON:
                 return c.stopped
-            if c.node_counts != NULL:
+            if c.node_counts != NULL or found.state == STRATA_NONE:
                 continue
-            if j.group_field >= 0:
-                add_groups(c, j, state, out, counts)
+            if j.group_field < 0:
+                counts[i] += found.rows
+            elif found.is_list:
+                strata_group_list(
+                    &c.reader, j.group_field, j.group_is_bool, c.lists, found.rows, counts)
             else:
-                counts[i] += state_count(c, state, out)
-            if j.masks != NULL and state != STRATA_NONE:
-                memcpy(j.masks + (<size_t>i * j.block_count + block) * STRATA_BLOCK_WORDS,
-                       out if state == STRATA_OPEN else c.reader.live, STRATA_BLOCK_WORDS * 8)
+                strata_group_mask(
+                    &c.reader, j.group_field, j.group_is_bool, mask_of(c, found), counts)
+            if j.masks != NULL:
+                put_mask(c, found, j.masks + (<size_t>i * j.block_count + block) * STRATA_BLOCK_WORDS)
 
 
-cdef void add_groups(
-        context *c, const job *j, int state, const uint64_t *mask, int64_t *counts) noexcept nogil:
-    """Adds the rows of a mask to the count of their code."""
-    cdef uint32_t w, row
-    cdef uint64_t word
-    if state == STRATA_NONE:
-        return
-    if state == STRATA_ALL:
-        mask = c.reader.live
-    for w in range(STRATA_BLOCK_WORDS):
-        word = mask[w]
-        while word:
-            row = 64 * w + trailing_zeros(word)
-            word &= word - 1
-            counts[group_code(c, j, row)] += 1
+cdef const uint64_t *mask_of(context *c, outcome found) noexcept nogil:
+    return live_rows(c) if found.state == STRATA_ALL else found.mask
 
 
-cdef inline uint32_t group_code(context *c, const job *j, uint32_t row) noexcept nogil:
-    cdef const uint8_t *base = NULL
-    cdef const strata_entry *entry
-    cdef uint32_t code
-    if not j.group_is_bool:
-        return strata_read_code(&c.reader.fields[j.group_field], c.reader.block, row)
-    for code in range(1, 3):
-        entry = strata_find_code(&c.reader.fields[j.group_field], c.reader.block, code, &base)
-        if entry != NULL and strata_entry_has(entry, base, row):
-            return code
-    return 0
+cdef void put_mask(context *c, outcome found, uint64_t *out) noexcept nogil:
+    """Copies the rows of a root to where they are wanted, which is all zeros."""
+    if found.is_list:
+        strata_mask_set_rows(out, c.lists, found.rows)
+    else:
+        memcpy(out, mask_of(c, found), STRATA_BLOCK_WORDS * 8)
 
 
 cdef class _Job:

@@ -1,323 +1,482 @@
-/* The leaves over a whole block: what headers decide alone, and the mask where they do not. */
+/* The leaves over a whole block: a mask of live rows, cut to those for which a leaf holds.
+ *
+ * Masks are narrowed in place: a column is not read where the mask is empty, and containers are
+ * taken into the mask as they lie. To fill the mask of a leaf is to narrow the live rows.
+ *
+ * A row that is missing stores 0. So where 0 is outside of what is asked for, or every live row
+ * has a value, the presence of a column need not be read.
+ */
 #ifndef STRATA_LEAF_BLOCKS_H
 #define STRATA_LEAF_BLOCKS_H
 
-#include "engine/core/leaves.h"
+#include "engine/core/leaf_outlook.h"
 
-/* How a leaf stands over the block of a reader, from headers alone.
- * `cost` estimates the bytes that deciding it reads, in units that order conjuncts. */
-typedef struct {
-    int32_t state;
-    uint32_t cost;
-} strata_outlook;
-
-/* A test of one row is taken to cost as much as reading this many bytes of a column. */
-#define STRATA_ROW_TEST_BYTES 24u
-/* `in` lists up to this length are filled by one range pass each; longer ones row by row. */
+/* Words that are compared at a time where no kernel narrows in place. */
+#define STRATA_CHUNK_WORDS 16u
+/* Up to so many values, `in` over a wide column takes one range pass each. */
 #define STRATA_IN_PASSES 8u
 
-/* Whether the leaf can fill a mask by itself. */
+/* Whether the leaf has a form for masks; the others are tested row by row. */
 static inline int strata_leaf_is_vector(const strata_leaf *leaf) {
     switch (leaf->op) {
     case STRATA_LEAF_SET:
     case STRATA_LEAF_CODES:
     case STRATA_LEAF_PRESENT:
     case STRATA_LEAF_INT_RANGE:
+    case STRATA_LEAF_INT_IN:
     case STRATA_LEAF_FLOAT_RANGE:
     case STRATA_LEAF_ROWS: return 1;
-    case STRATA_LEAF_INT_IN: return leaf->int_count <= STRATA_IN_PASSES;
     default: return 0;
     }
 }
 
-/* Stored bounds [first, first + span] of low <= value <= high in a part.
- * Returns STRATA_NONE, STRATA_ALL (of its present rows) or STRATA_OPEN. */
-static inline int strata_stored_range(const strata_column *column, int64_t low, int64_t high,
-                                      uint64_t *first, uint64_t *span) {
-    strata_int128 step = (strata_int128)column->step;
-    strata_int128 from = (strata_int128)low - column->base;
-    strata_int128 to = (strata_int128)high - column->base;
-    if (to < 0) {
-        return STRATA_NONE;
+/* ------------------------------------------------------------------------- containers */
+
+static inline uint32_t strata_narrow_set(const strata_reader *reader, const strata_leaf *leaf,
+                                         int negate, uint64_t *mask) {
+    const strata_field *field = &reader->fields[leaf->field];
+    const strata_kernels *kernels = reader->kernels;
+    uint64_t any[STRATA_BLOCK_WORDS];
+    if (!negate && leaf->code_count > 1) {
+        memset(any, 0, sizeof any);
     }
-    from = from <= 0 ? 0 : (from + step - 1) / step;
-    to = to / step;
-    if (from > to || from > (strata_int128)column->max_stored) {
-        return STRATA_NONE;
+    for (uint32_t i = 0; i < leaf->code_count; i++) {
+        const uint8_t *base;
+        const strata_entry *entry = strata_find_code(field, reader->block, leaf->codes[i], &base);
+        if (!entry) {
+            continue;
+        }
+        if (negate) {
+            strata_mask_and_not_entry(kernels, mask, entry, base);
+        } else if (leaf->code_count == 1) {
+            return strata_mask_and_entry(kernels, mask, entry, base);
+        } else {
+            strata_mask_or_entry(any, entry, base);
+        }
     }
-    if (from == 0 && to >= (strata_int128)column->max_stored) {
-        return STRATA_ALL;
+    if (negate) {
+        return kernels->mask_count(mask);
     }
-    if (to > (strata_int128)column->max_stored) {
-        to = (strata_int128)column->max_stored;
+    if (leaf->code_count > 1) {
+        return kernels->mask_and(mask, any);
     }
-    *first = (uint64_t)from;
-    *span = (uint64_t)(to - from);
-    return STRATA_OPEN;
+    memset(mask, 0, STRATA_BITSET_BYTES);
+    return 0;
 }
 
-/* --------------------------------------------------------------------------- states */
-
-static inline strata_outlook strata_outlook_of(uint64_t rows, uint32_t live, uint64_t cost) {
-    strata_outlook outlook;
-    outlook.state = rows == 0 ? STRATA_NONE : rows == live ? STRATA_ALL : STRATA_OPEN;
-    outlook.cost = cost > UINT32_MAX ? UINT32_MAX : (uint32_t)cost;
-    return outlook;
+/* mask &= any, or its complement. */
+static inline uint32_t strata_narrow_by(const strata_kernels *kernels, const uint64_t *any,
+                                        int negate, uint64_t *mask) {
+    return negate ? kernels->mask_and_not(mask, any) : kernels->mask_and(mask, any);
 }
 
-static inline strata_outlook strata_set_outlook(const strata_reader *reader,
-                                                const strata_leaf *leaf) {
-    uint64_t cost = 0, most = 0;
+static inline uint32_t strata_narrow_list(const strata_reader *reader, const strata_leaf *leaf,
+                                          int negate, uint64_t *mask) {
+    uint64_t any[STRATA_BLOCK_WORDS];
+    uint32_t end = leaf->row_start[reader->block + 1];
+    memset(any, 0, sizeof any);
+    for (uint32_t i = leaf->row_start[reader->block]; i < end; i++) {
+        uint32_t row = leaf->rows[i] & (STRATA_BLOCK_ROWS - 1);
+        any[row >> 6] |= UINT64_C(1) << (row & 63);
+    }
+    return strata_narrow_by(reader->kernels, any, negate, mask);
+}
+
+static inline uint32_t strata_narrow_present(const strata_reader *reader, const strata_leaf *leaf,
+                                             int negate, uint64_t *mask) {
+    const strata_field *field = &reader->fields[leaf->field];
+    uint64_t any[STRATA_BLOCK_WORDS];
+    memset(any, 0, sizeof any);
+    for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];
+         p++) {
+        const uint8_t *base = strata_part(field, p);
+        strata_mask_or_entry(any,
+                             leaf->how ? &((const strata_text *)base)->presence
+                                       : &((const strata_column *)base)->presence,
+                             base);
+    }
+    return strata_narrow_by(reader->kernels, any, negate, mask);
+}
+
+/* ---------------------------------------------------------------------------- columns */
+
+enum {
+    STRATA_NOBODY = 0,
+    STRATA_THE_PRESENT,
+    STRATA_IN_RANGE,
+    STRATA_IN_DOUBLES,
+    STRATA_MEMBERS,
+    STRATA_PASSES, /* one of few values: a range pass each */
+    STRATA_SOUGHT  /* one of many, in a wide column: row by row */
+};
+
+/* What a leaf asks of one part of a column, in stored units. */
+typedef struct {
+    const strata_leaf *leaf;
+    const strata_column *column;
+    int how;
+    uint64_t flip;           /* all ones where the present rows that do not hit are asked for */
+    uint64_t first, span;
+    uint64_t passes[STRATA_IN_PASSES];
+    uint32_t pass_count;
+    const uint64_t *members; /* bits by stored value */
+    int needs_present;       /* a row that hits may be missing */
+    const uint64_t *present; /* for masks: NULL where it need not be read */
+    uint64_t made_present[STRATA_BLOCK_WORDS];
+    uint64_t made_members[STRATA_BLOCK_WORDS];
+} strata_question;
+
+/* Words of what is sought among the rows of a mask. */
+static inline void strata_sought_hits(const strata_question *question, uint32_t word,
+                                      uint32_t words, const uint64_t *mask, uint64_t *hit) {
+    const strata_column *column = question->column;
+    const strata_leaf *leaf = question->leaf;
+    uint32_t row = column->first_row + 64 * word;
+    for (uint32_t w = 0; w < words; w++, row += 64) {
+        hit[w] = 0;
+        for (uint64_t rest = mask[w]; rest; rest &= rest - 1) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(rest);
+            uint64_t stored = strata_stored(column, row + bit);
+            int64_t value = (int64_t)((uint64_t)column->base + column->step * stored);
+            hit[w] |= (uint64_t)strata_has_int(leaf->ints, leaf->int_count, value) << bit;
+        }
+    }
+}
+
+static inline void strata_range_hits(const strata_kernels *kernels, const strata_column *column,
+                                     uint32_t word, uint32_t words, uint64_t first, uint64_t span,
+                                     uint64_t *hit) {
+    const uint8_t *values =
+        (const uint8_t *)column + column->values_offset + 64 * (size_t)column->width * word;
+    switch (column->width) {
+    case 1: kernels->range_u8(values, words, (uint8_t)first, (uint8_t)span, hit); break;
+    case 2:
+        kernels->range_u16((const uint16_t *)values, words, (uint16_t)first, (uint16_t)span, hit);
+        break;
+    case 4:
+        kernels->range_u32((const uint32_t *)values, words, (uint32_t)first, (uint32_t)span, hit);
+        break;
+    default: kernels->range_u64((const uint64_t *)values, words, first, span, hit); break;
+    }
+}
+
+static inline void strata_member_hits(const strata_kernels *kernels, const strata_column *column,
+                                      uint32_t word, uint32_t words, const uint64_t *members,
+                                      uint64_t *hit) {
+    const uint8_t *values =
+        (const uint8_t *)column + column->values_offset + 64 * (size_t)column->width * word;
+    switch (column->width) {
+    case 1: kernels->member_u8(values, words, members, hit); break;
+    case 2: kernels->member_u16((const uint16_t *)values, words, members, hit); break;
+    default: kernels->member_u32((const uint32_t *)values, words, members, hit); break;
+    }
+}
+
+static inline void strata_passes_hits(const strata_kernels *kernels,
+                                      const strata_question *question, uint32_t word,
+                                      uint32_t words, uint64_t *hit) {
+    uint64_t more[STRATA_CHUNK_WORDS];
+    memset(hit, 0, 8 * (size_t)words);
+    for (uint32_t i = 0; i < question->pass_count; i++) {
+        strata_range_hits(kernels, question->column, word, words, question->passes[i], 0, more);
+        for (uint32_t w = 0; w < words; w++) hit[w] |= more[w];
+    }
+}
+
+/* hit = rows of `words` words from `word` of the part on that hit; rows outside of `mask` may say
+ * anything. */
+static inline void strata_hits(const strata_kernels *kernels, const strata_question *question,
+                               uint32_t word, uint32_t words, const uint64_t *mask,
+                               uint64_t *hit) {
+    const strata_column *column = question->column;
+    switch (question->how) {
+    case STRATA_NOBODY: memset(hit, 0, 8 * (size_t)words); break;
+    case STRATA_THE_PRESENT: memset(hit, 0xFF, 8 * (size_t)words); break;
+    case STRATA_IN_RANGE:
+        strata_range_hits(kernels, column, word, words, question->first, question->span, hit);
+        break;
+    case STRATA_IN_DOUBLES:
+        kernels->range_f64((const double *)((const uint8_t *)column + column->values_offset) +
+                               64 * (size_t)word,
+                           words, question->leaf->float_low, question->leaf->float_high, hit);
+        break;
+    case STRATA_MEMBERS:
+        strata_member_hits(kernels, column, word, words, question->members, hit);
+        break;
+    case STRATA_PASSES: strata_passes_hits(kernels, question, word, words, hit); break;
+    default: strata_sought_hits(question, word, words, mask, hit); break;
+    }
+}
+
+static inline void strata_ask_codes(const strata_leaf *leaf, strata_question *question) {
+    const strata_column *column = question->column;
+    if (leaf->lowest_code > column->max_stored) {
+        question->how = STRATA_NOBODY;
+    } else if (leaf->contiguous) {
+        /* A wider bound would not fit the part's width. */
+        uint64_t highest = leaf->highest_code < column->max_stored ? leaf->highest_code
+                                                                   : column->max_stored;
+        question->how = STRATA_IN_RANGE;
+        question->first = leaf->lowest_code;
+        question->span = highest - leaf->lowest_code;
+    } else {
+        question->how = STRATA_MEMBERS;
+        question->members = leaf->members;
+    }
+}
+
+static inline void strata_ask_range(int64_t low, int64_t high, strata_question *question) {
+    int state = strata_stored_range(question->column, low, high, &question->first,
+                                    &question->span);
+    question->how = state == STRATA_OPEN  ? STRATA_IN_RANGE
+                    : state == STRATA_ALL ? STRATA_THE_PRESENT
+                                          : STRATA_NOBODY;
+}
+
+/* How a part stores a value; 0 where it has no such value. */
+static inline int strata_to_stored(const strata_column *column, int64_t value, uint64_t *stored) {
+    uint64_t distance = (uint64_t)value - (uint64_t)column->base;
+    *stored = distance / column->step;
+    return value >= column->base && *stored <= column->max_stored &&
+           *stored * column->step == distance;
+}
+
+/* The values of an `in` as bits by stored value, where the column is narrow. */
+static inline void strata_ask_int_in(const strata_leaf *leaf, strata_question *question) {
+    const strata_column *column = question->column;
+    int is_narrow = column->width <= 2;
+    uint64_t stored, found = 0;
+    if (!is_narrow && leaf->int_count > STRATA_IN_PASSES) {
+        question->how = STRATA_SOUGHT;
+        return;
+    }
+    if (is_narrow) {
+        memset(question->made_members, 0, column->width == 2 ? STRATA_BITSET_BYTES : 32);
+    }
+    for (uint32_t i = 0; i < leaf->int_count; i++) {
+        if (!strata_to_stored(column, leaf->ints[i], &stored)) {
+            continue;
+        }
+        if (is_narrow) {
+            question->made_members[stored >> 6] |= UINT64_C(1) << (stored & 63);
+        } else {
+            question->passes[found] = stored;
+        }
+        found++;
+    }
+    question->members = question->made_members;
+    question->pass_count = (uint32_t)found;
+    question->how = !found          ? STRATA_NOBODY
+                    : !is_narrow    ? STRATA_PASSES
+                    : column->width ? STRATA_MEMBERS
+                                    : STRATA_THE_PRESENT;
+}
+
+/* Whether a row that stores 0 hits. */
+static inline int strata_zero_hits(const strata_question *question) {
+    switch (question->how) {
+    case STRATA_NOBODY: return 0;
+    case STRATA_IN_RANGE: return question->first == 0;
+    case STRATA_IN_DOUBLES:
+        return question->leaf->float_low <= 0 && question->leaf->float_high >= 0;
+    case STRATA_MEMBERS: return (int)(question->members[0] & 1);
+    default: return 1;
+    }
+}
+
+/* What a leaf asks of a part; `all_present`: no live row of the block is missing. */
+static inline void strata_ask(const strata_leaf *leaf, const strata_column *column,
+                              int all_present, strata_question *question) {
+    question->leaf = leaf;
+    question->column = column;
+    question->flip = 0;
+    question->needs_present = 0;
+    if (leaf->op == STRATA_LEAF_CODES) {
+        strata_ask_codes(leaf, question); /* 0 is no code: presence is in the values */
+        return;
+    }
+    if (leaf->op == STRATA_LEAF_INT_RANGE) {
+        strata_ask_range(leaf->low, leaf->high, question);
+    } else if (leaf->op == STRATA_LEAF_INT_IN) {
+        strata_ask_int_in(leaf, question);
+    } else {
+        question->how = STRATA_IN_DOUBLES;
+    }
+    question->flip = leaf->negated ? ~UINT64_C(0) : 0;
+    question->needs_present = !all_present && (leaf->negated || strata_zero_hits(question));
+}
+
+/* The presence as a mask, where it has to be read: the stored bitset itself if it is one. */
+static inline void strata_find_present(strata_question *question) {
+    const strata_entry *presence = &question->column->presence;
+    const uint8_t *base = (const uint8_t *)question->column;
+    question->present = 0;
+    if (question->needs_present && presence->kind == STRATA_BITSET) {
+        question->present = (const uint64_t *)(base + presence->offset);
+    } else if (question->needs_present) {
+        strata_mask_from_entry(question->made_present, presence, base);
+        question->present = question->made_present;
+    }
+}
+
+/* The part's words by the kernel that narrows in place: mask &= (hit & present) ^ flip. */
+static inline uint32_t strata_narrow_hits(const strata_kernels *kernels,
+                                          const strata_question *question,
+                                          const uint64_t *present, uint64_t flip, uint64_t *mask) {
+    const strata_column *column = question->column;
+    const void *values = (const uint8_t *)column + column->values_offset;
+    uint32_t words = (column->row_count + 63) / 64;
+    uint64_t low = question->first, span = question->span;
+    if (question->how == STRATA_IN_DOUBLES) {
+        return kernels->range_and_f64(values, words, question->leaf->float_low,
+                                      question->leaf->float_high, present, flip, mask);
+    }
+    if (question->how == STRATA_MEMBERS) {
+        switch (column->width) {
+        case 1: return kernels->member_and_u8(values, words, question->members, flip, mask);
+        case 2: return kernels->member_and_u16(values, words, question->members, flip, mask);
+        default: return kernels->member_and_u32(values, words, question->members, flip, mask);
+        }
+    }
+    switch (column->width) {
+    case 1:
+        return kernels->range_and_u8(values, words, (uint8_t)low, (uint8_t)span, present, flip,
+                                     mask);
+    case 2:
+        return kernels->range_and_u16(values, words, (uint16_t)low, (uint16_t)span, present, flip,
+                                      mask);
+    case 4:
+        return kernels->range_and_u32(values, words, (uint32_t)low, (uint32_t)span, present, flip,
+                                      mask);
+    default: return kernels->range_and_u64(values, words, low, span, present, flip, mask);
+    }
+}
+
+static inline uint32_t strata_count_words(const uint64_t *mask, uint32_t words) {
+    uint32_t count = 0;
+    for (uint32_t w = 0; w < words; w++) count += strata_popcount64(mask[w]);
+    return count;
+}
+
+/* What no kernel does in place: hits of a few words at a time, then joined with the mask. */
+static inline uint32_t strata_narrow_apart(const strata_kernels *kernels,
+                                           const strata_question *question, uint64_t turn,
+                                           uint64_t *mask) {
+    uint32_t start = question->column->first_row / 64, left = 0;
+    uint32_t words = (question->column->row_count + 63) / 64;
+    uint64_t hit[STRATA_CHUNK_WORDS];
+    for (uint32_t word = 0; word < words; word += STRATA_CHUNK_WORDS) {
+        uint32_t count = words - word < STRATA_CHUNK_WORDS ? words - word : STRATA_CHUNK_WORDS;
+        strata_hits(kernels, question, word, count, mask + word, hit);
+        for (uint32_t w = 0; w < count; w++) {
+            uint64_t holds = hit[w] ^ question->flip;
+            if (question->present) {
+                holds &= question->present[start + word + w];
+            }
+            mask[word + w] &= holds ^ turn;
+        }
+        left += strata_count_words(mask + word, count);
+    }
+    return left;
+}
+
+/* Cuts the words of the mask that are the part's own; returns the rows left in them. */
+static inline uint32_t strata_narrow_part(const strata_kernels *kernels,
+                                          const strata_question *question, int negate,
+                                          uint64_t *mask) {
+    uint32_t start = question->column->first_row / 64;
+    uint32_t words = (question->column->row_count + 63) / 64;
+    uint64_t turn = negate ? ~UINT64_C(0) : 0;
+    const uint64_t *present = question->present ? question->present + start : 0;
+    int is_range = question->how == STRATA_IN_RANGE || question->how == STRATA_IN_DOUBLES;
+    uint64_t *own = mask + start;
+    if (!is_range && question->how != STRATA_MEMBERS) {
+        return strata_narrow_apart(kernels, question, turn, own);
+    }
+    if (!present || (is_range && !question->flip)) {
+        return strata_narrow_hits(kernels, question, present, question->flip ^ turn, own);
+    }
+    if (negate) {
+        return strata_narrow_apart(kernels, question, turn, own);
+    }
+    for (uint32_t w = 0; w < words; w++) own[w] &= present[w];
+    return strata_narrow_hits(kernels, question, 0, question->flip, own);
+}
+
+/* Whether every live row of the reader's block is in the presence of a column. */
+static inline int strata_all_present(const strata_reader *reader, const strata_field *field) {
+    uint64_t present = 0;
+    for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];
+         p++) {
+        present += ((const strata_column *)strata_part(field, p))->present_count;
+    }
+    return present == reader->live_count;
+}
+
+/* Words of rows that no part has: the leaf holds for none of them. Returns the rows left. */
+static inline uint32_t strata_narrow_nobody(int negate, uint64_t *mask, uint32_t words) {
+    if (negate) {
+        return strata_count_words(mask, words);
+    }
+    memset(mask, 0, 8 * (size_t)words);
+    return 0;
+}
+
+static inline uint32_t strata_narrow_column(const strata_reader *reader, const strata_leaf *leaf,
+                                            int negate, uint64_t *mask) {
+    const strata_field *field = &reader->fields[leaf->field];
+    int all_present = strata_all_present(reader, field);
+    strata_question question;
+    uint32_t next = 0, left = 0; /* the first word that no part so far has reached */
+    for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];
+         p++) {
+        const strata_column *column = (const strata_column *)strata_part(field, p);
+        uint32_t first = column->first_row / 64;
+        left += strata_narrow_nobody(negate, mask + next, first - next);
+        next = first + (column->row_count + 63) / 64;
+        strata_ask(leaf, column, all_present, &question);
+        strata_find_present(&question);
+        left += strata_narrow_part(reader->kernels, &question, negate, mask);
+    }
+    return left + strata_narrow_nobody(negate, mask + next, STRATA_BLOCK_WORDS - next);
+}
+
+/* ------------------------------------------------------------------------------ leaves */
+
+/* Cuts a mask of live rows to those for which a vector leaf holds, or to the others where `negate`
+ * is; returns how many stay. */
+static inline uint32_t strata_leaf_narrow(const strata_reader *reader, const strata_leaf *leaf,
+                                          int negate, uint64_t *mask) {
+    switch (leaf->op) {
+    case STRATA_LEAF_SET: return strata_narrow_set(reader, leaf, negate, mask);
+    case STRATA_LEAF_ROWS: return strata_narrow_list(reader, leaf, negate, mask);
+    case STRATA_LEAF_PRESENT: return strata_narrow_present(reader, leaf, negate, mask);
+    default: return strata_narrow_column(reader, leaf, negate, mask);
+    }
+}
+
+/* Adds the rows of a set leaf to a mask; returns how many that then has. */
+static inline uint32_t strata_leaf_unite(const strata_reader *reader, const strata_leaf *leaf,
+                                         uint64_t *mask) {
     for (uint32_t i = 0; i < leaf->code_count; i++) {
         const uint8_t *base;
         const strata_entry *entry =
             strata_find_code(&reader->fields[leaf->field], reader->block, leaf->codes[i], &base);
-        if (entry && entry->cardinality) {
-            cost += 2u * entry->size_in_2;
-            most = entry->cardinality > most ? entry->cardinality : most;
+        if (entry) {
+            strata_mask_or_entry(mask, entry, base);
         }
     }
-    return strata_outlook_of(most, reader->live_count, cost);
+    return reader->kernels->mask_count(mask);
 }
 
-static inline strata_outlook strata_codes_outlook(const strata_reader *reader,
-                                                  const strata_leaf *leaf) {
-    const strata_field *field = &reader->fields[leaf->field];
-    uint64_t cost = 0, possible = 0;
-    for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];
-         p++) {
-        const strata_column *column = (const strata_column *)strata_part(field, p);
-        if (leaf->lowest_code <= column->max_stored && column->present_count) {
-            cost += (uint64_t)column->width * column->row_count;
-            possible += column->present_count;
-        }
+/* The one container that a leaf consists of in the reader's block, or NULL. */
+static inline const strata_entry *strata_leaf_entry(const strata_reader *reader,
+                                                    const strata_leaf *leaf,
+                                                    const uint8_t **base) {
+    if (leaf->op != STRATA_LEAF_SET || leaf->code_count != 1) {
+        return 0;
     }
-    strata_outlook outlook = strata_outlook_of(possible, reader->live_count, cost);
-    if (outlook.state == STRATA_ALL) {
-        outlook.state = STRATA_OPEN; /* everybody has a code: which ones is not known here */
-    }
-    return outlook;
-}
-
-static inline strata_outlook strata_present_outlook(const strata_reader *reader,
-                                                    const strata_leaf *leaf) {
-    const strata_field *field = &reader->fields[leaf->field];
-    uint64_t present = 0, cost = 0;
-    for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];
-         p++) {
-        const uint8_t *base = strata_part(field, p);
-        const strata_entry *entry = leaf->how ? &((const strata_text *)base)->presence
-                                              : &((const strata_column *)base)->presence;
-        present += entry->cardinality;
-        cost += 2u * entry->size_in_2;
-    }
-    return strata_outlook_of(present, reader->live_count, cost);
-}
-
-static inline strata_outlook strata_range_outlook(const strata_reader *reader,
-                                                  const strata_leaf *leaf) {
-    const strata_field *field = &reader->fields[leaf->field];
-    uint64_t certain = 0, possible = 0, cost = 0;
-    for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];
-         p++) {
-        const strata_column *column = (const strata_column *)strata_part(field, p);
-        uint64_t first, span;
-        int state = strata_stored_range(column, leaf->low, leaf->high, &first, &span);
-        if (leaf->negated && state != STRATA_OPEN) {
-            state = state == STRATA_ALL ? STRATA_NONE : STRATA_ALL;
-        }
-        if (state == STRATA_NONE) {
-            continue;
-        }
-        possible += column->present_count;
-        certain += state == STRATA_ALL ? column->present_count : 0;
-        cost += state == STRATA_ALL ? 2u * column->presence.size_in_2
-                                    : (uint64_t)column->width * column->row_count;
-    }
-    strata_outlook outlook = strata_outlook_of(possible, reader->live_count, cost);
-    if (outlook.state == STRATA_ALL && certain != possible) {
-        outlook.state = STRATA_OPEN;
-    }
-    return outlook;
-}
-
-static inline strata_outlook strata_leaf_state(const strata_reader *reader,
-                                               const strata_leaf *leaf) {
-    strata_outlook outlook = {STRATA_OPEN, STRATA_ROW_TEST_BYTES * STRATA_BLOCK_ROWS};
-    const strata_field *field = &reader->fields[leaf->field];
-    uint32_t parts = field->first_part
-                         ? field->first_part[reader->block + 1] - field->first_part[reader->block]
-                         : 1;
-    switch (leaf->op) {
-    case STRATA_LEAF_SET: return strata_set_outlook(reader, leaf);
-    case STRATA_LEAF_CODES: return strata_codes_outlook(reader, leaf);
-    case STRATA_LEAF_PRESENT: return strata_present_outlook(reader, leaf);
-    case STRATA_LEAF_INT_RANGE: return strata_range_outlook(reader, leaf);
-    case STRATA_LEAF_ROWS: {
-        uint32_t rows = leaf->row_start[reader->block + 1] - leaf->row_start[reader->block];
-        return strata_outlook_of(rows, reader->live_count, 4 * (uint64_t)rows);
-    }
-    case STRATA_LEAF_FLOAT_RANGE:
-        outlook.cost = 8 * STRATA_BLOCK_ROWS;
-        break;
-    case STRATA_LEAF_INT_IN:
-        outlook.cost = (leaf->int_count < STRATA_IN_PASSES ? leaf->int_count : STRATA_IN_PASSES) *
-                       4 * STRATA_BLOCK_ROWS;
-        break;
-    case STRATA_LEAF_BUCKET:
-    case STRATA_LEAF_LINEAR:
-    case STRATA_LEAF_LINEAR_IN:
-    case STRATA_LEAF_FLOAT:
-    case STRATA_LEAF_FLOAT_IN: return outlook; /* may read several fields, or none */
-    default: break;
-    }
-    if (!parts) {
-        outlook.state = STRATA_NONE; /* nobody in this block has the field */
-    }
-    return outlook;
-}
-
-/* ---------------------------------------------------------------------------- fills */
-
-static inline void strata_fill_stored_range(const strata_reader *reader,
-                                            const strata_column *column, uint64_t first,
-                                            uint64_t span, uint32_t words, uint64_t *out) {
-    const uint8_t *values = (const uint8_t *)column + column->values_offset;
-    const strata_kernels *kernels = reader->kernels;
-    switch (column->width) {
-    case 1: kernels->range_u8(values, words, (uint8_t)first, (uint8_t)span, out); break;
-    case 2:
-        kernels->range_u16((const uint16_t *)values, words, (uint16_t)first, (uint16_t)span, out);
-        break;
-    case 4:
-        kernels->range_u32((const uint32_t *)values, words, (uint32_t)first, (uint32_t)span, out);
-        break;
-    default: kernels->range_u64((const uint64_t *)values, words, first, span, out); break;
-    }
-}
-
-/* out |= present rows of the part with low <= value <= high (negated: not so). */
-static inline void strata_fill_range_part(const strata_reader *reader, const strata_column *column,
-                                          int64_t low, int64_t high, int negated, uint64_t *out) {
-    const uint8_t *base = (const uint8_t *)column;
-    uint64_t first, span;
-    int state = strata_stored_range(column, low, high, &first, &span);
-    if (state != STRATA_OPEN) {
-        if ((state == STRATA_ALL) != negated) {
-            strata_mask_or_entry(out, &column->presence, base);
-        }
-        return;
-    }
-    uint64_t present[STRATA_BLOCK_WORDS];
-    uint64_t hit[STRATA_BLOCK_WORDS];
-    uint32_t start = column->first_row / 64, words = (column->row_count + 63) / 64;
-    strata_mask_from_entry(present, &column->presence, base);
-    strata_fill_stored_range(reader, column, first, span, words, hit);
-    uint64_t flip = negated ? ~UINT64_C(0) : 0;
-    for (uint32_t w = 0; w < words; w++) {
-        out[start + w] |= (hit[w] ^ flip) & present[start + w];
-    }
-}
-
-static inline void strata_fill_float_part(const strata_reader *reader, const strata_leaf *leaf,
-                                          const strata_column *column, uint64_t *out) {
-    const uint8_t *base = (const uint8_t *)column;
-    uint64_t present[STRATA_BLOCK_WORDS];
-    uint64_t hit[STRATA_BLOCK_WORDS];
-    uint32_t start = column->first_row / 64, words = (column->row_count + 63) / 64;
-    strata_mask_from_entry(present, &column->presence, base);
-    reader->kernels->range_f64((const double *)(base + column->values_offset), words,
-                               leaf->float_low, leaf->float_high, hit);
-    uint64_t flip = leaf->negated ? ~UINT64_C(0) : 0;
-    for (uint32_t w = 0; w < words; w++) {
-        out[start + w] |= (hit[w] ^ flip) & present[start + w];
-    }
-}
-
-static inline void strata_fill_codes_part(const strata_reader *reader, const strata_leaf *leaf,
-                                          const strata_column *column, uint64_t *out) {
-    const uint8_t *values = (const uint8_t *)column + column->values_offset;
-    uint32_t words = (column->row_count + 63) / 64;
-    uint64_t *to = out + column->first_row / 64;
-    uint64_t highest = leaf->highest_code;
-    if (leaf->lowest_code > column->max_stored) {
-        return;
-    }
-    if (highest > column->max_stored) {
-        highest = column->max_stored; /* a wider bound would not fit the part's width */
-    }
-    if (leaf->contiguous) {
-        strata_fill_stored_range(reader, column, leaf->lowest_code, highest - leaf->lowest_code,
-                                 words, to);
-    } else if (column->width == 1) {
-        reader->kernels->member_u8(values, words, leaf->members, to);
-    } else if (column->width == 2) {
-        reader->kernels->member_u16((const uint16_t *)values, words, leaf->members, to);
-    } else {
-        reader->kernels->member_u32((const uint32_t *)values, words, leaf->members, to);
-    }
-}
-
-static inline void strata_fill_int_in(const strata_reader *reader, const strata_leaf *leaf,
-                                      const strata_column *column, uint64_t *out) {
-    uint64_t any[STRATA_BLOCK_WORDS];
-    memset(any, 0, sizeof any);
-    for (uint32_t i = 0; i < leaf->int_count; i++) {
-        strata_fill_range_part(reader, column, leaf->ints[i], leaf->ints[i], 0, any);
-    }
-    if (leaf->negated) {
-        uint64_t present[STRATA_BLOCK_WORDS];
-        strata_mask_from_entry(present, &column->presence, (const uint8_t *)column);
-        reader->kernels->mask_and_not(present, any);
-        reader->kernels->mask_or(out, present);
-    } else {
-        reader->kernels->mask_or(out, any);
-    }
-}
-
-/* The mask of a vector leaf that is neither none nor all. */
-static inline void strata_leaf_fill(const strata_reader *reader, const strata_leaf *leaf,
-                                    uint64_t *out) {
-    const strata_field *field = &reader->fields[leaf->field];
-    memset(out, 0, STRATA_BLOCK_WORDS * 8);
-    if (leaf->op == STRATA_LEAF_SET) {
-        for (uint32_t i = 0; i < leaf->code_count; i++) {
-            const uint8_t *base;
-            const strata_entry *entry =
-                strata_find_code(field, reader->block, leaf->codes[i], &base);
-            if (entry) {
-                strata_mask_or_entry(out, entry, base);
-            }
-        }
-        return;
-    }
-    if (leaf->op == STRATA_LEAF_ROWS) {
-        for (uint32_t i = leaf->row_start[reader->block]; i < leaf->row_start[reader->block + 1];
-             i++) {
-            uint32_t row = leaf->rows[i] & (STRATA_BLOCK_ROWS - 1);
-            out[row >> 6] |= UINT64_C(1) << (row & 63);
-        }
-        return;
-    }
-    for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];
-         p++) {
-        const uint8_t *base = strata_part(field, p);
-        const strata_column *column = (const strata_column *)base;
-        switch (leaf->op) {
-        case STRATA_LEAF_CODES: strata_fill_codes_part(reader, leaf, column, out); break;
-        case STRATA_LEAF_PRESENT:
-            strata_mask_or_entry(out,
-                                     leaf->how ? &((const strata_text *)base)->presence
-                                               : &column->presence,
-                                     base);
-            break;
-        case STRATA_LEAF_INT_RANGE:
-            strata_fill_range_part(reader, column, leaf->low, leaf->high, leaf->negated, out);
-            break;
-        case STRATA_LEAF_INT_IN: strata_fill_int_in(reader, leaf, column, out); break;
-        default: strata_fill_float_part(reader, leaf, column, out); break;
-        }
-    }
+    return strata_find_code(&reader->fields[leaf->field], reader->block, leaf->codes[0], base);
 }
 
 #endif

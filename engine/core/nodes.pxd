@@ -1,13 +1,12 @@
 """The evaluation of nodes over the open block, and what one thread needs for it."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.core.control cimport stop_switch
 from engine.core.program cimport program_node
 from engine.core.structures cimport (
-    STRATA_ALL,
     STRATA_BLOCK_WORDS,
-    STRATA_NONE,
+    strata_entry,
     strata_leaf,
     strata_reader,
 )
@@ -22,6 +21,26 @@ cdef extern from *:
     uint32_t trailing_zeros "strata_trailing_zeros"(uint64_t word) noexcept nogil
 
 
+cdef enum:
+    LIST_ROWS = 4096         # rows of the longest list; as many as 64 words of a mask have
+    LIST_WORDS = 64
+
+
+cdef enum:
+    # What is wanted of a root.
+    A_MASK = 0
+    A_LIST                   # or a mask
+    A_COUNT                  # or a list, or a mask
+
+
+cdef struct outcome:
+    # What is so of a node over the open block.
+    int state                # STRATA_NONE, STRATA_ALL (of the live rows) or STRATA_OPEN
+    uint32_t rows            # how many rows it holds for
+    const uint64_t *mask     # where open: its mask, not to be written to; NULL: see `is_list`
+    int is_list              # its rows stand in the context's list
+
+
 cdef struct context:
     # All that one thread needs to evaluate blocks of one program.
     strata_reader reader
@@ -29,12 +48,19 @@ cdef struct context:
     const strata_leaf *leaves
     const int32_t *children
     int32_t live_field
+    const strata_entry *live_entry
+    const uint8_t *live_base
+    int live_is_read         # the reader's mask of live rows is that of the open block
     uint64_t *masks          # one mask for each level of the tree, and one more
     uint64_t *memo_masks
-    int32_t *memo_states     # -1 where not evaluated in this block
+    outcome *memos           # by slot; state -1 where not evaluated in this block
     int32_t memo_count
-    int32_t *order           # by position in `children`: the open conjuncts, cheapest first
+    uint16_t *lists          # of LIST_ROWS rows: the list, and two for each level of the tree
+    int32_t *order           # by position in `children`: the open conjuncts, in their order
     uint32_t *costs
+    double *ranks
+    double *seen             # by node: rows that it was asked of in all blocks so far,
+    double *passed           # and those of them that it held for
     int64_t *node_counts     # where every node is counted, else NULL
     uint8_t *counted         # by node: counted in this block
     int32_t node_count
@@ -46,15 +72,11 @@ cdef inline uint64_t *level_mask(context *c, int32_t level) noexcept nogil:
     return c.masks + <size_t>level * STRATA_BLOCK_WORDS
 
 
-cdef inline int64_t state_count(context *c, int state, const uint64_t *mask) noexcept nogil:
-    if state == STRATA_NONE:
-        return 0
-    return c.reader.live_count if state == STRATA_ALL else c.reader.kernels.mask_count(mask)
-
-
-# Reads the live rows of a block; 0 where it has none.
+# Begins a block; 0 where it has no live rows.
 cdef int open_block(context *c, uint32_t block) noexcept nogil
-# Truth of a node for one live row of the reader's block.
-cdef int test_node(context *c, int32_t node_id, uint32_t row) noexcept nogil
+# The mask of the live rows of the open block.
+cdef const uint64_t *live_rows(context *c) noexcept nogil
+# What is so of a root; `wanted` is A_MASK, A_LIST or A_COUNT.
+cdef outcome run_root(context *c, int32_t node_id, int wanted) noexcept nogil
 # State of a node over the open block, its mask in `out`; levels from `level` on are free.
 cdef int run_node(context *c, int32_t node_id, uint64_t *out, int32_t level) noexcept nogil

@@ -10,6 +10,7 @@
 
 import os
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
@@ -222,18 +223,19 @@ cdef class Program:
         return position
 
     cdef const void *keep(self, array) except? NULL:
-        """Address of a contiguous array's first byte; the array lives as long as the program."""
+        """Address of the first byte of an array or of bytes; they live as long as the program."""
         return pin(self._kept, array)
 
 
 cdef const void *pin(list kept, array) except? NULL:
-    """Address of a contiguous array's first byte; the array lives as long as `kept` has it."""
-    cdef const uint8_t[::1] view
-    if array.size == 0:
-        array = np.zeros(1, dtype=array.dtype)
+    """Address of the first byte of an array or of bytes, which live as long as `kept` has them."""
+    cdef Py_buffer view
+    if not len(array):
+        array = bytes(1)
     kept.append(array)
-    view = array.view(np.uint8)
-    return &view[0]
+    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE)
+    PyBuffer_Release(&view)  # `kept` has the array: nobody makes it longer or shorter
+    return view.buf
 
 
 cdef int lay_out_leaf(Program program, leaf, strata_leaf *out) except -1:
@@ -267,7 +269,7 @@ cdef int lay_out_leaf(Program program, leaf, strata_leaf *out) except -1:
         out.field = program.field_position(leaf.left)
         out.field2 = program.field_position(leaf.right)
         out.negated = leaf.negated
-        out.codes = <const uint32_t *>program.keep(np.frombuffer(leaf.codes, dtype=np.uint32))
+        out.codes = <const uint32_t *>program.keep(leaf.codes)
         return 0
     out.field = program.field_position(leaf.field)
     if kind is operations.SetLeaf:
@@ -276,9 +278,10 @@ cdef int lay_out_leaf(Program program, leaf, strata_leaf *out) except -1:
         out.code_count = <uint32_t>len(leaf.codes)
     elif kind is operations.CodesLeaf:
         out.op = STRATA_LEAF_CODES
-        out.members = <const uint64_t *>program.keep(np.frombuffer(leaf.members, dtype=np.uint64))
+        out.members = <const uint64_t *>program.keep(leaf.members)
         out.lowest_code, out.highest_code = leaf.lowest, leaf.highest
         out.contiguous = leaf.contiguous
+        out.code_count = int.from_bytes(leaf.members, "little").bit_count()
     elif kind is operations.PresentLeaf:
         out.op = STRATA_LEAF_PRESENT
         out.how = leaf.is_text
@@ -297,7 +300,7 @@ cdef int lay_out_leaf(Program program, leaf, strata_leaf *out) except -1:
         assert kind is operations.TextLeaf, kind
         out.op = STRATA_LEAF_TEXT
         out.how = HOWS[leaf.how]
-        out.needle = <const uint8_t *>program.keep(np.frombuffer(leaf.needle, dtype=np.uint8))
+        out.needle = <const uint8_t *>program.keep(leaf.needle)
         out.needle_length = <uint32_t>len(leaf.needle)
         out.negated = leaf.negated
     return 0

@@ -21,7 +21,7 @@ import numpy as np
 
 from engine.core.control import Control as _Control
 
-from engine.core.nodes cimport context, level_mask, open_block, run_node, trailing_zeros
+from engine.core.nodes cimport context, level_mask, live_rows, open_block, run_node, trailing_zeros
 from engine.core.program cimport Program
 from engine.core.row_memberships cimport (
     RowMemberships,
@@ -190,6 +190,7 @@ cdef void by_block(
     cdef uint64_t *mask = level_mask(c, 0)
     cdef uint64_t *held = level_mask(c, 1)
     cdef const uint64_t *filled
+    cdef const uint64_t *live
     cdef const strata_entry *entry
     cdef const uint8_t *base = NULL
     cdef uint64_t is_in, truth, differ
@@ -201,9 +202,10 @@ cdef void by_block(
         if not is_wanted(a, i, first, last):
             continue
         state = run_node(c, a.roots[i], mask, 1) if is_open else STRATA_NONE
-        filled = c.reader.live if state == STRATA_ALL else mask
         if state != STRATA_ALL and state != STRATA_OPEN:
             memset(mask, 0, 8 * STRATA_BLOCK_WORDS)
+        filled = live_rows(c) if state == STRATA_ALL else mask
+        live = live_rows(c) if is_open else mask
         memset(held, 0, 8 * STRATA_BLOCK_WORDS)
         if a.stored != NULL:
             entry = strata_find_code(&c.reader.fields[a.stored[i]], block, 0, &base)
@@ -215,7 +217,7 @@ cdef void by_block(
             truth = differ = 0
             for r in range(count):
                 row = a.rows[start + r] & 0xFFFF
-                is_in = (filled[row >> 6] & c.reader.live[row >> 6]) >> (row & 63) & 1
+                is_in = (filled[row >> 6] & live[row >> 6]) >> (row & 63) & 1
                 truth |= is_in << r
                 differ |= (is_in ^ (held[row >> 6] >> (row & 63) & 1)) << r
             settle(a, i, start, count, truth, differ & wanted_word(a, i, start, count))

@@ -94,6 +94,10 @@ cdef extern from "engine/core/exact.h" nogil:
 
 
 cdef extern from "engine/core/fields.h" nogil:
+    enum:
+        STRATA_ARRAY
+        STRATA_BITSET
+
     ctypedef struct strata_entry:
         uint32_t code
         uint32_t cardinality
@@ -110,6 +114,7 @@ cdef extern from "engine/core/fields.h" nogil:
     int strata_entry_has(const strata_entry *entry, const uint8_t *base, uint32_t row) noexcept
     void strata_mask_from_entry(
         uint64_t *mask, const strata_entry *entry, const uint8_t *base) noexcept
+    void strata_mask_set_rows(uint64_t *mask, const uint16_t *rows, uint32_t count) noexcept
     uint32_t strata_mask_and_entry(
         const strata_kernels *kernels, uint64_t *mask, const strata_entry *entry,
         const uint8_t *base) noexcept
@@ -221,10 +226,34 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
     ctypedef struct strata_outlook:
         int32_t state
         uint32_t cost
+        uint32_t rows
 
     int strata_leaf_is_vector(const strata_leaf *leaf) noexcept
     strata_outlook strata_leaf_state(const strata_reader *reader, const strata_leaf *leaf) noexcept
-    void strata_leaf_fill(
-        const strata_reader *reader, const strata_leaf *leaf, uint64_t *out) noexcept
+    uint32_t strata_leaf_narrow(
+        const strata_reader *reader, const strata_leaf *leaf, int negate, uint64_t *mask) noexcept
+    uint32_t strata_leaf_unite(
+        const strata_reader *reader, const strata_leaf *leaf, uint64_t *mask) noexcept
+    const strata_entry *strata_leaf_entry(
+        const strata_reader *reader, const strata_leaf *leaf, const uint8_t **base) noexcept
     int strata_leaf_test(
         const strata_reader *reader, const strata_leaf *leaf, uint32_t row) noexcept
+
+
+cdef extern from "engine/core/row_lists.h" nogil:
+    uint32_t strata_list_words(
+        const uint64_t *mask, uint32_t first, uint32_t words, uint16_t *rows) noexcept
+    uint32_t strata_list_whole(
+        int whole, const uint16_t *rows, uint32_t count, uint16_t *out) noexcept
+    uint32_t strata_leaf_list(
+        const strata_reader *reader, const strata_leaf *leaf, uint32_t flip,
+        const uint16_t *rows, uint32_t count, uint16_t *out) noexcept
+
+
+cdef extern from "engine/core/groups.h" nogil:
+    void strata_group_list(
+        const strata_reader *reader, int32_t field, int is_bool, const uint16_t *rows,
+        uint32_t count, int64_t *counts) noexcept
+    void strata_group_mask(
+        const strata_reader *reader, int32_t field, int is_bool, const uint64_t *mask,
+        int64_t *counts) noexcept

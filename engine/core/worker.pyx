@@ -1,14 +1,14 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Worker: the memory in which one thread runs a program."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 import numpy as np
 
 from engine.core.control cimport Control
-from engine.core.nodes cimport context
+from engine.core.nodes cimport LIST_ROWS, context, outcome
 from engine.core.program cimport Program
 from engine.core.structures cimport STRATA_BLOCK_WORDS
 
@@ -25,6 +25,7 @@ cdef class Worker:
                  bint every_node=False):
         cdef size_t masks = program.depth + 3
         cdef size_t children = max(1, program.child_count)
+        cdef size_t nodes = max(1, program.node_count)
         cdef int64_t[::1] view
         self.program = program
         self.control = control
@@ -42,11 +43,17 @@ cdef class Worker:
         self.c.reader.live = <uint64_t *>calloc(STRATA_BLOCK_WORDS, 8)
         self.c.masks = <uint64_t *>calloc(masks * STRATA_BLOCK_WORDS, 8)
         self.c.memo_masks = <uint64_t *>calloc(max(1, program.memo_count) * STRATA_BLOCK_WORDS, 8)
-        self.c.memo_states = <int32_t *>calloc(max(1, program.memo_count), 4)
+        self.c.memos = <outcome *>calloc(max(1, program.memo_count), sizeof(outcome))
+        self.c.lists = <uint16_t *>calloc((2 * masks + 1) * LIST_ROWS, 2)
         self.c.order = <int32_t *>calloc(children, 4)
         self.c.costs = <uint32_t *>calloc(children, 4)
+        self.c.ranks = <double *>calloc(children, 8)
+        self.c.seen = <double *>calloc(nodes, 8)
+        self.c.passed = <double *>calloc(nodes, 8)
         if (self.c.reader.live == NULL or self.c.masks == NULL or self.c.memo_masks == NULL
-                or self.c.memo_states == NULL or self.c.order == NULL or self.c.costs == NULL):
+                or self.c.memos == NULL or self.c.lists == NULL
+                or self.c.order == NULL or self.c.costs == NULL or self.c.ranks == NULL
+                or self.c.seen == NULL or self.c.passed == NULL):
             raise MemoryError
         if every_node:
             self.c.counted = <uint8_t *>calloc(max(1, program.node_count), 1)
@@ -60,7 +67,11 @@ cdef class Worker:
         free(self.c.reader.live)
         free(self.c.masks)
         free(self.c.memo_masks)
-        free(self.c.memo_states)
+        free(self.c.memos)
+        free(self.c.lists)
         free(self.c.order)
         free(self.c.costs)
+        free(self.c.ranks)
+        free(self.c.seen)
+        free(self.c.passed)
         free(self.c.counted)
