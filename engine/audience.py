@@ -37,6 +37,7 @@ from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.canonical import format_expression
 from engine.rules.faults import Faults
+from engine.rules.known_texts import KnownText
 from engine.rules.literals import write_text
 from engine.rules.parse import parse, prepare
 from engine.store.catalog import segment_field
@@ -92,12 +93,10 @@ class CountResult:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One expression of the question: its tree, its place in the plan, and what it reads."""
+    """One expression of the question, and its place in the plan."""
 
-    expression: tree.Expr
+    read: KnownText
     root: int
-    lists: tuple[str, ...]
-    attributes: tuple[str, ...]
 
 
 class _How(TypedDict):
@@ -138,15 +137,27 @@ class Audience:
 
     def add(self, expression: str | tree.Expr, where: str = "") -> None:
         """Adds an expression, as text or as a tree; `where` names it in errors."""
+        read = self._read(expression, where)
+        if read.lists:
+            text = expression if isinstance(expression, str) else ""
+            self._refuse_unknown_lists(read.lists, Faults(text, where))
+        if not self._moved:
+            self._memberships.update(_stored_memberships(read.bound, self._snapshot))
+        self._questions.append(_Question(read, self._planner.add(read.bound)))
+
+    def _read(self, expression: str | tree.Expr, where: str) -> KnownText:
+        if isinstance(expression, str):
+            known = self._binder.known_texts.get(expression)
+            if known is not None:
+                return known
         text = expression if isinstance(expression, str) else ""
         parsed = _parsed(expression, where) if isinstance(expression, str) else expression
         bound_tree = self._binder.bind(parsed, text, where)
         lists, attributes = _names_read(bound_tree)
-        self._refuse_unknown_lists(lists, Faults(text, where))
-        if not self._moved:
-            self._memberships.update(_stored_memberships(bound_tree, self._snapshot))
-        root = self._planner.add(bound_tree)
-        self._questions.append(_Question(parsed, root, tuple(lists), attributes))
+        read = KnownText(parsed, bound_tree, format_expression(parsed), lists, attributes)
+        if text:
+            self._binder.known_texts.put(text, read)
+        return read
 
     def counts(self, *, nodes: bool = False) -> list[CountResult]:
         """The counts of all expressions added, in order, in one pass."""
@@ -155,7 +166,7 @@ class Audience:
         if nodes:
             by_node = evaluate.count_nodes(program, roots, **self._how)
             totals = [int(by_node[root]) for root in roots]
-            trees = [self._node_counts(q.expression, by_node) for q in self._questions]
+            trees = [self._node_counts(q.read.expression, by_node) for q in self._questions]
             return self._results(totals, trees)
         totals = evaluate.count_roots(program, roots, **self._how).tolist()
         return self._results(totals, [None] * len(totals))
@@ -194,7 +205,7 @@ class Audience:
         return Members(
             snapshot=self._snapshot,
             model=self._binder.model,
-            expression=format_expression(question.expression),
+            expression=question.read.canonical,
             as_of_us=self._as_of_us,
             masks=masks,
             waiting=self._waiting(question),
@@ -231,7 +242,7 @@ class Audience:
         elapsed_us = (time.monotonic_ns() - self._started_ns) // 1000
         return [
             CountResult(
-                expression=format_expression(question.expression),
+                expression=question.read.canonical,
                 count=total,
                 as_of_us=self._as_of_us,
                 data_version=self._snapshot.data_version,
@@ -253,19 +264,17 @@ class Audience:
         )
 
     def _waiting(self, question: _Question) -> int:
-        return sum(self._leaves.lists[name].waiting for name in question.lists)
+        return sum(self._leaves.lists[name].waiting for name in question.read.lists)
 
     def _today(self, question: _Question, also: Attribute | None = None) -> tuple[str, ...]:
         if not self._moved:
             return ()
-        attributes = dict.fromkeys(question.attributes)
+        attributes = dict.fromkeys(question.read.attributes)
         if also is not None and not also.history:
             attributes[also.name] = None
-        return (*attributes, *(f"list('{name}')" for name in question.lists))
+        return (*attributes, *(f"list('{name}')" for name in question.read.lists))
 
     def _refuse_unknown_lists(self, lists: Mapping[str, tree.Expr | None], faults: Faults) -> None:
-        if not lists:
-            return
         known = [info.name for info in list_names(self._snapshot)]
         for name, node in lists.items():
             if name not in known:

@@ -28,6 +28,7 @@ from engine.rules.bound import (
     Read,
 )
 from engine.rules.faults import Faults
+from engine.rules.known_texts import KnownTexts
 from engine.rules.names import ModelScope, unknown
 from engine.rules.parse import parse
 from engine.rules.predicates import bind_expr
@@ -58,11 +59,12 @@ class Binder:
 
     `segments`: definitions that are parsed already; any other is parsed from the model when
     first mentioned. Safe to share between threads: two may bind one segment at once, and
-    get equal results.
+    get equal results. `known_texts` has what was asked by this model before.
     """
 
     def __init__(self, model: Model, segments: Mapping[str, tree.Expr] | None = None) -> None:
         self.model = model
+        self.known_texts = KnownTexts()
         self._given = dict(segments or {})
         self._definitions: dict[str, _Definition] = {}
         self._bodies: dict[str, BoundExpr] = {}

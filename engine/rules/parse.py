@@ -1,6 +1,7 @@
 """Text to tree.
 
-1. lexis.py makes tokens, one at a time; extent.py measures them against the limits.
+1. lexis.py makes tokens, one at a time; extent.py measures them against the limits. A text of a
+   shape that was read before is built from them at once (shapes.py), any other goes on:
 2. The LALR(1) parser of grammar.lark takes them, and build.py makes each node as soon as its
    rule is complete. The parser keeps its own stack, so no depth of nesting is a recursion.
 3. Where a token fits nowhere, expected.py says in the user's words what would have.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from engine.rules.expected import unexpected
 from engine.rules.extent import check_text_size, measured
 from engine.rules.lexis import tokens
 from engine.rules.misread import Misread
+from engine.rules.shapes import LONGEST, Recorder, Shapes
 
 __all__ = ["parse", "parse_step", "parse_value", "prepare"]
 
@@ -95,19 +97,44 @@ def _parser() -> Lark:
         parser="lalr",
         lexer=_ReadyTokens,
         start=["expression_only", "value_only", "step_only"],
-        transformer=Builder(),
+        transformer=Recorder(Builder()),
     )
+
+
+_SHAPES = Shapes()
 
 
 def _read(start: str, text: str, limits: ExpressionLimits) -> Any:
     try:
         check_text_size(text, limits)
-        return _parser().parse(measured(tokens(text), limits), start=start)
+        ready = _few_tokens(text)
+        if ready is not None and limits is DEFAULT and (built := _built(start, ready)):
+            return built
+        read = tokens(text) if ready is None else iter(ready)
+        root = _parser().parse(measured(read, limits), start=start)
+        return _SHAPES.learn(start, ready, root)
     except UnexpectedToken as error:
         fault = unexpected(text, error.token, _accepted_before(error.token, start, text))
     except Misread as error:
         fault = error
     raise ExpressionInvalid(_issue(text, fault)) from None
+
+
+def _few_tokens(text: str) -> list[Token] | None:
+    """The tokens of a text that may have a recipe; None where there are too many, or a fault that
+    the parser is to come upon in its turn."""
+    try:
+        found = list(islice(tokens(text), LONGEST + 1))
+    except Misread:
+        return None
+    return found if len(found) <= LONGEST else None
+
+
+def _built(start: str, ready: list[Token]) -> Any:
+    try:
+        return _SHAPES.build(start, ready)
+    except Misread:
+        return None
 
 
 def _accepted_before(wrong: Token, start: str, text: str) -> set[str]:

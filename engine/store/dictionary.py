@@ -24,6 +24,9 @@ __all__ = ["Dictionary", "DictionaryGrowth", "DictionaryTable", "pack_pages", "u
 
 _HEAD = struct.Struct("<II")
 _LENGTH_BYTES = 4
+# Codes kept by string: at most 2 MiB for a dictionary.
+_ASKED_VALUES = 4096
+_ASKED_LENGTH = 256
 
 
 def pack_pages(first_code: int, values: Strings) -> list[bytes]:
@@ -65,12 +68,14 @@ def unpack_page(payload: memoryview, first_code: int) -> Strings:
 class DictionaryTable:
     """All values of a dictionary and their codes; only grows. Safe to use from any thread."""
 
-    __slots__ = ("_guard", "_index", "_strings", "page_counts")
+    __slots__ = ("_asked", "_guard", "_index", "_strings", "page_counts")
 
     def __init__(self) -> None:
         self._index = StringIndex()
         self._guard = threading.Lock()
         self._strings = Strings.missing(0)
+        # Values that rules asked for, with their codes, which stay.
+        self._asked: dict[str, int] = {}
         # How many of the values stand in each stored page.
         self.page_counts: list[int] = []
 
@@ -90,6 +95,15 @@ class DictionaryTable:
         with self._guard:
             places = self._index.find(strings.offsets, strings.data, strings.valid)
         return (places + 1).view(np.uint32)
+
+    def code(self, value: str) -> int:
+        """The code of one string; 0 where unknown. Those found once are found at once."""
+        code = self._asked.get(value)
+        if code is None:
+            code = int(self.find(Strings.from_list([value]))[0])
+            if code and len(self._asked) < _ASKED_VALUES and len(value) <= _ASKED_LENGTH:
+                self._asked[value] = code
+        return code
 
     def strings(self) -> Strings:
         """All values at this moment, by code - 1."""
@@ -113,7 +127,8 @@ class Dictionary:
 
     def code(self, value: str) -> int:
         """The code of a string, from 1; 0 where no profile ever had it."""
-        return int(self.codes(Strings.from_list([value]))[0])
+        code = self._table.code(value)
+        return code if code <= self._count else 0
 
     def codes(self, strings: Strings) -> NDArray[np.uint32]:
         """Codes of many strings, uint32; 0 for unknown ones and missing entries."""
