@@ -1,0 +1,1 @@
+"""The identity index at full size: look-ups, loads, and what it takes of memory."""
