@@ -61,9 +61,9 @@ def measure(folder: Path, entries: int, sizes: tuple[int, ...], repetitions: int
     figures.note("bytes in the file per entry", (path / "data.mdb").stat().st_size / entries)
     _texts(figures, min(entries, 1_000_000), repetitions)
     _resolving(figures, repetitions)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     with Store.open(path) as store:
-        figures.note("open, ms", (time.perf_counter() - begun) * 1e3)
+        figures.note("open, ms", (time.thread_time() - begun) * 1e3)
         _look_up(store, entries, sizes, repetitions, figures)
         _stream(store, entries, min(40, max(2, entries // RECORD_ROWS)), figures)
     return figures
@@ -77,18 +77,18 @@ def _load(store: Store, entries: int, figures: Figures) -> None:
         for first in range(0, entries, LOAD_BATCH):
             numbers = np.arange(first, min(first + LOAD_BATCH, entries))
             digests = digests_of(numbers)
-            begun = time.perf_counter()
+            begun = time.thread_time()
             found = index.find(digests)
-            found_at = time.perf_counter()
+            found_at = time.thread_time()
             index.add(digests, numbers.astype(np.uint32))
-            adding += time.perf_counter() - found_at
+            adding += time.thread_time() - found_at
             finding += found_at - begun
             assert (found == UNKNOWN).all()
-    begun = time.perf_counter()
+    begun = time.thread_time()
     with store.write() as writer:
         index.save(writer)
-        saved_at = time.perf_counter()
-    done = time.perf_counter()
+        saved_at = time.thread_time()
+    done = time.thread_time()
     for name, seconds in (
         ("finding", finding),
         ("adding", adding),
@@ -131,17 +131,19 @@ def _look_up(
     """Random batches, each drawn anew, through a snapshot and with a delta before it."""
     rng = np.random.default_rng(2)
     with store.snapshot() as snapshot:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         view = identities_of(snapshot)
-        figures.note("attach, ms", (time.perf_counter() - begun) * 1e3)
-        begun = time.perf_counter()
+        figures.note("attach, ms", (time.thread_time() - begun) * 1e3)
+        begun = time.thread_time()
         view.find(digests_of(rng.integers(0, entries, 1)))
-        figures.note("first look-up, ms", (time.perf_counter() - begun) * 1e3)
+        figures.note("first look-up, ms", (time.thread_time() - begun) * 1e3)
         # Every shard is checked and touched once.
         every = digests_of(rng.integers(0, entries, min(entries, 1_000_000)))
-        begun = time.perf_counter()
+        begun = time.thread_time()
         view.find(every)
-        figures.note("look-ups that touch every shard first, ms", (time.perf_counter() - begun) * 1e3)
+        figures.note(
+            "look-ups that touch every shard first, ms", (time.thread_time() - begun) * 1e3
+        )
         _batches("snapshot", view.find, entries, sizes, repetitions, rng, figures)
         live = LiveIdentities.load(snapshot)
         added = min(DELTA_ENTRIES, entries)
@@ -167,9 +169,9 @@ def _batches(
             for _ in range(max(repetitions, min(200, 500_000 // size))):
                 numbers = rng.integers(0, entries, size) + (1 << 40) * (what == "misses")
                 digests = digests_of(numbers)
-                begun = time.perf_counter()
+                begun = time.thread_time()
                 rows = find(digests)
-                times.append(time.perf_counter() - begun)
+                times.append(time.thread_time() - begun)
                 wanted = numbers if what == "hits" else np.full(size, UNKNOWN)
                 assert (rows == wanted).all()
                 figures.saw(rows)
@@ -188,21 +190,23 @@ def _stream(store: Store, entries: int, records: int, figures: Figures) -> None:
     for record in range(records):
         numbers = np.arange(first, first + RECORD_ROWS) + record * RECORD_ROWS
         digests, rows = digests_of(numbers), (numbers % (1 << 31)).astype(np.uint32)
-        begun = time.perf_counter()
+        begun = time.thread_time()
         live.find(digests)
         live.add(digests, rows, sequence + record + 1)
-        added_at = time.perf_counter()
+        added_at = time.thread_time()
         with store.write() as writer:
             given += live.save_slice(writer, SLICE_BYTES)
-            sliced_at = time.perf_counter()
+            sliced_at = time.thread_time()
         with store.snapshot() as snapshot:
             live.saved(snapshot)
         live.settle(sequence + record + 1)
         adding += added_at - begun
         slicing += sliced_at - added_at
-        committing += time.perf_counter() - sliced_at
+        committing += time.thread_time() - sliced_at
         assert (live.find(digests) == rows).all()
-    figures.note("stream: finding and adding, us per new profile", adding / records / RECORD_ROWS * 1e6)
+    figures.note(
+        "stream: finding and adding, us per new profile", adding / records / RECORD_ROWS * 1e6
+    )
     figures.note("stream: making a slice of 4 MiB, ms", slicing / records * 1e3)
     figures.note("stream: commit of a slice, ms", committing / records * 1e3)
     figures.note("stream: MiB of a slice", given / records / (1 << 20))
@@ -211,7 +215,7 @@ def _stream(store: Store, entries: int, records: int, figures: Figures) -> None:
 def _median(run: Callable[[], object], repetitions: int) -> float:
     times = []
     for _ in range(repetitions):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         run()
-        times.append(time.perf_counter() - begun)
+        times.append(time.thread_time() - begun)
     return float(np.median(times))

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.strings import Strings
-from engine.identity.digests import UNKNOWN, DigestMap, sort_run
+from engine.identity.digest_map import DigestMap
+from engine.identity.digests import UNKNOWN
 from engine.identity.live import LiveIdentities
 from engine.identity.view import UID, Identities, uid_strings
 from engine.store.snapshot import Snapshot
@@ -39,9 +40,13 @@ class IdentityIndex:
 
     def find(self, digests: NDArray[np.uint64]) -> NDArray[np.uint32]:
         """See Identities."""
-        rows, there = self._added.find(digests)
-        rest = np.flatnonzero(~there)
-        rows[rest] = self._stored.find(digests[rest])
+        if not self._added.count:
+            return self._stored.find(digests)
+        rows, missing = self._added.find(digests)
+        if len(missing) == len(rows):
+            return self._stored.find(digests)
+        if len(missing):
+            rows[missing] = self._stored.find(digests[missing])
         return rows
 
     def lookup(self, kind: str, values: Strings) -> NDArray[np.uint32]:
@@ -52,7 +57,7 @@ class IdentityIndex:
 
     def add(self, digests: NDArray[np.uint64], rows: NDArray[np.uint32]) -> None:
         """Adds distinct digests, uint64 (n, 2), that have no owner yet."""
-        self._added = self._added.with_run(sort_run(digests, rows))
+        self._added = self._added.with_entries(digests, rows)
 
     def save(self, writer: Writer, sequence: int | None = None) -> None:
         """Gives a writer everything that is not stored; nothing where nothing was added.
@@ -64,6 +69,6 @@ class IdentityIndex:
         if not self._added.count:
             return
         at = self._next_sequence if sequence is None else sequence
-        run, self._added = self._added.as_run().of_sequence(at), DigestMap()
-        self._live.add_run(run, at)
+        added, self._added = self._added, DigestMap()
+        self._live.add_all(added, at)
         self._live.save_all(writer)

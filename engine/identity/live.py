@@ -23,15 +23,15 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.strings import Strings
-from engine.identity.digests import DigestMap, Run, sort_run, unite_runs
-from engine.identity.shards import DIRECTORY, ShardTable
+from engine.identity.digest_map import DigestMap
+from engine.identity.digests import unite_runs
+from engine.identity.shards import DIRECTORY, Piece, ShardTable
 from engine.identity.state import IdentityState, IdentityView
 from engine.store.snapshot import Snapshot
 from engine.store.writer import Writer
@@ -63,8 +63,8 @@ class LiveIdentities:
     """One for each open store. Any thread may read; changes are made by one thread at a time,
     and in the order of sequences. `settle` may come from any thread.
 
-    Memory: 28 bytes for each entry of the delta, 20 right after a bulk load; 8 bytes for each
-    shard; stored entries are read from the map (see ShardTable).
+    Memory: 34 to 48 bytes for each entry of the delta; 8 bytes for each shard; stored entries are
+    read from the map (see ShardTable).
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -76,6 +76,8 @@ class LiveIdentities:
         self._last = 0
         self._settled = 0
         self._slice: _Slice | None = None
+        # What came after the slice was made: high halves and sequence.
+        self._late: list[tuple[NDArray[np.uint64], int]] = []
         # Entries of the delta that may be stored and were not looked at since.
         self._leaving = 0
 
@@ -147,27 +149,47 @@ class LiveIdentities:
         `sequence` is that of their record, not below any before.
         """
         if len(digests):
-            self.add_run(sort_run(digests, rows, sequence), sequence)
+            self._check_order(sequence)
+            with self._guard:
+                state = self._state
+                delta = state.delta.with_entries(digests, rows, sequence)
+                self._note(digests[:, 0], sequence)
+                self._state = IdentityState(state.shards, delta)
 
-    def add_run(self, run: Run, sequence: int) -> None:
-        """Adds the entries of a run, whose sequences are all `sequence`; see `add`."""
+    def add_all(self, added: DigestMap, sequence: int) -> None:
+        """Adds the entries of a map, all by one sequence; nothing is to be added to the map
+        then. See `add`."""
+        self._check_order(sequence)
+        if self._state.delta.count:
+            for digests, rows in added.parts():
+                self.add(digests, rows, sequence)
+            return
+        with self._guard:
+            for digests, _ in added.parts():
+                self._note(digests[:, 0], sequence)
+            self._state = IdentityState(self._state.shards, added.of_sequence(sequence))
+
+    def _check_order(self, sequence: int) -> None:
         assert sequence >= max(1, self._last), "records come in their order"
         assert self._slice is None or sequence > self._slice.through, "its shards are written"
-        with self._guard:
-            state = self._state
-            shards = state.shards.shards_of(run.high)
-            self._dirty[shards[self._dirty[shards] == _CLEAN]] = sequence
-            self._last = sequence
-            self._state = IdentityState(state.shards, state.delta.with_run(run))
+
+    def _note(self, high: NDArray[np.uint64], sequence: int) -> None:
+        """Notes that entries came, by their high halves."""
+        shards = self._state.shards.shards_of(high)
+        self._dirty[shards[self._dirty[shards] == _CLEAN]] = sequence
+        self._last = sequence
+        if self._slice is not None:
+            self._late.append((high, sequence))
 
     def forget_after(self, sequence: int) -> None:
         """Drops the entries that came after `sequence`, and the slice if one was made: the
         commit that was to have them failed. Call it after every commit that failed."""
         with self._guard:
             self._slice = None
+            self._late.clear()
             self._last = min(self._last, sequence)
             self._dirty[self._dirty > sequence] = _CLEAN
-            self._keep(lambda run: run.sequences <= sequence)
+            self._keep(self._state.delta.until(sequence))
 
     def settle(self, visible_sequence: int) -> None:
         """Says that no view of a version before `visible_sequence` will be asked for any more.
@@ -200,20 +222,20 @@ class LiveIdentities:
         count, entries, given = shards.count, 0, 0
         budget = math.inf if byte_budget is None else byte_budget
         for shard in self._longest_waiting() if budget > 0 else ():
-            stored, unsaved = shards.run(shard), self._unsaved(state, shard)
-            whole = unite_runs(stored, unsaved)
+            stored = shards.piece(shard)
+            pieces, unsaved = self._grown(state.delta, stored, int(self._dirty[shard]))
+            whole = sum(piece.run.count for piece in pieces)
             # As many: a record replayed, whose entries are all stored.
-            if whole.count > stored.count:
-                pieces = shards.pieces(shard, whole)
+            if whole > stored.run.count:
                 size = sum(piece.nbytes for piece in pieces)
                 if given and given + size > budget:
                     break
                 for piece in pieces:
                     writer.put_meta(piece.name, piece.pack())
                 replaced[shard] = [piece.depth for piece in pieces]
-                count, given = count + whole.count - stored.count, given + size
+                count, given = count + whole - stored.run.count, given + size
             saved.append(shard)
-            entries += unsaved.count
+            entries += unsaved
         directory = shards.directory_with(replaced, count)
         if replaced or not shards.is_stored:
             writer.put_meta(DIRECTORY, directory)
@@ -229,6 +251,7 @@ class LiveIdentities:
         """
         with self._guard:
             state, done, self._slice = self._state, self._slice, None
+            late, self._late = self._late, []
             self._fields = snapshot.fields
             if done is None:
                 shards = state.shards.after(snapshot, {}, state.shards.count)
@@ -240,6 +263,8 @@ class LiveIdentities:
             shards = state.shards.after(snapshot, done.replaced, done.count)
             self._state = IdentityState(shards, state.delta)
             self._mark_saved(state.shards, done)
+            for high, sequence in late:
+                self._note(high, sequence)
             self._drop_settled()
 
     # ------------------------------------------------------------------------- parts
@@ -249,20 +274,27 @@ class LiveIdentities:
         chosen: list[int] = waiting[np.argsort(self._dirty[waiting], kind="stable")].tolist()
         return chosen
 
-    def _unsaved(self, state: IdentityState, shard: int) -> Run:
-        """The entries of a shard that are not stored, as one run."""
-        entries = state.delta.between(*state.shards.bounds(shard))
-        return entries.take(entries.sequences >= self._dirty[shard])
+    def _grown(self, delta: DigestMap, stored: Piece, since: int) -> tuple[list[Piece], int]:
+        """What a shard becomes with its entries from a sequence on, and how many those are."""
+        least = delta.first_of(since)
+        pieces: list[Piece] = []
+        waiting, entries = [stored], 0
+        while waiting:
+            piece = waiting.pop()
+            unsaved = delta.count_between(*piece.bounds, least)
+            # Before they are brought together: a load may bring all entries at once.
+            if piece.is_cut_with(unsaved):
+                waiting.extend(reversed(piece.halves()))
+            else:
+                run = unite_runs(piece.run, delta.between(*piece.bounds, least))
+                pieces.extend(Piece(piece.prefix, piece.depth, run).cut())
+                entries += unsaved
+        return pieces, entries
 
     def _mark_saved(self, before: ShardTable, done: _Slice) -> None:
-        """Marks what a slice stored; what came after it waits on."""
+        """Marks what a slice stored."""
         self._dirty[list(done.saved)] = _CLEAN
         self._dirty = np.repeat(self._dirty, before.became(done.replaced))
-        if self._last > done.through:
-            for run in self._state.delta.runs:
-                later = run.take(run.sequences > done.through)
-                shards = self._state.shards.shards_of(later.high)
-                np.minimum.at(self._dirty, shards, later.sequences)
         self._leaving += done.entries
 
     def _drop_settled(self) -> None:
@@ -273,13 +305,12 @@ class LiveIdentities:
             self._leaving = 0
         elif self._leaving > state.delta.count // 4:
             self._leaving = 0
-            self._keep(self._stays)
+            self._keep(state.delta.only(self._stays))
 
-    def _stays(self, run: Run) -> NDArray[np.bool_]:
-        unsaved = run.sequences >= self._dirty[self._state.shards.shards_of(run.high)]
-        stays: NDArray[np.bool_] = unsaved | (run.sequences > self._settled)
+    def _stays(self, high: NDArray[np.uint64], sequences: NDArray[np.int64]) -> NDArray[np.bool_]:
+        unsaved = sequences >= self._dirty[self._state.shards.shards_of(high)]
+        stays: NDArray[np.bool_] = unsaved | (sequences > self._settled)
         return stays
 
-    def _keep(self, wanted: Callable[[Run], NDArray[np.bool_]]) -> None:
-        state = self._state
-        self._state = IdentityState(state.shards, state.delta.only(wanted))
+    def _keep(self, delta: DigestMap) -> None:
+        self._state = IdentityState(self._state.shards, delta)

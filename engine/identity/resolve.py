@@ -27,7 +27,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.identity.digests import UNKNOWN, group_digests
+from engine.identity.digest_groups import group_digests
+from engine.identity.digests import UNKNOWN
 from engine.identity.replay import CountOwned, KindColumn, Replay, several_reason
 
 __all__ = ["Links", "Resolution", "resolve"]
@@ -65,13 +66,14 @@ class Resolution:
 class _NewIdentifiers:
     """The identifiers of one kind that nobody owns yet, grouped by value.
 
-    `at` int64 (m,) are their updates, the groups together and ascending within a group;
-    `starts` int64 (g,) is where each group begins; `number` int64 (n,) is the number of each
-    update's new identifier, unique over all kinds, or -1.
+    `at` int64 (m,) are their updates, ascending, and `groups` int64 (m,) says which of them have
+    the same; `first` int64 (g,) is the first update of each group. `number` int64 (n,) is the
+    number of each update's new identifier, unique over all kinds, or -1.
     """
 
     at: NDArray[np.int64]
-    starts: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    first: NDArray[np.int64]
     number: NDArray[np.int64]
 
 
@@ -98,7 +100,8 @@ def resolve(
 
     new = _new_identifiers(columns, taking_part)
     anchors = _anchors(existing, new)
-    slow = taking_part & np.isin(anchors, _tangled_anchors(columns, new, anchors, owned))
+    tangled = _tangled_anchors(columns, new, anchors, owned)
+    slow = taking_part & np.isin(anchors, tangled) if len(tangled) else np.zeros_like(taking_part)
     fast = taking_part & ~slow
 
     # A profile's token is its row, or the complement of its place in `creating`.
@@ -113,8 +116,9 @@ def resolve(
             tokens[at] = outcome
     creating = np.append(creating, np.array(replay.creating, np.int64))
 
-    new_rows = np.empty(len(creating), np.int64)
-    new_rows[np.argsort(creating)] = first_new + np.arange(len(creating))
+    is_creating = np.zeros(len(active), np.bool_)
+    is_creating[creating] = True
+    new_rows = first_new + np.cumsum(is_creating)[creating] - 1
     rows = np.full(len(active), UNKNOWN, np.uint32)
     done = taking_part.copy()
     done[list(refused)] = False
@@ -149,11 +153,11 @@ def _new_identifiers(
     base = 0
     for column in columns:
         at = np.flatnonzero(taking_part & column.usable & (column.found == UNKNOWN))
-        groups, order, starts = group_digests(column.digests[at])
+        groups, first = group_digests(column.digests[at])
         number = np.full(len(taking_part), -1, np.int64)
         number[at] = base + groups
-        new.append(_NewIdentifiers(at[order], starts, number))
-        base += len(starts)
+        new.append(_NewIdentifiers(at, groups, at[first], number))
+        base += len(first)
     return new
 
 
@@ -174,17 +178,18 @@ def _tangled_anchors(
     """The anchors whose updates depend on their order; see the head of this file."""
     tangled = [np.zeros(0, np.int64)]
     for kind, (column, group) in enumerate(zip(columns, new, strict=True)):
-        if not len(group.starts):
+        if not len(group.first):
             continue
-        under = anchors[group.at]
-        least = np.minimum.reduceat(under, group.starts)
-        shared = least != np.maximum.reduceat(under, group.starts)
-        sizes = np.diff(np.append(group.starts, len(under)))
-        tangled.append(under[np.repeat(shared, sizes)])
+        under, leading = anchors[group.at], anchors[group.first]
+        astray = under != leading[group.groups]
+        shared = np.zeros(len(group.first), np.bool_)
+        if astray.any():
+            shared[group.groups[astray]] = True
+            tangled.append(under[shared[group.groups]])
         limit = column.identifier.per_profile
         if limit is None:
             continue
-        anchor, gained = np.unique(least[~shared], return_counts=True)
+        anchor, gained = np.unique(leading[~shared], return_counts=True)
         is_row = anchor < _NEW
         gained[is_row] += owned(kind, anchor[is_row].astype(np.uint32))
         tangled.append(anchor[gained > limit])
@@ -197,9 +202,21 @@ def _fast_tokens(
     """Tokens of the fast updates, and the updates that make their new profiles."""
     tokens = existing.astype(np.int64)
     at = np.flatnonzero(fast & (existing == UNKNOWN))
-    _, first, profile = np.unique(anchors[at], return_index=True, return_inverse=True)
+    profile, first = _first_places(anchors[at] - _NEW)
     tokens[at] = ~profile
     return tokens, at[first]
+
+
+def _first_places(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rank of each of n small numbers among the distinct ones, int64 (n,), and the first
+    place of each of these, by rank."""
+    if not len(numbers):
+        return numbers, numbers
+    first = np.full(int(numbers.max()) + 1, -1, np.int64)
+    # The last one written stays.
+    first[numbers[::-1]] = np.arange(len(numbers) - 1, -1, -1)
+    ranks = np.cumsum(first >= 0) - 1
+    return ranks[numbers], first[first >= 0]
 
 
 def _rows_of_tokens(tokens: NDArray[np.int64], new_rows: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -215,6 +232,5 @@ def _links(
     replayed: list[int],
 ) -> Links:
     """The updates that gave new identifiers their owner: the first of each fast group."""
-    first = group.at[group.starts]
-    at = np.append(first[fast[first]], np.array(replayed, np.int64))
+    at = np.append(group.first[fast[group.first]], np.array(replayed, np.int64))
     return Links(at, rows[at])

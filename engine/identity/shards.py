@@ -62,15 +62,42 @@ class Piece:
         return _shard_name(self.prefix, self.depth)
 
     @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the greatest high half that it may have."""
+        first = self.prefix << (64 - self.depth)
+        return first, first + (1 << (64 - self.depth)) - 1
+
+    @property
     def nbytes(self) -> int:
         """Bytes of its record."""
         return _SHARD.size + _ENTRY_BYTES * self.run.count
 
     def pack(self) -> bytes:
         """Its record."""
-        run = self.run
-        columns = (run.high.astype("<u8"), run.low.astype("<u8"), run.numbers.astype("<u4"))
-        return _SHARD.pack(_VERSION, run.count) + b"".join(c.tobytes() for c in columns)
+        columns = (self.run.high, self.run.low, self.run.numbers)
+        return b"".join(
+            (_SHARD.pack(_VERSION, self.run.count), *(column.data for column in columns))
+        )
+
+    def is_cut_with(self, added: int) -> bool:
+        """Whether it is certain to be cut with so many entries more, some of which may be its
+        own: half of all together are too many."""
+        whole = self.run.count + added
+        return whole > 2 * IDENTITY_SHARD_ENTRIES and self.depth < IDENTITY_SHARD_BITS_MAX
+
+    def halves(self) -> tuple[Piece, Piece]:
+        """The two that the next bit makes of it."""
+        prefix, depth = 2 * self.prefix, self.depth + 1
+        border = np.uint64((prefix + 1) << (64 - depth))
+        middle = int(np.searchsorted(self.run.high, border))
+        low, high = self.run.slice(0, middle), self.run.slice(middle, self.run.count)
+        return Piece(prefix, depth, low), Piece(prefix + 1, depth, high)
+
+    def cut(self) -> list[Piece]:
+        """Itself where it is a shard, else those that it has to be cut into."""
+        if self.run.count <= IDENTITY_SHARD_ENTRIES or self.depth == IDENTITY_SHARD_BITS_MAX:
+            return [self]
+        return [piece for half in self.halves() for piece in half.cut()]
 
 
 class ShardTable:
@@ -122,12 +149,6 @@ class ShardTable:
         shards: NDArray[np.uint32] = self._shard_of[high >> np.uint64(64 - self._bits)]
         return shards
 
-    def bounds(self, shard: int) -> tuple[int, int]:
-        """The least and the greatest high half that a shard may have."""
-        depth = int(self._depths[shard])
-        first = self._prefix(shard) << (64 - depth)
-        return first, first + (1 << (64 - depth)) - 1
-
     def find(self, digests: NDArray[np.uint64]) -> NDArray[np.uint32]:
         """Rows of n digests, uint64 (n, 2), as uint32 (n,); UNKNOWN where not stored.
 
@@ -141,26 +162,24 @@ class ShardTable:
             self._locate(shard)
         return rows_in_shards(asked, shards, self._addresses, self._counts, self._depths)
 
-    def run(self, shard: int) -> Run:
-        """The entries of a shard, without sequences (all 0); good as long as the table is kept.
+    def piece(self, shard: int) -> Piece:
+        """A shard with its entries, which are good as long as the table is kept.
 
         Raises StoreCorrupt.
         """
+        return Piece(self._prefix(shard), int(self._depths[shard]), self._run(shard))
+
+    def _run(self, shard: int) -> Run:
         if not self.count:
             empty = np.zeros(0, np.uint64)
-            return Run(empty, empty, np.zeros(0, np.uint32), np.zeros(0, np.int64))
+            return Run(empty, empty, np.zeros(0, np.uint32))
         payload = self._payload(shard)
         count = (len(payload) - _SHARD.size) // _ENTRY_BYTES
         return Run(
             np.frombuffer(payload, "<u8", count, _SHARD.size),
             np.frombuffer(payload, "<u8", count, _SHARD.size + 8 * count),
             np.frombuffer(payload, "<u4", count, _SHARD.size + 16 * count),
-            np.broadcast_to(np.int64(0), count),
         )
-
-    def pieces(self, shard: int, run: Run) -> list[Piece]:
-        """A shard with new entries in place of its own, cut where it is too large."""
-        return _cut(Piece(self._prefix(shard), int(self._depths[shard]), run))
 
     def directory_with(self, replaced: Mapping[int, Sequence[int]], count: int) -> bytes:
         """The directory once each shard in `replaced` has become ones of these depths."""
@@ -248,15 +267,6 @@ class ShardTable:
         if version != _VERSION or len(payload) != _SHARD.size + _ENTRY_BYTES * count:
             raise StoreCorrupt(f"shard {name} of the identity index has the wrong size")
         return payload
-
-
-def _cut(piece: Piece) -> list[Piece]:
-    if piece.run.count <= IDENTITY_SHARD_ENTRIES or piece.depth == IDENTITY_SHARD_BITS_MAX:
-        return [piece]
-    prefix, depth = 2 * piece.prefix, piece.depth + 1
-    middle = int(np.searchsorted(piece.run.high, np.uint64((prefix + 1) << (64 - depth))))
-    low, high = piece.run.take(slice(0, middle)), piece.run.take(slice(middle, None))
-    return [*_cut(Piece(prefix, depth, low)), *_cut(Piece(prefix + 1, depth, high))]
 
 
 def _shard_name(prefix: int, depth: int) -> str:

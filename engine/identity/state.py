@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from engine.columns.hashing import siphash128_many
 from engine.columns.strings import Strings
-from engine.identity.digests import UNKNOWN, DigestMap
+from engine.identity.digest_map import DigestMap
+from engine.identity.digests import UNKNOWN
 from engine.identity.shards import ShardTable
 from engine.identity.view import UID
 from engine.store.catalog import UIDS, Catalog, identifier_field
@@ -31,11 +32,13 @@ class IdentityState:
 
         `at` must not be before the version that was settled when the state was taken.
         """
-        rows, there = self.delta.find(digests, at)
-        if not there.any():
+        if not self.delta.count:
             return self.shards.find(digests)
-        rest = np.flatnonzero(~there)
-        rows[rest] = self.shards.find(digests[rest])
+        rows, missing = self.delta.find(digests, at)
+        if len(missing) == len(rows):
+            return self.shards.find(digests)
+        if len(missing):
+            rows[missing] = self.shards.find(digests[missing])
         return rows
 
     def at(self, snapshot: Snapshot) -> IdentityView:

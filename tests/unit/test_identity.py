@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid, StoreCorrupt
 from engine.identity import shards as shards_module
-from engine.identity.digests import UNKNOWN, group_digests
+from engine.identity.digest_groups import group_digests
+from engine.identity.digests import UNKNOWN
 from engine.identity.index import IdentityIndex
 from engine.identity.owners import owners, rows_of
 from engine.identity.view import UID, uid_strings
@@ -26,11 +27,20 @@ def _digests(pairs: list[tuple[int, int]]) -> NDArray[np.uint64]:
 
 
 def test_groups_are_equal_digests_in_order_of_position() -> None:
-    groups, order, starts = group_digests(_digests([(7, 1), (7, 0), (3, 9), (7, 1), (7, 0)]))
-    assert groups.tolist() == [2, 1, 0, 2, 1]
-    assert order.tolist() == [2, 1, 4, 0, 3]
-    assert starts.tolist() == [0, 1, 3]
-    assert [len(column) for column in group_digests(_digests([]))] == [0, 0, 0]
+    groups, firsts = group_digests(_digests([(7, 1), (7, 0), (3, 9), (7, 1), (7, 0)]))
+    assert groups.tolist() == [0, 1, 2, 0, 1] and firsts.tolist() == [0, 1, 2]
+    assert [len(column) for column in group_digests(_digests([]))] == [0, 0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 500])
+def test_groups_are_those_of_a_dictionary(count: int, seed: int) -> None:
+    # High halves collide on purpose, and so do places in the table.
+    digests = np.random.default_rng(seed).integers(0, 12, (count, 2)).astype(np.uint64)
+    numbers: dict[tuple[int, int], int] = {}
+    expected = [numbers.setdefault(pair, len(numbers)) for pair in map(tuple, digests.tolist())]
+    groups, firsts = group_digests(digests)
+    assert groups.tolist() == expected
+    assert firsts.tolist() == [expected.index(number) for number in range(len(numbers))]
 
 
 def _numbered(count: int, start: int = 0) -> Strings:
