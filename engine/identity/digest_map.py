@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from engine.identity.digest_table import (
     PARTS,
     add_entries,
-    count_between,
+    counts_between,
     entries_between,
     entries_in_parts,
     find_entries,
@@ -163,15 +163,18 @@ class DigestMap:
         """The least ordinal of an entry of this sequence or a later one."""
         return self.marks.first_of(sequence)
 
-    def count_between(self, first: int, last: int, since: int = 0) -> int:
+    def counts_between(self, first: int, last: int, since: int = 0) -> NDArray[np.int64]:
         """How many entries of ordinals from `since` on have a high half from `first` to `last`,
-        both included."""
-        return count_between(self.addresses, self.sizes, first, last, since, self.known)
+        both included: an element for each first 16 bits from those of `first` on."""
+        return counts_between(self.addresses, self.sizes, first, last, since, self.known)
 
-    def between(self, first: int, last: int, since: int = 0) -> Run:
-        """The same entries as a run."""
-        bounds = (first, last, since, self.known)
-        return Run(*entries_between(self.addresses, self.sizes, *bounds))
+    def between(self, first: int, last: int, since: int = 0, count: int | None = None) -> Run:
+        """The same entries as a run; `count` says how many there are, where that is known."""
+        if count is None:
+            count = int(self.counts_between(first, last, since).sum())
+        return Run(
+            *entries_between(self.addresses, self.sizes, first, last, since, self.known, count)
+        )
 
     def as_run(self) -> Run:
         """All entries as one run."""
@@ -190,7 +193,7 @@ class DigestMap:
     def until(self, sequence: int) -> DigestMap:
         """The map without the entries of later sequences."""
         known = min(self.known, self.marks.behind(sequence))
-        left = count_between(self.addresses, self.sizes, 0, _LARGEST, 0, known)
+        left = int(counts_between(self.addresses, self.sizes, 0, _LARGEST, 0, known).sum())
         return replace(self, known=known, count=left) if left else DigestMap()
 
     def only(

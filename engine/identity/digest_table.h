@@ -140,27 +140,40 @@ static inline void strata_table_move(
         if (from[i].rest) strata_table_put(slots, size, from[i].high, from[i].low, from[i].rest);
 }
 
-/* The entries of one part whose high halves are from `first` to `last`, both included and of
- * that part, and whose ordinals are from `since` up to but not `until`: how many, and written
- * to `out` unless it is NULL, nearly sorted. */
+/* Which entries are meant: high halves from `first` to `last`, both included, ordinals from
+ * `since` up to but not `until`. */
+typedef struct {
+    uint64_t first, last, since, until;
+} strata_table_bounds;
+
+static inline int strata_table_is_meant(
+    const strata_table_bounds *bounds, const strata_table_slot *entry
+) {
+    uint64_t ordinal = strata_table_ordinal(entry->rest);
+    return entry->rest != 0 && entry->high >= bounds->first && entry->high <= bounds->last
+           && ordinal >= bounds->since && ordinal < bounds->until;
+}
+
+/* Goes through the slots of one part in which entries of some high halves, all of that part,
+ * may stand. Writes those that are meant to `out`, nearly sorted, or where it is NULL counts
+ * them by the first 16 bits of their high halves, from those of `bounds->first` on. Returns how
+ * many there are. */
 static inline int64_t strata_table_part_between(
-    const strata_table_slot *slots, int64_t size, uint64_t first, uint64_t last, uint64_t since,
-    uint64_t until, strata_table_slot *out
+    const strata_table_slot *slots, int64_t size, uint64_t least, uint64_t greatest,
+    const strata_table_bounds *bounds, strata_table_slot *out, int64_t *counts
 ) {
     if (!size) return 0;
-    int64_t found = 0, slot = strata_table_home(first, size);
-    int64_t homes = strata_table_home(last, size) - slot;
+    int64_t found = 0, slot = strata_table_home(least, size);
+    int64_t homes = strata_table_home(greatest, size) - slot;
     for (int64_t passed = 0; passed < size; passed++, slot = strata_table_next(slot, size)) {
-        strata_table_slot entry = slots[slot];
-        if (!entry.rest) {
-            // Behind the last home a free slot is the end of what was passed on from there.
-            if (passed >= homes) break;
-            continue;
-        }
-        uint64_t ordinal = strata_table_ordinal(entry.rest);
-        if (entry.high < first || entry.high > last || ordinal < since || ordinal >= until)
-            continue;
-        if (out) out[found] = entry;
+        const strata_table_slot *entry = &slots[slot];
+        // Behind the last home a free slot is the end of what was passed on from there.
+        if (passed >= homes && !entry->rest) break;
+        if (!strata_table_is_meant(bounds, entry)) continue;
+        if (out)
+            out[found] = *entry;
+        else
+            counts[(entry->high >> 48) - (bounds->first >> 48)]++;
         found++;
     }
     return found;
@@ -168,16 +181,18 @@ static inline int64_t strata_table_part_between(
 
 /* The same of all parts. */
 static inline int64_t strata_table_between(
-    const strata_table *table, uint64_t first, uint64_t last, uint64_t since, uint64_t until,
-    strata_table_slot *out
+    const strata_table *table, const strata_table_bounds *bounds, strata_table_slot *out,
+    int64_t *counts
 ) {
-    int64_t found = 0, from = strata_table_part_of(first), to = strata_table_part_of(last);
+    int64_t found = 0;
+    int64_t from = strata_table_part_of(bounds->first), to = strata_table_part_of(bounds->last);
     for (int64_t part = from; part <= to; part++) {
         uint64_t least = (uint64_t)part << (64 - STRATA_TABLE_PART_BITS);
         uint64_t greatest = least + (((uint64_t)1 << (64 - STRATA_TABLE_PART_BITS)) - 1);
         found += strata_table_part_between(
-            strata_table_part(table, part), table->sizes[part], part == from ? first : least,
-            part == to ? last : greatest, since, until, out ? out + found : NULL
+            strata_table_part(table, part), table->sizes[part],
+            part == from ? bounds->first : least, part == to ? bounds->last : greatest, bounds,
+            out ? out + found : NULL, counts
         );
     }
     return found;

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 __all__ = [
     "PARTS",
     "add_entries",
-    "count_between",
+    "counts_between",
     "entries_between",
     "entries_in_parts",
     "find_entries",
@@ -32,14 +32,14 @@ def add_entries(
     first: int,
 ) -> None: ...
 def move_slots(slots: NDArray[np.uint64], part: NDArray[np.uint64]) -> None: ...
-def count_between(
+def counts_between(
     addresses: NDArray[np.uint64],
     sizes: NDArray[np.int64],
     first: int,
     last: int,
     since: int,
     until: int,
-) -> int: ...
+) -> NDArray[np.int64]: ...
 def entries_between(
     addresses: NDArray[np.uint64],
     sizes: NDArray[np.int64],
@@ -47,5 +47,6 @@ def entries_between(
     last: int,
     since: int,
     until: int,
+    count: int,
 ) -> _Columns: ...
 def merge_sorted(left: _Columns, right: _Columns) -> _Columns | None: ...

@@ -12,7 +12,7 @@ import numpy as np
 __all__ = [
     "PARTS",
     "add_entries",
-    "count_between",
+    "counts_between",
     "entries_between",
     "entries_in_parts",
     "find_entries",
@@ -45,9 +45,15 @@ cdef extern from "engine/identity/digest_table.h" nogil:
     void strata_table_move(
         const strata_table_slot *slots_from, int64_t count, strata_table_slot *slots, int64_t size
     ) noexcept
+    ctypedef struct strata_table_bounds:
+        uint64_t first
+        uint64_t last
+        uint64_t since
+        uint64_t until
+
     int64_t strata_table_between(
-        const strata_table *table, uint64_t first, uint64_t last, uint64_t since,
-        uint64_t until, strata_table_slot *out
+        const strata_table *table, const strata_table_bounds *bounds, strata_table_slot *out,
+        int64_t *counts
     ) noexcept
     void strata_table_sort(strata_table_slot *entries, int64_t count) noexcept
 
@@ -143,7 +149,7 @@ def move_slots(
             )
 
 
-def count_between(
+def counts_between(
     const uint64_t[::1] addresses not None,  # IN (256,)
     const int64_t[::1] sizes not None,       # IN (256,)
     uint64_t first,                          # least high half
@@ -151,12 +157,15 @@ def count_between(
     uint64_t since,                          # least ordinal
     uint64_t until,                          # one more than the greatest ordinal
 ):
-    """How many entries are within these bounds."""
+    """How many entries are within these bounds, by the first 16 bits of their digests: int64, an
+    element for each from those of `first` to those of `last`."""
     cdef strata_table table = _table(addresses, sizes)
-    cdef int64_t count
+    cdef strata_table_bounds bounds = [first, last, since, until]
+    counted = np.zeros((last >> 48) - (first >> 48) + 1, np.int64)
+    cdef int64_t[::1] counts = counted
     with nogil:
-        count = strata_table_between(&table, first, last, since, until, NULL)
-    return count
+        strata_table_between(&table, &bounds, NULL, &counts[0])
+    return counted
 
 
 def entries_between(
@@ -166,11 +175,13 @@ def entries_between(
     uint64_t last,                           # greatest high half
     uint64_t since,                          # least ordinal
     uint64_t until,                          # one more than the greatest ordinal
+    int64_t count,                           # how many there are
 ):
     """The entries within these bounds sorted by digest: uint64 high halves, uint64 low halves,
     uint32 numbers."""
     cdef strata_table table = _table(addresses, sizes)
-    cdef int64_t count = count_between(addresses, sizes, first, last, since, until), i
+    cdef strata_table_bounds bounds = [first, last, since, until]
+    cdef int64_t i
     high, low = np.empty(count, np.uint64), np.empty(count, np.uint64)
     numbers = np.empty(count, np.uint32)
     if not count:
@@ -181,7 +192,7 @@ def entries_between(
     cdef uint64_t[::1] highs = high, lows = low
     cdef uint32_t[::1] values = numbers
     with nogil:
-        strata_table_between(&table, first, last, since, until, entries)
+        strata_table_between(&table, &bounds, entries, NULL)
         strata_table_sort(entries, count)
         for i in range(count):
             highs[i], lows[i] = entries[i].high, entries[i].low

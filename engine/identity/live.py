@@ -33,6 +33,7 @@ from engine.identity.digest_map import DigestMap
 from engine.identity.digests import unite_runs
 from engine.identity.shards import DIRECTORY, Piece, ShardTable
 from engine.identity.state import IdentityState, IdentityView
+from engine.limits import IDENTITY_SHARD_BITS_MAX
 from engine.store.snapshot import Snapshot
 from engine.store.writer import Writer
 
@@ -165,8 +166,8 @@ class LiveIdentities:
                 self.add(digests, rows, sequence)
             return
         with self._guard:
-            for digests, _ in added.parts():
-                self._note(digests[:, 0], sequence)
+            some = np.flatnonzero(added.counts_between(0, (1 << 64) - 1)).astype(np.uint64)
+            self._note(some << np.uint64(64 - IDENTITY_SHARD_BITS_MAX), sequence)
             self._state = IdentityState(self._state.shards, added.of_sequence(sequence))
 
     def _check_order(self, sequence: int) -> None:
@@ -277,19 +278,20 @@ class LiveIdentities:
     def _grown(self, delta: DigestMap, stored: Piece, since: int) -> tuple[list[Piece], int]:
         """What a shard becomes with its entries from a sequence on, and how many those are."""
         least = delta.first_of(since)
+        counts = delta.counts_between(*stored.bounds, least)
         pieces: list[Piece] = []
-        waiting, entries = [stored], 0
+        waiting = [(stored, counts)]
         while waiting:
-            piece = waiting.pop()
-            unsaved = delta.count_between(*piece.bounds, least)
+            piece, unsaved = waiting.pop()
             # Before they are brought together: a load may bring all entries at once.
-            if piece.is_cut_with(unsaved):
-                waiting.extend(reversed(piece.halves()))
+            if piece.is_cut_with(int(unsaved.sum())):
+                halves = zip(piece.halves(), np.split(unsaved, 2), strict=True)
+                waiting.extend(reversed(list(halves)))
             else:
-                run = unite_runs(piece.run, delta.between(*piece.bounds, least))
+                new = delta.between(*piece.bounds, least, int(unsaved.sum()))
+                run = unite_runs(piece.run, new)
                 pieces.extend(Piece(piece.prefix, piece.depth, run).cut())
-                entries += unsaved
-        return pieces, entries
+        return pieces, int(counts.sum())
 
     def _mark_saved(self, before: ShardTable, done: _Slice) -> None:
         """Marks what a slice stored."""
