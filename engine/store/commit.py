@@ -26,6 +26,7 @@ from engine.store.directory import (
 )
 from engine.store.journal import keys_before, records_of
 from engine.store.manifest import Manifest
+from engine.store.named import NamedRecords
 from engine.store.reading import State, block_count_of, name_of_entry
 from engine.store.records import (
     PART_BYTES,
@@ -58,7 +59,7 @@ class _Changes:
         # Keys of the new records of the log -> their sequence.
         self.log_keys: dict[bytes, int] = {}
         # What the listings become; None where they stay.
-        self.metas: dict[str, MetaListing] | None = None
+        self.metas: NamedRecords | None = None
         self.next_meta = 0
         self.dictionaries: dict[int, DictionaryListing] | None = None
         self.manifests: tuple[Manifest, ...] = ()
@@ -194,15 +195,12 @@ def _log_first(store: Store, staging: Staging, whole: Mapping[int, int], data_ve
 def _changed_sections(changes: _Changes) -> dict[int, bytes]:
     """The sections that change, less those that list manifests of unchanged blocks."""
     staging, old = changes.staging, changes.staging.state
-    changes.metas, changes.next_meta = _settle_metas(changes)
+    sections = _settle_metas(changes)
     changes.dictionaries = _settle_dictionaries(changes)
-    sections: dict[int, bytes] = {}
     if staging.catalog is not old.catalog:
         sections[Section.CATALOG] = staging.catalog.pack()
     if staging.model_version != old.root.model_version:
         sections[Section.MODEL] = pack_model(staging.model)
-    if changes.metas is not None:
-        sections[Section.METAS] = pack_metas(changes.metas)
     if changes.dictionaries is not None:
         sections[Section.DICTIONARIES] = pack_dictionaries(changes.dictionaries)
     changes.manifests, changes.live_count = _settle_blocks(changes)
@@ -218,7 +216,10 @@ def _next_state(
     expected = dict(old.root.sections)
     for number, payload in sections.items():
         name = RecordName(RecordType.SECTION, number)
-        expected[number] = changes.put(name, PayloadKind.SECTION, 1, payload)
+        if payload:
+            expected[number] = changes.put(name, PayloadKind.SECTION, 1, payload)
+        elif expected.pop(number, None) is not None:
+            changes.delete(name)
     feed_last = max((sequence for sequence, _ in staging.feed), default=old.root.feed_last)
     feed_first = max(staging.feed_first, old.root.feed_first)
     if not old.root.feed_last and staging.feed:
@@ -303,22 +304,36 @@ def _list_manifests(old: State, manifests: tuple[Manifest, ...]) -> dict[int, by
     return sections
 
 
-def _settle_metas(changes: _Changes) -> tuple[dict[str, MetaListing] | None, int]:
-    """Named records after the commit, None where they stay, and the next number of one."""
+def _settle_metas(changes: _Changes) -> dict[int, bytes]:
+    """Puts the named records and notes what lists them; the sections that change, empty where
+    they are no more."""
     staging, old = changes.staging, changes.staging.state
-    next_meta = old.root.next_meta
-    metas = dict(old.metas)
+    changes.next_meta = old.root.next_meta
+    changed: dict[str, MetaListing | None] = {}
     for name, value in sorted(staging.metas.items()):
-        stored = metas.pop(name, None)
+        stored = old.metas.get(name)
+        listing = None
         if value is not None:
-            number = next_meta if stored is None else stored.id
-            next_meta += stored is None
-            metas[name] = _settle_meta(changes, number, value, stored)
-        kept = 0 if value is None else len(metas[name].parts)
+            number = changes.next_meta if stored is None else stored.id
+            changes.next_meta += stored is None
+            listing = _settle_meta(changes, number, value, stored)
         if stored is not None:
-            for part in range(kept, len(stored.parts)):
+            for part in range(0 if listing is None else len(listing.parts), len(stored.parts)):
                 changes.delete(RecordName(RecordType.META, stored.id, 0, part))
-    return (None if metas == old.metas else metas), next_meta
+        if listing != stored:
+            changed[name] = listing
+    if not changed:
+        return {}
+    changes.metas, pages = old.metas.changed(changed)
+    sections: dict[int, bytes] = {}
+    if any(number == Section.METAS for number, _ in old.root.sections):
+        # A store of layout 2: from now on in pages.
+        sections[Section.METAS] = b""
+        pages = set(changes.metas.pages)
+    for page in pages:
+        listings = changes.metas.pages[page]
+        sections[Section.NAMED + page] = pack_metas(listings) if listings else b""
+    return sections
 
 
 def _settle_meta(

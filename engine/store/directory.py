@@ -4,7 +4,7 @@
 
 The root lists the sections of the directory, and these list all other records. Sections are
 kept apart so that a commit rewrites only those that it changes: the manifests of 1,024
-blocks stand in one.
+blocks stand in one, and so do 128 named records.
 """
 
 from __future__ import annotations
@@ -39,19 +39,22 @@ MANIFESTS_PER_SECTION = 1024
 
 
 class Section(IntEnum):
-    """Numbers of the directory's sections; manifests take MANIFESTS and up, 1,024 in each."""
+    """Numbers of the directory's sections; manifests take MANIFESTS and up, 1,024 in each, which is
+    64 at most; named records take NAMED and up. METAS has all of them in stores of layout 2."""
 
     CATALOG = 1
     METAS = 2
     DICTIONARIES = 3
     MODEL = 4
     MANIFESTS = 16
+    NAMED = 1024
 
 
 _ROOT = struct.Struct("<16sQQIIIIQQQQQ8s")
 _ROOT_SECTION = struct.Struct("<IIIIQ")
 _COUNT = struct.Struct("<II")
 _META = struct.Struct("<IHH")
+_PART = struct.Struct("<IIQ")
 _DICTIONARY = struct.Struct("<II")
 _EXPECTED = np.dtype([("length", "<u4"), ("crc", "<u4"), ("sequence", "<u8")])
 
@@ -145,13 +148,13 @@ def unpack_expected(payload: memoryview) -> list[Expected]:
 
 
 def pack_metas(metas: Mapping[str, MetaListing]) -> bytes:
-    """The section of named records, sorted by name."""
+    """A section of named records, sorted by name."""
     out = [_COUNT.pack(len(metas), 0)]
     for name, meta in sorted(metas.items()):
         text = name.encode()
         out.append(_META.pack(meta.id, len(meta.parts), len(text)))
         out.append(text)
-        out.append(pack_expected(meta.parts))
+        out.extend(_PART.pack(*part) for part in meta.parts)
     return b"".join(out)
 
 
@@ -165,8 +168,11 @@ def unpack_metas(payload: memoryview) -> dict[str, MetaListing]:
         at += _META.size
         name = bytes(payload[at : at + name_size]).decode()
         at += name_size
-        end = at + parts * _EXPECTED.itemsize
-        metas[name] = MetaListing(number, tuple(unpack_expected(payload[at:end])))
+        end = at + parts * _PART.size
+        listed = tuple(Expected(*part) for part in _PART.iter_unpack(payload[at:end]))
+        if len(listed) != parts:
+            raise ValueError("a listing that is cut short")
+        metas[name] = MetaListing(number, listed)
         at = end
     return metas
 

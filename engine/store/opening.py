@@ -20,10 +20,12 @@ from engine.store.directory import (
 )
 from engine.store.environment import ReadTransaction, damaged
 from engine.store.manifest import Manifest
+from engine.store.named import NamedRecords
 from engine.store.reading import State, View, block_count_of
 from engine.store.records import (
     HEADER_BYTES,
     LAYOUT_VERSION,
+    READABLE_VERSIONS,
     Expected,
     PayloadKind,
     RecordName,
@@ -50,7 +52,7 @@ def load_state(view: View) -> State:
         root=root,
         catalog=_parsed(view, "catalog", lambda: Catalog.unpack(bytes(sections[Section.CATALOG]))),
         model=_parsed(view, "model", lambda: unpack_model(bytes(sections[Section.MODEL]))),
-        metas=_parsed(view, "named records", lambda: unpack_metas(sections[Section.METAS])),
+        metas=_parsed(view, "named records", lambda: _named_records(sections)),
         dictionaries=_parsed(
             view, "dictionaries", lambda: unpack_dictionaries(sections[Section.DICTIONARIES])
         ),
@@ -69,7 +71,7 @@ def check_version(view_path: object, transaction: ReadTransaction) -> None:
             f"The store at {view_path} cannot be read: its file has no root record of a store. "
             "Restore it from a backup, or check that this is a store's folder."
         )
-    if version != LAYOUT_VERSION:
+    if version not in READABLE_VERSIONS:
         raise StoreVersionUnsupported(
             f"The store at {view_path} has layout version {version}, and this program reads "
             f"version {LAYOUT_VERSION}. Use the program version that wrote it."
@@ -88,6 +90,14 @@ def _load_root(view: View) -> Root:
 def _section(view: View, number: int, expected: Expected) -> memoryview:
     name = RecordName(RecordType.SECTION, number)
     return view.read(name, PayloadKind.SECTION, 1, expected)
+
+
+def _named_records(sections: dict[int, memoryview]) -> NamedRecords:
+    """All named records; ValueError or struct.error where they make no sense."""
+    if Section.METAS in sections:
+        return NamedRecords.of(unpack_metas(sections[Section.METAS]))
+    pages = [number for number in sections if number >= Section.NAMED]
+    return NamedRecords({n - Section.NAMED: unpack_metas(sections[n]) for n in pages})
 
 
 def _load_manifests(view: View, root: Root, sections: dict[int, memoryview]) -> list[Manifest]:

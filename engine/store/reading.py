@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.store.catalog import Catalog
-from engine.store.directory import DictionaryListing, MetaListing, Root
+from engine.store.directory import DictionaryListing, Root
 from engine.store.environment import (
     PAGE_HEADER_BYTES,
     Environment,
@@ -24,6 +24,7 @@ from engine.store.environment import (
     damaged,
 )
 from engine.store.manifest import ENTRY, Manifest
+from engine.store.named import NamedRecords
 from engine.store.records import (
     HEADER_BYTES,
     Expected,
@@ -51,7 +52,7 @@ class State:
     root: Root
     catalog: Catalog
     model: Mapping[str, str]
-    metas: Mapping[str, MetaListing]
+    metas: NamedRecords
     dictionaries: Mapping[int, DictionaryListing]
     manifests: tuple[Manifest, ...]
 

@@ -17,6 +17,7 @@ __all__ = [
     "HEADER_BYTES",
     "LAYOUT_VERSION",
     "PART_BYTES",
+    "READABLE_VERSIONS",
     "Expected",
     "PayloadKind",
     "RecordName",
@@ -28,8 +29,10 @@ __all__ = [
     "pack_header",
 ]
 
-# Raised whenever stored bytes change their meaning; another number is refused at opening.
-LAYOUT_VERSION = 2
+# Raised whenever stored bytes change their meaning; another number is refused at opening. Records
+# of layout 2 are those of layout 3 but for the listing of named records, which is read as well.
+LAYOUT_VERSION = 3
+READABLE_VERSIONS = (2, LAYOUT_VERSION)
 
 # A large value begins 16 bytes past a page boundary in the map; 48 more make a multiple of 64.
 HEADER_BYTES = 48
@@ -172,11 +175,13 @@ def name_of_key(key: bytes) -> RecordName | None:
             return RecordName(kind)
 
 
-def pack_header(name: RecordName, kind: int, parts: int, expected: Expected) -> bytes:
+def pack_header(
+    name: RecordName, kind: int, parts: int, expected: Expected, version: int = LAYOUT_VERSION
+) -> bytes:
     """The 48 bytes before a payload. `parts` counts the parts that this record is one of."""
     head = _FIELDS.pack(
         MAGIC,
-        LAYOUT_VERSION,
+        version,
         kind,
         0,
         name.number,
@@ -215,7 +220,10 @@ def fault_in_header(
     if expected is None:
         _, _, _, _, _, _, _, _, _, sequence, length, crc, _ = _FIELDS.unpack_from(head)
         expected = Expected(length, crc, sequence)
-    if head != pack_header(name, kind, parts, expected):
+    version = layout_version_of(head)
+    if version not in READABLE_VERSIONS or head != pack_header(
+        name, kind, parts, expected, version
+    ):
         return "is not the record that was written there"
     if len(value) != HEADER_BYTES + expected.length:
         return "has another length than was written"

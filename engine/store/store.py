@@ -25,7 +25,7 @@ from engine.store.catalog import Catalog
 from engine.store.checksum import crc32c
 from engine.store.commit import Committed
 from engine.store.data_file import check_data_file
-from engine.store.directory import Root, Section, pack_dictionaries, pack_metas, pack_model
+from engine.store.directory import Root, Section, pack_dictionaries, pack_model
 from engine.store.environment import Environment, damaged
 from engine.store.folder import check_folder, create_folder
 from engine.store.hot import HotFields
@@ -446,7 +446,6 @@ def _fill(folder: Path) -> None:
     """The records of an empty store."""
     sections = {
         Section.CATALOG: Catalog.new().pack(),
-        Section.METAS: pack_metas({}),
         Section.DICTIONARIES: pack_dictionaries({}),
         Section.MODEL: pack_model({}),
     }

@@ -57,7 +57,7 @@ def test_header_as_the_readme_says() -> None:
     header = pack_header(name, PayloadKind.FIELD_DATA + 5, 3, Expected(1000, 0xABCDEF01, 12345))
     assert len(header) == HEADER_BYTES == 48
     assert header[:4] == b"STRB"
-    assert struct.unpack("<HBBIIHHI", header[4:24]) == (2, 21, 0, 7, 300, 2, 3, 0)
+    assert struct.unpack("<HBBIIHHI", header[4:24]) == (3, 21, 0, 7, 300, 2, 3, 0)
     assert struct.unpack("<QIII", header[24:44]) == (12345, 1000, 0xABCDEF01, 0)
     assert struct.unpack("<I", header[44:]) == (crc32c(header[:44]),)
 
