@@ -15,12 +15,14 @@ _TEXT_DIGITS = 9
 def digests_of(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
     """The digests of entries by their numbers, uint64 (n, 2): two steps of SplitMix64
     (Steele, Lea and Flood), as uniform as keyed digests are and distinct by construction."""
-    halves = numbers.astype(np.uint64)[:, None] * np.uint64(2) + np.arange(2, dtype=np.uint64)
+    firsts: NDArray[np.uint64] = numbers.astype(np.uint64) * np.uint64(2)
+    halves: NDArray[np.uint64] = np.stack((firsts, firsts + np.uint64(1)), axis=1)
     halves *= np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         halves ^= halves >> np.uint64(shift)
         halves *= np.uint64(factor)
-    return halves ^ (halves >> np.uint64(31))
+    halves ^= halves >> np.uint64(31)
+    return halves
 
 
 def texts_of(numbers: NDArray[np.int64]) -> Strings:

@@ -124,42 +124,74 @@ static inline void strata_digest_group(
         places[i] = strata_digest_equal(&in[i], places[i], digests[2 * i], digests[2 * i + 1]);
 }
 
-/* The places of many digests (high, low, high, ...) in one run, or -1. */
-static inline void strata_places_in_run(
-    const strata_digest_columns *run, const uint64_t *digests, int64_t count, int64_t *places
+/* How the index is cut: digests whose high halves begin with the same `bits` bits are in one
+ * shard, which `shard_of` names. A shard is `counts` entries at its address (0: not known yet):
+ * high halves, low halves, rows. */
+typedef struct {
+    const uint32_t *shard_of;
+    unsigned bits;
+    const uint64_t *addresses;
+    const int64_t *counts;
+    const uint8_t *depths;
+} strata_digest_shards;
+
+/* The shard of each of many digests; returns for how many its address is not known. */
+static inline int64_t strata_shards_of(
+    const strata_digest_shards *in, const uint64_t *digests, int64_t count, uint32_t *shards
 ) {
-    strata_digest_columns in[STRATA_DIGEST_GROUP];
-    for (int64_t i = 0; i < STRATA_DIGEST_GROUP; i++) in[i] = *run;
-    for (int64_t at = 0; at < count; at += STRATA_DIGEST_GROUP) {
-        int64_t size = count - at < STRATA_DIGEST_GROUP ? count - at : STRATA_DIGEST_GROUP;
-        strata_digest_group(in, digests + 2 * at, size, places + at);
+    int64_t unknown = 0;
+    for (int64_t i = 0; i < count; i++) {
+        // A shift by the whole width has no meaning in C.
+        shards[i] = in->shard_of[in->bits ? digests[2 * i] >> (64 - in->bits) : 0];
+        unknown += in->addresses[shards[i]] == 0;
     }
+    return unknown;
 }
 
-/* The rows of many digests, or `unknown`. Digest i is looked for in the shard shards[i]; a
- * shard is `counts` entries at its address: high halves, low halves, rows. */
+/* The order of places that brings those of one shard together. `starts` has an element for each
+ * shard and one more, all 0. */
+static inline void strata_order_by_shard(
+    const uint32_t *shards, int64_t count, int64_t shard_count, uint32_t *starts, uint32_t *order
+) {
+    for (int64_t i = 0; i < count; i++) starts[shards[i] + 1]++;
+    for (int64_t i = 0; i < shard_count; i++) starts[i + 1] += starts[i];
+    for (int64_t i = 0; i < count; i++) order[starts[shards[i]]++] = (uint32_t)i;
+}
+
+/* The rows of many digests, or `unknown`, each looked for in its shard; in `order`, or as they
+ * come where it is NULL. In the order of shards a large batch finds the pages of a shard in the
+ * processor's table of pages, and half of its lines in the cache. */
 static inline void strata_rows_in_shards(
-    const uint64_t *digests, const uint32_t *shards, int64_t count, const uint64_t *addresses,
-    const int64_t *counts, const uint8_t *depths, uint32_t unknown, uint32_t *rows
+    const strata_digest_shards *from, const uint64_t *digests, const uint32_t *shards,
+    int64_t count, const uint32_t *order, uint32_t unknown, uint32_t *rows
 ) {
     strata_digest_columns in[STRATA_DIGEST_GROUP];
+    uint64_t asked[2 * STRATA_DIGEST_GROUP];
     int64_t places[STRATA_DIGEST_GROUP];
     for (int64_t at = 0; at < count; at += STRATA_DIGEST_GROUP) {
         int64_t size = count - at < STRATA_DIGEST_GROUP ? count - at : STRATA_DIGEST_GROUP;
+        if (order)
+            for (int64_t i = at + size; i < at + 2 * size && i < count; i++) {
+                __builtin_prefetch(digests + 2 * order[i]);
+                __builtin_prefetch(shards + order[i]);
+            }
         for (int64_t i = 0; i < size; i++) {
-            uint32_t shard = shards[at + i];
-            in[i].highs = (const uint8_t *)(uintptr_t)addresses[shard];
-            in[i].n = counts[shard];
+            int64_t place = order ? order[at + i] : at + i;
+            uint32_t shard = shards[place];
+            asked[2 * i] = digests[2 * place];
+            asked[2 * i + 1] = digests[2 * place + 1];
+            in[i].highs = (const uint8_t *)(uintptr_t)from->addresses[shard];
+            in[i].n = from->counts[shard];
             in[i].lows = in[i].highs + 8 * in[i].n;
-            in[i].depth = depths[shard];
+            in[i].depth = from->depths[shard];
         }
-        strata_digest_group(in, digests + 2 * at, size, places);
+        strata_digest_group(in, asked, size, places);
         for (int64_t i = 0; i < size; i++)
             if (places[i] >= 0) __builtin_prefetch(in[i].lows + 8 * in[i].n + 4 * places[i]);
         for (int64_t i = 0; i < size; i++) {
-            rows[at + i] = unknown;
-            if (places[i] >= 0)
-                memcpy(&rows[at + i], in[i].lows + 8 * in[i].n + 4 * places[i], 4);
+            uint32_t *row = rows + (order ? order[at + i] : at + i);
+            *row = unknown;
+            if (places[i] >= 0) memcpy(row, in[i].lows + 8 * in[i].n + 4 * places[i], 4);
         }
     }
 }

@@ -1,11 +1,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["places_in_run", "rows_in_shards"]
+__all__ = ["rows_in_shards", "shards_of_digests"]
 
-def places_in_run(
-    high: NDArray[np.uint64], low: NDArray[np.uint64], digests: NDArray[np.uint64]
-) -> NDArray[np.int64]: ...
+def shards_of_digests(
+    digests: NDArray[np.uint64],
+    shard_of: NDArray[np.uint32],
+    bits: int,
+    addresses: NDArray[np.uint64],
+) -> tuple[NDArray[np.uint32], bool]: ...
 def rows_in_shards(
     digests: NDArray[np.uint64],
     shards: NDArray[np.uint32],

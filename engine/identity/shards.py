@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import StoreCorrupt
-from engine.identity.digest_search import rows_in_shards
+from engine.identity.digest_search import rows_in_shards, shards_of_digests
 from engine.identity.digests import UNKNOWN, Run
 from engine.limits import IDENTITY_SHARD_BITS_MAX, IDENTITY_SHARD_ENTRIES
 from engine.store.reading import MappedBytes
@@ -157,9 +157,10 @@ class ShardTable:
         if not self.count or not len(digests):
             return np.full(len(digests), UNKNOWN, np.uint32)
         asked = np.ascontiguousarray(digests)
-        shards = self.shards_of(asked[:, 0])
-        for shard in np.unique(shards[self._addresses[shards] == 0]).tolist():
-            self._locate(shard)
+        shards, known = shards_of_digests(asked, self._shard_of, self._bits, self._addresses)
+        if not known:
+            for shard in np.unique(shards[self._addresses[shards] == 0]).tolist():
+                self._locate(shard)
         return rows_in_shards(asked, shards, self._addresses, self._counts, self._depths)
 
     def piece(self, shard: int) -> Piece:
