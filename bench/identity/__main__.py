@@ -10,15 +10,15 @@ Measured, in one process and on one core:
 4. new profiles in records of 5,000, a slice of the index saved with each.
 
 The digests follow from numbers, as uniform as keyed ones. An entry is one identifier; a profile
-with one identifier has two, since its uid is the other. Every answer is checked. Not shown: reading
-files and the values of identifiers, and what a page costs that is not in the page cache.
+with one identifier has two, since its uid is the other. Every answer is checked. Times are those of
+the processor, so that neighbours on the machine count for little. Not shown: reading files and the
+values of identifiers, waiting for the disk, and what a page costs that is not in the page cache.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 from pathlib import Path
 
@@ -36,19 +36,9 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strata-identity-") as scratch:
         figures = measure(asked.folder or Path(scratch), asked.entries, SIZES, asked.repetitions)
-    for kind, value in _memory().items():
-        figures.note(f"{kind}, MiB", value / 1024)
     print(json.dumps(figures.values, indent=2))
     print(f"answers {figures.answers:016x}")
     return 0
-
-
-def _memory() -> dict[str, int]:
-    """KiB of this process: anonymous and mapped now, and the most that there ever was."""
-    status = Path(f"/proc/{os.getpid()}/status").read_text().splitlines()
-    names = {"RssAnon": "anonymous", "RssFile": "mapped", "VmHWM": "most resident"}
-    lines = (line.split() for line in status)
-    return {names[head[:-1]]: int(rest[0]) for head, *rest in lines if head[:-1] in names}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,14 @@ class Figures:
         """One figure."""
         self.values[name] = float(f"{value:.4g}")
 
+    def note_memory(self, when: str) -> None:
+        """What the process has in memory now, MiB: anonymous, of files, and the most so far."""
+        status = Path(f"/proc/{os.getpid()}/status").read_text().splitlines()
+        names = {"RssAnon": "anonymous", "RssFile": "mapped", "VmHWM": "most resident"}
+        for head, *rest in (line.split() for line in status):
+            if head[:-1] in names:
+                self.note(f"{when}: {names[head[:-1]]}, MiB", int(rest[0]) / 1024)
+
     def saw(self, rows: NDArray[np.uint32]) -> None:
         """Takes rows into the number of the answers."""
         weights = np.arange(1, len(rows) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -58,6 +67,7 @@ def measure(folder: Path, entries: int, sizes: tuple[int, ...], repetitions: int
     if not path.exists():
         with Store.create(path) as store:
             _load(store, entries, figures)
+        figures.note_memory("load")
     figures.note("bytes in the file per entry", (path / "data.mdb").stat().st_size / entries)
     _texts(figures, min(entries, 1_000_000), repetitions)
     _resolving(figures, repetitions)
@@ -144,6 +154,7 @@ def _look_up(
         figures.note(
             "look-ups that touch every shard first, ms", (time.thread_time() - begun) * 1e3
         )
+        figures.note_memory("snapshot")
         _batches("snapshot", view.find, entries, sizes, repetitions, rng, figures)
         live = LiveIdentities.load(snapshot)
         added = min(DELTA_ENTRIES, entries)
@@ -151,6 +162,8 @@ def _look_up(
             numbers = np.arange(entries + first, entries + min(first + RECORD_ROWS, added))
             live.add(digests_of(numbers), numbers.astype(np.uint32), 1 + first // RECORD_ROWS)
         live.find(every)
+        figures.note("delta: bytes per entry", live.state.delta.nbytes / added)
+        figures.note_memory("delta")
         _batches("delta", live.find, entries + added, sizes, repetitions, rng, figures)
 
 

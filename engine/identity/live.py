@@ -1,7 +1,7 @@
 """The identities of an open store: what its shards hold, and what they do not hold yet.
 
 1. The log brings entries: digests with the rows that own them, and the sequence of the
-   record. They go to the *delta*, a map in memory (28 bytes an entry), at once; the resolver
+   record. They go to the *delta*, a map in memory (34 to 48 bytes an entry), at once; the resolver
    of the next batch finds them there.
 2. A reader sees the entries up to the data version of its snapshot. An entry of the delta
    that came later is unknown to it, whether or not a shard has the entry by now: the delta is
