@@ -16,6 +16,8 @@ from engine.identity.digest_groups import group_digests
 from engine.identity.digests import UNKNOWN
 from engine.identity.index import IdentityIndex
 from engine.identity.owners import owners, rows_of
+from engine.identity.replay import KindColumn
+from engine.identity.resolve import resolve
 from engine.identity.view import UID, uid_strings
 from engine.model.definitions import Identifier, Model
 from engine.store.store import Store, Writer
@@ -91,6 +93,21 @@ def test_only_touched_shards_are_written(tmp_path: Path, monkeypatch: pytest.Mon
 
 def _metas_put(writer: Writer) -> list[str]:
     return list(writer._open().metas)
+
+
+def test_profiles_that_share_a_new_identifier_become_one() -> None:
+    unknown = np.full(4, UNKNOWN, np.uint32)
+    # The strong kind tells all four apart; the weak one joins the first with the last.
+    kinds = [[(1, 0), (2, 0), (3, 0), (4, 0)], [(9, 1), (8, 1), (7, 1), (9, 1)]]
+    columns = [
+        KindColumn(Identifier(str(i), i), _numbered(4), np.ones(4, np.bool_), _digests(d), unknown)
+        for i, d in enumerate(kinds)
+    ]
+    outcome = resolve(
+        columns, np.ones(4, np.bool_), 10, lambda _, rows: np.zeros(len(rows), np.int64)
+    )
+    assert outcome.rows.tolist() == [10, 11, 12, 10] and outcome.created == 3
+    assert [sorted(links.at.tolist()) for links in outcome.links] == [[0, 1, 2, 3], [0, 1, 2]]
 
 
 def test_each_store_has_its_own_key(tmp_path: Path) -> None:

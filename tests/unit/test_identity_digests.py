@@ -203,6 +203,9 @@ def test_later_sequences_are_left_out_and_come_again() -> None:
     again = earlier.with_entries(_digests([(3, 3)]), np.array([7], np.uint32), 3)
     assert _rows(again, [(1, 1), (3, 3)]) == [0, 7]
     assert _rows(again, [(3, 3)], 2) == [UNKNOWN] and _rows(digests, [(3, 3)]) == [2]
+    first = digests.until(1).with_entries(_digests([(4, 4)]), np.array([8], np.uint32), 2)
+    assert _rows(first, [(1, 1), (2, 2), (4, 4)]) == [0, UNKNOWN, 8]
+    assert _rows(first, [(4, 4)], 1) == [UNKNOWN]
 
 
 def test_entries_of_a_load_become_those_of_one_sequence() -> None:
@@ -211,6 +214,9 @@ def test_entries_of_a_load_become_those_of_one_sequence() -> None:
     assert _rows(saved, [(1, 1)], 8) == [UNKNOWN] and _rows(saved, [(2, 2)], 9) == [1]
     after = saved.with_entries(_digests([(3, 3)]), np.array([2], np.uint32), 10)
     assert _rows(after, [(3, 3)], 9) == [UNKNOWN] and _rows(after, [(1, 1), (3, 3)]) == [0, 2]
+    other = load.with_entries(_digests([(4, 4)]), np.array([7], np.uint32))
+    assert _rows(other, [(1, 1), (4, 4)]) == [0, 7] and _rows(saved, [(4, 4)]) == [UNKNOWN]
+    assert _rows(after, [(4, 4)]) == [UNKNOWN]
 
 
 def test_ordinals_that_are_used_up_are_counted_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,6 +199,18 @@ def test_entries_that_came_between_slice_and_commit_wait(store: Store) -> None:
     assert _live(store).find(_pairs(5, 6)).tolist() == [0, UNKNOWN]
 
 
+def test_entries_that_came_before_a_commit_failed_leave_no_trace(store: Store) -> None:
+    live = _live(store)
+    with pytest.raises(KeyError), store.write() as writer:
+        live.save_slice(writer, None)
+        _add(live, _pairs(6), 1, 2)
+        raise KeyError
+    live.forget_after(0)
+    _add(live, _pairs(5), 0, 1)
+    _save(store, live)
+    assert live.dirty_since is None and live.find(_pairs(5, 6)).tolist() == [0, UNKNOWN]
+
+
 def test_misuse_is_noticed(store: Store) -> None:
     live = _live(store)
     _add(live, _pairs(5), 0, 2)
