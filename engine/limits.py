@@ -39,7 +39,9 @@ __all__ = [
     "INGEST_QUEUE_BATCHES",
     "LIST_NAME_BYTES",
     "LIST_VALUES",
+    "LOAD_ORDERED_BYTES",
     "LOAD_STAGED_BYTES",
+    "LOAD_UPDATES_AHEAD",
     "LOG_KEPT_BYTES",
     "LOG_KEPT_RECORDS",
     "LONGEST_DURATION_DAYS",
@@ -171,6 +173,13 @@ SET_VALUES_PER_CELL: Final = 10_000
 # Cells wait in plain arrays until this many bytes of them are packed into blocks: enough that
 # a block is packed a few times in a load at most, and little beside the blocks themselves.
 LOAD_STAGED_BYTES: Final = 128 << 20
+
+# Where they come in the order of their rows each block is packed once whatever waits: a few
+# blocks' worth, so that packing goes on beside reading.
+LOAD_ORDERED_BYTES: Final = 24 << 20
+
+# Batches that are resolved and wait to be packed: one is worked on, and one is ready for it.
+LOAD_UPDATES_AHEAD: Final = 2
 
 # Entries of one shard of the identity index, at most: its 260,008 bytes fit in one part of a
 # named record, so that it can be read where it lies in the map.

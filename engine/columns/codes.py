@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.bitmaps import Buffer
 from engine.columns import column
+from engine.columns.frames import measure_codes
 from engine.columns.zone import NOTHING, Encoded, Zone
 
 __all__ = ["decode_codes", "encode_codes", "read_row"]
@@ -17,14 +18,14 @@ __all__ = ["decode_codes", "encode_codes", "read_row"]
 def encode_codes(codes: NDArray[np.uint32]) -> Encoded:
     """codes: uint32[n], n <= 65536, 0 where missing. The zone is in codes, over present rows."""
     assert codes.dtype == np.uint32
-    present = codes != 0
-    known = codes if present.all() else codes[present]
-    high = int(known.max()) if len(known) else 0
+    codes = np.ascontiguousarray(codes)
+    count, low, high = measure_codes(codes)
     width = 1 if high < 1 << 8 else 2 if high < 1 << 16 else 4
-    stored = codes.astype(f"<u{width}")
-    parts = column.encode_column(column.CODES, stored, None, width=width, present_counted=present)
-    zone = Zone(len(known), int(known.min()), high) if len(known) else NOTHING
-    return Encoded(parts, zone)
+    stored = codes.astype(f"<u{width}", copy=False)
+    parts = column.encode_column(
+        column.CODES, stored, None, width=width, present_counted=stored != 0
+    )
+    return Encoded(parts, Zone(count, low, high) if count else NOTHING)
 
 
 def decode_codes(parts: Sequence[Buffer]) -> NDArray[np.uint32]:

@@ -8,26 +8,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.bitmaps import Buffer
-from engine.columns import column
+from engine.columns import column, frames
 from engine.columns.zone import NOTHING, Encoded, Zone
 
 __all__ = ["decode_ints", "encode_ints", "read_row"]
-
-_DTYPES: dict[int, type[np.unsignedinteger[Any]]] = {
-    0: np.uint8,
-    1: np.uint8,
-    2: np.uint16,
-    4: np.uint32,
-    8: np.uint64,
-}
 
 
 def _width_of(span: int) -> int:
@@ -38,43 +28,15 @@ def _width_of(span: int) -> int:
 def encode_ints(values: NDArray[np.int64], present: NDArray[np.bool_]) -> Encoded:
     """values: int64[n], n <= 65536, anything where missing; present: bool[n]."""
     assert values.dtype == np.int64 and present.dtype == np.bool_
-    known = values if present.all() else values[present]
-    if len(known) == 0:
+    values, there = np.ascontiguousarray(values), np.ascontiguousarray(present).view(np.uint8)
+    count, low, high, step = frames.measure_ints(values, there)
+    if not count:
         nothing = np.zeros(len(values), np.uint8)
         return Encoded(column.encode_column(column.INTS, nothing, present, width=0), NOTHING)
-    low, high = int(known.min()), int(known.max())
-    base = np.int64(low)
-    # Subtraction that wraps, read as unsigned, is the exact distance from the base.
-    distances = (values.view(np.uint64) - base.view(np.uint64)) * present
-    step = _narrowing_step(distances, high - low)
     width = _width_of((high - low) // step)
-    if step > 1:
-        distances //= np.uint64(step)
-    parts = column.encode_column(
-        column.INTS, distances.astype(_DTYPES[width]), present, width=width, base=low, step=step
-    )
-    return Encoded(parts, Zone(len(known), low, high))
-
-
-def _narrowing_step(distances: NDArray[np.uint64], span: int) -> int:
-    """The greatest common divisor of the distances where it saves width, else 1.
-
-    Each round keeps only distances that the divisor so far leaves a remainder of, and the
-    divisor at least halves; most data need one round, or end early because the divisor left
-    is too small to save anything.
-    """
-    width = _width_of(span)
-    if width <= 1:
-        return 1
-    step, rest = span, distances
-    while True:
-        if _width_of(span // step) >= width:
-            return 1
-        rest = rest % np.uint64(step)
-        rest = rest[rest != 0]
-        if len(rest) == 0:
-            return step
-        step = math.gcd(step, int(rest.min()))
+    stored = frames.lay_ints(values, there, low, step, width or 1)
+    parts = column.encode_column(column.INTS, stored, present, width=width, base=low, step=step)
+    return Encoded(parts, Zone(count, low, high))
 
 
 def decode_ints(parts: Sequence[Buffer]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -19,8 +19,10 @@ UID_BYTES = 16
 def encode_uids(uids: NDArray[np.uint8]) -> Encoded:
     """uids: uint8[n, 16], n <= 65536. The zone counts the rows that have one."""
     assert uids.dtype == np.uint8 and uids.ndim == 2 and uids.shape[1] == UID_BYTES
-    owned = np.any(uids != 0, axis=1)
-    stored = np.ascontiguousarray(uids).reshape(-1).view(f"V{UID_BYTES}")
+    contiguous = np.ascontiguousarray(uids).reshape(-1)
+    halves = contiguous.view(np.uint64).reshape(-1, 2)
+    owned = (halves[:, 0] | halves[:, 1]) != 0
+    stored = contiguous.view(f"V{UID_BYTES}")
     parts = column.encode_column(column.UIDS, stored, None, width=UID_BYTES, present_counted=owned)
     return Encoded(parts, Zone(int(np.count_nonzero(owned))))
 

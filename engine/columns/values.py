@@ -38,8 +38,9 @@ def encode_values(rows: NDArray[np.uint16], values: Strings) -> Encoded:
     counts the rows that have a value.
     """
     assert rows.dtype == np.uint16 and len(rows) == len(values) and bool(values.valid.all())
-    order = _order(rows, values)
-    rows, values = rows[order], values.take(order)
+    if not (rows[1:] > rows[:-1]).all():
+        order = _order(rows, values)
+        rows, values = rows[order], values.take(order)
     parts = [_encode_part(rows, values, *limits) for limits in split(values.offsets, 6)]
     row_count = int(np.count_nonzero(np.diff(rows))) + 1 if len(rows) else 0
     return Encoded(tuple(parts), Zone(row_count))

@@ -17,7 +17,7 @@ from engine.columns.codes import decode_codes, encode_codes
 from engine.columns.floats import decode_floats, encode_floats
 from engine.columns.ints import decode_ints, encode_ints
 from engine.columns.zone import Encoded
-from engine.live.field_load import cut_length
+from engine.live.field_load import are_ascending, cut_length
 from engine.store.catalog import FieldKind
 
 __all__ = ["lay_cells", "read_cells", "read_ints", "whole_block"]
@@ -56,15 +56,30 @@ def lay_cells(
     rows: NDArray[np.uint16],
     values: NDArray[Any],
     present: NDArray[np.bool_],
-) -> Encoded:
-    """A block with cells (n,) laid over it; where not present they erase, and later ones win."""
+) -> Encoded | None:
+    """A block with cells (n,) laid over it; where not present they erase, and later ones win.
+    None where that is seen to change nothing."""
     codec = _CODECS[kind]
+    if not parts and _are_first(rows):
+        # Nobody has the block yet, and its first rows come in order: these are the block.
+        count = cut_length(present)
+        return codec.encode(values[:count], present[:count]) if count else None
     all_values, all_present = whole_block(kind, parts)
+    if are_ascending(rows):
+        same = all_present[rows] == present
+        same &= ~present | (all_values[rows] == values)
+        if same.all():
+            return None
     # Of cells of one row numpy keeps the last one assigned.
     all_values[rows] = values
     all_present[rows] = present
     count = cut_length(all_present)
     return codec.encode(all_values[:count], all_present[:count])
+
+
+def _are_first(rows: NDArray[np.uint16]) -> bool:
+    """Whether rows (n,) are 0 to n - 1."""
+    return int(rows[-1]) == len(rows) - 1 and are_ascending(rows)
 
 
 def whole_block(kind: FieldKind, parts: Sequence[Buffer]) -> _Cells:

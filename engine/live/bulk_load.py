@@ -22,17 +22,13 @@ from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid
 from engine.identity.index import IdentityIndex
-from engine.limits import LOAD_STAGED_BYTES
-from engine.live.attribute_load import AttributeLoad
 from engine.live.batch import BatchOutcome, LoadOutcome, ProfileBatch
-from engine.live.field_load import FieldLoad
-from engine.live.identity_fields import IdentifierField, LiveField, UidField
 from engine.live.interning import LoadDictionaries
+from engine.live.load_folding import LoadFolding
 from engine.live.resolving import Resolver
-from engine.live.update import ProfileUpdate
 from engine.live.validate import refusals
 from engine.model.definitions import Model, Source
-from engine.store.catalog import LIVE, UIDS, Catalog, identifier_field
+from engine.store.catalog import Catalog, identifier_field
 from engine.store.store import Store, Writer
 
 __all__ = ["BulkLoad"]
@@ -84,11 +80,7 @@ class BulkLoad:
         fields = self._snapshot.fields
         _require_fields(fields, model)
         self._index = IdentityIndex(self._snapshot)
-        self._live = LiveField(self._snapshot, fields[LIVE.name])
-        self._uids = UidField(self._snapshot, fields[UIDS.name])
-        kinds = [fields[identifier_field(kind)] for kind in model.identifiers]
-        self._identifiers = {field.id: IdentifierField(self._snapshot, field) for field in kinds}
-        self._attributes = AttributeLoad(self._snapshot)
+        self._folding = LoadFolding(self._snapshot, model)
         self._dictionaries = LoadDictionaries(self._snapshot)
         self._source = source.name
         self._staged_batches = 0
@@ -133,11 +125,9 @@ class BulkLoad:
         sequence = self._staged_batches + 1
         resolved = self._resolver.resolve_checked(batch, refused, self._source, sequence)
         if resolved.update is not None:
-            self._stage(resolved.update)
+            self._folding.take(resolved.update)
         self._staged_batches = sequence
         self._resolver.applied(sequence)
-        if self._staged_bytes() > LOAD_STAGED_BYTES:
-            self._fold()
         self._accepted += resolved.accepted
         self._refused += len(resolved.refused)
         self._blocked_count += resolved.blocked
@@ -149,9 +139,13 @@ class BulkLoad:
         Raises InputInvalid where profiles or the model changed since the load began.
         """
         assert self._open, "the load is over"
-        self._fold()
+        try:
+            self._folding.finish()
+        except BaseException:
+            self.abandon()
+            raise
         changed = self._profiles_changed()
-        blocks = sum(len(field.encoded) for field in self._fields())
+        blocks = sum(len(field.encoded) for field in self._folding.fields())
         version = self._snapshot.data_version
         if blocks:
             version = self._write()
@@ -171,43 +165,25 @@ class BulkLoad:
         """Drops the load; the store is as it was. Does nothing after `finish`."""
         if self._open:
             self._open = False
+            self._folding.abandon()
             self._snapshot.close()
             # These refer back to the load, and the load to the store's map.
-            del self._resolver, self._index
+            del self._resolver, self._index, self._folding
 
     # ------------------------------------------------------------------------ adding
 
-    def _stage(self, update: ProfileUpdate) -> None:
-        rows = np.arange(update.first_new, update.row_count, dtype=np.uint32)
-        self._live.stage(rows)
-        self._uids.stage(rows, update.uids)
-        for links in update.identifiers:
-            self._identifiers[links.field_id].stage(links.rows, links.values)
-        self._attributes.stage(update)
-
     def _count_owned(self, kind: str, rows: NDArray[np.uint32]) -> tuple[NDArray[np.int64], int]:
         """See OwnedCounts; the batches of the load take the place of records."""
-        field = self._identifiers[self._snapshot.fields[identifier_field(kind)].id]
-        return field.count_owned(rows), self._staged_batches
+        field_id = self._snapshot.fields[identifier_field(kind)].id
+        return self._folding.count_owned(field_id, rows), self._staged_batches
 
     # --------------------------------------------------------------------- finishing
 
-    def _fields(self) -> list[FieldLoad]:
-        return [self._live, self._uids, *self._identifiers.values(), *self._attributes.fields()]
-
-    def _staged_bytes(self) -> int:
-        return sum(field.staged_bytes for field in self._fields())
-
-    def _fold(self) -> None:
-        for field in self._fields():
-            field.fold()
-
     def _profiles_changed(self) -> int:
-        """Counts the profiles that differ, and drops the blocks that do not."""
+        """Counts the profiles that differ."""
         old_rows = self._snapshot.row_count
         changed: dict[int, NDArray[np.bool_]] = {}
-        for field in self._fields():
-            field.drop_unchanged()
+        for field in self._folding.fields():
             for block in field.encoded:
                 if block * BLOCK_ROWS < old_rows:
                     mask = changed.setdefault(block, np.zeros(BLOCK_ROWS, np.bool_))
@@ -231,7 +207,7 @@ class BulkLoad:
         revision = self._next_revision(writer)
         self._dictionaries.save(writer)
         writer.set_row_count(self._resolver.next_row)
-        for field in self._fields():
+        for field in self._folding.fields():
             for block, encoded in sorted(field.encoded.items()):
                 writer.put_field(field.field.id, block, encoded)
         self._index.save(writer)

@@ -3,8 +3,11 @@
 1. `stage` takes cells as plain arrays, in the order of the updates.
 2. `fold` sorts the waiting cells by block, and per block decodes the field as it stands,
    lays the cells over it and encodes it again. Stored blocks stay as they are; the new ones
-   are kept encoded, so that a load holds its dirty blocks at their stored size.
-3. At the end, blocks whose bytes came out as they were are no change at all.
+   are kept encoded, so that a load holds its dirty blocks at their stored size. A block that
+   nobody has yet, which is most of a first load, is encoded from the cells alone.
+3. Where the cells come in the order of their rows, those of the last block may wait on, so that
+   each block is folded once.
+4. A block whose bytes come out as they were is no change at all, and is forgotten.
 
 Columns are cut after their last present row, so that the same content always makes the
 same bytes.
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +28,7 @@ from engine.columns.zone import Encoded
 from engine.store.catalog import Field
 from engine.store.store import Snapshot
 
-__all__ = ["FieldLoad", "cut_length", "each_block"]
+__all__ = ["FieldLoad", "are_ascending", "cut_length", "each_block", "first_held"]
 
 Selection = slice | NDArray[np.intp]
 
@@ -51,8 +55,21 @@ def each_block(
         yield int(blocks[start]), in_block[start:end], cells
 
 
+def are_ascending(rows: NDArray[np.integer[Any]]) -> bool:
+    """Whether each row is greater than the one before."""
+    return bool((rows[1:] > rows[:-1]).all())
+
+
+def first_held(rows: NDArray[np.uint32], hold: int | None) -> int:
+    """Where the cells of block `hold` begin, which is the last one of ascending rows; None: none
+    are held."""
+    return len(rows) if hold is None else int(np.searchsorted(rows, hold << 16))
+
+
 def cut_length(present: NDArray[np.bool_]) -> int:
     """The number of rows up to the last present one."""
+    if len(present) and present[-1]:
+        return len(present)
     backwards = present[::-1]
     return len(present) - int(backwards.argmax()) if present.any() else 0
 
@@ -76,13 +93,12 @@ class FieldLoad(ABC):
         folded = self.encoded.get(block)
         return self.stored(block) if folded is None else folded.parts
 
-    def drop_unchanged(self) -> None:
-        """Forgets blocks whose bytes are what the store has."""
-        self.encoded = {
-            block: encoded
-            for block, encoded in self.encoded.items()
-            if not _same_bytes(encoded.parts, self.stored(block))
-        }
+    def keep(self, block: int, encoded: Encoded) -> None:
+        """A block as folded; forgotten where its bytes are what the store has."""
+        if _same_bytes(encoded.parts, self.stored(block)):
+            self.encoded.pop(block, None)
+        else:
+            self.encoded[block] = encoded
 
     def changed_in_block(self, block: int) -> NDArray[np.bool_]:
         """Which rows of a block differ from before the load, bool (65536,)."""
@@ -94,8 +110,9 @@ class FieldLoad(ABC):
         """About how much memory the waiting cells take."""
 
     @abstractmethod
-    def fold(self) -> None:
-        """Works the waiting cells into `encoded`."""
+    def fold(self, hold: int | None = None) -> None:
+        """Works the waiting cells into `encoded`; but those of block `hold` wait on, which is
+        the last one of cells that came in the order of their rows."""
 
     @abstractmethod
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bitmaps import Buffer
-from engine.bitmaps.containers import BLOCK_ROWS
+from engine.bitmaps.containers import BLOCK_ROWS, mask_of_rows, rows_of_mask
 from engine.columns.sets import decode_rows, encode_rows
 from engine.columns.strings import Strings, concat
 from engine.columns.uids import UID_BYTES, decode_uids, encode_uids
 from engine.columns.values import decode_values, encode_values, read_head
 from engine.columns.zone import Encoded
-from engine.live.field_load import FieldLoad, each_block
+from engine.live.field_load import FieldLoad, are_ascending, each_block, first_held
 from engine.store.catalog import Field
 from engine.store.store import Snapshot
 
@@ -32,11 +32,16 @@ __all__ = [
 
 def add_rows(parts: Sequence[Buffer], rows: NDArray[np.uint16]) -> Encoded:
     """The live rows of a block, and more."""
-    return encode_rows(np.union1d(_decode_rows(parts), rows))
+    if parts or not are_ascending(rows):
+        words = mask_of_rows(np.concatenate((_decode_rows(parts), rows)))
+        rows = rows_of_mask(words)
+    return encode_rows(rows)
 
 
 def add_uids(parts: Sequence[Buffer], rows: NDArray[np.uint16], uids: NDArray[np.uint8]) -> Encoded:
     """The uids of a block with those of some rows (n,), uint8 (n, 16)."""
+    if not parts and int(rows[0]) == 0 and int(rows[-1]) == len(rows) - 1 and are_ascending(rows):
+        return encode_uids(uids)
     old = _decode_uids(parts)
     whole = np.zeros((max(len(old), int(rows.max()) + 1), UID_BYTES), np.uint8)
     whole[: len(old)] = old
@@ -46,6 +51,8 @@ def add_uids(parts: Sequence[Buffer], rows: NDArray[np.uint16], uids: NDArray[np
 
 def add_values(parts: Sequence[Buffer], rows: NDArray[np.uint16], values: Strings) -> Encoded:
     """The identifiers of one kind in a block, and those that some rows (n,) got."""
+    if not parts:
+        return encode_values(rows, values)
     old_rows, old_values = _decode_values(parts)
     return encode_values(np.concatenate((old_rows, rows)), concat((old_values, values)))
 
@@ -82,13 +89,14 @@ class LiveField(FieldLoad):
         """See FieldLoad."""
         return sum(rows.nbytes for rows in self._waiting)
 
-    def fold(self) -> None:
+    def fold(self, hold: int | None = None) -> None:
         """See FieldLoad."""
         if not self._waiting:
             return
         rows = np.concatenate(self._waiting)
-        self._waiting = []
-        for block, in_block, _ in each_block(rows):
+        held = first_held(rows, hold)
+        self._waiting = [rows[held:]] if held < len(rows) else []
+        for block, in_block, _ in each_block(rows[:held]):
             self.encoded[block] = add_rows(self.parts(block), in_block)
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
@@ -115,13 +123,14 @@ class UidField(FieldLoad):
         """See FieldLoad."""
         return sum(rows.nbytes + uids.nbytes for rows, uids in self._waiting)
 
-    def fold(self) -> None:
+    def fold(self, hold: int | None = None) -> None:
         """See FieldLoad."""
         if not self._waiting:
             return
         rows, uids = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
-        self._waiting = []
-        for block, in_block, cells in each_block(rows):
+        held = first_held(rows, hold)
+        self._waiting = [(rows[held:], uids[held:])] if held < len(rows) else []
+        for block, in_block, cells in each_block(rows[:held]):
             self.encoded[block] = add_uids(self.parts(block), in_block, uids[cells])
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
@@ -169,15 +178,22 @@ class IdentifierField(FieldLoad):
         """See FieldLoad."""
         return sum(12 * len(values) + len(values.data) for values in self._values)
 
-    def fold(self) -> None:
+    def fold(self, hold: int | None = None) -> None:
         """See FieldLoad."""
         if not self._rows:
             return
         rows, values = np.concatenate(self._rows), concat(self._values)
         self._rows, self._values = [], []
-        for block, in_block, cells in each_block(rows):
-            new_values = values.take(np.arange(len(values))[cells])
-            self.encoded[block] = add_values(self.parts(block), in_block, new_values)
+        held = first_held(rows, hold if are_ascending(rows) else None)
+        if held < len(rows):
+            self._rows, self._values = [rows[held:]], [values.take(np.arange(held, len(rows)))]
+        for block, in_block, cells in each_block(rows[:held]):
+            of_block = (
+                values.slice(cells.start, cells.stop)
+                if isinstance(cells, slice)
+                else values.take(cells)
+            )
+            self.encoded[block] = add_values(self.parts(block), in_block, of_block)
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad. Identifiers only ever join a row, so their number tells."""

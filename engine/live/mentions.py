@@ -48,6 +48,17 @@ class Mentions(NamedTuple):
             self.modes[at],
         )
 
+    def between(self, start: int, stop: int) -> Mentions:
+        """The mentions from one place to before another."""
+        first, last = int(self.offsets[start]), int(self.offsets[stop])
+        return Mentions(
+            self.rows[start:stop],
+            self.givers[start:stop],
+            self.offsets[start : stop + 1] - first,
+            self.values[first:last],
+            self.modes[start:stop],
+        )
+
 
 class Settled(NamedTuple):
     """What mentions come down to; see the head of this file.

@@ -13,7 +13,7 @@ from engine.columns.strings import Strings, concat
 from engine.columns.texts import decode_texts, encode_texts
 from engine.columns.zone import Encoded
 from engine.live.event_times import join_times
-from engine.live.field_load import FieldLoad, cut_length, each_block
+from engine.live.field_load import FieldLoad, cut_length, each_block, first_held
 from engine.live.time_field import TimeField
 from engine.live.update import TextCells
 from engine.store.catalog import Field
@@ -68,19 +68,25 @@ class TextField(FieldLoad):
         """See FieldLoad."""
         return sum(12 * len(cells.rows) + len(cells.values.data) for cells in self._waiting)
 
-    def fold(self) -> None:
+    def fold(self, hold: int | None = None) -> None:
         """See FieldLoad."""
         if not self._waiting:
             return
         rows = np.concatenate([cells.rows for cells in self._waiting])
         texts = concat([cells.values for cells in self._waiting])
-        places = np.arange(len(rows))
-        if self._times is not None:
-            times = join_times([(cells.rows, cells.times) for cells in self._waiting])
-            places = places[self._times.fold_with(rows, times)]
+        times = join_times([(cells.rows, cells.times) for cells in self._waiting])
         self._waiting = []
+        held = first_held(rows, hold)
+        if held < len(rows):
+            later = None if times is None else times[held:]
+            at = np.arange(held, len(rows))
+            self._waiting.append(TextCells(self.field.id, rows[held:], texts.take(at), later))
+            rows, times = rows[:held], None if times is None else times[:held]
+        places: NDArray[np.intp] = np.arange(len(rows))
+        if self._times is not None:
+            places = places[self._times.fold_with(rows, times)]
         for block, in_block, at in each_block(rows[places]):
-            self.encoded[block] = lay_texts(self.parts(block), in_block, texts.take(places[at]))
+            self.keep(block, lay_texts(self.parts(block), in_block, texts.take(places[at])))
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad."""

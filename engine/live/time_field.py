@@ -23,7 +23,7 @@ class TimeField(FieldLoad):
         """See FieldLoad; nothing waits here."""
         return 0
 
-    def fold(self) -> None:
+    def fold(self, hold: int | None = None) -> None:
         """See FieldLoad; nothing to do."""
 
     def fold_with(
@@ -49,7 +49,7 @@ class TimeField(FieldLoad):
     ) -> None:
         encoded = change_times(self.parts(block), rows, times)
         if encoded is not None:
-            self.encoded[block] = encoded
+            self.keep(block, encoded)
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad. An event time is no part of a profile, only what it decided."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.bitmaps import Buffer
 from engine.live.block_cells import lay_cells, whole_block
 from engine.live.event_times import join_times
-from engine.live.field_load import FieldLoad, each_block
+from engine.live.field_load import FieldLoad, each_block, first_held
 from engine.live.time_field import TimeField
 from engine.live.update import VectorCells
 from engine.store.catalog import Field
@@ -43,22 +43,30 @@ class VectorField(FieldLoad):
             for cells in self._waiting
         )
 
-    def fold(self) -> None:
+    def fold(self, hold: int | None = None) -> None:
         """See FieldLoad."""
         if not self._waiting:
             return
         rows = np.concatenate([cells.rows for cells in self._waiting])
         values = np.concatenate([cells.values for cells in self._waiting])
         present = np.concatenate([cells.present for cells in self._waiting])
+        times = join_times([(cells.rows, cells.times) for cells in self._waiting])
+        self._waiting = []
+        held = first_held(rows, hold)
+        if held < len(rows):
+            later = None if times is None else times[held:]
+            kept = VectorCells(self.field.id, rows[held:], values[held:], present[held:], later)
+            self._waiting.append(kept)
+            rows, values, present = rows[:held], values[:held], present[:held]
+            times = None if times is None else times[:held]
         if self._times is not None:
-            times = join_times([(cells.rows, cells.times) for cells in self._waiting])
             taken = self._times.fold_with(rows, times)
             rows, values, present = rows[taken], values[taken], present[taken]
-        self._waiting = []
         kind = self.field.kind
         for block, in_block, at in each_block(rows):
-            parts = self.parts(block)
-            self.encoded[block] = lay_cells(kind, parts, in_block, values[at], present[at])
+            encoded = lay_cells(kind, self.parts(block), in_block, values[at], present[at])
+            if encoded is not None:
+                self.keep(block, encoded)
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.identity.digests import UNKNOWN
 from engine.identity.index import IdentityIndex
 from engine.identity.owners import rows_of
-from engine.live import bulk_load
+from engine.live import load_folding
 from engine.live.bulk_load import BulkLoad
 from engine.live.profiles import read_profiles
 from engine.store.store import Store
@@ -112,7 +112,8 @@ def empty_store() -> Any:
 def test_loads_equal_one_by_one(
     empty_store: Path, monkeypatch: pytest.MonkeyPatch, staged_bytes: int
 ) -> None:
-    monkeypatch.setattr(bulk_load, "LOAD_STAGED_BYTES", staged_bytes)
+    monkeypatch.setattr(load_folding, "LOAD_STAGED_BYTES", staged_bytes)
+    monkeypatch.setattr(load_folding, "LOAD_ORDERED_BYTES", staged_bytes)
 
     @given(_LOADS)
     def check(loads: list[list[list[dict[str, Any]]]]) -> None:

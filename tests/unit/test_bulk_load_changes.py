@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.live import bulk_load
+from engine.live import load_folding
 from engine.live.batch import LoadOutcome
 from engine.live.bulk_load import BulkLoad
 from engine.store.catalog import FieldKind, time_field
@@ -21,7 +21,8 @@ from tests.updates import update_batch
 def store(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Store]:
-    monkeypatch.setattr(bulk_load, "LOAD_STAGED_BYTES", request.param)
+    monkeypatch.setattr(load_folding, "LOAD_STAGED_BYTES", request.param)
+    monkeypatch.setattr(load_folding, "LOAD_ORDERED_BYTES", request.param)
     with new_store(tmp_path / "store") as store:
         with store.write() as writer:
             for name in ("size", "remark"):
