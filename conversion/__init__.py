@@ -1,6 +1,8 @@
 """Conversion: columns of Arrow as cells of the engine.
 
-texts        strings: identifiers, categories, texts, set values
+texts        strings: identifiers, categories, texts
+coded        strings that come as a dictionary
+sets         lists of strings: set values
 numbers      int, decimal, float, bool
 moments      dates and times
 cell_by_cell what cannot be converted all at once

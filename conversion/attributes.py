@@ -7,9 +7,16 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from conversion.cell_by_cell import Faults
+from conversion.coded import coded_strings, is_coded
 from conversion.moments import date_cells, time_cells
 from conversion.numbers import bool_cells, decimal_cells, float_cells, int_cells
-from conversion.texts import identifier_column, strings_of, text_column, trimmed
+from conversion.texts import (
+    identifier_column,
+    plain_column,
+    strings_of,
+    text_column,
+    trimmed,
+)
 from engine.columns.strings import Strings
 from engine.live.batch import Column, Texts
 from engine.model.definitions import Attribute
@@ -18,11 +25,16 @@ __all__ = ["attribute_cells", "giver_cells", "identifier_cells"]
 
 
 def attribute_cells(declared: Attribute, column: pa.Array, zone: ZoneInfo) -> tuple[Column, Faults]:
-    """A plain column (texts.plain_column) of single cells as those of any attribute but a set.
+    """A plain column (texts.plain_column) of single cells, or a dictionary of strings, as those of
+    any attribute but a set.
 
     `zone` is where times without one are. Raises pyarrow's ArrowException for a type that no
     cell can come from.
     """
+    if is_coded(column):
+        if declared.type == "category":
+            return Texts(coded_strings(column)), {}
+        column = plain_column(column)
     match declared.type:
         case "category" | "text":
             return Texts(strings_of(text_column(column))), {}
@@ -41,10 +53,10 @@ def attribute_cells(declared: Attribute, column: pa.Array, zone: ZoneInfo) -> tu
 
 
 def identifier_cells(column: pa.Array) -> tuple[Strings, Faults]:
-    """A plain column as identifiers."""
-    return strings_of(identifier_column(column)), {}
+    """A plain column, or a dictionary of strings, as identifiers."""
+    return strings_of(identifier_column(plain_column(column))), {}
 
 
 def giver_cells(column: pa.Array) -> tuple[Strings, Faults]:
-    """A plain column as names of givers."""
-    return strings_of(trimmed(text_column(column))), {}
+    """A plain column, or a dictionary of strings, as names of givers."""
+    return strings_of(trimmed(text_column(plain_column(column)))), {}

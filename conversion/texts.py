@@ -1,4 +1,4 @@
-"""Columns as strings: identifiers, categories, texts, set values."""
+"""Columns as strings: identifiers, categories, texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ __all__ = [
     "identifier_column",
     "is_list",
     "plain_column",
-    "set_cells",
     "shown",
     "single_cells",
     "strings_of",
@@ -142,31 +141,6 @@ def valid_cells(column: pa.Array) -> NDArray[np.bool_]:
     return np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), bool)
 
 
-def set_cells(column: pa.Array, split: str | None) -> tuple[NDArray[np.int64], Strings]:
-    """Cells of a set: row offsets (int64, n + 1) and the values one after the other.
-
-    Each string, of a list or alone, is cut at `split`, and the pieces lose the blanks around
-    them; without it the string is one value as it stands. Empty values are dropped.
-    """
-    count = len(column)
-    if is_list(column):
-        rows = _owners(column)
-        texts = text_column(plain_column(pc.list_flatten(column)))
-    else:
-        rows = np.arange(count)
-        texts = text_column(column)
-    if split:
-        pieces = pc.split_pattern(texts, split)
-        rows = rows[_owners(pieces)]
-        texts = trimmed(pc.list_flatten(pieces))
-    if texts.null_count:
-        there = valid_cells(texts)
-        rows, texts = rows[there], texts.filter(pa.array(there))
-    offsets = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=count), out=offsets[1:])
-    return offsets, strings_of(texts)
-
-
 def _edges(column: pa.Array) -> NDArray[np.int32]:
     """Where the strings of a column begin and end in its data, int32 (n + 1,)."""
     if not len(column):
@@ -199,14 +173,6 @@ def _end_bytes(column: pa.Array) -> NDArray[np.uint8]:
         filled = starts < ends
         starts, ends = starts[filled], ends[filled]
     return np.concatenate((content[starts], content[ends - 1]))
-
-
-def _owners(lists: pa.Array) -> NDArray[np.int64]:
-    """For each element of the lists, flattened, the list that it stands in."""
-    lengths = pc.list_value_length(lists)
-    if lengths.null_count:
-        lengths = pc.fill_null(lengths, 0)
-    return np.repeat(np.arange(len(lists)), np.asarray(lengths))
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from conversion.attributes import attribute_cells, giver_cells, identifier_cells
 from conversion.cell_by_cell import Faults
-from conversion.texts import plain_column, set_cells, single_cells
+from conversion.coded import is_coded
+from conversion.sets import set_cells
+from conversion.texts import plain_column, single_cells
+from engine.columns.coded import CodedStrings
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid
 from engine.live.batch import Column, ProfileBatch, SetColumn, Texts
@@ -22,7 +25,7 @@ from engine.model.definitions import TAG, Attribute, Model, Source
 from engine.nearest import nearest
 from loaders.chunks import Chunk
 
-__all__ = ["Cells", "wanted_columns"]
+__all__ = ["Cells", "coded_columns", "wanted_columns"]
 
 Read = TypeVar("Read")
 
@@ -39,6 +42,16 @@ def wanted_columns(source: Source) -> list[str]:
         *([source.by] if source.by else []),
     ]
     return list(dict.fromkeys(columns))
+
+
+def coded_columns(model: Model, source: Source) -> list[str]:
+    """The columns of a source whose strings become codes: those of categories and sets."""
+    of_categories = [
+        column.column
+        for name, column in source.attributes.items()
+        if model.attributes[name].type in ("category", "set")
+    ]
+    return [*of_categories, *([source.tags.column] if source.tags else [])]
 
 
 class Cells:
@@ -112,13 +125,16 @@ class _Reading:
     def single(self, name: str, read: Callable[[pa.Array], tuple[Read, Faults]]) -> Read:
         """A column of single cells, read by `read`."""
         with self._typed(name):
-            cells, bad = single_cells(plain_column(self._chunk.columns[name]))
+            column = self._chunk.columns[name]
+            cells, bad = single_cells(column if is_coded(column) else plain_column(column))
             found, worse = read(cells)
         for index, reason in (bad | worse).items():
             self.faults.setdefault(index, f"column {name}: {reason}")
         return found
 
-    def many(self, name: str, split: str | None) -> tuple[NDArray[np.int64], Strings]:
+    def many(
+        self, name: str, split: str | None
+    ) -> tuple[NDArray[np.int64], Strings | CodedStrings]:
         """A column of sets: offsets of the rows, and the values."""
         with self._typed(name):
             return set_cells(plain_column(self._chunk.columns[name]), split)

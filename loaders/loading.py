@@ -1,8 +1,8 @@
 """One source and its files -> one bulk load.
 
 1. Every file is opened and its columns are checked before anything is read.
-2. Chunk by chunk: cells are converted, bad records set aside, the rest goes to the engine,
-   which may refuse more.
+2. Chunk by chunk: cells are converted, on a thread of their own, bad records set aside, the
+   rest goes to the engine, which may refuse more.
 3. At the end everything is written at once. A file that breaks off half way, or a cancelled
    load, leaves the store as it was.
 
@@ -13,20 +13,24 @@ loaded all the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from conversion.cell_by_cell import Faults
 from conversion.narrowing import only
 from engine.database import Database
 from engine.errors import InputInvalid, NotFound, NotYet
+from engine.live.batch import ProfileBatch
 from engine.live.bulk_load import BulkLoad
 from engine.model.definitions import Model, Source
 from engine.nearest import nearest
-from loaders.cells import Cells, wanted_columns
+from loaders.ahead import read_ahead
+from loaders.cells import Cells, coded_columns, wanted_columns
 from loaders.chunks import BadRecord, Chunk, Reader
 from loaders.csv_reader import CsvReader
 from loaders.files import file_format
@@ -134,7 +138,7 @@ def _source(database: Database, name: str) -> tuple[Model, Source]:
     return model, source
 
 
-def _reader(stack: ExitStack, source: Source, path: Path) -> Reader:
+def _reader(stack: ExitStack, model: Model, source: Source, path: Path) -> Reader:
     wanted = wanted_columns(source)
     match file_format(path):
         case "csv":
@@ -142,14 +146,40 @@ def _reader(stack: ExitStack, source: Source, path: Path) -> Reader:
         case "jsonl":
             return stack.enter_context(JsonLinesReader(path, source.encoding, wanted))
         case "parquet":
-            return stack.enter_context(ParquetReader(path, wanted))
+            return stack.enter_context(ParquetReader(path, wanted, coded_columns(model, source)))
 
 
 def _readers(stack: ExitStack, model: Model, source: Source, files: Sequence[Path]) -> list[Reader]:
     if source.query is None:
-        return [_reader(stack, source, path) for path in files]
+        return [_reader(stack, model, source, path) for path in files]
     zone = (source.time_zone or model.time_zone).key
     return [stack.enter_context(QueryReader(files, source, zone))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A chunk converted: the records without faults as a batch, the faults of the others, and how
+    much of the reader's file has been read by then."""
+
+    reader: Reader
+    chunk: Chunk
+    batch: ProfileBatch | None
+    at: NDArray[np.intp]
+    faults: Faults
+    done: int
+
+
+def _pieces(reader: Reader, cells: Cells) -> Iterator[_Piece]:
+    for chunk in reader.chunks():
+        if not chunk.count:
+            yield _Piece(reader, chunk, None, np.zeros(0, np.intp), {}, reader.done)
+            continue
+        batch, faults = cells.batch(reader.path, chunk)
+        sound = np.ones(chunk.count, bool)
+        sound[list(faults)] = False
+        at = np.flatnonzero(sound)
+        kept = only(batch, at) if faults else batch
+        yield _Piece(reader, chunk, kept if len(at) else None, at, faults, reader.done)
 
 
 def _run(
@@ -161,28 +191,24 @@ def _run(
 ) -> None:
     records = 0
     for number, reader in enumerate(readers):
-        for chunk in reader.chunks():
-            bad = [*chunk.bad, *_add(chunk, reader, cells, bulk)]
-            refused.add(sorted(bad, key=lambda record: (record.file, record.line)))
-            records += chunk.count + len(chunk.bad)
-            if progress is not None:
-                share = reader.done / reader.total if reader.total else None
-                progress(records, None if share is None else (number + share) / len(readers))
+        with closing(read_ahead(_pieces(reader, cells))) as pieces:
+            for piece in pieces:
+                bad = [*piece.chunk.bad, *_add(piece, bulk)]
+                refused.add(sorted(bad, key=lambda record: (record.file, record.line)))
+                records += piece.chunk.count + len(piece.chunk.bad)
+                if progress is not None:
+                    share = piece.done / reader.total if reader.total else None
+                    progress(records, None if share is None else (number + share) / len(readers))
 
 
-def _add(chunk: Chunk, reader: Reader, cells: Cells, bulk: BulkLoad) -> list[BadRecord]:
-    """Takes one chunk into the load; what cannot be converted, or is refused, comes back."""
-    if not chunk.count:
-        return []
-    batch, faults = cells.batch(reader.path, chunk)
-    reasons = dict(faults)
-    sound = np.ones(chunk.count, bool)
-    sound[list(faults)] = False
-    at = np.flatnonzero(sound)
-    if len(at):
-        outcome = bulk.add(only(batch, at) if faults else batch)
-        reasons.update((int(at[index]), reason) for index, reason in outcome.refused)
+def _add(piece: _Piece, bulk: BulkLoad) -> list[BadRecord]:
+    """Takes a piece into the load; what could not be converted, or is refused, comes back."""
+    reasons = dict(piece.faults)
+    if piece.batch is not None:
+        outcome = bulk.add(piece.batch)
+        reasons.update((int(piece.at[index]), reason) for index, reason in outcome.refused)
+    path, chunk = str(piece.reader.path), piece.chunk
     return [
-        BadRecord(str(reader.path), int(chunk.lines[index]), reason, chunk.text_of(index))
+        BadRecord(path, int(chunk.lines[index]), reason, chunk.text_of(index))
         for index, reason in reasons.items()
     ]

@@ -31,14 +31,29 @@ def opened_parquet(raw: IO[bytes], path: Path) -> pq.ParquetFile:
         ) from error
 
 
+def _with_coded(file: pq.ParquetFile, raw: IO[bytes], coded: Sequence[str]) -> pq.ParquetFile:
+    """The file, read with dictionaries where strings of these columns lie."""
+    columns = (file.schema.column(at) for at in range(len(file.schema)))
+    paths = [
+        column.path
+        for column in columns
+        if column.physical_type == "BYTE_ARRAY" and column.path.split(".")[0] in coded
+    ]
+    if not paths:
+        return file
+    return pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=paths)
+
+
 class ParquetReader:
     """A Parquet file; only the wanted columns are read. Records are numbered from 1.
+
+    Strings of the columns `coded` stay what they are in most files: a dictionary, and indices.
 
     One that is compressed as a whole is unpacked beside the system's temporary files: its
     index stands at its end.
     """
 
-    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
+    def __init__(self, path: Path, wanted: Sequence[str], coded: Sequence[str] = ()) -> None:
         self.path = path
         self.done = 0
         with ExitStack() as stack:
@@ -48,7 +63,7 @@ class ParquetReader:
                 unpack(path, plain)
             _, raw = open_bytes(plain)
             stack.enter_context(raw)
-            self._file = opened_parquet(raw, path)
+            self._file = _with_coded(opened_parquet(raw, path), raw, coded)
             self._opened = stack.pop_all()
         self.total = self._file.metadata.num_rows
         self.column_names: list[str] | None = list(self._file.schema_arrow.names)

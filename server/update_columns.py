@@ -28,7 +28,8 @@ from conversion.attributes import attribute_cells, giver_cells, identifier_cells
 from conversion.cell_by_cell import Faults
 from conversion.moments import time_cells
 from conversion.numbers import bool_cells
-from conversion.texts import is_list, plain_column, set_cells
+from conversion.sets import set_cells
+from conversion.texts import is_list, plain_column
 from engine.columns.strings import Strings
 from engine.live.batch import Column, ProfileBatch, SetColumn, Texts
 from engine.live.update import NO_TIME

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.columns.coded import CodedStrings
 from engine.columns.strings import Strings
 
 __all__ = [
@@ -62,7 +63,7 @@ class Bools:
 class Texts:
     """Cells of a category or text attribute: n strings, `unset` bool (n,)."""
 
-    values: Strings
+    values: Strings | CodedStrings
     unset: NDArray[np.bool_] | None = None
 
 
@@ -79,7 +80,7 @@ class SetColumn:
     """
 
     offsets: NDArray[np.int64]
-    values: Strings
+    values: Strings | CodedStrings
     unset: NDArray[np.bool_] | None = None
 
 

@@ -7,11 +7,13 @@ laid over.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.columns.coded import CodedStrings
 from engine.columns.strings import Strings
 from engine.live.batch import Column, ProfileBatch, SetColumn, Texts
 from engine.live.mentions import stretches
@@ -40,7 +42,7 @@ class _Pieces(NamedTuple):
 
     of_update: NDArray[np.intp]
     sizes: NDArray[np.int64]
-    values: Strings
+    values: Strings | CodedStrings
 
 
 def resolve_cells(
@@ -95,9 +97,19 @@ def _column_cells(
     if not isinstance(column, Texts):
         return VectorCells(field.id, rows, _only(column.values, at), present, brought)
     if attribute.type == "text":
-        return TextCells(field.id, rows, column.values.take(at), brought)
+        return TextCells(field.id, rows, _plain(column.values.take(at)), brought)
     strings = column.values if len(at) == len(valid) else column.values.take(at)
-    return VectorCells(field.id, rows, intern(field.id, strings), present, brought)
+    return VectorCells(field.id, rows, _interned(intern, field.id, strings), present, brought)
+
+
+def _plain(strings: Strings | CodedStrings) -> Strings:
+    return strings.plain() if isinstance(strings, CodedStrings) else strings
+
+
+def _interned(intern: Intern, number: int, strings: Strings | CodedStrings) -> NDArray[np.uint32]:
+    if isinstance(strings, CodedStrings):
+        return strings.interned(partial(intern, number))
+    return intern(number, strings)
 
 
 def _only(cells: NDArray[Any], at: NDArray[np.intp]) -> NDArray[Any]:
@@ -123,7 +135,18 @@ def _set_cells(
     field_id = fields[name].id
     of_update = np.concatenate([piece.of_update for piece in pieces])
     sizes = np.concatenate([piece.sizes for piece in pieces])
-    codes = np.concatenate([intern(field_id, piece.values) for piece in pieces])
+    codes = np.concatenate([_interned(intern, field_id, piece.values) for piece in pieces])
+    if len(pieces) == 1:
+        # In order already, as each update has one mention.
+        return SetCells(
+            field_id,
+            fields[giver_field(name)].id,
+            rows if len(of_update) == len(rows) else rows[of_update],
+            givers if len(of_update) == len(givers) else givers[of_update],
+            np.append(np.int64(0), np.cumsum(sizes)),
+            codes,
+            modes[0],
+        )
     starts = np.cumsum(sizes) - sizes
     order = np.argsort(of_update, kind="stable")
     of_update, sizes = of_update[order], sizes[order]

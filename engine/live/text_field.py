@@ -79,8 +79,8 @@ class TextField(FieldLoad):
         held = first_held(rows, hold)
         if held < len(rows):
             later = None if times is None else times[held:]
-            at = np.arange(held, len(rows))
-            self._waiting.append(TextCells(self.field.id, rows[held:], texts.take(at), later))
+            kept = texts.take(np.arange(held, len(rows)))
+            self._waiting.append(TextCells(self.field.id, rows[held:], kept, later))
             rows, times = rows[:held], None if times is None else times[:held]
         places: NDArray[np.intp] = np.arange(len(rows))
         if self._times is not None:

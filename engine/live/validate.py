@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.columns.coded import CodedStrings
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid
 from engine.limits import (
@@ -169,7 +170,15 @@ def _rows_of_bytes(values: Strings, bad: NDArray[np.bool_]) -> NDArray[np.intp]:
     return inside[values.valid[inside]]
 
 
-def _check_strings(name: str, values: Strings, limit: int, refused: _Refusals) -> None:
+def _check_strings(
+    name: str, values: Strings | CodedStrings, limit: int, refused: _Refusals
+) -> None:
+    if isinstance(values, CodedStrings):
+        of_values = _Refusals()
+        _check_strings(name, values.values, limit, of_values)
+        for value, reason in of_values.reasons.items():
+            refused.add(values.rows_of(np.array([value])), reason)
+        return
     too_long = values.valid & (np.diff(values.offsets) > limit)
     refused.add(np.flatnonzero(too_long), f"{name} is longer than {limit:,} bytes")
     refused.add(not_utf8(values), f"{name} is not valid UTF-8")

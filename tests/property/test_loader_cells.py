@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from conversion.cell_by_cell import Faults
 from conversion.moments import date_cells, time_cells
 from conversion.numbers import bool_cells, decimal_cells, float_cells, int_cells
-from conversion.texts import identifier_column, set_cells, strings_of
+from conversion.sets import set_cells
+from conversion.texts import identifier_column, strings_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REFUSED = "refused"
