@@ -39,6 +39,7 @@ __all__ = [
     "INGEST_QUEUE_BATCHES",
     "LIST_NAME_BYTES",
     "LIST_VALUES",
+    "LOAD_KEPT_BYTES",
     "LOAD_ORDERED_BYTES",
     "LOAD_STAGED_BYTES",
     "LOAD_UPDATES_AHEAD",
@@ -177,6 +178,10 @@ LOAD_STAGED_BYTES: Final = 128 << 20
 # Where they come in the order of their rows each block is packed once whatever waits: a few
 # blocks' worth, so that packing goes on beside reading.
 LOAD_ORDERED_BYTES: Final = 24 << 20
+
+# Blocks that are packed wait in memory for the commit until they are this many bytes; then those
+# that are new are written ahead of it.
+LOAD_KEPT_BYTES: Final = 256 << 20
 
 # Batches that are resolved and wait to be packed: one is worked on, and one is ready for it.
 LOAD_UPDATES_AHEAD: Final = 2

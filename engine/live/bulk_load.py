@@ -29,6 +29,7 @@ from engine.live.resolving import Resolver
 from engine.live.validate import refusals
 from engine.model.definitions import Model, Source
 from engine.store.catalog import Catalog, identifier_field
+from engine.store.drafts import Drafts
 from engine.store.store import Store, Writer
 
 __all__ = ["BulkLoad"]
@@ -80,7 +81,8 @@ class BulkLoad:
         fields = self._snapshot.fields
         _require_fields(fields, model)
         self._index = IdentityIndex(self._snapshot)
-        self._folding = LoadFolding(self._snapshot, model)
+        self._drafts = Drafts(store, self._require_unchanged)
+        self._folding = LoadFolding(self._snapshot, model, self._drafts)
         self._dictionaries = LoadDictionaries(self._snapshot)
         self._source = source.name
         self._staged_batches = 0
@@ -145,7 +147,7 @@ class BulkLoad:
             self.abandon()
             raise
         changed = self._profiles_changed()
-        blocks = sum(len(field.encoded) for field in self._folding.fields())
+        blocks = len(self._drafts) + sum(len(field.encoded) for field in self._folding.fields())
         version = self._snapshot.data_version
         if blocks:
             version = self._write()
@@ -166,9 +168,10 @@ class BulkLoad:
         if self._open:
             self._open = False
             self._folding.abandon()
+            self._drafts.drop()
             self._snapshot.close()
             # These refer back to the load, and the load to the store's map.
-            del self._resolver, self._index, self._folding
+            del self._resolver, self._index, self._folding, self._drafts
 
     # ------------------------------------------------------------------------ adding
 
@@ -204,27 +207,34 @@ class BulkLoad:
         return writer.data_version
 
     def _put(self, writer: Writer) -> None:
-        revision = self._next_revision(writer)
+        revision = self._next_revision()
         self._dictionaries.save(writer)
         writer.set_row_count(self._resolver.next_row)
         for field in self._folding.fields():
             for block, encoded in sorted(field.encoded.items()):
                 writer.put_field(field.field.id, block, encoded)
+        self._drafts.hand_over(writer)
         self._index.save(writer)
         writer.put_meta(_REVISION, revision)
 
-    def _next_revision(self, writer: Writer) -> bytes:
-        before, now = self._snapshot, writer.snapshot
-        stored = now.meta(_REVISION)
+    def _require_unchanged(self) -> None:
+        """Raises InputInvalid where somebody has written since the load began; only writers ask,
+        so that it stays so until they are done."""
+        before, now = self._snapshot, self._store.newest()
         if (
-            stored != before.meta(_REVISION)
+            now.meta(_REVISION) != before.meta(_REVISION)
             or now.model_version != before.model_version
+            or now.version.state.root.row_count != before.version.state.root.row_count
             or self._store.published != self._published
         ):
             raise InputInvalid(
                 "profiles or the model changed while the load was running; nothing of the "
                 "load was kept. Load again."
             )
+
+    def _next_revision(self) -> bytes:
+        self._require_unchanged()
+        stored = self._snapshot.meta(_REVISION)
         count = _REVISION_BYTES.unpack(stored)[0] if stored is not None else 0
         return _REVISION_BYTES.pack(count + 1)
 

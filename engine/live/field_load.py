@@ -26,6 +26,7 @@ from engine.bitmaps import Buffer
 from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns.zone import Encoded
 from engine.store.catalog import Field
+from engine.store.drafts import Drafts
 from engine.store.store import Snapshot
 
 __all__ = ["FieldLoad", "are_ascending", "cut_length", "each_block", "first_held"]
@@ -81,6 +82,11 @@ class FieldLoad(ABC):
         self.field = field
         self.encoded: dict[int, Encoded] = {}
         self._snapshot = snapshot
+        self._drafts: Drafts | None = None
+
+    def write_ahead(self, drafts: Drafts) -> None:
+        """From now on blocks that are folded may be on the disk, as drafts."""
+        self._drafts = drafts
 
     def stored(self, block: int) -> Sequence[Buffer]:
         """The parts of a block as they were before the load; none where it has none."""
@@ -91,14 +97,20 @@ class FieldLoad(ABC):
     def parts(self, block: int) -> Sequence[Buffer]:
         """The parts of a block as folded so far."""
         folded = self.encoded.get(block)
-        return self.stored(block) if folded is None else folded.parts
+        if folded is not None:
+            return folded.parts
+        if self._drafts is not None and (self.field.id, block) in self._drafts:
+            return self._drafts.read(self.field.id, block)
+        return self.stored(block)
 
     def keep(self, block: int, encoded: Encoded) -> None:
         """A block as folded; forgotten where its bytes are what the store has."""
         if _same_bytes(encoded.parts, self.stored(block)):
             self.encoded.pop(block, None)
-        else:
-            self.encoded[block] = encoded
+            return
+        self.encoded[block] = encoded
+        if self._drafts is not None:
+            self._drafts.take_back(self.field.id, block)
 
     def changed_in_block(self, block: int) -> NDArray[np.bool_]:
         """Which rows of a block differ from before the load, bool (65536,)."""

@@ -97,7 +97,7 @@ class LiveField(FieldLoad):
         held = first_held(rows, hold)
         self._waiting = [rows[held:]] if held < len(rows) else []
         for block, in_block, _ in each_block(rows[:held]):
-            self.encoded[block] = add_rows(self.parts(block), in_block)
+            self.keep(block, add_rows(self.parts(block), in_block))
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad."""
@@ -131,7 +131,7 @@ class UidField(FieldLoad):
         held = first_held(rows, hold)
         self._waiting = [(rows[held:], uids[held:])] if held < len(rows) else []
         for block, in_block, cells in each_block(rows[:held]):
-            self.encoded[block] = add_uids(self.parts(block), in_block, uids[cells])
+            self.keep(block, add_uids(self.parts(block), in_block, uids[cells]))
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad."""
@@ -193,7 +193,7 @@ class IdentifierField(FieldLoad):
                 if isinstance(cells, slice)
                 else values.take(cells)
             )
-            self.encoded[block] = add_values(self.parts(block), in_block, of_block)
+            self.keep(block, add_values(self.parts(block), in_block, of_block))
 
     def differing(self, before: Sequence[Buffer], after: Sequence[Buffer]) -> NDArray[np.bool_]:
         """See FieldLoad. Identifiers only ever join a row, so their number tells."""

@@ -6,6 +6,8 @@
 Cells that come in the order of their rows, as those of new profiles do, are folded a few blocks
 at a time and each block once: those of the last block wait for the rest of it. Where the order is
 any, blocks are opened again by every fold, so that more cells wait for the next.
+
+Blocks of new profiles do not wait in memory for the commit: see engine.store.drafts.
 """
 
 from __future__ import annotations
@@ -16,13 +18,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.limits import LOAD_ORDERED_BYTES, LOAD_STAGED_BYTES, LOAD_UPDATES_AHEAD
+from engine.limits import (
+    LOAD_KEPT_BYTES,
+    LOAD_ORDERED_BYTES,
+    LOAD_STAGED_BYTES,
+    LOAD_UPDATES_AHEAD,
+)
 from engine.live.attribute_load import AttributeLoad
 from engine.live.field_load import FieldLoad, are_ascending
 from engine.live.identity_fields import IdentifierField, LiveField, UidField
 from engine.live.update import ProfileUpdate
 from engine.model.definitions import Model
 from engine.store.catalog import LIVE, UIDS, identifier_field
+from engine.store.drafts import Drafts
 from engine.store.store import Snapshot
 
 __all__ = ["LoadFolding"]
@@ -31,8 +39,10 @@ __all__ = ["LoadFolding"]
 class LoadFolding:
     """What a load does to all fields of a snapshot. One thread calls it."""
 
-    def __init__(self, snapshot: Snapshot, model: Model) -> None:
+    def __init__(self, snapshot: Snapshot, model: Model, drafts: Drafts) -> None:
         fields = snapshot.fields
+        self._drafts = drafts
+        self._first_new_block = snapshot.block_count
         self._live = LiveField(snapshot, fields[LIVE.name])
         self._uids = UidField(snapshot, fields[UIDS.name])
         kinds = [fields[identifier_field(kind)] for kind in model.identifiers]
@@ -120,3 +130,24 @@ class LoadFolding:
             field.fold(hold)
         if hold is None:
             self._last_row = -1
+        self._write_ahead()
+
+    def _write_ahead(self) -> None:
+        """Brings new blocks to the disk where too much of them has gathered."""
+        new = {
+            (field.field, block): encoded
+            for field in self.fields()
+            for block, encoded in field.encoded.items()
+            if block >= self._first_new_block
+        }
+        size = sum(len(part) for encoded in new.values() for part in encoded.parts)
+        if size <= LOAD_KEPT_BYTES:
+            return
+        self._drafts.put(new)
+        for field in self.fields():
+            field.write_ahead(self._drafts)
+            field.encoded = {
+                block: encoded
+                for block, encoded in field.encoded.items()
+                if block < self._first_new_block
+            }

@@ -223,15 +223,20 @@ class Resolver:
         cells = resolve_cells(
             batch, at, resolution.rows[at], giver, self._model, self._catalog, self._intern
         )
-        linked = [
-            LinkedIdentifiers(
-                self._catalog[identifier_field(column.identifier.kind)].id,
-                links.rows,
-                column.values.take(links.at),
-                column.digests[links.at],
+        linked = []
+        for column, links in zip(columns, resolution.links, strict=True):
+            # In the order of the updates, as all their cells are.
+            is_link = np.zeros(batch.count, np.bool_)
+            is_link[links.at] = True
+            of_links = np.flatnonzero(is_link)
+            linked.append(
+                LinkedIdentifiers(
+                    self._catalog[identifier_field(column.identifier.kind)].id,
+                    resolution.rows[of_links],
+                    column.values.take(of_links),
+                    column.digests[of_links],
+                )
             )
-            for column, links in zip(columns, resolution.links, strict=True)
-        ]
         drawn = np.frombuffer(os.urandom(UID_BYTES * resolution.created), np.uint8)
         uids = drawn.reshape(-1, UID_BYTES)
         return ProfileUpdate(

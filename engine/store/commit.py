@@ -24,6 +24,7 @@ from engine.store.directory import (
     pack_metas,
     pack_model,
 )
+from engine.store.drafts import is_draft, left_behind
 from engine.store.journal import keys_before, records_of
 from engine.store.manifest import Manifest
 from engine.store.named import NamedRecords
@@ -130,6 +131,7 @@ def commit(store: Store, staging: Staging) -> int:
     for key, sequence in changes.log_keys.items():
         if sequence < log_first:
             del changes.puts[key]
+    changes.deletes.update(_stale_drafts(store, changes, state))
     committed = Committed(
         state,
         data_version,
@@ -146,6 +148,16 @@ def commit(store: Store, staging: Staging) -> int:
             growth.settle()
     store.show(committed, seen=staging.is_shown)
     return data_version
+
+
+def _stale_drafts(store: Store, changes: _Changes, after: State) -> set[bytes]:
+    """Keys of drafts that somebody made for blocks which this commit makes without them."""
+    before = changes.staging.state
+    if len(after.manifests) == len(before.manifests):
+        return set()
+    drafts = left_behind(before, store.view_of_now().transaction.key_from)
+    kept = changes.staging.adopted | changes.puts.keys()
+    return {key for key in drafts if key not in kept and not is_draft(key, after)}
 
 
 def _is_nothing(staging: Staging) -> bool:

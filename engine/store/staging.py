@@ -31,7 +31,8 @@ class Staging:
     `blocks` maps block -> field -> what it becomes, None for removed. `log` are the payloads of
     new records of the log; where `is_group` is unset, everything else is one record more.
     `feed` are (sequence, payload) of new records of the feed. `whole` are the blocks saved with
-    all that the visible state has of them, `replaced` the (field, block) that become another.
+    all that the visible state has of them, `replaced` the (field, block) that become another,
+    `adopted` the keys of drafts that this write lists.
     """
 
     snapshot: Snapshot
@@ -48,6 +49,7 @@ class Staging:
     feed_first: int = 0
     whole: set[int] = field(default_factory=set)
     replaced: set[tuple[int, int]] = field(default_factory=set)
+    adopted: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.state: State = self.snapshot.version.state

@@ -26,6 +26,7 @@ from engine.store.checksum import crc32c
 from engine.store.commit import Committed
 from engine.store.data_file import check_data_file
 from engine.store.directory import Root, Section, pack_dictionaries, pack_model
+from engine.store.drafts import left_behind
 from engine.store.environment import Environment, damaged
 from engine.store.folder import check_folder, create_folder
 from engine.store.hot import HotFields
@@ -121,11 +122,14 @@ class Store:
         check_folder(path)
         check_data_file(path)
         try:
-            return cls(path, _open_folder(path, read_only, map_size))
+            store = cls(path, _open_folder(path, read_only, map_size))
         except StoreInUse:
             # Perhaps this process had it open, and a cycle of garbage refers to it still.
             gc.collect()
-            return cls(path, _open_folder(path, read_only, map_size))
+            store = cls(path, _open_folder(path, read_only, map_size))
+        if not read_only:
+            store._drop_drafts()
+        return store
 
     def close(self) -> None:
         """Let go of the store; its map stays until the last snapshot of it has gone."""
@@ -364,6 +368,24 @@ class Store:
         finally:
             if transaction is not None:
                 transaction.abort()
+
+    def apply_ahead(self, puts: dict[bytes, tuple[bytes, bytes]], deletes: set[bytes]) -> None:
+        """The same for records that no state lists: what can be seen stays as it is."""
+        self.apply(puts, deletes)
+        self._interrupted = ""
+
+    def view_of_now(self) -> View:
+        """A view of all that is stored at this moment, drafts too."""
+        assert self._environment is not None, "the store is closed"
+        return View(self._environment, self._environment.begin_read(), self._verified)
+
+    def _drop_drafts(self) -> None:
+        """Removes the drafts of a write that a crash has ended."""
+        version = self._visible()
+        keys = left_behind(version.state, version.view.transaction.key_from)
+        if keys:
+            with contextlib.suppress(StoreUnwritable):
+                self.apply_ahead({}, set(keys))
 
     def _reserve(self, sizes: list[int]) -> None:
         assert self._environment is not None, "the store is closed"

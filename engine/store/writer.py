@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -158,6 +158,16 @@ class Writer:
             )
             staging.blocks.setdefault(block, {})[field_id] = StagedField(parts, entries)
             staging.replaced.add((field_id, block))
+
+    def adopt_field(
+        self, field_id: int, block: int, staged: StagedField, keys: Iterable[bytes]
+    ) -> None:
+        """Take a field of a block that is stored already as a draft, under these keys; see
+        engine.store.drafts."""
+        staging = self._open()
+        staging.blocks.setdefault(block, {})[field_id] = staged
+        staging.replaced.add((field_id, block))
+        staging.adopted.update(keys)
 
     def _unchanged(
         self, block: int, encoded: Encoded, entries: NDArray[np.void], stored: NDArray[np.void]

@@ -114,6 +114,7 @@ def test_loads_equal_one_by_one(
 ) -> None:
     monkeypatch.setattr(load_folding, "LOAD_STAGED_BYTES", staged_bytes)
     monkeypatch.setattr(load_folding, "LOAD_ORDERED_BYTES", staged_bytes)
+    monkeypatch.setattr(load_folding, "LOAD_KEPT_BYTES", staged_bytes - 1)
 
     @given(_LOADS)
     def check(loads: list[list[list[dict[str, Any]]]]) -> None:

@@ -23,6 +23,7 @@ def store(
 ) -> Iterator[Store]:
     monkeypatch.setattr(load_folding, "LOAD_STAGED_BYTES", request.param)
     monkeypatch.setattr(load_folding, "LOAD_ORDERED_BYTES", request.param)
+    monkeypatch.setattr(load_folding, "LOAD_KEPT_BYTES", request.param - 1)
     with new_store(tmp_path / "store") as store:
         with store.write() as writer:
             for name in ("size", "remark"):
