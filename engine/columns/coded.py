@@ -52,10 +52,10 @@ class CodedStrings:
 
     def take(self, indices: NDArray[np.integer[Any]]) -> CodedStrings:
         """The strings at `indices`; an index of -1 gives a missing one."""
-        codes = self.codes[indices]
-        if len(indices) and int(indices.min()) < 0:
-            codes = np.where(indices < 0, np.int32(-1), codes)
-        return CodedStrings(self.values, codes)
+        if not len(indices) or int(indices.min()) >= 0:
+            return CodedStrings(self.values, self.codes[indices])
+        # An index of -1 finds the last element.
+        return CodedStrings(self.values, np.append(self.codes, np.int32(-1))[indices])
 
     def plain(self) -> Strings:
         """The same, written out."""
