@@ -9,13 +9,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from google.protobuf import json_format
 
 from strata import answers, messages
 from strata.member_list import MemberList
-from strata.transport import GrpcTransport, Transport
 from strata.updates import Update, batch_message
 from strata.v1 import (
     admin_pb2,
@@ -27,6 +26,9 @@ from strata.v1 import (
     value_pb2,
 )
 
+if TYPE_CHECKING:
+    from strata.transport import Transport
+
 __all__ = ["Client", "MemberList"]
 
 # Enough values per message that its cost disappears, few enough for a message of text.
@@ -37,6 +39,13 @@ FORMS = {
     "uids": audience_pb2.MEMBER_FORM_UIDS,
     "roaring": audience_pb2.MEMBER_FORM_ROARING,
 }
+
+
+def _over_grpc(address: str, timeout_s: float | None) -> Transport:
+    # gRPC takes as long to import as the rest, and a store opened in process has no use for it.
+    from strata.transport import GrpcTransport
+
+    return GrpcTransport(address, timeout_s)
 
 
 class Client:
@@ -55,7 +64,7 @@ class Client:
         timeout_s: float | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self._transport = transport or GrpcTransport(address, timeout_s)
+        self._transport = transport or _over_grpc(address, timeout_s)
 
     def __enter__(self) -> Self:
         return self

@@ -17,14 +17,16 @@ import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from strata import messages
 from strata.answers import Value
 from strata.client import Client
 from strata.errors import StrataError
-from strata.transport import Transport
 from strata.v1 import watch_pb2
+
+if TYPE_CHECKING:
+    from strata.transport import Transport
 
 __all__ = ["Change", "Watch", "WatchCompacted", "WatchMessage", "watch"]
 

@@ -89,7 +89,7 @@ class LiveStore:
         self.replayed_records = 0
         failure = self._replay()
         # Rows were given out by the records replayed.
-        in_force = self._in_force(store.glance())
+        in_force = self._in_force(store.glance(), bind=not store.read_only)
         self.pipeline = Pipeline(
             store, self._committer, self._applier, self._feed, in_force, self._start_over
         )
@@ -230,7 +230,7 @@ class LiveStore:
             self._load_identities()
         else:
             self.identities.saved(self.store.newest())
-        in_force = self._in_force(self.store.newest())
+        in_force = self._in_force(self.store.newest(), bind=True)
         if stale and in_force is not None:
             self._find_members(in_force, stale, cause)
         self.store.reveal()
@@ -302,7 +302,9 @@ class LiveStore:
         self._applier.identities = self._committer.identities = self.identities
         self.store.attach_newest()
 
-    def _in_force(self, snapshot: Snapshot) -> ModelInForce | None:
+    def _in_force(self, snapshot: Snapshot, *, bind: bool = False) -> ModelInForce | None:
+        """What belongs to the model of a snapshot; with `bind` its segments are bound now, so that
+        no batch waits for it."""
         binder = self._binder_of(snapshot)
         if binder is None:
             return None
@@ -316,8 +318,13 @@ class LiveStore:
             partial(_count_owned, self.store),
             snapshot.row_count,
         )
-        segments = StoredSegments(binder.model, binder, catalog, versions)
-        return ModelInForce(snapshot.model_version, binder.model, binder, resolver, segments)
+        make_segments = partial(StoredSegments, binder.model, binder, catalog, versions)
+        in_force = ModelInForce(
+            snapshot.model_version, binder.model, binder, resolver, make_segments
+        )
+        if bind:
+            assert in_force.segments is not None
+        return in_force
 
 
 def _count_owned(

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from google.protobuf.message import Message
 
@@ -22,7 +22,6 @@ from engine.errors import EngineError, Overloaded
 from server.admin import AdminService
 from server.audience import AudienceService
 from server.call import Call
-from server.ingest import IngestService
 from server.lanes import Lane
 from server.lists import ListService
 from server.models import ModelService
@@ -30,6 +29,9 @@ from server.profiles import ProfileService
 from server.visibility import Visibility
 from server.watch import WatchService
 from strata.errors import Issue, StrataError
+
+if TYPE_CHECKING:
+    from server.ingest import IngestService
 
 __all__ = ["EmbeddedTransport", "engine_failures", "opened"]
 
@@ -49,11 +51,10 @@ class EmbeddedTransport:
         self._database = database
         self._lane = Lane("embedded", 1, 0)
         visible = Visibility(database, self._lane, VISIBLE_WAIT_S)
-        self._services = {
+        self._services: dict[str, object] = {
             "AudienceService": AudienceService(database, self._lane, visible),
             "ProfileService": ProfileService(database, self._lane, visible),
             "ListService": ListService(database, self._lane, self._lane, visible),
-            "IngestService": IngestService(database, self._lane, credits=CREDITS),
             "ModelService": ModelService(database, self._lane, self._lane),
             "AdminService": AdminService(database, self._lane),
             "WatchService": WatchService(database, self._lane),
@@ -91,7 +92,7 @@ class EmbeddedTransport:
         """
         call = self._call(path)
         lane = Lane("embedded-ingest", 1, 1)
-        ingest = IngestService(self._database, lane, credits=CREDITS)
+        ingest = _ingest_service(self._database, lane)
         with contextlib.closing(lane), asyncio.Runner() as runner:
             pumped = _pumped(requests, runner.get_loop())
             stream = ingest.ingest(cast(Any, pumped), call)
@@ -123,10 +124,20 @@ class EmbeddedTransport:
         return Call(path, Control(time.monotonic_ns() + int(self._timeout_s * 1e9)))
 
     def _method(self, path: str) -> Callable[..., Any]:
-        service, _, name = path.rpartition("/")
+        path, _, name = path.rpartition("/")
+        service = path.rpartition(".")[2]
+        if service == "IngestService" and service not in self._services:
+            self._services[service] = _ingest_service(self._database, self._lane)
         snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-        found: Callable[..., Any] = getattr(self._services[service.rpartition(".")[2]], snake)
+        found: Callable[..., Any] = getattr(self._services[service], snake)
         return found
+
+
+def _ingest_service(database: Database, lane: Lane) -> IngestService:
+    # It brings Arrow along, which commands that only read have no use for.
+    from server.ingest import IngestService
+
+    return IngestService(database, lane, credits=CREDITS)
 
 
 async def _stream(requests: Iterable[Message]) -> AsyncIterator[Message]:

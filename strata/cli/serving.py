@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from strata.cli.options import StoreAt
@@ -58,6 +57,9 @@ def serve(
 
 def _set_up_log() -> None:
     """One line per event on stderr: for people on a terminal, JSON otherwise."""
+    # Only here: its traces bring half of rich along.
+    import structlog
+
     # Tracebacks never show local variables: they hold what profiles say.
     render: structlog.typing.Processor
     if sys.stderr.isatty():
