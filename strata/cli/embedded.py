@@ -27,7 +27,6 @@ from server.lists import ListService
 from server.models import ModelService
 from server.profiles import ProfileService
 from server.visibility import Visibility
-from server.watch import WatchService
 from strata.errors import Issue, StrataError
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ class EmbeddedTransport:
             "ListService": ListService(database, self._lane, self._lane, visible),
             "ModelService": ModelService(database, self._lane, self._lane),
             "AdminService": AdminService(database, self._lane),
-            "WatchService": WatchService(database, self._lane),
         }
 
     def one(self, path: str, request: Message, answer: type[Response]) -> Response:
@@ -128,6 +126,8 @@ class EmbeddedTransport:
         service = path.rpartition(".")[2]
         if service == "IngestService" and service not in self._services:
             self._services[service] = _ingest_service(self._database, self._lane)
+        if service == "WatchService" and service not in self._services:
+            self._services[service] = _watch_service(self._database, self._lane)
         snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
         found: Callable[..., Any] = getattr(self._services[service], snake)
         return found
@@ -138,6 +138,13 @@ def _ingest_service(database: Database, lane: Lane) -> IngestService:
     from server.ingest import IngestService
 
     return IngestService(database, lane, credits=CREDITS)
+
+
+def _watch_service(database: Database, lane: Lane) -> object:
+    # It brings gRPC along, for how a stream ends when a server stops.
+    from server.watch import WatchService
+
+    return WatchService(database, lane)
 
 
 async def _stream(requests: Iterable[Message]) -> AsyncIterator[Message]:
