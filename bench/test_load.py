@@ -28,6 +28,7 @@ CONDITIONS = (
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_answers_of_the_file(form: str, tmp_path: Path) -> None:
+    """Loaded, loaded again without a change, and counted."""
     file = people_file(tmp_path, PEOPLE, form)
     store = tmp_path / "store"
     first = load_people(file, store, segments=10)
