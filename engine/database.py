@@ -18,6 +18,7 @@ from engine.audience import Audience, CountResult, Threads, stored_count
 from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
+from engine.frozen_audiences import FrozenAudiences
 from engine.identity.of_snapshot import identities_of
 from engine.identity.owners import rows_of
 from engine.live.batch import ProfileBatch
@@ -97,6 +98,7 @@ class Database:
         self._binder: tuple[int, Binder] | None = None
         self._live = LiveStore(store, self._binder_of, pool=pool, threads=count)
         self.feed = FeedSource(StoredFeed(store), store.snapshot)
+        self.frozen = FrozenAudiences(store, self._live, self._members, self._model_of)
 
     @classmethod
     def create(cls, path: Path, *, threads: int | None = None) -> Self:
@@ -298,14 +300,24 @@ class Database:
             raise InputInvalid(f"A limit of {limit} makes no sense; give 0 or more.")
         snapshot = self._store.snapshot()
         try:
-            audience = self._audience(snapshot, as_of_us, control)
-            audience.add(expression)
-            members = audience.members(order_by)
+            members = self._members(snapshot, expression, as_of_us, control, order_by)
             members.choose(limit, salt=salt, order_by=order_by, descending=descending)
         except BaseException:
             snapshot.close()
             raise
         return members
+
+    def _members(
+        self,
+        snapshot: Snapshot,
+        expression: str | tree.Expr,
+        as_of_us: int | None,
+        control: Control | None,
+        order_by: str | None = None,
+    ) -> Members:
+        audience = self._audience(snapshot, as_of_us, control)
+        audience.add(expression)
+        return audience.members(order_by)
 
     def profiles(self, identifiers: Sequence[tuple[str, str]]) -> list[ProfileRecord | None]:
         """The profile that owns each (kind, value), None where nobody does; kind `uid` takes
@@ -320,6 +332,9 @@ class Database:
     ) -> Audience:
         binder = self._require_binder(snapshot)
         return Audience(snapshot, binder, as_of_us=as_of_us, threads=self._threads, control=control)
+
+    def _model_of(self, snapshot: Snapshot) -> Model:
+        return self._require_binder(snapshot).model
 
     def _require_binder(self, snapshot: Snapshot) -> Binder:
         binder = self._binder_of(snapshot)

@@ -29,6 +29,8 @@ __all__ = [
     "FEED_STEP_RECORDS",
     "FEED_TRIM_RECORDS",
     "FEED_TRIM_S",
+    "FROZEN_AUDIENCES",
+    "FROZEN_BY_BYTES",
     "GIVER_BYTES",
     "GROUP_BATCHES",
     "HEAP_KEPT_BYTES",
@@ -194,6 +196,12 @@ IDENTITY_SHARD_BITS_MAX: Final = 16
 # Values of an uploaded list; one is resolved anew by every query that names it.
 LIST_VALUES: Final = 20_000_000
 LIST_NAME_BYTES: Final = 200
+
+# Frozen audiences of a store. Naming them takes reading the description of each.
+FROZEN_AUDIENCES: Final = 10_000
+
+# Who froze one, as they say: an address or a name.
+FROZEN_BY_BYTES: Final = 200
 
 # ------------------------------------------------------------------------------- feed
 

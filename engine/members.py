@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
-from typing import Any, Self
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.bitmaps.portable import portable
-from engine.columns.floats import decode_floats
-from engine.columns.hashing import xxh64, xxh64_many16
-from engine.columns.ints import decode_ints
-from engine.columns.uids import decode_uids
-from engine.columns.values import decode_values
-from engine.errors import InputInvalid, NotFound
-from engine.live.profiles import ProfileRecord, read_profiles
+from engine.columns.column import rows_per_part
+from engine.columns.strings import Strings
+from engine.columns.uids import UID_BYTES
+from engine.errors import NotFound
+from engine.listing.batches import Batch, batches_of_masks, batches_of_rows
+from engine.listing.choosing import choose_at_random, choose_in_order
+from engine.listing.columns import attribute_cells, owned_identifiers
+from engine.listing.frozen import ROW_EPOCH, Frozen
+from engine.listing.picking import uids_of_mask, uids_of_rows
+from engine.live.memberships import rows_of_masks
+from engine.live.profiles import AttributeValue
 from engine.model.definitions import Model
 from engine.nearest import nearest
 from engine.store.catalog import UIDS, identifier_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["Members"]
+__all__ = ["MemberTable", "Members"]
 
-BLOCK_BITS = 16
-# Profiles decoded at a time where whole records are asked for: enough to share the work of a
-# block, and little memory.
-RECORDS_AT_A_TIME = 2048
+
+@dataclass(frozen=True, slots=True)
+class MemberTable:
+    """Some lines of a list: in each an identifier (`uids` is empty then) or a uid of 16 bytes
+    (`identifiers` is None then), and beside it a value of each attribute asked for, None where
+    missing."""
+
+    identifiers: Strings | None
+    uids: bytes
+    columns: Sequence[Sequence[AttributeValue | None]]
 
 
 class Members:
-    """The profiles that an expression holds for, at one instant and data version.
+    """The profiles that an expression holds for, at one instant and data version; or those of a
+    frozen audience that are still there.
 
-    `masks` is uint64 of shape (blocks, 1024). `matched` counts all of them; `rows` (uint32)
-    are the chosen ones in the order they are listed, all in row order unless `choose` was
-    called. Every form below reads the snapshot that the members were found in, which stays
-    open until `close`, or the end of a `with` block.
+    `masks` is uint64 of shape (blocks, 1024). `matched` counts all of them; those chosen of them
+    are listed in row order, unless `choose` was given another. Every form below reads the
+    snapshot that the members were found in, which stays open until `close`, or the end of a
+    `with` block; nothing is held beyond masks, and 4 bytes a member where there is an order.
+
+    `frozen` is the audience that they come from, and `gone` how many of it (of its page, if one
+    was asked for) are no profiles any more.
     """
 
     def __init__(
@@ -49,19 +63,23 @@ class Members:
         masks: NDArray[np.uint64],
         waiting: int = 0,
         read_as_of_today: tuple[str, ...] = (),
+        frozen: Frozen | None = None,
+        gone: int = 0,
     ) -> None:
         self.expression = expression
         self.as_of_us = as_of_us
         self.waiting = waiting
         self.read_as_of_today = read_as_of_today
+        self.frozen = frozen
+        self.gone = gone
         self.data_version = snapshot.data_version
-        # Rows are never given out again so far, so one epoch covers every bitmap exported.
-        self.row_epoch = 1
-        self.matched = int(np.bitwise_count(masks).sum())
+        self.row_epoch = ROW_EPOCH
+        self.matched = self.count = int(np.bitwise_count(masks).sum())
         self._snapshot = snapshot
         self._model = model
         self._masks = masks
-        self._chosen: NDArray[np.uint32] | None = None
+        # The rows in their order, where that is not their own.
+        self._ordered: NDArray[np.uint32] | None = None
 
     def close(self) -> None:
         """Let go of the snapshot; harmless when done before."""
@@ -74,19 +92,19 @@ class Members:
         self.close()
 
     @property
-    def count(self) -> int:
-        """How many are listed."""
-        return self.matched if self._chosen is None else len(self._chosen)
-
-    @cached_property
-    def _all_rows(self) -> NDArray[np.uint32]:
-        bits = np.unpackbits(self._masks.view(np.uint8).reshape(-1), bitorder="little")
-        return np.flatnonzero(bits).astype(np.uint32)
-
-    @property
     def rows(self) -> NDArray[np.uint32]:
         """Row numbers in the order listed."""
-        return self._all_rows if self._chosen is None else self._chosen
+        return rows_of_masks(self._masks) if self._ordered is None else self._ordered
+
+    @property
+    def masks(self) -> NDArray[np.uint64]:
+        """The rows as masks, uint64 (blocks, 1024), without their order."""
+        if self._ordered is None:
+            return self._masks
+        masks = np.zeros_like(self._masks)
+        bits = np.zeros(masks.size * 64, np.bool_)
+        bits[self._ordered] = True
+        return np.packbits(bits, bitorder="little").view(np.uint64).reshape(masks.shape)
 
     def choose(
         self,
@@ -104,104 +122,83 @@ class Members:
         smallest hashes of the uids, listed in row order.
         """
         if order_by is not None:
-            self._chosen = self._ordered(order_by, descending)[:limit]
+            self._ordered = choose_in_order(
+                self._snapshot, self._model, self._masks, limit, order_by, descending=descending
+            )
+            self.count = len(self._ordered)
         elif limit is not None and limit < self.matched:
-            hashes = xxh64_many16(self._uids_of(self._all_rows), xxh64(salt.encode(), 0))
-            smallest = np.argpartition(hashes, limit)[:limit] if limit else np.zeros(0, np.intp)
-            self._chosen = np.sort(self._all_rows[smallest])
-
-    def _ordered(self, name: str, descending: bool) -> NDArray[np.uint32]:
-        declared = self._model.attributes.get(name)
-        if declared is None:
-            close = nearest(name, self._model.attributes)
-            hint = f" Did you mean {close}?" if close else ""
-            raise NotFound(f"There is no attribute {name} to order by.{hint}")
-        if declared.type not in ("int", "decimal", "float", "date", "time"):
-            raise InputInvalid(f"{name} is of type {declared.type}, which has no order.")
-        decode = decode_floats if declared.type == "float" else decode_ints
-        field = self._snapshot.fields[name].id
-        values, present = [], []
-        for block, inside in self._by_block(self._all_rows):
-            parts = self._snapshot.payloads(field, block)
-            column, there = decode(parts) if parts else (np.zeros(0, np.int64), np.zeros(0, bool))
-            known = inside < len(column)
-            safe = np.where(known, inside, 0)
-            present.append(known & there[safe] if len(column) else np.zeros(len(inside), bool))
-            values.append(column[safe] if len(column) else np.zeros(len(inside), np.int64))
-        if not values:
-            return self._all_rows
-        numbers, has = np.concatenate(values), np.concatenate(present)
-        with_value = np.flatnonzero(has)
-        order = np.argsort(numbers[with_value], kind="stable")
-        if descending:
-            # Stable from the other end: equal values stay in row order.
-            order = len(order) - 1 - np.argsort(numbers[with_value][::-1], kind="stable")[::-1]
-        ordered: NDArray[np.uint32] = self._all_rows[
-            np.concatenate([with_value[order], np.flatnonzero(~has)])
-        ]
-        return ordered
-
-    def _by_block(self, rows: NDArray[np.uint32]) -> Iterator[tuple[int, NDArray[np.integer[Any]]]]:
-        """Stretches of one block with their rows inside it, in the order given."""
-        blocks = rows >> BLOCK_BITS
-        edges = np.flatnonzero(np.diff(blocks)) + 1
-        for stretch in np.split(rows, edges):
-            if len(stretch):
-                yield int(stretch[0] >> BLOCK_BITS), stretch & 0xFFFF
-
-    def _uids_of(self, rows: NDArray[np.uint32]) -> NDArray[np.uint8]:
-        field = self._snapshot.fields[UIDS.name].id
-        pieces = [
-            decode_uids(self._snapshot.payloads(field, block))[inside]
-            for block, inside in self._by_block(rows)
-        ]
-        return np.concatenate(pieces) if pieces else np.zeros((0, 16), np.uint8)
+            self._masks = choose_at_random(self._snapshot, self._masks, limit, salt)
+            self.count = limit
 
     # ------------------------------------------------------------------------- forms
 
     def roaring(self) -> bytes:
         """Row numbers as one bitmap in the portable roaring format."""
-        masks = self._masks
-        if self._chosen is not None:
-            bits = np.zeros(masks.size * 64, np.uint8)
-            bits[self._chosen] = 1
-            masks = np.packbits(bits, bitorder="little").view(np.uint64).reshape(masks.shape)
-        return portable((block, mask) for block, mask in enumerate(masks) if mask.any())
+        return portable((block, mask) for block, mask in enumerate(self.masks) if mask.any())
 
     def uids(self) -> Iterator[bytes]:
-        """Uids in listed order, 16 bytes each, joined; a chunk for each stretch of a block."""
-        field = self._snapshot.fields[UIDS.name].id
-        for block, inside in self._by_block(self.rows):
-            yield decode_uids(self._snapshot.payloads(field, block))[inside].tobytes()
+        """Uids in listed order, 16 bytes each, joined; chunks of at most a block."""
+        table = self._snapshot.addresses(self._snapshot.fields[UIDS.name].id)
+        if self._ordered is not None:
+            size = rows_per_part(UID_BYTES)
+            for start in range(0, len(self._ordered), size):
+                yield uids_of_rows(table, self._ordered[start : start + size], size)
+            return
+        for block in np.flatnonzero(self._masks.any(axis=1)).tolist():
+            yield uids_of_mask(table, block, self._masks[block])
 
     def identifiers(self, kind: str) -> Iterator[list[str]]:
+        """As `identifier_batches`, in lists."""
+        for strings in self.identifier_batches(kind):
+            yield [value for value in strings.to_list() if value is not None]
+
+    def identifier_batches(self, kind: str) -> Iterator[Strings]:
         """All identifiers of a kind that the profiles own, in listed order, in chunks.
 
         A profile without one is left out, one with several is there several times. Raises
         NotFound for a kind that the model does not declare.
         """
+        field = self._identifier_field(kind)
+        return (owned_identifiers(self._snapshot, field, batch)[0] for batch in self._batches())
+
+    def table(self, kind: str | None, attributes: Sequence[str]) -> Iterator[MemberTable]:
+        """Identifiers of a kind (as `identifiers`), or uids where it is None, each with the values
+        of some attributes of its profile, in chunks. Raises NotFound."""
+        for name in attributes:
+            if name not in self._model.attributes:
+                raise NotFound(
+                    f"There is no attribute {name}.{_hint(name, self._model.attributes)}"
+                )
+        field = None if kind is None else self._identifier_field(kind)
+        return (self._read_table(batch, field, attributes) for batch in self._batches())
+
+    def _read_table(
+        self, batch: Batch, kind_field: int | None, attributes: Sequence[str]
+    ) -> MemberTable:
+        snapshot = self._snapshot
+        columns = [attribute_cells(snapshot, snapshot.fields.get(n), batch) for n in attributes]
+        if kind_field is None:
+            table = snapshot.addresses(snapshot.fields[UIDS.name].id)
+            uids = uids_of_rows(table, batch.rows(), rows_per_part(UID_BYTES))
+            return MemberTable(None, uids, columns)
+        identifiers, places = owned_identifiers(snapshot, kind_field, batch)
+        if not np.array_equal(places, np.arange(batch.row_count)):
+            at = places.tolist()
+            columns = [[column[place] for place in at] for column in columns]
+        return MemberTable(identifiers, b"", columns)
+
+    def _batches(self) -> Iterator[Batch]:
+        if self._ordered is not None:
+            return batches_of_rows(self._ordered)
+        return batches_of_masks(self._masks)
+
+    def _identifier_field(self, kind: str) -> int:
         if kind not in self._model.identifiers:
-            close = nearest(kind, self._model.identifiers)
-            hint = f" Did you mean {close}?" if close else ""
+            hint = _hint(kind, self._model.identifiers)
             raise NotFound(f"There is no kind of identifier {kind}.{hint}")
-        return self._identifiers(self._snapshot.fields[identifier_field(kind)].id)
+        return self._snapshot.fields[identifier_field(kind)].id
 
-    def _identifiers(self, field: int) -> Iterator[list[str]]:
-        for block, inside in self._by_block(self.rows):
-            parts = self._snapshot.payloads(field, block)
-            if not parts:
-                continue
-            owners, values = decode_values(parts)
-            first = np.searchsorted(owners, inside, side="left")
-            counts = np.searchsorted(owners, inside, side="right") - first
-            starts = np.repeat(first - (np.cumsum(counts) - counts), counts)
-            chosen = starts + np.arange(int(counts.sum()))
-            yield [value for value in values.take(chosen).to_list() if value is not None]
 
-    def profiles(self) -> Iterator[list[ProfileRecord]]:
-        """Whole records in listed order, in chunks."""
-        rows = self.rows
-        for start in range(0, len(rows), RECORDS_AT_A_TIME):
-            chunk = rows[start : start + RECORDS_AT_A_TIME]
-            records = read_profiles(self._snapshot, self._model, chunk.tolist())
-            yield [record for record in records if record is not None]
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = nearest(name, known)
+    return f" Did you mean {close}?" if close else ""

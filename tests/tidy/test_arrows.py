@@ -62,9 +62,10 @@ INNER: dict[str, set[str]] = {
     "identity": {"columns", "model", "store"},
     "core": {"bitmaps", "columns", "model", "rules", "store"},
     "live": {"bitmaps", "columns", "core", "identity", "model", "rules", "store"},
+    "listing": {"bitmaps", "columns", "live", "model", "store"},
 }
 # The face of the engine: above every room, each of the later above the earlier.
-for face in ("members", "audience", "model_edits", "database"):
+for face in ("members", "audience", "model_edits", "frozen_audiences", "database"):
     INNER[face] = set(INNER)
 
 CYTHON_IMPORT = re.compile(

@@ -176,14 +176,14 @@ def test_more_shared_parts_than_memory_is_kept_for(database: Database) -> None:
 
 
 def test_members_in_every_form(database: Database) -> None:
-    """Rows, identifiers, uids and records are of the same profiles, in the same order."""
+    """Rows, identifiers, uids and tables are of the same profiles, in the same order."""
     with database.members("vip or tag = 'rare'") as members:
         names = [name for chunk in members.identifiers("member") for name in chunk]
         assert names == [f"m{row}" for row in members.rows.tolist()]
         uids = b"".join(members.uids())
-        records = [record for chunk in members.profiles() for record in chunk]
-        assert uids == b"".join(record.uid for record in records)
-        assert [record.identifiers["member"] for record in records] == [[name] for name in names]
+        assert uids == b"".join(table.uids for table in members.table(None, []))
+        records = database.profiles([("member", name) for name in names])
+        assert uids == b"".join(record.uid for record in records if record is not None)
         assert members.count == members.matched == len(names)
 
 
