@@ -147,10 +147,12 @@ class FrozenAudiences:
             return
         raise already_there(name)
 
-    def all(self) -> list[FrozenState]:
-        """Those that have not expired, by name."""
+    def page(self, *, after: str = "", size: int | None = None) -> list[FrozenState]:
+        """The first `size` of those whose names come after one, by name (None: all)."""
         with self._store.snapshot() as snapshot:
-            return [self._state(snapshot, one) for one in frozen_audiences(snapshot, _now_us())]
+            found = frozen_audiences(snapshot, _now_us())
+            later = [frozen for frozen in found if frozen.name > after]
+            return [self._state(snapshot, frozen) for frozen in later[:size]]
 
     def get(self, name: str) -> FrozenState:
         """The audience of a name. Raises NotFound."""

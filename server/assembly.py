@@ -16,6 +16,7 @@ from server.audience import AudienceService
 from server.authorization import AllowEveryone, Authorizer
 from server.calls import service_handler
 from server.failures import StartRefused
+from server.frozen import FrozenService
 from server.health import Health
 from server.ingest import IngestService
 from server.lanes import Lane
@@ -23,12 +24,14 @@ from server.lists import ListService
 from server.models import ModelService
 from server.profiles import ProfileService
 from server.reflection import Reflection
+from server.relay import Patience
 from server.settings import ServerSettings, split_address
 from server.visibility import Visibility
 from server.watch import WatchService
 from strata.v1 import (
     admin_pb2,
     audience_pb2,
+    frozen_pb2,
     ingest_pb2,
     list_pb2,
     model_pb2,
@@ -40,6 +43,10 @@ if TYPE_CHECKING:
     from engine.database import Database
 
 __all__ = ["Server"]
+
+# Frames as large as a chunk of a list: by default a message is cut into many of 16 KiB, and
+# putting it together takes most of the time of a fast stream.
+FRAME_BYTES = 1 << 20
 
 
 class Server:
@@ -61,7 +68,12 @@ class Server:
         services: list[tuple[Any, Any]] = [
             (
                 _service(audience_pb2, "AudienceService"),
-                AudienceService(database, self._reads, visible),
+                AudienceService(
+                    database,
+                    self._reads,
+                    visible,
+                    Patience(settings.list_patience_s, settings.list_folder),
+                ),
             ),
             (
                 _service(profile_pb2, "ProfileService"),
@@ -70,6 +82,10 @@ class Server:
             (
                 _service(list_pb2, "ListService"),
                 ListService(database, self._reads, self._writes, visible),
+            ),
+            (
+                _service(frozen_pb2, "FrozenService"),
+                FrozenService(database, self._reads, self._writes, visible),
             ),
             (_service(ingest_pb2, "IngestService"), self._ingest),
             (_service(watch_pb2, "WatchService"), self._watch),
@@ -90,6 +106,7 @@ class Server:
                 ("grpc.max_receive_message_length", settings.message_bytes),
                 ("grpc.max_send_message_length", settings.message_bytes),
                 ("grpc.max_concurrent_streams", settings.concurrent_streams),
+                ("grpc.http2.max_frame_size", FRAME_BYTES),
                 # Two servers must not share a port unnoticed.
                 ("grpc.so_reuseport", 0),
             ]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.frozen_audiences import FrozenName
+from engine.rules import tree
 from engine.rules.canonical import format_expression
 from engine.rules.parse import parse
 from server import convert
 from server.call import Call
 from server.lanes import Lane
 from server.members import ListRequest, pieces
+from server.relay import Patience, relayed
 from server.visibility import Visibility
 from strata.v1 import audience_pb2 as pb
 
@@ -24,12 +29,20 @@ MANY_MOST = 10_000
 
 
 class AudienceService:
-    """Counts and lists, one method per call of the contract."""
+    """Counts and lists, one method per call of the contract. Without `patience` a list waits for
+    its reader however long that takes."""
 
-    def __init__(self, database: Database, reads: Lane, visible: Visibility) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reads: Lane,
+        visible: Visibility,
+        patience: Patience | None = None,
+    ) -> None:
         self._database = database
         self._reads = reads
         self._visible = visible
+        self._patience = patience
 
     async def count(self, request: pb.CountRequest, call: Call) -> pb.CountResponse:
         """Counts one audience."""
@@ -81,22 +94,50 @@ class AudienceService:
 
     async def list_members(
         self, request: pb.ListMembersRequest, call: Call
-    ) -> AsyncIterator[pb.ListMembersResponse]:
-        """Lists the members of an audience."""
+    ) -> AsyncIterator[bytes]:
+        """Lists the members of an audience, as bytes of ListMembersResponse."""
         asked = ListRequest.read(request)
         await self._visible.wait(request.min_offset, call)
         call.field = "audience"
-
-        def work() -> pb.ListMembersResponse | None:
-            return next(answers, None)
-
         # A generator: the first step evaluates, later ones each read one chunk.
         answers = pieces(self._database, asked, call.control)
-        try:
-            while (answer := await self._reads.run(work, call.control)) is not None:
-                yield answer
-        finally:
-            answers.close()
+        if self._patience is not None:
+            messages = relayed(self._reads, answers, call.control, self._patience)
+            async with contextlib.aclosing(messages):
+                async for message in messages:
+                    yield message
+            return
+        with contextlib.closing(answers):
+            while (step := await self._reads.run(partial(next, answers, None))) is not None:
+                yield step
+
+    async def compare_audiences(
+        self, request: pb.CompareAudiencesRequest, call: Call
+    ) -> pb.CompareAudiencesResponse:
+        """Compares two audiences."""
+        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        await self._visible.wait(request.min_offset, call)
+
+        def side(audience: pb.Audience, field: str) -> str | tree.Expr | FrozenName:
+            name = convert.frozen_name(audience)
+            return convert.definition(audience, field) if name is None else FrozenName(name)
+
+        def work() -> pb.CompareAudiencesResponse:
+            found = self._database.frozen.compare(
+                side(request.left, "left"),
+                side(request.right, "right"),
+                as_of_us=as_of_us,
+                control=call.control,
+            )
+            return pb.CompareAudiencesResponse(
+                left=found.left,
+                right=found.right,
+                both=found.both,
+                as_of=convert.timestamp(found.as_of_us),
+                data_version=found.data_version,
+            )
+
+        return await self._reads.run(work, call.control)
 
     async def format(self, request: pb.FormatRequest, call: Call) -> pb.FormatResponse:
         """Both forms of an expression."""

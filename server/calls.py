@@ -90,7 +90,8 @@ class _Route:
         try:
             request = await self._begin(call, incoming, context)
             async for response in self._answer(request, call):
-                yield response.SerializeToString()
+                # Bytes are a message that the service wrote itself.
+                yield response if isinstance(response, bytes) else response.SerializeToString()
         except Exception as error:
             await _refuse(error, call, context)
 

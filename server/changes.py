@@ -9,7 +9,7 @@ from engine.live.feed import FeedChunk, FeedRun, FeedSource
 from engine.live.resume_token import FeedPosition
 from engine.live.row_names import identifiers_of, uids_of
 from server import convert
-from server.members import CHUNK_BYTES
+from server.member_wire import CHUNK_BYTES
 from strata.v1 import watch_pb2 as pb
 
 __all__ = ["changes"]

@@ -26,6 +26,7 @@ __all__ = [
     "definition",
     "expr_message",
     "expr_tree",
+    "frozen_name",
     "invalid",
     "profile",
     "timestamp",
@@ -45,12 +46,13 @@ def invalid(field: str, message: str, hint: str = "") -> InputInvalid:
     return InputInvalid(str(issue), issues=(issue,))
 
 
-def as_of_us(stamp: Timestamp | None) -> int | None:
-    """An instant in microseconds from 1970, cut down; None stays None (the clock)."""
+def as_of_us(stamp: Timestamp | None, field: str = "as_of") -> int | None:
+    """An instant in microseconds from 1970, cut down; None stays None (the clock). `field` is its
+    place in the request."""
     if stamp is None:
         return None
     if not (LEAST_S <= stamp.seconds <= MOST_S and 0 <= stamp.nanos < 1_000_000_000):
-        raise invalid("as_of", "is no instant", "give a time in the years 1 to 9999")
+        raise invalid(field, "is no instant", "give a time in the years 1 to 9999")
     return stamp.seconds * 1_000_000 + stamp.nanos // 1000
 
 
@@ -69,7 +71,14 @@ def definition(audience: audience_pb2.Audience, field: str) -> str | tree.Expr:
         return expr_tree(audience.tree)
     if form == "segment":
         return tree.Segment(audience.segment)
+    if form == "frozen":
+        raise invalid(field, "is a frozen audience, which this call does not take")
     raise invalid(field, "is missing", "give an expression, a tree or the name of a segment")
+
+
+def frozen_name(audience: audience_pb2.Audience) -> str | None:
+    """The name of the frozen audience that an audience means; None where it means another."""
+    return audience.frozen if audience.WhichOneof("definition") == "frozen" else None
 
 
 def expr_tree(message: expression_pb2.Expr) -> tree.Expr:

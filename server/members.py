@@ -1,29 +1,25 @@
-"""Member lists: what a request asks for, and the answer as a header and chunks.
-
-A chunk is cut when it holds about 256 KiB: large enough that gRPC's cost per message
-disappears, small enough that a slow reader holds little memory.
-"""
+"""Member lists: what a request asks for, and the answer as a header and chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.core.control import Control
 from engine.errors import InputInvalid
+from engine.listing.frozen import Page
 from engine.nearest import nearest
 from engine.rules import tree
-from server import convert
+from server import convert, frozen_messages
+from server.member_wire import bitmap_chunks, identifier_chunks, table_chunks, uid_chunks
 from strata.v1 import audience_pb2 as pb
 
 if TYPE_CHECKING:
     from engine.database import Database
     from engine.members import Members
 
-__all__ = ["CHUNK_BYTES", "ListRequest", "pieces"]
-
-CHUNK_BYTES = 256 * 1024
+__all__ = ["ListRequest", "pieces"]
 
 FORMS = {
     pb.MEMBER_FORM_IDENTIFIERS: "identifiers",
@@ -36,7 +32,9 @@ FORMS = {
 class ListRequest:
     """A ListMembersRequest whose fields fit together."""
 
-    definition: str | tree.Expr
+    definition: str | tree.Expr | None
+    frozen: str | None
+    page: Page | None
     form: str
     kind: str
     attributes: tuple[str, ...]
@@ -65,8 +63,13 @@ class ListRequest:
             raise convert.invalid("descending", "needs an attribute to order by")
         if form == "roaring" and request.order_by and limit is None:
             raise convert.invalid("order_by", "means nothing for a bitmap without a limit")
+        frozen = convert.frozen_name(request.audience)
+        if frozen is not None and request.HasField("as_of"):
+            raise convert.invalid("as_of", "belongs to the audience since it was frozen")
         return cls(
-            definition=convert.definition(request.audience, "audience"),
+            definition=None if frozen else convert.definition(request.audience, "audience"),
+            frozen=frozen,
+            page=_page(request, frozen),
             form=form,
             kind=request.identifier_kind,
             attributes=tuple(request.attributes),
@@ -78,12 +81,44 @@ class ListRequest:
         )
 
 
+def _page(request: pb.ListMembersRequest, frozen: str | None) -> Page | None:
+    if not request.HasField("page"):
+        return None
+    if frozen is None:
+        raise convert.invalid("page", "belongs to a frozen audience, and only there")
+    if request.HasField("limit") or request.order_by:
+        raise convert.invalid("page", "cannot stand beside a limit or an order")
+    if not request.page.size:
+        raise convert.invalid("page.size", "is 0", "leave the page out to list all members")
+    return Page(request.page.first, request.page.size)
+
+
 def pieces(
     database: Database, asked: ListRequest, control: Control
-) -> Generator[pb.ListMembersResponse, None, None]:
-    """The answer, message by message: the first step evaluates, each later one reads a chunk."""
+) -> Generator[bytes, None, None]:
+    """The answer, message by message, in bytes: the first step evaluates, each later one reads a
+    chunk."""
     _check_names(database, asked)
-    members = database.members(
+    members = _found(database, asked, control)
+    with members:
+        yield pb.ListMembersResponse(header=_header(members)).SerializeToString()
+        for chunk in _chunks(members, asked):
+            control.check()
+            yield chunk
+
+
+def _found(database: Database, asked: ListRequest, control: Control) -> Members:
+    if asked.frozen is not None:
+        return database.frozen.members(
+            asked.frozen,
+            page=asked.page,
+            limit=asked.limit,
+            salt=asked.salt,
+            order_by=asked.order_by,
+            descending=asked.descending,
+        )
+    assert asked.definition is not None, "an expression or a frozen audience"
+    return database.members(
         asked.definition,
         as_of_us=asked.as_of_us,
         limit=asked.limit,
@@ -92,11 +127,6 @@ def pieces(
         descending=asked.descending,
         control=control,
     )
-    with members:
-        yield pb.ListMembersResponse(header=_header(members))
-        for chunk in _chunks(members, asked):
-            control.check()
-            yield pb.ListMembersResponse(chunk=chunk)
 
 
 def _check_names(database: Database, asked: ListRequest) -> None:
@@ -119,7 +149,7 @@ def _unknown(field: str, what: str, name: str, known: Iterable[str]) -> InputInv
 
 
 def _header(members: Members) -> pb.MembersHeader:
-    return pb.MembersHeader(
+    header = pb.MembersHeader(
         expression=members.expression,
         matched=members.matched,
         listed=members.count,
@@ -128,56 +158,25 @@ def _header(members: Members) -> pb.MembersHeader:
         row_epoch=members.row_epoch,
         waiting=members.waiting,
         read_as_of_today=members.read_as_of_today,
+        gone=members.gone,
     )
+    if members.frozen is not None:
+        header.frozen.CopyFrom(frozen_messages.frozen_audience(members.frozen))
+    return header
 
 
-def _chunks(members: Members, asked: ListRequest) -> Iterator[pb.MembersChunk]:
+def _chunks(members: Members, asked: ListRequest) -> Iterator[bytes]:
     if asked.form == "roaring":
-        bitmap = memoryview(members.roaring())
-        for start in range(0, len(bitmap), CHUNK_BYTES):
-            yield pb.MembersChunk(roaring=bytes(bitmap[start : start + CHUNK_BYTES]))
+        bitmap = members.roaring()
+        # The bitmap is all there is to send: nobody has to wait for the reader.
+        members.close()
+        yield from bitmap_chunks(bitmap)
     elif asked.attributes:
-        yield from _with_attributes(members, asked)
+        for table in members.table(asked.kind or None, asked.attributes):
+            yield from table_chunks(table, asked.attributes)
     elif asked.form == "uids":
         for uids in members.uids():
-            for start in range(0, len(uids), CHUNK_BYTES):
-                yield pb.MembersChunk(uids=uids[start : start + CHUNK_BYTES])
+            yield from uid_chunks(uids)
     else:
-        for values in members.identifiers(asked.kind):
-            yield from _identifier_chunks(values)
-
-
-def _identifier_chunks(values: Sequence[str]) -> Iterator[pb.MembersChunk]:
-    """Values cut into chunks by their size on the wire."""
-    first, size = 0, 0
-    for index, value in enumerate(values):
-        # Two bytes for the field's number and length, and at most three per code unit.
-        size += 2 + len(value.encode())
-        if size >= CHUNK_BYTES:
-            yield pb.MembersChunk(identifiers=values[first : index + 1])
-            first, size = index + 1, 0
-    if first < len(values):
-        yield pb.MembersChunk(identifiers=values[first:])
-
-
-def _with_attributes(members: Members, asked: ListRequest) -> Iterator[pb.MembersChunk]:
-    """Chunks of identifiers or uids with the attributes of their profiles beside them."""
-    chunk = _empty_chunk(asked)
-    for records in members.profiles():
-        for record in records:
-            values = [convert.value(record.attributes.get(name)) for name in asked.attributes]
-            owned = record.identifiers.get(asked.kind, [])
-            if not asked.kind:
-                chunk.uids += record.uid
-            chunk.identifiers.extend(owned)
-            for column, value in zip(chunk.columns, values, strict=True):
-                column.values.extend([value] * (len(owned) if asked.kind else 1))
-            if chunk.ByteSize() >= CHUNK_BYTES:
-                yield chunk
-                chunk = _empty_chunk(asked)
-    if chunk.identifiers or chunk.uids:
-        yield chunk
-
-
-def _empty_chunk(asked: ListRequest) -> pb.MembersChunk:
-    return pb.MembersChunk(columns=[pb.MemberColumn(attribute=name) for name in asked.attributes])
+        for identifiers in members.identifier_batches(asked.kind):
+            yield from identifier_chunks(identifiers)

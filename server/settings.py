@@ -55,6 +55,11 @@ class ServerSettings(BaseSettings):
     # A write is visible milliseconds after it was acknowledged; a read that waits longer than
     # this names an offset that is not of this store.
     visible_wait_s: float = Field(10.0, ge=0.0, le=3600.0)
+    # How long a reader may keep a list of members waiting before the rest is put into a file, in
+    # `list_folder` or, by default, in TMPDIR or /var/tmp. What the list holds until then is copied
+    # when updates change it.
+    list_patience_s: float = Field(5.0, ge=0.0, le=3600.0)
+    list_folder: Path | None = Field(None, description="Where slow lists are put.")
     # Threads of one evaluation; 0 takes one per core.
     threads: int = Field(0, ge=0, le=1024)
 

@@ -9,9 +9,12 @@ from decimal import Decimal
 
 __all__ = [
     "BatchAck",
+    "Comparison",
     "CountAnswer",
     "DefinitionChange",
     "Formatted",
+    "Frozen",
+    "FrozenAudience",
     "GroupCount",
     "MembersChunk",
     "MembersHeader",
@@ -74,8 +77,59 @@ class CountAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Frozen:
+    """The name of a frozen audience, where an expression could stand."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenAudience:
+    """A frozen audience, without its members: `count` profiles, of which `gone` are none any more.
+
+    `expression` held for `matched` profiles at `as_of` in the data of `data_version`; those kept of
+    them were chosen by `limit` (None: all), `salt`, `order_by` and `descending`. `expires_at` is
+    None for one that is kept until it is dropped.
+    """
+
+    name: str
+    expression: str
+    count: int
+    gone: int
+    matched: int
+    as_of: datetime.datetime
+    data_version: int
+    model_version: int
+    row_epoch: int
+    made_at: datetime.datetime
+    made_by: str
+    expires_at: datetime.datetime | None
+    limit: int | None
+    salt: str
+    order_by: str
+    descending: bool
+    waiting: int
+    read_as_of_today: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The sizes of two audiences, and how many profiles are in both."""
+
+    left: int
+    right: int
+    both: int
+    as_of: datetime.datetime
+    data_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class MembersHeader:
-    """What a member list is a list of: `matched` profiles satisfy, `listed` follow."""
+    """What a member list is a list of: `matched` profiles satisfy, `listed` follow.
+
+    With `frozen` it is a list of that audience, or of a page of it, of which `gone` are no
+    profiles any more.
+    """
 
     expression: str
     matched: int
@@ -85,19 +139,37 @@ class MembersHeader:
     row_epoch: int
     waiting: int
     read_as_of_today: tuple[str, ...]
+    frozen: FrozenAudience | None = None
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MembersChunk:
-    """A piece of a member list.
+    """A piece of a member list: `identifiers`, or `uids` of 16 bytes each, joined.
 
-    `entries` are identifiers, or uids as 32 hexadecimal digits; `columns` has one value per
-    entry for each attribute asked for; `roaring` holds the next bytes of a bitmap.
+    `columns` has one value per entry for each attribute asked for; `roaring` holds the next bytes
+    of a bitmap.
     """
 
-    entries: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
+    uids: bytes = b""
     columns: Mapping[str, tuple[Value, ...]] | None = None
     roaring: bytes = b""
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The identifiers, or the uids as 32 hexadecimal digits."""
+        if not self.uids:
+            return self.identifiers
+        digits = self.uids.hex()
+        return tuple(digits[at : at + 32] for at in range(0, len(digits), 32))
+
+    @property
+    def lines(self) -> str:
+        """The entries as text, one a line."""
+        if self.uids:
+            return self.uids.hex("\n", 16) + "\n"
+        return "\n".join((*self.identifiers, ""))
 
 
 @dataclass(frozen=True, slots=True)

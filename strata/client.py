@@ -19,6 +19,7 @@ from strata.updates import Update, batch_message
 from strata.v1 import (
     admin_pb2,
     audience_pb2,
+    frozen_pb2,
     ingest_pb2,
     list_pb2,
     model_pb2,
@@ -132,7 +133,7 @@ class Client:
 
     def members(
         self,
-        expression: str,
+        expression: str | answers.Frozen,
         *,
         form: str = "identifiers",
         identifier_kind: str = "",
@@ -142,16 +143,19 @@ class Client:
         salt: str = "",
         order_by: str | None = None,
         descending: bool = False,
+        page: tuple[int, int] | None = None,
         min_offset: int = 0,
     ) -> MemberList:
-        """The profiles for which an expression holds, as a stream.
+        """The profiles for which an expression holds, or those of a frozen audience, as a stream.
 
-        `form` is "identifiers" (then `identifier_kind` says which), "uids" or "roaring".
+        `form` is "identifiers" (then `identifier_kind` says which), "uids" or "roaring". `page`,
+        of a frozen audience alone, is the first place wanted, from 0, and how many.
         """
         stream = self._transport.many(
             "/strata.v1.AudienceService/ListMembers",
             audience_pb2.ListMembersRequest(
-                audience=audience_pb2.Audience(expression=expression),
+                audience=_audience(expression),
+                page=None if page is None else audience_pb2.Page(first=page[0], size=page[1]),
                 form=FORMS[form],
                 identifier_kind=identifier_kind,
                 attributes=attributes,
@@ -165,6 +169,98 @@ class Client:
             audience_pb2.ListMembersResponse,
         )
         return MemberList(stream)
+
+    def compare(
+        self,
+        left: str | answers.Frozen,
+        right: str | answers.Frozen,
+        *,
+        as_of: datetime.datetime | None = None,
+        min_offset: int = 0,
+    ) -> answers.Comparison:
+        """How two audiences overlap, each an expression or a frozen audience."""
+        response = self._transport.one(
+            "/strata.v1.AudienceService/CompareAudiences",
+            audience_pb2.CompareAudiencesRequest(
+                left=_audience(left),
+                right=_audience(right),
+                as_of=messages.timestamp(as_of),
+                min_offset=min_offset,
+            ),
+            audience_pb2.CompareAudiencesResponse,
+        )
+        return answers.Comparison(
+            left=response.left,
+            right=response.right,
+            both=response.both,
+            as_of=messages.instant(response.as_of),
+            data_version=response.data_version,
+        )
+
+    def freeze(
+        self,
+        name: str,
+        expression: str,
+        *,
+        as_of: datetime.datetime | None = None,
+        limit: int | None = None,
+        salt: str = "",
+        order_by: str | None = None,
+        descending: bool = False,
+        made_by: str = "",
+        expires_at: datetime.datetime | None = None,
+        min_offset: int = 0,
+    ) -> answers.FrozenAudience:
+        """Keeps the members of an expression under a name that is free."""
+        response = self._transport.one(
+            "/strata.v1.FrozenService/Freeze",
+            frozen_pb2.FreezeRequest(
+                name=name,
+                audience=_audience(expression),
+                as_of=messages.timestamp(as_of),
+                limit=limit,
+                salt=salt,
+                order_by=order_by or "",
+                descending=descending,
+                made_by=made_by,
+                expires_at=messages.timestamp(expires_at),
+                min_offset=min_offset,
+            ),
+            frozen_pb2.FreezeResponse,
+        )
+        return messages.frozen_audience(response.frozen)
+
+    def frozen(self, name: str, *, min_offset: int = 0) -> answers.FrozenAudience:
+        """The description of a frozen audience."""
+        response = self._transport.one(
+            "/strata.v1.FrozenService/GetFrozen",
+            frozen_pb2.GetFrozenRequest(name=name, min_offset=min_offset),
+            frozen_pb2.GetFrozenResponse,
+        )
+        return messages.frozen_audience(response.frozen)
+
+    def frozen_audiences(self, *, min_offset: int = 0) -> list[answers.FrozenAudience]:
+        """The descriptions of all frozen audiences, in the order of their names."""
+        found: list[answers.FrozenAudience] = []
+        token = ""
+        while True:
+            page = self._transport.one(
+                "/strata.v1.FrozenService/ListFrozen",
+                frozen_pb2.ListFrozenRequest(page_token=token, min_offset=min_offset),
+                frozen_pb2.ListFrozenResponse,
+            )
+            found.extend(map(messages.frozen_audience, page.frozen))
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def drop_frozen(self, name: str) -> None:
+        """Removes a frozen audience."""
+        self._transport.one(
+            "/strata.v1.FrozenService/DropFrozen",
+            frozen_pb2.DropFrozenRequest(name=name),
+            frozen_pb2.DropFrozenResponse,
+        )
 
     def format(self, expression: str) -> answers.Formatted:
         """An expression in its canonical text and as a tree."""
@@ -335,6 +431,12 @@ class Client:
             "/strata.v1.AdminService/Stats", admin_pb2.StatsRequest(), admin_pb2.StatsResponse
         )
         return dict(sorted(response.figures.items()))
+
+
+def _audience(given: str | answers.Frozen) -> audience_pb2.Audience:
+    if isinstance(given, answers.Frozen):
+        return audience_pb2.Audience(frozen=given.name)
+    return audience_pb2.Audience(expression=given)
 
 
 def _upload(

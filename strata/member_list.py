@@ -27,6 +27,12 @@ class MemberList:
         for chunk in self:
             yield from chunk.entries
 
+    def uids(self) -> Iterator[bytes]:
+        """Uids that have not been read yet, 16 bytes each, joined, in chunks: the fastest form
+        of a list, which makes no object of a profile."""
+        for response in self._stream:
+            yield response.chunk.uids
+
     def roaring(self) -> bytes:
         """The whole portable bitmap."""
         return b"".join(chunk.roaring for chunk in self)

@@ -14,6 +14,7 @@ __all__ = [
     "batch_ack",
     "count_answer",
     "definition_change",
+    "frozen_audience",
     "instant",
     "members_chunk",
     "members_header",
@@ -91,17 +92,39 @@ def members_header(header: audience_pb2.MembersHeader) -> answers.MembersHeader:
         row_epoch=header.row_epoch,
         waiting=header.waiting,
         read_as_of_today=tuple(header.read_as_of_today),
+        frozen=frozen_audience(header.frozen) if header.HasField("frozen") else None,
+        gone=header.gone,
     )
 
 
 def members_chunk(chunk: audience_pb2.MembersChunk) -> answers.MembersChunk:
     """A piece of a member list."""
-    uids = chunk.uids
-    entries = tuple(chunk.identifiers) or tuple(
-        uids[start : start + UID_BYTES].hex() for start in range(0, len(uids), UID_BYTES)
-    )
     columns = {column.attribute: tuple(map(value, column.values)) for column in chunk.columns}
-    return answers.MembersChunk(entries, columns, chunk.roaring)
+    return answers.MembersChunk(tuple(chunk.identifiers), chunk.uids, columns, chunk.roaring)
+
+
+def frozen_audience(message: audience_pb2.FrozenAudience) -> answers.FrozenAudience:
+    """The description of a frozen audience."""
+    return answers.FrozenAudience(
+        name=message.name,
+        expression=message.expression,
+        count=message.count,
+        gone=message.gone,
+        matched=message.matched,
+        as_of=instant(message.as_of),
+        data_version=message.data_version,
+        model_version=message.model_version,
+        row_epoch=message.row_epoch,
+        made_at=instant(message.made_at),
+        made_by=message.made_by,
+        expires_at=instant(message.expires_at) if message.HasField("expires_at") else None,
+        limit=message.limit if message.HasField("limit") else None,
+        salt=message.salt,
+        order_by=message.order_by,
+        descending=message.descending,
+        waiting=message.waiting,
+        read_as_of_today=tuple(message.read_as_of_today),
+    )
 
 
 def profile(message: profile_pb2.Profile) -> answers.Profile:

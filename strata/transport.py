@@ -18,6 +18,8 @@ Response = TypeVar("Response", bound=Message)
 
 # Answers are chunked well below this; it leaves room for the largest batch of counts.
 MESSAGE_BYTES = 64 << 20
+# A chunk of a list in one frame, which is several times as fast as in many of 16 KiB.
+FRAME_BYTES = 1 << 20
 STATUS_TRAILER = "grpc-status-details-bin"
 
 # Sentences for failures that no server of ours has described.
@@ -61,6 +63,7 @@ class GrpcTransport:
             options=[
                 ("grpc.max_receive_message_length", MESSAGE_BYTES),
                 ("grpc.max_send_message_length", MESSAGE_BYTES),
+                ("grpc.http2.max_frame_size", FRAME_BYTES),
             ],
         )
 

@@ -22,6 +22,7 @@ from engine.errors import EngineError, Overloaded
 from server.admin import AdminService
 from server.audience import AudienceService
 from server.call import Call
+from server.frozen import FrozenService
 from server.lanes import Lane
 from server.lists import ListService
 from server.models import ModelService
@@ -54,6 +55,7 @@ class EmbeddedTransport:
             "AudienceService": AudienceService(database, self._lane, visible),
             "ProfileService": ProfileService(database, self._lane, visible),
             "ListService": ListService(database, self._lane, self._lane, visible),
+            "FrozenService": FrozenService(database, self._lane, self._lane, visible),
             "ModelService": ModelService(database, self._lane, self._lane),
             "AdminService": AdminService(database, self._lane),
         }
@@ -71,6 +73,8 @@ class EmbeddedTransport:
         with engine_failures(call):
             try:
                 while (response := self._run(anext(stream, None))) is not None:
+                    if isinstance(response, bytes):
+                        response = answer.FromString(response)
                     yield cast(Response, response)
             finally:
                 self._run(stream.aclose())

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from strata.answers import Frozen
 from strata.cli.member_files import write_members
 from strata.cli.options import AsOf, Json, ServerAt, StoreAt, WrongUsage, read_instant
 from strata.cli.plain import about, command
@@ -16,6 +17,9 @@ from strata.cli.session import place, session
 from strata.cli.waiting import waiting
 
 __all__ = ["Format", "list_members"]
+
+# As many places as a store can ever have.
+ALL = 1 << 32
 
 
 class Format(StrEnum):
@@ -29,7 +33,17 @@ class Format(StrEnum):
 
 @command
 def list_members(
-    expression: Annotated[str, typer.Argument(metavar="EXPR")],
+    expression: Annotated[str | None, typer.Argument(metavar="EXPR")] = None,
+    frozen: Annotated[
+        str | None,
+        typer.Option("--frozen", metavar="NAME", help="List a frozen audience instead."),
+    ] = None,
+    skip: Annotated[
+        int | None, typer.Option("--skip", min=0, help="With --frozen: the place to begin at.")
+    ] = None,
+    take: Annotated[
+        int | None, typer.Option("--take", min=1, help="With --frozen: so many places.")
+    ] = None,
     ids: Annotated[
         str, typer.Option("--ids", metavar="KIND", help="Identifiers of this kind, or uid.")
     ] = "uid",
@@ -38,7 +52,8 @@ def list_members(
         typer.Option("--with", metavar="ATTRIBUTE", help="An attribute to list; repeatable."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most so many profiles.")
+        int | None,
+        typer.Option("--limit", min=1, help="At most so many, at random without --order-by."),
     ] = None,
     salt: Annotated[str, typer.Option("--salt", help="What draws those of --limit.")] = "",
     order_by: Annotated[
@@ -54,15 +69,24 @@ def list_members(
     server: ServerAt = None,
     as_json: Json = False,
 ) -> None:
-    """List the profiles for which an expression holds."""
+    """List the profiles for which an expression holds, or those of a frozen audience."""
     names = attributes or []
     _check(form, names, output, as_json)
+    if frozen is None and expression is not None:
+        audience: str | Frozen = expression
+        if skip is not None or take is not None:
+            raise WrongUsage("--skip and --take are for --frozen NAME, whose members stay")
+    elif frozen is not None and expression is None:
+        audience = Frozen(frozen)
+    else:
+        raise WrongUsage("give an expression, or --frozen NAME")
+    page = None if skip is None and take is None else (skip or 0, take or ALL)
     roaring = form is Format.ROARING
-    with session(place(store, server)) as client, about(expression):
+    with session(place(store, server)) as client, about(expression or ""):
         moment = read_instant(as_of, lambda: client.model().time_zone)
         with waiting("Evaluating"):
             members = client.members(
-                expression,
+                audience,
                 form="roaring" if roaring else "uids" if ids == "uid" else "identifiers",
                 identifier_kind="" if roaring or ids == "uid" else ids,
                 attributes=names,
@@ -71,13 +95,16 @@ def list_members(
                 salt=salt,
                 order_by=order_by,
                 descending=descending,
+                page=page,
             )
         try:
             write_members(members, "json" if as_json else form.value, ids, names, output)
         finally:
             members.close()
+    header = members.header
+    if header.gone:
+        typer.echo(f"{header.gone:,} who were frozen are no profiles any more", err=True)
     if sys.stderr.isatty():
-        header = members.header
         typer.echo(f"{header.listed:,} of {header.matched:,} profiles listed", err=True)
 
 

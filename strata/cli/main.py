@@ -6,6 +6,7 @@ import typer
 
 from strata.cli import (
     counting,
+    frozen,
     listing,
     lists,
     loading,
@@ -32,6 +33,8 @@ app.command()(modelling.model)
 app.command()(loading.load)
 app.command()(counting.count)
 app.command("list")(listing.list_members)
+app.command()(frozen.freeze)
+app.add_typer(frozen.app, name="frozen")
 app.command()(profiles.profile)
 app.command()(watching.watch)
 app.command("format")(counting.format_text)

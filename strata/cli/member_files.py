@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from strata.answers import MembersChunk, Value
+from strata.answers import MembersChunk
+from strata.cli.member_parquet import write_parquet
 from strata.cli.show import json_value, text_value
 from strata.client import MemberList
 
@@ -28,19 +29,19 @@ def write_members(
     """Writes a list as "lines", "csv", "json", "roaring" or "parquet" (which needs a file)."""
     with _sink(output) as sink:
         if form == "parquet":
-            _write_parquet(members, ids, attributes, sink)
+            write_parquet(members, ids, attributes, sink)
             return
         if form == "csv":
             sink.write(_csv_lines([[ids, *attributes]]).encode())
         for chunk in members:
             if form == "roaring":
                 sink.write(chunk.roaring)
+            elif form == "lines" or (form == "csv" and _is_plain(chunk, attributes)):
+                sink.write(chunk.lines.encode())
             elif form == "csv":
                 sink.write(_csv_lines(_rows(chunk, attributes)).encode())
-            elif form == "json":
-                sink.write(_json_lines(chunk, ids, attributes).encode())
             else:
-                sink.write("".join(f"{entry}\n" for entry in chunk.entries).encode())
+                sink.write(_json_lines(chunk, ids, attributes).encode())
 
 
 @contextlib.contextmanager
@@ -57,6 +58,16 @@ def _sink(output: Path | None) -> Iterator[IO[bytes]]:
         draft.replace(output)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _is_plain(chunk: MembersChunk, attributes: Sequence[str]) -> bool:
+    """Whether the chunk's lines are CSV as they are: one column, and nothing in it to quote."""
+    if attributes or chunk.uids:
+        return not attributes
+    text = chunk.lines
+    if any(special in text for special in ('"', ",", "\r")) or "" in chunk.identifiers:
+        return False
+    return text.count("\n") == len(chunk.identifiers)
 
 
 def _rows(chunk: MembersChunk, attributes: Sequence[str]) -> Iterator[list[str]]:
@@ -79,23 +90,3 @@ def _json_lines(chunk: MembersChunk, ids: str, attributes: Sequence[str]) -> str
         shown.update(zip(attributes, map(json_value, values), strict=True))
         lines.append(json.dumps(shown, ensure_ascii=False) + "\n")
     return "".join(lines)
-
-
-def _write_parquet(
-    members: MemberList, ids: str, attributes: Sequence[str], sink: IO[bytes]
-) -> None:
-    """One table. It is held in memory: a column's type is known once a value has been seen."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    entries: list[str] = []
-    columns: dict[str, list[Value]] = {name: [] for name in attributes}
-    for chunk in members:
-        entries.extend(chunk.entries)
-        for name, values in (chunk.columns or {}).items():
-            columns[name].extend(values)
-    arrays = [pa.array(entries, pa.string())]
-    for column in columns.values():
-        array = pa.array(column)
-        arrays.append(array.cast(pa.string()) if pa.types.is_null(array.type) else array)
-    pq.write_table(pa.table(arrays, names=[ids, *attributes]), sink)

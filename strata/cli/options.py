@@ -48,7 +48,9 @@ AsOf = Annotated[
 ]
 
 
-def read_instant(text: str | None, zone: Callable[[], str]) -> datetime.datetime | None:
+def read_instant(
+    text: str | None, zone: Callable[[], str], option: str = "--as-of"
+) -> datetime.datetime | None:
     """The instant that an option means. `zone` is asked where the text has none.
 
     A date is its first instant; a local time in a gap moves forward by the gap, in a fold it
@@ -60,7 +62,7 @@ def read_instant(text: str | None, zone: Callable[[], str]) -> datetime.datetime
         moment = datetime.datetime.fromisoformat(text.strip())
     except ValueError:
         raise WrongUsage(
-            f"--as-of: {text!r} is no instant; write 2026-11-01 or 2026-11-01T08:00:00+08:00"
+            f"{option}: {text!r} is no instant; write 2026-11-01 or 2026-11-01T08:00:00+08:00"
         ) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(zone()))
 

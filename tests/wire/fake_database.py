@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import EngineError
 
@@ -46,6 +47,8 @@ class FakeMembers:
     row_epoch: int = 1
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
+    frozen: None = None
+    gone: int = 0
 
     def __enter__(self) -> FakeMembers:
         return self
@@ -61,10 +64,10 @@ class FakeMembers:
     def count(self) -> int:
         return self.size
 
-    def identifiers(self, kind: str) -> Iterator[list[str]]:
+    def identifier_batches(self, kind: str) -> Iterator[Strings]:
         for start in range(0, self.size, 10_000):
             stop = min(start + 10_000, self.size)
-            yield [f"{kind}-{number:012}" for number in range(start, stop)]
+            yield Strings.from_list([f"{kind}-{number:012}" for number in range(start, stop)])
 
     def uids(self) -> Iterator[bytes]:
         yield b"".join(uuid.UUID(int=number).bytes for number in range(self.size))

@@ -202,6 +202,74 @@ def test_changing_commands(store: Path, tmp_path: Path) -> None:
     assert b'"count": 2' in embedded[2][1] and b'"waiting": 1' in embedded[2][1]
 
 
+def test_freezing_commands(store: Path, tmp_path: Path) -> None:
+    """Freezing, listing and comparing, over two copies of one store in the two ways."""
+    commands = [
+        ["freeze", "old", "age > 90", *AS_OF, "--by", "me", "--json"],
+        ["freeze", "few", "age > 50", *AS_OF, "--by", "me", "--limit", "7", "--salt", "x"],
+        ["freeze", "rich", "true", *AS_OF, "--limit", "9", "--order-by", "spend", "--descending"],
+        ["freeze", "late", "vip", *AS_OF, "--until", "2099-01-01", "--by", ""],
+        ["frozen"],
+        ["frozen", "--json"],
+        ["frozen", "show", "few"],
+        ["frozen", "show", "rich", "--json"],
+        ["list", "--frozen", "old", "--ids", "member"],
+        ["list", "--frozen", "old", "--ids", "member", "--skip", "3", "--take", "5"],
+        ["list", "--frozen", "old", "--ids", "phone", "--json", "--with", "age"],
+        ["list", "--frozen", "old", "--limit", "4", "--order-by", "spend"],
+        ["list", "--frozen", "few", "--format", "roaring"],
+        ["frozen", "compare", "old", "few"],
+        ["frozen", "compare", "old", "--with", "age > 95", *AS_OF, "--json"],
+        ["frozen", "drop", "late"],
+        ["stats", "--json"],
+        ["verify"],
+        # Refused.
+        ["freeze", "old", "age > 91"],
+        ["freeze", " x", "age > 91"],
+        ["freeze", "x" * 201, "age > 91"],
+        ["freeze", "new", "age > 91", "--until", "2001-01-01"],
+        ["freeze", "new", "age > 91", "--by", "x" * 201],
+        ["freeze", "new", "age > 91", "--order-by", "spend"],
+        ["freeze", "new", "agee > 91"],
+        ["freeze", "new", "age > 91", "--limit", "3", "--order-by", "城市"],
+        ["frozen", "show", "olt"],
+        ["frozen", "drop", "late"],
+        ["frozen", "compare", "old", "late"],
+        ["frozen", "compare", "old", "--with", "agee > 3"],
+        ["list", "--frozen", "late"],
+        ["list", "--frozen", "old", *AS_OF],
+        ["list", "--frozen", "old", "--take", "3", "--limit", "3"],
+        ["count", "list('old')"],
+    ]
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(store, here)
+    shutil.copytree(store, there)
+    embedded = [_run(command, "--store", str(here)) for command in commands]
+    with running(Database.open(there)) as address:
+        remote = [_run(command, "--server", address) for command in commands]
+    for command, one, other in zip(commands, embedded, remote, strict=True):
+        assert _untimed(one) == _untimed(other), command
+    refused = commands.index(["freeze", "old", "age > 91"])
+    for place, (status, printed, complaint) in enumerate(embedded):
+        command = commands[place]
+        assert status == (place >= refused), (command, complaint)
+        assert (complaint.startswith("strata: ") and not printed) == bool(status), command
+    members = embedded[8][1].splitlines()
+    assert embedded[9][1].splitlines() == members[3:8]
+    assert json.loads(embedded[0][1])["count"] == len(members)
+    assert [line.split()[0] for line in embedded[4][1].decode().splitlines()] == [
+        *["few", "late", "old", "rich"]
+    ]
+
+
+def _untimed(result: tuple[int, bytes, str]) -> tuple[int, bytes, str]:
+    """Without the moment at which an audience was frozen, and what grows with it."""
+    status, printed, complaint = result
+    if b"\x00" not in printed:
+        printed = re.sub(rb'(frozen  +|"made_at": ")[-0-9T:.]+Z', b"FROZEN", printed)
+    return status, printed, complaint
+
+
 def test_a_refused_first_model_leaves_no_store(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text(MODEL.replace("type: int", "type: integer"))
@@ -220,6 +288,12 @@ def test_a_refused_first_model_leaves_no_store(tmp_path: Path) -> None:
         ["list", "true", "--store", "x", "--with", "age"],
         ["list", "true", "--store", "x", "--format", "parquet"],
         ["list", "true", "--store", "x", "--limit", "0"],
+        ["list", "--store", "x"],
+        ["list", "true", "--frozen", "y", "--store", "x"],
+        ["list", "true", "--skip", "1", "--store", "x"],
+        ["frozen", "compare", "x", "--store", "x"],
+        ["frozen", "compare", "x", "y", "--with", "true", "--store", "x"],
+        ["freeze", "x", "--store", "x"],
         ["profile", "nokind", "--store", "x"],
         ["nothing"],
     ],
