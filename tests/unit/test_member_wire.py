@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import random
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -32,6 +33,7 @@ def read(messages: list[bytes], limit: int) -> list[pb.MembersChunk]:
         assert len(response.SerializeToString()) == len(raw)
         assert len(raw) <= limit + 100
         found.append(response.chunk)
+    assert all(len(one) + len(next_) >= limit // 2 for one, next_ in pairwise(messages))
     return found
 
 

@@ -186,3 +186,20 @@ def test_batches_have_every_row_once(snapshot: Snapshot) -> None:
     batches = list(batches_of_rows(many))
     assert [batch.row_count for batch in batches] == [ORDERED_ROWS, 3]
     assert np.array_equal(np.concatenate([batch.rows() for batch in batches]), many)
+
+
+def test_what_is_read_of_many_blocks_stands_in_its_place(database: Database) -> None:
+    """Rows of both blocks in turn, in batches that have some of each."""
+    with database.members("points > 0 or vip", order_by="weight") as members:
+        rows = members.rows.tolist()
+        assert len({row >> 16 for row in rows[:200]}) == 2
+        names = [f"m{row}" for row in rows]
+        assert [one for chunk in members.identifiers("member") for one in chunk] == names
+        (table,) = members.table("member", ["points", "city", "tag"])
+        assert table.identifiers is not None and table.identifiers.to_list() == names
+        for row, *cells in list(zip(rows, *table.columns, strict=True))[::97]:
+            profile = WORLD.profile(row)
+            values, present = WORLD.columns["points"]
+            assert cells[0] == (int(values[row]) if present[row] else None)
+            assert cells[1] == profile.get("city")
+            assert set(cells[2] or ()) == set(profile.get("tag") or ())
