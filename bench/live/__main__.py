@@ -10,9 +10,9 @@ Measured, with the server as a process of its own and one client:
 3. half load: the same stream at half the rate of 1; after each acknowledgement how long until a
    count sees the batch, and until a watcher has its feed.
 
-The data are the people of the demo, updated at random: stage, industry, revenue, last seen, and a
-tag for every tenth. Not shown: events and windows, several streams, a network, another machine's
-disk. The size of every segment is compared with a recomputation at the end.
+The data are the people of the benchmarks, updated at random: stage, industry, revenue, last seen,
+and a tag for every tenth. Not shown: events and windows, several streams, a network, another
+machine's disk. The size of every segment is compared with a recomputation at the end.
 """
 
 from __future__ import annotations
@@ -33,9 +33,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.live.model import SOURCE, model_text
+from bench.data.model import SOURCE
+from bench.data.people import write_people
+from bench.live.model import model_text
 from bench.live.updates import arrow_batch, row_batch
-from examples.demo.people import write_people
+from bench.machine import commit
+from bench.served import Server
 from strata.answers import BatchAck
 from strata.client import Client
 from strata.errors import StrataError
@@ -92,45 +95,10 @@ def _store(folder: Path, profiles: int, segments: int) -> Path:
     return store
 
 
-class _Server:
-    """`strata serve` over the store."""
-
-    def __init__(self, store: Path, scratch: Path) -> None:
-        port = scratch / "port"
-        command = _strata("serve", "--store", str(store), "--listen", "127.0.0.1:0")
-        self.log = (scratch / "log").open("wb")
-        self.process = subprocess.Popen(
-            [*command, "--port-file", str(port)], cwd=ROOT, stdout=self.log, stderr=self.log
-        )
-        until = time.monotonic() + 120
-        while not port.exists():
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"the server did not start: {(scratch / 'log').read_text()}")
-            time.sleep(0.1)
-        self.address = f"127.0.0.1:{int(port.read_text())}"
-
-    def cpu_s(self) -> float:
-        """Processor time that the server has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory_bytes(self) -> int:
-        """Anonymous memory of the server."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        (line,) = (line for line in text.splitlines() if line.startswith("RssAnon"))
-        return int(line.split()[1]) * 1024
-
-    def stop(self) -> None:
-        """Ends it as an operator would."""
-        self.process.terminate()
-        self.process.wait(120)
-        self.log.close()
-
-
 class _Load:
     """One stream of batches at full rate, or at a given one."""
 
-    def __init__(self, server: _Server, batches: list[Any], rows: int):
+    def __init__(self, server: Server, batches: list[Any], rows: int):
         self._server = server
         self._batches = itertools.cycle(batches)
         self._rows = rows
@@ -195,10 +163,10 @@ def _measure(store: Path, scratch: Path, asked: argparse.Namespace) -> dict[str,
         "form": asked.form,
         "machine": f"{os.cpu_count()} x {platform.machine()}",
         "python": platform.python_version(),
-        "commit": _commit(),
+        "commit": commit(),
     }
     started = time.perf_counter()
-    server = _Server(store, scratch)
+    server = Server(store, scratch)
     figures["open_s"] = round(time.perf_counter() - started, 2)
     try:
         load = _Load(server, batches, asked.rows)
@@ -217,7 +185,7 @@ def _measure(store: Path, scratch: Path, asked: argparse.Namespace) -> dict[str,
     return figures
 
 
-def _beside_scans(server: _Server, load: _Load, seconds: float) -> dict[str, Any]:
+def _beside_scans(server: Server, load: _Load, seconds: float) -> dict[str, Any]:
     """The full load while somebody counts back to back."""
     stop = threading.Event()
     scans: list[float] = []
@@ -239,7 +207,7 @@ def _beside_scans(server: _Server, load: _Load, seconds: float) -> dict[str, Any
     return {**figures, "scans": len(scans), "scan_ms": _percentiles(scans)}
 
 
-def _half(server: _Server, load: _Load, seconds: float, rate: float) -> dict[str, Any]:
+def _half(server: Server, load: _Load, seconds: float, rate: float) -> dict[str, Any]:
     """Half the load: when a count sees a batch, and when a watcher is told of it."""
     acked: dict[int, float] = {}
     visible: list[float] = []
@@ -282,13 +250,6 @@ def _check(client: Client, segments: int) -> int:
             computed = client.count(f"({rule[1:-1]}) and true").count
             assert kept == computed, f"{name}: {kept} are kept, {computed} match"
     return len(names)
-
-
-def _commit() -> str:
-    run = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    )
-    return run.stdout.strip() or "unknown"
 
 
 def _write(figures: dict[str, Any], asked: argparse.Namespace) -> None:

@@ -1,37 +1,13 @@
-"""The model of the live benchmark: the people of the demo and as many segments as asked for."""
+"""The model of the live benchmark: the people, and as many segments as asked for."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from examples.demo.people import INDUSTRIES, REGIONS, STAGES, TAGS, TITLES
+from bench.data.model import HEAD
+from bench.data.people import INDUSTRIES, REGIONS, STAGES, TAGS, TITLES
 
-__all__ = ["SOURCE", "model_text"]
-
-SOURCE = "people"
-
-_HEAD = """\
-time_zone: UTC
-identifiers:
-  person: {per_profile: 1}
-attributes:
-  industry: {type: category}
-  region: {type: category}
-  title: {type: category}
-  stage: {type: category}
-  age: {type: int}
-  company_size: {type: int}
-  revenue: {type: decimal, scale: 2}
-  joined: {type: time}
-  last_seen: {type: time}
-sources:
-  people:
-    identify: {person: id}
-    attributes: {industry: industry, region: region, title: title, stage: stage, age: age,
-                 company_size: company_size, revenue: revenue, joined: joined, last_seen: last_seen}
-    tags: tags
-segments:
-"""
+__all__ = ["model_text"]
 
 
 def model_text(segment_count: int, seed: int = 1) -> str:
@@ -42,7 +18,7 @@ def model_text(segment_count: int, seed: int = 1) -> str:
         conditions = rng.permutation(8)[: int(rng.integers(2, 5))]
         joined = " and ".join(_condition(rng, int(kind)) for kind in conditions)
         lines.append(f'  s{number:03}: "{joined}"\n')
-    return _HEAD + "".join(lines)
+    return f"{HEAD}segments:\n{''.join(lines)}"
 
 
 def _condition(rng: np.random.Generator, kind: int) -> str:

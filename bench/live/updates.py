@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from examples.demo.people import INDUSTRIES, STAGES, TAGS
+from bench.data.people import INDUSTRIES, STAGES, TAGS
 from strata.updates import Update
 
 __all__ = ["arrow_batch", "row_batch"]
@@ -20,7 +20,7 @@ class _Cells:
     """What a batch writes: four attributes, and a tag of every tenth person."""
 
     def __init__(self, rng: np.random.Generator, profiles: int, rows: int) -> None:
-        self.person = [f"P{number:07}" for number in rng.integers(0, profiles, rows).tolist()]
+        self.person = [f"P{number:09}" for number in rng.integers(0, profiles, rows).tolist()]
         self.stage = rng.integers(0, len(STAGES), rows).astype(np.int32)
         self.industry = rng.integers(0, len(INDUSTRIES), rows).astype(np.int32)
         self.revenue = np.round(np.exp(rng.normal(6, 1.8, rows)), 2)

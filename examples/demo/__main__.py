@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from bench.data.people import write_people
 from examples.demo.cdnow import Unreachable, fetch_purchases
 from examples.demo.changes import changing_customers
-from examples.demo.people import write_people
 from examples.demo.serving import serving
 from examples.demo.terminal import DemoFailed, Terminal
 from examples.demo.tour import QUESTIONS, real_customers, synthetic_customers

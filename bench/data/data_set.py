@@ -1,0 +1,129 @@
+"""People of any number, kept as Parquet in chunks of a million.
+
+    people-1m, people-10m, people-100m: the first 1, 10 and 100 chunks of the same people
+
+A chunk that is there is finished, since it gets its name only then: what was interrupted goes on
+where it stopped, and sizes share their chunks. A size that is no multiple of a million has a last
+chunk of its own. Events of the same people will stand beside them, chunk by chunk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from bench.data.people import SEED, write_people
+
+__all__ = ["CHUNK_ROWS", "PeopleSet", "data_folder", "people", "read_size", "size_name"]
+
+CHUNK_ROWS = 1_000_000
+# Raised when the same seed gives other people than before.
+_EDITION = 1
+
+Tell = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleSet:
+    """People on disk, in order; `digest` is one of all their values."""
+
+    folder: Path
+    count: int
+    seed: int
+    files: tuple[Path, ...]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """people-10m and the like."""
+        return f"people-{size_name(self.count)}"
+
+
+def data_folder(given: Path | None = None) -> Path:
+    """The folder for data sets and stores: as given, else STRATA_BENCH_DATA, else the user's
+    cache."""
+    named = given or os.environ.get("STRATA_BENCH_DATA")
+    if named:
+        return Path(named).absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "strata" / "bench"
+
+
+def read_size(text: str) -> int:
+    """20000, 500k, 10m; ValueError with a sentence for anything else."""
+    found = re.fullmatch(r"(\d+)([km]?)", text.strip().lower())
+    size = 0 if found is None else int(found[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[found[2]]
+    if not size:
+        raise ValueError(f"{text!r} is no size; write a number of profiles such as 500k or 10m")
+    return size
+
+
+def size_name(count: int) -> str:
+    """The shortest text that read_size reads as this."""
+    for unit, name in ((1_000_000, "m"), (1_000, "k")):
+        if count % unit == 0:
+            return f"{count // unit}{name}"
+    return str(count)
+
+
+def people(
+    folder: Path, count: int, *, seed: int = SEED, tell: Tell, workers: int | None = None
+) -> PeopleSet:
+    """The first `count` people of a seed; what is not there yet is made, by all cores.
+
+    `tell` gets what is being done and which share of it is done. Each worker holds some hundred
+    megabytes at most.
+    """
+    place = folder / f"people-{seed}-{_EDITION}"
+    place.mkdir(parents=True, exist_ok=True)
+    chunks = [
+        (_chunk(place, first, rows), first, rows)
+        for first in range(0, count, CHUNK_ROWS)
+        for rows in [min(CHUNK_ROWS, count - first)]
+    ]
+    wanting = [chunk for chunk in chunks if not chunk[0].exists()]
+    workers = min(workers or len(os.sched_getaffinity(0)), len(wanting))
+    doing = f"Making people-{size_name(count)}"
+    if workers == 1:
+        for made, (path, first, rows) in enumerate(wanting):
+            tell(doing, made / len(wanting))
+            _make(path, first, rows, seed)
+    elif workers:
+        # Spawned: a fork of a process with threads of other libraries may hang.
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+            running = [pool.submit(_make, *chunk, seed) for chunk in wanting]
+            for made, future in enumerate(as_completed(running)):
+                future.result()
+                tell(doing, (made + 1) / len(wanting))
+    files = tuple(path for path, _, _ in chunks)
+    return PeopleSet(place, count, seed, files, _digest(files))
+
+
+def _chunk(place: Path, first: int, rows: int) -> Path:
+    name = f"chunk-{first // CHUNK_ROWS:04}"
+    return place / f"{name}.parquet" if rows == CHUNK_ROWS else place / f"{name}-{rows}.parquet"
+
+
+def _make(path: Path, first: int, rows: int, seed: int) -> None:
+    unfinished = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        write_people(unfinished, rows, first=first, seed=seed)
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _digest(files: tuple[Path, ...]) -> str:
+    whole = hashlib.blake2b(digest_size=16)
+    for path in files:
+        whole.update(pq.read_metadata(path).metadata[b"digest"])
+    return whole.hexdigest()

@@ -1,0 +1,1 @@
+"""Processes that answer questions: one for our engine, one for each rival."""
