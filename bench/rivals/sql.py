@@ -1,0 +1,34 @@
+"""Conditions as SQL over codes and numbers, for the rivals that speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.data.people import VALUES
+from bench.questions import AnyOf, Audience, Between, Condition, Has
+from bench.rivals.rival import codes_of
+
+__all__ = ["by_name", "where"]
+
+
+def where(audience: Audience, has: Callable[[Has], str]) -> str:
+    """What follows WHERE; `has` writes the condition of a tag."""
+    return " AND ".join(_sql(condition, has) for condition in audience)
+
+
+def _sql(condition: Condition, has: Callable[[Has], str]) -> str:
+    match condition:
+        case Has():
+            return has(condition)
+        case AnyOf(column, _):
+            return f"{column} IN ({', '.join(map(str, codes_of(condition)))})"
+        case Between(column, low, None):
+            return f"{column} >= {low}"
+        case Between(column, low, high):
+            return f"{column} BETWEEN {low} AND {high}"
+
+
+def by_name(column: str, rows: list[tuple[int, int]]) -> dict[str | None, int]:
+    """Counts by value from counts by code."""
+    values = VALUES[column]
+    return {values[code] if code < len(values) else None: int(count) for code, count in rows}
