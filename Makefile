@@ -11,14 +11,18 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 PROTO := $(wildcard proto/strata/v1/*.proto)
 NATIVE := $(shell find engine server -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-.PHONY: help build stubs demo check test bench soak mutants tools clean
+.PHONY: help build stubs demo check test bench bench-growth bench-compare bench-micro soak mutants
+.PHONY: tools clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    build, then count audiences over real and synthetic customers'
 	@echo 'make test    every test but the tidy ones'
 	@echo 'make check   format, lint, types and the tidy tests'
-	@echo 'make bench   the benchmarks'
+	@echo 'make bench   Strata beside its rivals; Q=Q1,Q2 and SIZE=10m choose'
+	@echo 'make bench-growth   Strata alone from size to size; SIZES=1m,10m chooses'
+	@echo 'make bench-compare BASE=COMMIT   this checkout beside another commit'
+	@echo 'make bench-micro   kernels and small parts, by pytest-benchmark'
 	@echo 'make soak    the tests with their large budgets'
 	@echo 'make mutants 100 wrong tokens in the evaluator, and how many the tests notice (20 minutes)'
 	@echo 'make build   environment, compiled modules and stubs, and nothing else'
@@ -72,7 +76,27 @@ check: build
 test: build
 	$(BIN)/python -m pytest tests bench --ignore tests/tidy $(PYTEST_ARGS)
 
-bench: build
+# What is measured, over how many people, and where the data are kept; see docs/benchmarks.md.
+Q ?=
+SIZE ?= 1m
+SIZES ?= 1m,10m,100m
+BENCH_ARGS ?=
+
+$(STAMPS)/rivals: $(STAMPS)/installed
+	@$(BIN)/python tools/install.py --quiet -e '.[dev,bench]'
+	@touch $@
+
+bench: build $(STAMPS)/rivals
+	$(BIN)/strata bench --questions '$(Q)' --size $(SIZE) $(BENCH_ARGS)
+
+bench-growth: build
+	$(BIN)/strata bench growth --questions '$(Q)' --sizes $(SIZES) $(BENCH_ARGS)
+
+bench-compare: build
+	@test -n '$(BASE)' || { echo 'Name a commit: make bench-compare BASE=main'; exit 2; }
+	$(BIN)/python -m bench.compare '$(BASE)' --questions '$(Q)' --size $(SIZE) $(BENCH_ARGS)
+
+bench-micro: build
 	$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only
 
 soak: build

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from strata.cli import (
+    benching,
     counting,
     frozen,
     listing,
@@ -41,6 +42,7 @@ app.command("format")(counting.format_text)
 app.add_typer(lists.app, name="lists")
 app.command()(storing.verify)
 app.command()(storing.stats)
+app.command()(benching.bench)
 
 
 def main() -> None:

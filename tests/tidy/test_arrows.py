@@ -45,7 +45,7 @@ OUTER = {
     # The command line reaches for the engine only inside the functions that need it, or in the
     # one module that opens stores, which is itself imported there.
     "strata.cli": (
-        {"engine", "loaders", "server"},
+        {"bench", "engine", "loaders", "server"},
         CLIENT | {"duckdb", "numpy", "pyarrow", "pyroaring", "rich", "structlog", "typer", "yaml"},
     ),
 }
