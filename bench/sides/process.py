@@ -54,9 +54,13 @@ class Side:
             answer, failure = self._pipe.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             status = self.process.wait()
+            why = (
+                "there may be too little memory for this size"
+                if status < 0
+                else "what it said stands above"
+            )
             raise BenchFailed(
-                f"{self.name} died while it was asked to {name} (status {status}); there may be "
-                "too little memory for this size."
+                f"{self.name} died while it was asked to {name} (status {status}); {why}."
             ) from None
         if failure is not None:
             raise BenchFailed(f"{self.name} could not {name}: {failure}")

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.data import data_set
+from bench.data import people as people_module
 from bench.data.data_set import data_folder, people, read_size, size_name
 from bench.data.people import PIECE_ROWS, TAGS, VALUES, tag_share, write_people
 from bench.rivals.rival import MISSING_CODE, read_columns
@@ -32,13 +33,17 @@ def test_a_larger_set_begins_with_a_smaller_one(tmp_path: Path) -> None:
     assert large.slice(0, 1_000).equals(small)
     alone = _table(tmp_path / "alone", 1_000, first=PIECE_ROWS)
     assert large.slice(PIECE_ROWS).equals(alone)
+    for column in set(alone.column_names):
+        assert alone[column] != small[column], "each piece is made of its own numbers"
     assert not _table(tmp_path / "other", 1_000, seed=7).equals(small)
 
 
-def test_the_digest_is_that_of_the_values(tmp_path: Path) -> None:
+def test_the_digest_is_that_of_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = [write_people(tmp_path / str(n), 500, seed=seed) for n, seed in enumerate((1, 1, 2))]
     assert digests[0] == digests[1] != digests[2]
     assert write_people(tmp_path / "shorter", 499, seed=1) != digests[0]
+    monkeypatch.setattr(people_module, "tag_share", lambda place: 0.3)
+    assert write_people(tmp_path / "tagged", 500, seed=1) != digests[0]
 
 
 def test_chunks_are_shared_and_not_made_twice(
