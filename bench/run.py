@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -178,6 +179,8 @@ def about(kind: str) -> dict[str, Any]:
         "commit": commit(),
         "measured_on": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
+        # Of others, since nothing has been measured yet.
+        "load_average": round(os.getloadavg()[0], 2),
         "versions": versions(),
     }
 

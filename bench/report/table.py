@@ -49,10 +49,16 @@ def _add(table: Table, result: dict[str, Any], question: dict[str, Any], threads
         floor = floor_us(question["bytes"], threads, result["bandwidth"])
         share = f"{floor / ours:.2f}"
         table.add_row("", "reading alone", "", str(threads), milliseconds(floor), share, "", "")
+    decided = {
+        (verdict.side, verdict.layout): verdict.times
+        for verdict in verdicts(result)
+        if (verdict.question, verdict.threads) == (name, threads)
+    }
     for one in result["measured"]:
         if (one["question"], one["threads"]) != (name, threads):
             continue
-        goal = _goal(question, one["side"])
+        # A goal stands beside the rival that it is decided by.
+        goal = decided.get((one["side"], one["layout"]))
         word = Text("") if goal is None else _word(one["ratio"] >= goal)
         table.add_row(
             "",
@@ -64,11 +70,6 @@ def _add(table: Table, result: dict[str, Any], question: dict[str, Any], threads
             "" if goal is None else f"{goal:g}",
             word,
         )
-
-
-def _goal(question: dict[str, Any], side: str) -> float | None:
-    goals = [goal["times"] for goal in question["goals"] if side in goal["rivals"]]
-    return max(goals, default=None)
 
 
 def _word(met: bool) -> Text:
