@@ -1,0 +1,71 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The events of one row of a block, by chains; chains.h says what they are."""
+
+from libc.stdint cimport uint32_t
+
+import numpy as np
+
+from engine.events.chunks cimport STRATA_CHUNK_EVENTS, Chunks, strata_chunk
+
+cdef extern from "engine/events/chains.h" nogil:
+    const uint32_t STRATA_CHAIN_END
+
+    ctypedef struct strata_chains:
+        uint32_t *heads
+        uint32_t *links
+
+    void strata_chain_events(
+        strata_chains *chains, const strata_chunk *chunk, uint32_t part, uint32_t first,
+        uint32_t end
+    ) noexcept
+
+__all__ = ["Chains"]
+
+
+cdef class Chains:
+    """The chains of all events of one type of one block.
+
+    `chunks` are its parts; what is added to the last of them later is chained by `extend`. Takes
+    256 KiB and 4 bytes an event.
+    """
+
+    cdef strata_chains chains
+    cdef uint32_t part_count
+    cdef uint32_t chained
+    cdef uint32_t[::1] heads
+    cdef uint32_t[::1] links
+
+    def __cinit__(self, Chunks chunks not None):
+        cdef uint32_t part
+        self.part_count = chunks.chunk_count
+        self.heads = np.full(65536, STRATA_CHAIN_END, np.uint32)
+        self.links = np.empty(max(1, self.part_count) * STRATA_CHUNK_EVENTS, np.uint32)
+        self.chains.heads, self.chains.links = &self.heads[0], &self.links[0]
+        self.chained = 0
+        with nogil:
+            for part in range(self.part_count):
+                self.chained = chunks.chunks[part].event_count
+                strata_chain_events(&self.chains, chunks.chunks[part], part, 0, self.chained)
+
+    def extend(self, Chunks chunks not None):
+        """Chains what the last part has more than when it was chained.
+
+        `chunks` are the same parts, the last of them a later version of the same tail.
+        """
+        assert chunks.chunk_count == self.part_count > 0
+        cdef const strata_chunk *tail = chunks.chunks[self.part_count - 1]
+        assert tail.event_count >= self.chained
+        strata_chain_events(
+            &self.chains, tail, self.part_count - 1, self.chained, tail.event_count
+        )
+        self.chained = tail.event_count
+
+    def events_of(self, uint32_t row):
+        """Events of a row below 65,536, the last chained first: uint32[n], part *
+        CHUNK_EVENTS + place."""
+        cdef list found = []
+        cdef uint32_t event = self.heads[row]
+        while event != STRATA_CHAIN_END:
+            found.append(event)
+            event = self.links[event]
+        return np.array(found, np.uint32)
