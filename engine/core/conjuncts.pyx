@@ -24,11 +24,11 @@ from engine.core.structures cimport (
 
 # Beyond so many rows a column is sooner read whole, whatever its width: measured at 1,000 to
 # 4,000 rows a block, columns of 1 to 4 bytes, cold.
-cdef uint32_t LIST_MOST = 2048  # cost
+cdef uint32_t LIST_MOST = 8192  # cost
 # To look up one row of a list is taken to cost as much as reading so many bytes of a column,
 cdef uint32_t LIST_ROW_COST = 24
 # to make the list, and to narrow a mask by anything, as much as these.
-cdef uint32_t LIST_COST = 8192
+cdef uint32_t LIST_COST = 4096
 cdef uint32_t NARROW_COST = 1024
 # A mask that is already there.
 cdef uint32_t MASK_COST = 8192

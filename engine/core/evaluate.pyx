@@ -1,14 +1,16 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The block evaluator: runs a program over blocks, in as many threads as it is given.
 
-A block is claimed from a shared counter, so fast threads take more. Each looks at the control
-before every block, evaluates the roots (engine.core.nodes), and counts, groups or copies out
+A block is claimed from a shared counter, so fast threads take more. The first thread begins alone,
+and the others are called once it is known that what is left is worth waking them. Each looks at the
+control before every block, evaluates the roots (engine.core.nodes), and counts, groups or copies out
 their masks while they are in the cache. Nothing in here touches a Python object until the
 last block is done.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from concurrent.futures import wait
 
@@ -50,6 +52,15 @@ cdef extern from *:
     uint32_t strata_claim(uint32_t *next) noexcept nogil
 
 
+# How long the first thread works alone, and how much work has to be left for it to call the others:
+# to hand work to a pool and wait for it takes some 50 microseconds.
+_ALONE_US = 50
+_WORTH_HELP_US = 200
+
+cdef enum:
+    BLOCKS_LEFT = -1         # why a thread stopped: it was to look up from its work
+
+
 cdef struct job:
     # What the threads of one evaluation share; each writes its own counts.
     uint32_t next_block
@@ -61,13 +72,22 @@ cdef struct job:
     uint64_t *masks          # root by root, then block by block, where masks are wanted
 
 
-cdef int run_blocks(context *c, job *j, int64_t *counts) noexcept nogil:
-    """Claims and evaluates blocks until none is left; returns why it stopped."""
+cdef long long monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <long long>now.tv_sec * 1_000_000_000 + now.tv_nsec
+
+
+cdef int run_blocks(context *c, job *j, int64_t *counts, long long until_ns) noexcept nogil:
+    """Claims and evaluates blocks until none is left, or until an instant (0: none) has passed;
+    returns why it stopped."""
     cdef uint32_t block
     cdef int32_t i
     cdef outcome found
     cdef int wanted = A_LIST if j.group_field >= 0 or j.masks != NULL else A_COUNT
     while True:
+        if until_ns and monotonic_ns() >= until_ns:
+            return BLOCKS_LEFT
         block = strata_claim(&j.next_block)
         if block >= j.block_count:
             return GO_ON
@@ -115,6 +135,9 @@ cdef class _Job:
     cdef object roots
     cdef object kept_masks
     cdef list threads
+    cdef Py_ssize_t count_size
+    cdef bint every_node
+    cdef int thread_count
 
     def __init__(self, Program program, roots, Control control, Py_ssize_t count_size,
                  int threads, bint every_node=False):
@@ -131,22 +154,39 @@ cdef class _Job:
         self.j.group_field = -1
         self.j.group_is_bool = 0
         self.j.masks = NULL
-        self.threads = [Worker(program, self.control, count_size, every_node)
-                        for _ in range(max(1, min(threads, <int>program.block_count)))]
+        self.count_size = count_size
+        self.every_node = every_node
+        self.thread_count = max(1, min(threads, <int>program.block_count))
+        self.threads = [self.worker()]
 
-    def work(self, Worker thread):
-        """Runs one thread's share; called once for each thread, at the same time."""
+    cdef Worker worker(self):
+        return Worker(self.program, self.control, self.count_size, self.every_node)
+
+    def work(self, Worker thread, long long until_ns=0):
+        """Runs one thread's share, all threads at the same time, or what it has done of it until
+        an instant of the monotonic clock."""
         cdef int64_t[::1] counts = thread.counts
         cdef int stopped
         with nogil:
-            stopped = run_blocks(&thread.c, &self.j, &counts[0])
+            stopped = run_blocks(&thread.c, &self.j, &counts[0], until_ns)
         return stopped
+
+    def is_worth_help(self):
+        """Whether much is left of a job that one thread has worked on for a moment."""
+        left = self.j.block_count - self.j.next_block
+        return _ALONE_US * left > _WORTH_HELP_US * self.j.next_block or not _ALONE_US
 
     def run(self, pool):
         """Runs every thread to its end; raises where the control stopped one."""
-        helpers = [pool.submit(self.work, thread) for thread in self.threads[1:]] if pool else []
+        cdef int reason = BLOCKS_LEFT
+        helpers = []
         try:
-            reasons = [self.work(self.threads[0])]
+            if pool and self.thread_count > 1:
+                reason = self.work(self.threads[0], monotonic_ns() + 1_000 * _ALONE_US)
+                if reason == BLOCKS_LEFT and self.is_worth_help():
+                    self.threads += [self.worker() for _ in range(self.thread_count - 1)]
+                    helpers = [pool.submit(self.work, thread) for thread in self.threads[1:]]
+            reasons = [self.work(self.threads[0]) if reason == BLOCKS_LEFT else reason]
             # A helper that still waits for its turn has nothing left to do: no block is unclaimed.
             reasons += [future.result() for future in helpers if not future.cancel()]
         except BaseException:

@@ -22,8 +22,8 @@ cdef extern from *:
 
 
 cdef enum:
-    LIST_ROWS = 4096         # rows of the longest list; as many as 64 words of a mask have
-    LIST_WORDS = 64
+    LIST_ROWS = 8192         # rows of the longest list; as many as 128 words of a mask have
+    LIST_WORDS = 128
 
 
 cdef enum:

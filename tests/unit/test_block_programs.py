@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from engine.columns.sets import encode_rows, encode_set_pairs
 from engine.columns.strings import Strings
 from engine.core import evaluate, kernels
 from engine.core import operations as ops
+from engine.core.control import Control
 from engine.core.program import Program
 from engine.core.row_tests import test_many as rows_tested
+from engine.errors import Cancelled
 from engine.store.catalog import LIVE, FieldKind
 from engine.store.store import Store
 from tests.sample_stores import BLOCK_ROWS, MAP_BYTES
@@ -202,6 +205,38 @@ def test_programs_are_what_numpy_says(
             found = evaluate.count_groups(grouped, last, top, is_bool=number == field)
             groups = Counter(codes[truths[last]].tolist())
             assert found.tolist() == [groups[code] for code in range(top + 1)], seed
+
+
+def test_threads_share_the_blocks(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called at once, and not at all: small stores are done before it is worth it."""
+    with ThreadPoolExecutor(2) as pool:
+        for seed in range(60):
+            plan, truths = ground.program(random.Random(seed))
+            last = len(truths) - 1
+            monkeypatch.setattr(evaluate, "_ALONE_US", seed % 2 * 1_000_000)
+            program = Program(plan, ground.snapshot, [last], ground.city[0])
+            how: Any = {"pool": pool, "threads": 3}
+            expected = int(truths[last].sum())
+            assert evaluate.count_roots(program, [last], **how).tolist() == [expected]
+            assert evaluate.count_nodes(program, [last], **how)[last] == expected
+            groups = Counter(ground.city[1][truths[last]].tolist())
+            found = evaluate.count_groups(program, last, 30, **how)
+            assert found.tolist() == [groups[code] for code in range(31)]
+
+
+@pytest.mark.parametrize("alone_us", [0, 1_000_000])
+def test_a_stopped_count_is_no_count(
+    ground: Ground, alone_us: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is stopped before or after the others are called."""
+    monkeypatch.setattr(evaluate, "_ALONE_US", alone_us)
+    plan = ops.Plan()
+    plan.nodes.append(ops.Node("leaf", leaf=ground.leaves[0][0]))
+    control = Control()
+    control.cancel()
+    with ThreadPoolExecutor(2) as pool, pytest.raises(Cancelled):
+        program = Program(plan, ground.snapshot, [0])
+        evaluate.count_roots(program, [0], control=control, pool=pool, threads=3)
 
 
 def test_what_is_learned_changes_no_count(ground: Ground) -> None:
