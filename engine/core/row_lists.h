@@ -7,7 +7,8 @@
 #ifndef STRATA_ROW_LISTS_H
 #define STRATA_ROW_LISTS_H
 
-#include "engine/core/leaf_rows.h"
+#include "engine/core/leaf_blocks.h"
+#include "engine/core/selections.h"
 
 /* Writes the rows of `words` mask words that begin with row `first`; returns how many. */
 static inline uint32_t strata_list_words(const uint64_t *mask, uint32_t first, uint32_t words,
@@ -56,21 +57,41 @@ static inline uint32_t strata_list_entry(const strata_kernels *kernels, const st
     return kept;
 }
 
-/* Rows by the leaf's reading of rows: for leaves, and for questions, without a form for lists. */
-static inline uint32_t strata_list_apart(const strata_reader *reader, const strata_leaf *leaf,
+/* Rows in the container of any code of a leaf: each container is found once for 64 rows. */
+static inline uint32_t strata_list_codes(const strata_reader *reader, const strata_leaf *leaf,
                                          uint32_t flip, const uint16_t *rows, uint32_t count,
                                          uint16_t *out) {
-    uint32_t some[64], kept = 0;
+    const strata_field *field = &reader->fields[leaf->field];
+    uint32_t kept = 0;
     for (uint32_t start = 0; start < count; start += 64) {
         uint32_t stop = count - start < 64 ? count - start : 64;
         uint64_t bits = 0;
-        for (uint32_t i = 0; i < stop; i++) some[i] = rows[start + i];
-        strata_leaf_rows(reader, leaf, some, stop, &bits);
+        for (uint32_t c = 0; c < leaf->code_count; c++) {
+            const uint8_t *base;
+            const strata_entry *entry =
+                strata_find_code(field, reader->block, leaf->codes[c], &base);
+            for (uint32_t i = 0; entry && i < stop; i++) {
+                bits |= (uint64_t)(strata_entry_has(entry, base, rows[start + i]) != 0) << i;
+            }
+        }
         bits ^= flip ? ~UINT64_C(0) : 0;
         for (uint32_t i = 0; i < stop; i++) {
-            out[kept] = (uint16_t)some[i];
+            out[kept] = rows[start + i];
             kept += (uint32_t)(bits >> i) & 1;
         }
+    }
+    return kept;
+}
+
+/* Rows by the leaf's reading of one row: for leaves, and for questions, without a form for lists. */
+static inline uint32_t strata_list_apart(const strata_reader *reader, const strata_leaf *leaf,
+                                         uint32_t flip, const uint16_t *rows, uint32_t count,
+                                         uint16_t *out) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t row = rows[i];
+        out[kept] = row;
+        kept += (uint32_t)(strata_leaf_test(reader, leaf, row) != 0) ^ flip;
     }
     return kept;
 }
@@ -193,10 +214,9 @@ static inline uint32_t strata_leaf_list(const strata_reader *reader, const strat
             return entry ? strata_list_entry(reader->kernels, entry, base, flip, rows, count, out)
                          : strata_list_whole((int)flip, rows, count, out);
         }
-        break;
-    default: break;
+        return strata_list_codes(reader, leaf, flip, rows, count, out);
+    default: return strata_list_apart(reader, leaf, flip, rows, count, out);
     }
-    return strata_list_apart(reader, leaf, flip, rows, count, out);
 }
 
 #endif
