@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.columns.hot_cells import read_rows
 from engine.live.block_writer import BlockWriter
 from engine.live.change import Touched
-from engine.live.event_times import are_not_late, lasting
+from engine.live.event_times import Lasting, are_not_late, lasting
 from engine.live.field_load import each_block
 from engine.live.identity_fields import add_uids, add_values
 from engine.live.mentions import Mentions, settle
@@ -82,6 +82,8 @@ class _Application:
         self._writer = BlockWriter(mutation)
         self._absorbs = absorbs
         self._absorbing: dict[int, bool] = {}
+        # What cells without a time came down to last, and the rows that they were in.
+        self._lasting = np.zeros(0, np.uint32), lasting(np.zeros(0, np.uint32), None)
 
     def touched(self) -> dict[int, NDArray[np.uint32]]:
         """See Touched."""
@@ -146,7 +148,7 @@ class _Application:
         companion = self._snapshot.fields.get(time_field(field.name))
         taking = np.flatnonzero(self._taking(rows))
         brought = None if times is None or companion is None else times[taking]
-        last = lasting(rows[taking], brought)
+        last = self._last_of(rows[taking], brought)
         at = taking[last.at]
         rows = rows[at]
         if companion is None:
@@ -163,6 +165,17 @@ class _Application:
                 companion, rows[differing], block_times[differing], timed[differing]
             )
         return rows, at
+
+    def _last_of(self, rows: NDArray[np.uint32], times: NDArray[np.int64] | None) -> Lasting:
+        """See lasting. The columns of a batch mostly have cells in the same rows, and bringing
+        these in order costs as much as writing them."""
+        if times is not None:
+            return lasting(rows, times)
+        known, last = self._lasting
+        if not np.array_equal(known, rows):
+            last = lasting(rows, None)
+            self._lasting = rows, last
+        return last
 
     def mention(self, cells: SetCells) -> None:
         """Mentions of set values."""
