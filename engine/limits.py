@@ -53,6 +53,7 @@ __all__ = [
     "POSITIONS_FEW",
     "POSITIONS_LAG",
     "POSITION_NAME_BYTES",
+    "QUIET_S",
     "ROW_MEMBERSHIPS_BYTES",
     "SAVE_SLICE_BYTES",
     "SAVE_SLICE_LEAST_BYTES",
@@ -267,7 +268,9 @@ ROW_MEMBERSHIPS_BYTES: Final = 2 << 30
 LOG_KEPT_BYTES: Final = 48 << 20
 LOG_KEPT_RECORDS: Final = 1_000
 
-# While nothing comes in, slices are saved this far apart until nothing is dirty.
+# Once nothing has come in for so long, slices are saved so far apart until nothing is dirty.
+# Between the batches of a steady stream it would be in vain: each changes most blocks again.
+QUIET_S: Final = 0.25
 IDLE_SAVE_S: Final = 0.02
 
 # The saved table of positions may lack this many records of the log: reading them again at

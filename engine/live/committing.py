@@ -4,8 +4,8 @@
    its identities, and add it to the log. What is wrong with one batch is that batch's alone.
 2. Add the feed records of what has become visible since the last commit.
 3. Save some of the blocks that have been dirty for longest, and of what else must be saved
-   before the log can be trimmed: as many as keep the log short, or all where no batch waits, but
-   no more bytes than keep the commit near its target time.
+   before the log can be trimmed: as many as keep the log short, or all where batches have stopped,
+   but no more bytes than keep the commit near its target time.
 4. Commit. Then, and only then: acknowledge, and let the feed be seen.
 """
 
@@ -111,8 +111,8 @@ class Committer:
         self.feed_kept_us = FEED_KEPT_US
         self._next_trim_s = 0.0
         self._slice_bytes = SAVE_SLICE_BYTES
-        # How many blocks have become due to be saved.
-        self._due = 0.0
+        # How many blocks have become due to be saved, and will be after the commit under way.
+        self._due = self._still_due = 0.0
         self._saved_positions = False
         self._writer: Writer | None = None
 
@@ -130,9 +130,9 @@ class Committer:
     ) -> list[Logged]:
         """Makes one commit; every submission is answered when it returns.
 
-        With `save_more`, or where nothing is submitted, it saves what it can and not only what is
-        due. Returns what was logged, in order. Raises StoreUnwritable where nothing was kept; the
-        submissions are then answered with it, too.
+        With `save_more` it saves what it can and not only what is due. Returns what was logged,
+        in order. Raises StoreUnwritable where nothing was kept; the submissions are then answered
+        with it, too.
         """
         before = self._store.root.data_version
         taken: list[tuple[Submission, IngestAck]] = []
@@ -143,7 +143,7 @@ class Committer:
                 for submission in submissions:
                     failpoint("ingest.before_resolve")
                     self._take(submission, writer, resolver, taken, logged)
-                through, saved_bytes = self._save(writer, is_idle=save_more or not submissions)
+                through, saved_bytes = self._save(writer, save_more=save_more)
                 failpoint("log.before_commit")
                 started = time.monotonic()
         except BaseException as error:
@@ -240,34 +240,36 @@ class Committer:
             failpoint("trim.before_write")
             writer.trim_feed(kept)
 
-    def _save(self, writer: Writer, *, is_idle: bool) -> tuple[int, int]:
+    def _save(self, writer: Writer, *, save_more: bool) -> tuple[int, int]:
         """Adds the feed of all that is visible, and saves what has waited longest: the record up
         to which the feed is then complete, and bytes that were saved."""
         with writer.resting():
             # A saved block never runs ahead of the feed.
             through = self._put_feed(writer)
-            given = self._save_blocks(writer, is_idle=is_idle)
+            given = self._save_blocks(writer, save_more=save_more)
         # A new store's key has to be durable before anything is known by it.
         room = max(self._slice_bytes - given, 0) if self.identities.dirty_since else 0
         given += self.identities.save_slice(writer, room)
-        self._save_positions(writer, is_idle=is_idle)
+        self._save_positions(writer, save_more=save_more)
         return through, given
 
-    def _save_blocks(self, writer: Writer, *, is_idle: bool) -> int:
+    def _save_blocks(self, writer: Writer, *, save_more: bool) -> int:
         dirty = writer.snapshot.version.overlay.dirty
         logged = writer.logged_bytes / LOG_KEPT_BYTES + writer.logged_records / LOG_KEPT_RECORDS
-        self._due = len(dirty) if is_idle else min(self._due + logged * len(dirty), len(dirty))
-        if self._due >= 1:
+        due = min(self._due + logged * len(dirty), len(dirty))
+        wanted = list(dirty) if save_more else list(dirty)[: int(due)]
+        if wanted:
             failpoint("save.before_write")
-        given = 0
-        for block in list(dirty):
-            if self._due < 1 or given >= self._slice_bytes:
+        given = saved = 0
+        for block in wanted:
+            if given >= self._slice_bytes:
                 break
             given += writer.save_block(block)
-            self._due -= 1
+            saved += 1
+        self._still_due = max(due - saved, 0.0)
         return given
 
-    def _save_positions(self, writer: Writer, *, is_idle: bool) -> None:
+    def _save_positions(self, writer: Writer, *, save_more: bool) -> None:
         """Saves the positions where they alone hold the log, or lack too much of it."""
         since = self._positions.dirty_since
         self._saved_positions = False
@@ -277,7 +279,7 @@ class Committer:
         lags = writer.next_sequence - since > max(POSITIONS_LAG, count)
         held = [self.identities.dirty_since, *writer.unsaved_since()]
         oldest = min((sequence for sequence in held if sequence is not None), default=since)
-        if lags or (since <= oldest and (is_idle or count <= POSITIONS_FEW)):
+        if lags or (since <= oldest and (save_more or count <= POSITIONS_FEW)):
             self._positions.save(writer, self._store.root.data_version)
             self._saved_positions = True
 
@@ -292,6 +294,7 @@ class Committer:
 
     def _settle(self, before: int, through: int) -> None:
         self._writer = None
+        self._due = self._still_due
         self.identities.saved(self._store.newest())
         # What was saved lacks the batches of this commit, which are dirty from here on.
         if self._saved_positions:

@@ -178,7 +178,7 @@ class LiveStore:
     def save_all(self) -> None:
         """Saves everything that is visible; while the pipeline is drained, or not started."""
         while not self.pipeline.is_clean:
-            self._committer.commit([], None)
+            self._committer.commit([], None, save_more=True)
 
     # --------------------------------------------------------------------------- edits
 

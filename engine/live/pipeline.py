@@ -3,7 +3,8 @@
     submit -> [queue] -> commit thread: log, fsync, acknowledge -> [queue] -> apply thread: visible
 
 1. The commit thread takes whatever waits and makes one group commit of it. With nothing to log
-   it still commits while there is anything to save or to tell, until the log is empty.
+   it still commits while there is anything to tell; once batches have stopped, it saves until the
+   log is empty.
 2. The apply thread makes each record visible, in order, while the next commit is under way.
 3. An edit (a new model, an uploaded list, a bulk load) is made by its caller while the pipeline
    is *drained*: everything logged is visible, and its feed durable. Batches wait meanwhile.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ from engine.limits import (
     GROUP_BATCHES,
     IDLE_SAVE_S,
     INGEST_QUEUE_BATCHES,
+    QUIET_S,
 )
 from engine.live.applier import Applier
 from engine.live.committing import Committer, Logged, Submission
@@ -83,6 +86,8 @@ class Pipeline:
         # Whether the last commit was refused, as by a full disk; nothing of it was kept.
         self._cannot_commit = False
         self._draining = self._checkpoints = 0
+        # From when on no batch has come for a while.
+        self._quiet_from_s = 0.0
         self._closing = False
         self._failure = ""
         self._failure_listeners: list[Callable[[], None]] = []
@@ -138,6 +143,7 @@ class Pipeline:
                     retry_after_ms=RETRY_AFTER_MS,
                 )
             self._waiting.append(self._behind_its_partition(submission))
+            self._quiet_from_s = time.monotonic() + QUIET_S
             self._changed.notify_all()
 
     def _behind_its_partition(self, submission: Submission) -> Submission:
@@ -195,6 +201,7 @@ class Pipeline:
         wanted = self._store.root.data_version
         with self._changed:
             self._checkpoints += 1
+            self._changed.notify_all()
             try:
                 while not self._is_over() and not self._is_saved(wanted):
                     self._changed.wait(IDLE_SAVE_S)
@@ -283,7 +290,10 @@ class Pipeline:
         """How long to wait for batches before a commit without any."""
         if self._cannot_commit:
             return RETRY_S
-        return 0 if self._closing else IDLE_SAVE_S
+        if self._closing:
+            return 0
+        quiet_in_s = 0.0 if self._checkpoints else self._quiet_from_s - time.monotonic()
+        return max(quiet_in_s, IDLE_SAVE_S)
 
     @property
     def is_clean(self) -> bool:
@@ -295,7 +305,9 @@ class Pipeline:
         resolver = None if self.in_force is None else self.in_force.resolver
         self._under_way = batches
         try:
-            save_more = bool(self._checkpoints)
+            # Between batches it would save what the next one changes again.
+            is_quiet = not batches and time.monotonic() >= self._quiet_from_s
+            save_more = bool(self._checkpoints) or self._closing or is_quiet
             logged = self._committer.commit(batches, resolver, save_more=save_more)
             failed = False
         except EngineError as error:

@@ -1,0 +1,76 @@
+"""When blocks are saved: between batches, once these have stopped, and after a failed commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.errors import StoreUnwritable
+from engine.live import committing, pipeline
+from tests.live_databases import LiveDatabase
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveDatabase]:
+    made = LiveDatabase(tmp_path / "store")
+    made.database.checkpoint()
+    with made.database:
+        yield made
+
+
+def soon(is_so: Callable[[], bool]) -> bool:
+    """Whether it is so within ten seconds."""
+    until = time.monotonic() + 10
+    while not is_so() and time.monotonic() < until:
+        time.sleep(0.005)
+    return is_so()
+
+
+def test_nothing_is_saved_between_batches(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by the commits that bring the feed, either; what is asked for is saved at once."""
+    monkeypatch.setattr(pipeline, "QUIET_S", 3600.0)
+    for n in range(4):
+        sent = live.sizes(("a", n), ("b", 40 + 5 * n))
+        live.database._live.pipeline.told.wait(sent.offset - 1, None, 10.0)
+    stats = live.database.stats()
+    assert stats["dirty_blocks"] == 1 and stats["log_records"] == 4
+    live.database.checkpoint()
+    stats = live.database.stats()
+    assert (stats["dirty_blocks"], stats["log_records"]) == (0, 0)
+
+
+def test_once_batches_have_stopped_all_is_saved(live: LiveDatabase) -> None:
+    live.sizes(("a", 1), ("b", 60))
+    assert soon(lambda: live.database.stats()["log_records"] == 0)
+    assert live.database.stats()["dirty_blocks"] == 0
+
+
+def test_what_was_due_is_due_after_a_commit_that_failed(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "QUIET_S", 3600.0)
+    monkeypatch.setattr(pipeline, "RETRY_S", 3600.0)
+    committer = live.database._live._committer
+    live.sizes(("a", 0))
+    live.sizes(("a", 1))
+    assert 0 < committer._due < 1  # a little of the one dirty block
+    monkeypatch.setattr(committing, "LOG_KEPT_RECORDS", 1)  # from here on, each record is a save
+
+    def fail(name: str) -> None:
+        if name == "log.before_commit":
+            raise StoreUnwritable("the disk is full")
+
+    before = committer._due
+    with monkeypatch.context() as patched:
+        patched.setattr(committing, "failpoint", fail)
+        with pytest.raises(StoreUnwritable):
+            live.sizes(("a", 2))
+    assert committer._due == before
+    assert live.database.stats()["dirty_blocks"] == 1
+    live.sizes(("a", 3))
+    assert committer._due < 1
