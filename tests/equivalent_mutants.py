@@ -6,9 +6,7 @@ __all__ = ["EQUIVALENT"]
 
 BORDER = "at the border both sides do the same"
 MORE_WORK = "the same rows are reached by a longer way"
-NEVER_READ = "the bits beyond the last row differ nowhere"
 EITHER_WAY = "by rows and through masks the answer is the same"
-NEVER_ZERO = "where all rows are wanted it is only asked whether the word is 0, and it never is"
 UNREAD_TYPE = "annotations are not evaluated"
 REWRITTEN = "it is written before it is read"
 RECORD = "nobody writes to its objects: frozen and slots only keep it so"
@@ -119,6 +117,25 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "and",
         "or",
     ): "judging nobody, or by nothing, finds nothing",
+    (
+        "stretches.pyx",
+        "lacking[w] = ~<uint64_t>0",
+        "0",
+        "1",
+    ): "one row more is asked again where somebody asks for it",
+    (
+        "stretches.pyx",
+        "known[w] |= lacking[w]",
+        "|=",
+        "&=",
+    ): "what is known is asked again each time",
+    (
+        "row_tests.pyx",
+        "any_row = 0",
+        "0",
+        "1",
+    ): "roots that are wanted of no row are asked of none, and differ in none",
+    ("row_tests.pyx", "cdef uint64_t any_row = 0, is_in", "0", "1"): REWRITTEN,
     ("leaves.h", "strata_int128 narrow = 0;", "0", "1"): "the sum is added up in the other one",
     ("leaves.h", "double sum = 0.0;", "0", "1"): REWRITTEN,
     (
