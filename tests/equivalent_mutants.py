@@ -218,4 +218,28 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "1",
         "0",
     ): MORE_WORK,
+    (
+        "kernels_avx512_rows.h",
+        "return (__mmask16)_bzhi_u32(0xFFFF, count - i < 16 ? count - i : 16);",
+        "<",
+        "<=",
+    ): BORDER,
+    (
+        "kernels_avx512.h",
+        "for (int i = 0; i < 64; i += 16) {",
+        "16",
+        "8",
+    ): "half of the values are judged twice",
+    (
+        "kernels_avx2_groups.h",
+        "for (uint32_t from = 0; from < code_count; from += STRATA_CODES_A_PASS_AVX2) {",
+        "<",
+        "<=",
+    ): "codes beyond the last are compared and not written",
+    (
+        "kernels_avx512_groups.h",
+        "for (uint32_t from = 0; from < code_count; from += STRATA_CODES_A_PASS_AVX512) {",
+        "<",
+        "<=",
+    ): "codes beyond the last are compared and not written",
 }

@@ -88,7 +88,7 @@ IDLE = re.compile(
     r"|outlook\.rows|part\.rows|rank|dropped|share|seen|learn\(|BRANCH_|JOINED_MOST"
     r"|^\s*(#|//|\*|/\*|\"\"\"|import|from|static|def |cdef .*\):?$)|# |/\*|->|::1|include"
     r"|Literal|threads|raise |Error|assert |calloc|free\(|__all__|max\(1,|\.shape|dtype|control"
-    r"|stopped|must_stop|noexcept|ctypedef"
+    r"|stopped|must_stop|noexcept|ctypedef|BY_BITS|TALLIED|cpu_supports"
 )
 TESTS = (
     "tests/property/test_readings.py",
