@@ -21,7 +21,7 @@ from engine.columns.zone import Encoded
 from engine.live.field_load import FieldLoad, are_ascending, each_block, first_held
 from engine.live.giver_changes import change_givers, decode_or_none
 from engine.live.mentions import Mentions, Settled, join_mentions, settle
-from engine.live.update import REMOVE, REPLACE
+from engine.live.update import REMOVE
 from engine.store.catalog import Field
 from engine.store.store import Snapshot
 
@@ -88,7 +88,7 @@ class GiverField(FieldLoad):
         if not parts:
             if len(made.rows):
                 self._keep_both(block, encode_giver_pieces([made]))
-        elif (mentions.modes != REPLACE).any() or not _are_same(decode_givers(parts), made):
+        elif not _are_same(decode_givers(parts), made):
             self._change(block, settle(mentions))
 
     def _change(self, block: int, settled: Settled) -> None:
