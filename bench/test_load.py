@@ -21,7 +21,8 @@ CONDITIONS = (
     "true",
     "age between 30 and 40 and list_contains(tags, 'webinar')",
     "industry in ('零售', '金融') and not list_contains(tags, 'VIP') and revenue >= 500.25",
-    "title is not null and joined >= '2024-01-01 00:00:00+00' and last_seen < '2026-06-01 00:00:00+00'",
+    "title is not null and joined >= '2024-01-01 00:00:00+00' and "
+    "last_seen < '2026-06-01 00:00:00+00'",
     "company_size > 100 or region = '青海' or stage = 'champion'",
 )
 
