@@ -119,7 +119,7 @@ class FrozenAudiences:
                 model_version=snapshot.model_version,
                 matched=members.matched,
                 count=members.count,
-                made_at_us=now_us,
+                made_at_us=_now_us(),
                 made_by=made_by,
                 expires_at_us=expires_at_us,
                 limit=limit,

@@ -10,7 +10,15 @@ import typer
 
 from strata.answers import Frozen, FrozenAudience
 from strata.cli import show
-from strata.cli.options import AsOf, Json, ServerAt, StoreAt, WrongUsage, read_instant
+from strata.cli.options import (
+    PROFILES_MOST,
+    AsOf,
+    Json,
+    ServerAt,
+    StoreAt,
+    WrongUsage,
+    read_instant,
+)
 from strata.cli.plain import about, command
 from strata.cli.session import place, session
 from strata.cli.waiting import waiting
@@ -26,7 +34,12 @@ def freeze(
     expression: Annotated[str, typer.Argument(metavar="EXPR")],
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, help="At most so many profiles, at random without order."),
+        typer.Option(
+            "--limit",
+            min=1,
+            max=PROFILES_MOST,
+            help="At most so many profiles, at random without order.",
+        ),
     ] = None,
     salt: Annotated[str, typer.Option("--salt", help="What draws those of --limit.")] = "",
     order_by: Annotated[
@@ -108,7 +121,7 @@ def show_one(
         return
     typer.echo(f"{found.name}  {_told(found)}")
     for label, text in _details(found):
-        typer.echo(f"  {label:<13}{text}")
+        typer.echo(f"  {label:<15}{text}")
 
 
 @app.command()
@@ -182,7 +195,7 @@ def _details(one: FrozenAudience) -> list[tuple[str, str]]:
         ("frozen", f"{show.instant(one.made_at)}{f' by {one.made_by}' if one.made_by else ''}"),
     ]
     if one.limit is not None:
-        way = f"the {'last' if one.descending else 'first'} by {one.order_by}"
+        way = f"the {'greatest' if one.descending else 'least'} by {one.order_by}"
         drawn = f"at random, salt {one.salt!r}"
         details.append(("limit", f"{one.limit:,}, {way if one.order_by else drawn}"))
     if one.waiting:

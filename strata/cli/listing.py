@@ -11,15 +11,20 @@ import typer
 
 from strata.answers import Frozen
 from strata.cli.member_files import write_members
-from strata.cli.options import AsOf, Json, ServerAt, StoreAt, WrongUsage, read_instant
+from strata.cli.options import (
+    PROFILES_MOST,
+    AsOf,
+    Json,
+    ServerAt,
+    StoreAt,
+    WrongUsage,
+    read_instant,
+)
 from strata.cli.plain import about, command
 from strata.cli.session import place, session
 from strata.cli.waiting import waiting
 
 __all__ = ["Format", "list_members"]
-
-# As many places as a store can ever have.
-ALL = 1 << 32
 
 
 class Format(StrEnum):
@@ -39,10 +44,14 @@ def list_members(
         typer.Option("--frozen", metavar="NAME", help="List a frozen audience instead."),
     ] = None,
     skip: Annotated[
-        int | None, typer.Option("--skip", min=0, help="With --frozen: the place to begin at.")
+        int | None,
+        typer.Option(
+            "--skip", min=0, max=PROFILES_MOST, help="With --frozen: the place to begin at."
+        ),
     ] = None,
     take: Annotated[
-        int | None, typer.Option("--take", min=1, help="With --frozen: so many places.")
+        int | None,
+        typer.Option("--take", min=1, max=PROFILES_MOST, help="With --frozen: so many places."),
     ] = None,
     ids: Annotated[
         str, typer.Option("--ids", metavar="KIND", help="Identifiers of this kind, or uid.")
@@ -53,7 +62,12 @@ def list_members(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, help="At most so many, at random without --order-by."),
+        typer.Option(
+            "--limit",
+            min=1,
+            max=PROFILES_MOST,
+            help="At most so many, at random without --order-by.",
+        ),
     ] = None,
     salt: Annotated[str, typer.Option("--salt", help="What draws those of --limit.")] = "",
     order_by: Annotated[
@@ -80,7 +94,7 @@ def list_members(
         audience = Frozen(frozen)
     else:
         raise WrongUsage("give an expression, or --frozen NAME")
-    page = None if skip is None and take is None else (skip or 0, take or ALL)
+    page = None if skip is None and take is None else (skip or 0, take or PROFILES_MOST)
     roaring = form is Format.ROARING
     with session(place(store, server)) as client, about(expression or ""):
         moment = read_instant(as_of, lambda: client.model().time_zone)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 __all__ = [
+    "PROFILES_MOST",
     "AsOf",
     "Json",
     "ServerAt",
@@ -19,6 +20,10 @@ __all__ = [
     "read_identifier",
     "read_instant",
 ]
+
+
+# No store ever has as many profiles, so no larger number of them means anything.
+PROFILES_MOST = 1 << 32
 
 
 class WrongUsage(typer.BadParameter):
