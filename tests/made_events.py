@@ -6,9 +6,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from engine.columns.strings import Strings
+from engine.events import head
+from engine.events.encode import encode_events
 from engine.events.events import Codes, Events, Floats, Ints, Property, Texts
 
-__all__ = ["COUNTS", "as_tuples", "drawn_events", "made_events"]
+__all__ = ["CHUNKS", "COUNTS", "as_tuples", "damaged", "drawn_events", "made_events"]
 
 BLOCK = 65_536
 COUNTS = st.one_of(
@@ -88,7 +90,7 @@ def drawn_events(draw: st.DrawFn, counts: st.SearchStrategy[int] = COUNTS) -> Ev
 
 
 def as_tuples(events: Events) -> list[tuple]:
-    """Each event as (time, row, id, origin, properties it has), in its place; zeros have no sign."""
+    """Each event as (time, row, id, origin, properties it has), in place; zeros have no sign."""
     count = len(events)
     nothing = [0] * count
     columns = {}
@@ -115,3 +117,32 @@ def as_tuples(events: Events) -> list[tuple]:
             )
         )
     ]
+
+
+def _chunks() -> list[bytes]:
+    """Chunks of all kinds of columns, full and with gaps, with planes and without."""
+    chance = np.random.default_rng(1)
+    return [
+        encode_events(made_events(300, chance, share=0.8))[0],
+        encode_events(made_events(64, chance, step=1_000_000, rows=3))[0],
+        encode_events(made_events(70, chance, span=0, share=0.0), is_tail=True)[0],
+        encode_events(made_events(129, chance, span=2**62))[0],
+    ]
+
+
+CHUNKS = _chunks()
+
+
+def damaged(data: st.DataObject) -> bytes:
+    """One of the chunks with some bytes changed, more often in its heads, or cut."""
+    part = data.draw(st.sampled_from(CHUNKS))
+    changed = bytearray(part)
+    heads = st.integers(0, head.HEAD_BYTES + 12 * head.COLUMN_BYTES)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.one_of(heads, st.integers(0, len(part) - 1)))
+        small = st.integers(0, 70).map(lambda number: bytes([number]))
+        other = st.one_of(st.binary(min_size=1, max_size=8), st.just(b"\xff" * 4), small)
+        new = data.draw(other)
+        changed[at : at + len(new)] = new
+    size = data.draw(st.one_of(st.just(len(changed)), st.integers(0, len(changed))))
+    return bytes(changed[:size])

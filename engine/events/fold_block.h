@@ -75,10 +75,11 @@ static inline void strata_fold_stretch(const strata_fold *fold, const strata_chu
     uint32_t count = stretch->count;
     void *to = fold->values;
     if (fold->marks) strata_mark_rows(rows, count, fold->marks);
+    if (fold->kind <= STRATA_FOLD_COUNT_U32) column = 0; /* that there is a value is enough */
     if (fold->kind >= STRATA_FOLD_FIRST) column = strata_time_column(chunk);
     if (column && column->kind == STRATA_EVENT_TEXTS) {
-        strata_fold_texts(fold, chunk, column, stretch);
-        return;
+        if (fold->kind == STRATA_FOLD_DISTINCT) strata_fold_texts(fold, chunk, column, stretch);
+        return; /* nothing else reads them */
     }
     if (column) strata_widen_stretch(chunk, column, stretch, values);
     if (column && column->kind == STRATA_EVENT_FLOATS && fold->kind <= STRATA_FOLD_GREATEST)

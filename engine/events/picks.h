@@ -215,6 +215,7 @@ enum { STRATA_TEXT_CONTAINS = 0, STRATA_TEXT_STARTS = 1, STRATA_TEXT_ENDS = 2 };
 
 static inline int strata_text_matches(const uint8_t *text, uint32_t length, int how,
                                       const uint8_t *needle, uint32_t needle_length) {
+    if (needle_length == 0) return 1; /* and there may be no needle to point to */
     if (needle_length > length) return 0;
     if (how == STRATA_TEXT_CONTAINS) return memmem(text, length, needle, needle_length) != 0;
     if (how == STRATA_TEXT_ENDS) text += length - needle_length;

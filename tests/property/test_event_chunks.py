@@ -5,7 +5,6 @@ Numbers of events lean on the borders of words and chunks, spans of time on thos
 
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +14,7 @@ from engine.events.check import check_chunk, check_events
 from engine.events.decode import decode_chunk, decode_events
 from engine.events.encode import encode_events
 from engine.events.events import Events
-from tests.made_events import as_tuples, drawn_events, made_events
+from tests.made_events import CHUNKS, as_tuples, damaged, drawn_events
 
 
 @given(drawn_events(), st.booleans())
@@ -49,35 +48,6 @@ def test_columns_state_their_bounds(events: Events) -> None:
         if column.kind == head.INTS:
             known = values.values[values.present]  # type: ignore[union-attr]
             assert (column.low, column.high) == (known.min(), known.max())
-
-
-def _chunks() -> list[bytes]:
-    """Chunks of all kinds of columns, full and with gaps, with planes and without."""
-    chance = np.random.default_rng(1)
-    return [
-        encode_events(made_events(300, chance, share=0.8))[0],
-        encode_events(made_events(64, chance, step=1_000_000, rows=3))[0],
-        encode_events(made_events(70, chance, span=0, share=0.0), is_tail=True)[0],
-        encode_events(made_events(129, chance, span=2**62))[0],
-    ]
-
-
-CHUNKS = _chunks()
-
-
-def damaged(data: st.DataObject) -> bytes:
-    """One of the chunks with some bytes changed, more often in its heads, or cut."""
-    part = data.draw(st.sampled_from(CHUNKS))
-    changed = bytearray(part)
-    heads = st.integers(0, head.HEAD_BYTES + 12 * head.COLUMN_BYTES)
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.one_of(heads, st.integers(0, len(part) - 1)))
-        small = st.integers(0, 70).map(lambda number: bytes([number]))
-        other = st.one_of(st.binary(min_size=1, max_size=8), st.just(b"\xff" * 4), small)
-        new = data.draw(other)
-        changed[at : at + len(new)] = new
-    size = data.draw(st.one_of(st.just(len(changed)), st.integers(0, len(changed))))
-    return bytes(changed[:size])
 
 
 @given(st.data())
