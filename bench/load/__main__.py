@@ -9,9 +9,9 @@ Measured, each in a process of its own:
 2. opening that store and a first count, without what the interpreter and its imports take, and
    with it, as `strata count` of the command line.
 
-The data are the people of the demo: nine attributes, a list of tags, one identifier. The counts at
-the end follow from the data alone and are printed as one number. Not shown: other shapes of files,
-a slower disk, a page cache that is cold. Files of 10 million people take
+The data are the people of the other benchmarks: nine attributes, a list of tags, one identifier.
+The counts at the end follow from the data alone and are printed as one number. Not shown: other
+shapes of files, a slower disk, a page cache that is cold. Files of 10 million people take
 some minutes to write; those in the folder are used again.
 """
 

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from bench.live.model import SOURCE, model_text
+from bench.data.model import SOURCE
+from bench.data.people import write_people
+from bench.live.model import model_text
 from engine.database import Database
 from engine.store.data_file import DATA_FILE
-from examples.demo.people import write_people
 
 __all__ = ["FORMS", "answers", "load_people", "people_file"]
 
