@@ -5,26 +5,37 @@ The key is a row, or a tuple that begins with one where a row has several.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from engine.bitmaps import Buffer
 from engine.bitmaps.containers import BLOCK_ROWS
+from engine.columns.bools import encode_bools
+from engine.columns.codes import encode_codes
+from engine.columns.floats import encode_floats
 from engine.columns.givers import decode_givers, encode_givers
+from engine.columns.ints import encode_ints
 from engine.columns.sets import decode_rows, decode_set_pairs, encode_rows, encode_set_pairs
 from engine.columns.strings import Strings
 from engine.columns.texts import decode_texts
 from engine.columns.uids import decode_uids
 from engine.columns.values import decode_values, encode_values
 from engine.columns.zone import Encoded
-from engine.live.block_cells import lay_cells, whole_block
+from engine.live.block_cells import whole_block
 from engine.live.identity_fields import add_uids
 from engine.live.text_field import lay_texts
 from engine.store.catalog import FieldKind
 
 __all__ = ["decoded", "encoded", "of_block", "row_of"]
+
+_COLUMNS: dict[FieldKind, tuple[type[Any], Callable[..., Encoded]]] = {
+    FieldKind.CODES: (np.uint32, lambda codes, _: encode_codes(codes)),
+    FieldKind.INTS: (np.int64, encode_ints),
+    FieldKind.FLOATS: (np.float64, encode_floats),
+    FieldKind.BOOL: (np.bool_, encode_bools),
+}
 
 
 def row_of(key: Any) -> int:
@@ -86,6 +97,8 @@ def encoded(kind: FieldKind, content: dict[Any, Any]) -> Encoded:
         case FieldKind.GIVERS:
             triples = np.array(keys, np.int64).reshape(-1, 3).astype(np.uint32)
             return encode_givers(rows, triples[:, 1].copy(), triples[:, 2].copy())
-    dtype = {FieldKind.INTS: np.int64, FieldKind.FLOATS: np.float64, FieldKind.BOOL: np.bool_}
-    cells = np.array(values, dtype.get(kind, np.uint32))
-    return lay_cells(kind, (), rows, cells, np.ones(len(rows), np.bool_))
+    dtype, encode = _COLUMNS[kind]
+    count = int(rows[-1]) + 1 if keys else 0
+    cells, present = np.zeros(count, dtype), np.zeros(count, np.bool_)
+    cells[rows], present[rows] = values, True
+    return encode(cells, present)

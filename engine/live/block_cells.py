@@ -78,8 +78,8 @@ def lay_cells(
 
 
 def _are_first(rows: NDArray[np.uint16]) -> bool:
-    """Whether rows (n,) are 0 to n - 1."""
-    return int(rows[-1]) == len(rows) - 1 and are_ascending(rows)
+    """Whether rows (n,) are 0 to n - 1, and there is one."""
+    return len(rows) > 0 and int(rows[-1]) == len(rows) - 1 and are_ascending(rows)
 
 
 def whole_block(kind: FieldKind, parts: Sequence[Buffer]) -> _Cells:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.audience import Audience, Threads
+from engine.core import evaluate
 from engine.core.control import Control
 from engine.database import Database
 from engine.errors import Cancelled, DeadlineExceeded, ExpressionInvalid, InputInvalid, NotFound
@@ -149,6 +150,7 @@ def test_an_interrupted_question_leaves_no_thread_behind(
         assert binder is not None
         audience = Audience(snapshot, binder, threads=Threads(pool, 2), control=control)
         audience.add("true")
+        monkeypatch.setattr(evaluate, "_ALONE_US", 0)
         monkeypatch.setattr(Future, "result", interrupted)
         with pytest.raises(KeyboardInterrupt):
             audience.counts()

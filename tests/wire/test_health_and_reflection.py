@@ -63,6 +63,7 @@ def test_reflection_shows_every_service_and_message(
     assert {method.name for method in audience.methods} == {
         "Count",
         "CountMany",
+        "CompareAudiences",
         "ListMembers",
         "Format",
     }
