@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.bitmaps.containers import rows_of_mask
+from engine.columns.strings import Strings
 from engine.core import kernels
 from engine.events.aggregates import aggregate, pick, window_size
 from engine.events.asking import Aggregate, Fold, Where, WhereKind
@@ -22,7 +23,7 @@ from engine.events.check import check_chunk
 from engine.events.chunks import Chunks
 from engine.events.decode import decode_chunk
 from engine.events.encode import encode_events
-from engine.events.events import Events
+from engine.events.events import Codes, Events, Floats, Ints, Property, Texts
 from engine.events.head import CHUNK_EVENTS, TEXTS, read_columns, read_head
 from engine.events.tail import Tail, TailVersion
 from tests.event_readings import Happened, happened, holds, naive
@@ -66,6 +67,9 @@ def leaves(draw: st.DrawFn, held: list[Happened]) -> Where:
     event = draw(st.sampled_from(held))
     number = draw(st.integers(1, 9))
     value = event.properties.get(number)
+    end = draw(st.sampled_from([None, None, min, max]))
+    if value is not None and end is not None:  # where bounds of columns are
+        value = end(e.properties[number] for e in held if number in e.properties)
     if draw(st.integers(0, 9)) == 0:
         mask = np.zeros(1024, np.uint64)
         mask[event.row // 64] = draw(st.integers(0, 2**64 - 1))
@@ -296,3 +300,22 @@ def test_what_the_check_lets_through_can_be_read(data: st.DataObject) -> None:
         events = counted(held, start, end, [])
         for fold, answer in zip(folds[1:], answers[1:], strict=True):
             assert answer.by_row() == naive(EXPECTED[fold], events, number)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("rows", [1, 7, 65_536])
+def test_tables_of_distinct_values_that_are_half_full(number: int, rows: int) -> None:
+    """Nearly every event has a value of its own, so slots are looked for beyond their first."""
+    rng, count = np.random.default_rng(rows), 2_048
+    numbers = rng.integers(0, count, count)
+    present = np.ones(count, np.bool_)
+    properties: dict[int, Property] = {
+        1: Ints(numbers - 5, present),
+        2: Codes((numbers + 1).astype(np.uint32)),
+        3: Floats(numbers / 8, present),
+        4: Texts(Strings.from_list([f"{value:06}" for value in numbers.tolist()])),
+    }
+    events = Events(rng.integers(0, rows, count).astype(np.uint16), numbers, None, None, properties)
+    chunks = Chunks(encode_events(events))
+    (answer,) = aggregate(chunks, [Aggregate(Fold.DISTINCT, number)], LEAST, MOST)
+    assert answer.by_row() == naive("distinct", happened(events), number)
