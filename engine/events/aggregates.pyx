@@ -10,7 +10,7 @@ from libc.stdlib cimport calloc, free, malloc
 
 import numpy as np
 
-from engine.events.asking import Answer, Fold
+from engine.events.asking import Aggregate, Answer, Fold
 
 from engine.events.chunks cimport (
     STRATA_EVENT_FLOATS,
@@ -113,7 +113,26 @@ cdef extern from "engine/events/fold_block.h" nogil:
     ) noexcept
     int64_t strata_ordered_double(int64_t bits) noexcept
 
-__all__ = ["aggregate", "pick", "window_size"]
+    ctypedef int strata_event_sum
+
+    int strata_sums_fit(
+        const strata_event_column *column, uint64_t event_count, strata_event_sum *reach
+    ) noexcept
+    void strata_count_bits(const uint64_t *mask, uint64_t *bits, uint32_t *counts) noexcept
+    void strata_clear_u8(const uint64_t *mask, uint8_t *values) noexcept
+    void strata_clear_u16(const uint64_t *mask, uint16_t *values) noexcept
+    void strata_clear_u32(const uint64_t *mask, uint32_t *values) noexcept
+    void strata_clear_i64(const uint64_t *mask, int64_t *values) noexcept
+    void strata_clear_i128(const uint64_t *mask, strata_event_sum *values) noexcept
+    void strata_clear_least(const uint64_t *mask, int64_t *values) noexcept
+    void strata_clear_greatest(const uint64_t *mask, int64_t *values) noexcept
+    void strata_clear_events(const uint64_t *mask, uint32_t *values) noexcept
+
+__all__ = ["aggregate", "clear", "days", "pick", "sums_fit", "window_size"]
+
+# Days are bits of a row.
+cdef enum:
+    DAYS_AT_ONCE = 64
 
 cdef dict START = {
     Fold.COUNT_U8: (np.uint8, 0),
@@ -330,3 +349,67 @@ def aggregate(
         strata_fold_block(&scan.scan, folds, fold_count)
     free(folds)
     return [(<_Folded>one).answer() for one in made]
+
+
+def days(
+    Chunks chunks not None, const int64_t[::1] starts not None, int64_t start, int64_t end,
+    where=(), *, str table="",
+):
+    """How many different days each row has events of [start, end) on: uint32[65536].
+
+    `starts` int64[n + 1]: the first instants of the days around the window, and of the day after
+    them, ascending.
+    """
+    counts = np.zeros(65536, np.uint32)
+    cdef uint32_t[::1] to = counts
+    cdef const uint64_t[::1] marks
+    cdef uint64_t[::1] bits
+    cdef Py_ssize_t day, last = starts.shape[0] - 1
+    assert start >= end or (starts[0] <= start and end <= starts[last])
+    for day in range(0, last, DAYS_AT_ONCE):
+        group = np.asarray(starts[day:day + DAYS_AT_ONCE + 1])
+        first, stop = max(start, group[0]), min(end, group[len(group) - 1])
+        if first < stop:
+            asked = [Aggregate(Fold.DAYS, starts=group)]
+            (answer,) = aggregate(chunks, asked, first, stop, where, table=table)
+            marks, bits = answer.marks, answer.values
+            strata_count_bits(&marks[0], &bits[0], &to[0])
+    return counts
+
+
+def sums_fit(Chunks chunks not None, uint32_t number, uint64_t event_count):
+    """Whether no sum of `event_count` values of a property in each chunk can leave 64 bits."""
+    cdef strata_event_sum reach = 0
+    cdef const strata_event_column *column
+    cdef uint32_t i
+    cdef bint fit = True
+    for i in range(chunks.chunk_count):
+        column = strata_find_event_column(chunks.chunks[i], STRATA_EVENT_PROPERTY, number)
+        if column != NULL:
+            fit = strata_sums_fit(column, event_count, &reach)
+    return fit
+
+
+def clear(fold, const uint64_t[::1] marks not None, values not None, events=None):
+    """Brings values of a fold, which begin at a multiple of 16, back to where they begin, in the
+    64 rows of each word that has a mark; and `events` of FIRST and LAST."""
+    cdef uint8_t[::1] at = values.reshape(-1).view(np.uint8)
+    cdef uint32_t[::1] references
+    assert marks.shape[0] == 1024 and len(values) == 65536 and (<size_t>&at[0]) % 16 == 0
+    if events is not None:
+        references = events
+        strata_clear_events(&marks[0], &references[0])
+    if fold == Fold.COUNT_U8:
+        strata_clear_u8(&marks[0], &at[0])
+    elif fold == Fold.COUNT_U16:
+        strata_clear_u16(&marks[0], <uint16_t *>&at[0])
+    elif fold in (Fold.COUNT_U32, Fold.DISTINCT):
+        strata_clear_u32(&marks[0], <uint32_t *>&at[0])
+    elif fold in (Fold.SUM_I64, Fold.BITS, Fold.DAYS):
+        strata_clear_i64(&marks[0], <int64_t *>&at[0])
+    elif fold == Fold.SUM_I128:
+        strata_clear_i128(&marks[0], <strata_event_sum *>&at[0])
+    elif fold in (Fold.LEAST, Fold.FIRST):
+        strata_clear_least(&marks[0], <int64_t *>&at[0])
+    else:
+        strata_clear_greatest(&marks[0], <int64_t *>&at[0])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine.bitmaps.containers import rows_of_mask
 from engine.columns.strings import Strings
 from engine.core import kernels
-from engine.events.aggregates import aggregate, pick, window_size
+from engine.events.aggregates import aggregate, clear, days, pick, sums_fit, window_size
 from engine.events.asking import Aggregate, Fold, Where, WhereKind
 from engine.events.chains import Chains
 from engine.events.check import check_chunk
@@ -224,19 +224,65 @@ def test_values_of_codes_are_ordered_by_rank(block: tuple, data: st.DataObject) 
 
 @given(blocks(), st.data())
 def test_days(block: tuple, data: st.DataObject) -> None:
+    """Of more days than are counted at a time, of 23 to 25 hours and of odd lengths."""
     parts, held = block
     anchor = data.draw(st.sampled_from(held)).time
-    lengths = data.draw(st.lists(st.sampled_from([1, 23, 24, 25, 10**6]), min_size=1, max_size=64))
+    lengths = st.sampled_from([1, 23, 24, 25, 10**6, 10**9])
+    drawn = data.draw(st.lists(lengths, min_size=1, max_size=8)) * data.draw(st.integers(1, 20))
     first = max(anchor - data.draw(st.integers(0, 50)), -(2**62))
-    starts = (first + np.cumsum([0, *lengths])).astype(np.int64)
-    inside = st.integers(int(starts[0]), int(starts[-1]))
+    starts = (first + np.cumsum([0, *drawn])).astype(np.int64)
+    inside = st.one_of(
+        st.sampled_from(starts.tolist()), st.integers(int(starts[0]), int(starts[-1]))
+    )
     start, end = data.draw(inside), data.draw(inside)
     nodes, table = data.draw(wheres(held)), data.draw(TABLES)
-    (answer,) = aggregate(
-        Chunks(parts), [Aggregate(Fold.DAYS, starts=starts)], start, end, nodes, table=table
-    )
-    found = {row: bits.bit_count() for row, bits in answer.by_row().items()}
-    assert found == naive("days", counted(held, start, end, nodes), None, starts)
+    counts = days(Chunks(parts), starts, start, end, nodes, table=table)
+    expected = naive("days", counted(held, start, end, nodes), None, starts)
+    assert {row: int(counts[row]) for row in np.flatnonzero(counts).tolist()} == expected
+
+
+@given(blocks(), st.integers(1, 2**40))
+def test_sums_that_fit_64_bits(block: tuple, count: int) -> None:
+    parts, _ = block
+    stored = [(p.events() if isinstance(p, TailVersion) else decode_chunk(p)) for p in parts]
+    for number in (1, 6, 9):
+        sizes = [
+            max(map(abs, values.values[values.present].tolist()), default=0)
+            for values in (events.properties.get(number) for events in stored)
+            if isinstance(values, Ints)
+        ]
+        assert sums_fit(Chunks(parts), number, count) == (sum(sizes) * count < 2**63)
+
+
+CLEARED = {
+    Fold.COUNT_U8: (np.uint8, 0),
+    Fold.COUNT_U16: (np.uint16, 0),
+    Fold.COUNT_U32: (np.uint32, 0),
+    Fold.SUM_I64: (np.int64, 0),
+    Fold.SUM_I128: (np.int64, 0),
+    Fold.LEAST: (np.int64, MOST),
+    Fold.GREATEST: (np.int64, LEAST),
+    Fold.BITS: (np.uint64, 0),
+    Fold.DAYS: (np.uint64, 0),
+    Fold.DISTINCT: (np.uint32, 0),
+    Fold.FIRST: (np.int64, MOST),
+    Fold.LAST: (np.int64, LEAST),
+}
+
+
+@pytest.mark.parametrize("fold", CLEARED)
+def test_what_was_touched_is_cleared(fold: Fold) -> None:
+    dtype, start = CLEARED[fold]
+    shape = (65_536, 2) if fold == Fold.SUM_I128 else (65_536,)
+    for rows in ([], [0], [63, 64], [65_535], list(range(0, 65_536, 64)), [130, 40_000]):
+        marks = np.zeros(1024, np.uint64)
+        for row in rows:
+            marks[row // 64] |= np.uint64(1 << (row % 64))
+        values, events = np.full(shape, 77, dtype), np.full(65_536, 77, np.uint32)
+        clear(fold, marks, values, events)
+        touched = np.repeat(marks != 0, 64)
+        assert (values[touched] == start).all() and (values[~touched] == 77).all()
+        assert (events[touched] == 2**32 - 1).all() and (events[~touched] == 77).all()
 
 
 @given(blocks(), st.data())
