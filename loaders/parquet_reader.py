@@ -32,12 +32,16 @@ def opened_parquet(raw: IO[bytes], path: Path) -> pq.ParquetFile:
 
 
 def _with_coded(file: pq.ParquetFile, raw: IO[bytes], coded: Sequence[str]) -> pq.ParquetFile:
-    """The file, read with dictionaries where strings of these columns lie."""
+    """The file, read with dictionaries where these columns are strings.
+
+    Not where they are lists of strings: Arrow cannot bring those together where a batch reaches
+    from one row group into the next.
+    """
     columns = (file.schema.column(at) for at in range(len(file.schema)))
     paths = [
         column.path
         for column in columns
-        if column.physical_type == "BYTE_ARRAY" and column.path.split(".")[0] in coded
+        if column.physical_type == "BYTE_ARRAY" and column.path in coded
     ]
     if not paths:
         return file
