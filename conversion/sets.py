@@ -34,8 +34,6 @@ def set_cells(column: pa.Array, split: str | None) -> _Cells:
     if is_list(column):
         lengths = _lengths(column)
         flat = pc.list_flatten(column)
-        if not split and (pa.types.is_string(flat.type) or pa.types.is_large_string(flat.type)):
-            flat = flat.dictionary_encode()
         if is_coded(flat) and not split:
             return _coded_cells(lengths, flat)
         texts = text_column(plain_column(flat))

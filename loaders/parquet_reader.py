@@ -34,8 +34,8 @@ def opened_parquet(raw: IO[bytes], path: Path) -> pq.ParquetFile:
 def _with_coded(file: pq.ParquetFile, raw: IO[bytes], coded: Sequence[str]) -> pq.ParquetFile:
     """The file, read with dictionaries where these columns are strings.
 
-    Not where they are lists of strings: Arrow cannot bring those together where a batch reaches
-    from one row group into the next.
+    Not where they are lists of strings: Arrow cannot bring the dictionaries of those together where
+    a batch reaches from one row group into the next.
     """
     columns = (file.schema.column(at) for at in range(len(file.schema)))
     paths = [
@@ -46,6 +46,16 @@ def _with_coded(file: pq.ParquetFile, raw: IO[bytes], coded: Sequence[str]) -> p
     if not paths:
         return file
     return pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=paths)
+
+
+def _with_coded_lists(batch: pa.RecordBatch, coded: Sequence[str]) -> pa.RecordBatch:
+    """The batch, with one dictionary for the strings of each of these columns that has lists."""
+    for at, field in enumerate(batch.schema):
+        kind = field.type
+        if field.name in coded and pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+            lists = batch.column(at).cast(pa.list_(pa.dictionary(pa.int32(), kind.value_type)))
+            batch = batch.set_column(at, field.name, lists)
+    return batch
 
 
 class ParquetReader:
@@ -60,6 +70,7 @@ class ParquetReader:
     def __init__(self, path: Path, wanted: Sequence[str], coded: Sequence[str] = ()) -> None:
         self.path = path
         self.done = 0
+        self._coded = coded
         with ExitStack() as stack:
             plain = path
             if is_compressed(path):
@@ -94,6 +105,6 @@ class ParquetReader:
                 raise unreadable(self.path, error) from error
             if batch is None:
                 return
-            chunk = table_chunk(batch, self.done)
+            chunk = table_chunk(_with_coded_lists(batch, self._coded), self.done)
             self.done += batch.num_rows
             yield chunk
