@@ -179,7 +179,7 @@ def about(kind: str) -> dict[str, Any]:
         "commit": commit(),
         "measured_on": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
-        # Of others, since nothing has been measured yet.
+        # Of what ran before: nothing has been measured yet.
         "load_average": round(os.getloadavg()[0], 2),
         "versions": versions(),
     }

@@ -58,7 +58,7 @@ def _where(result: dict[str, Any]) -> Iterator[str]:
         f"<p>Commit <code>{escape(result['commit'])}</code>, {escape(result['measured_on'])}: "
         f"{escape(str(machine['processor']))} ({escape(str(machine['instructions']))}), "
         f"{machine['cores']} cores, {memory:.0f} GiB, {escape(str(machine['kernel']))}, Python "
-        f"{escape(str(machine['python']))}; {escape(packages)}. Load of others when it began: "
+        f"{escape(str(machine['python']))}; {escape(packages)}. Load average when it began: "
         f"{result.get('load_average', 'not noted')}.</p>"
     )
     yield (

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 END = "<!-- end of figures -->"
 MARKED = re.compile(r"<!-- figures: (\S+) -->\n(.*?)" + re.escape(END), re.DOTALL)
 THREADS = 1
-# A load average from which times say more of others than of what is measured.
+# A load average, taken when a run begins, that a reader should know of.
 BUSY = 0.7
 SIDES = (SINGLY, *RIVALS)
 
@@ -51,7 +51,7 @@ def figures(result: dict[str, Any]) -> str:
     memory = machine["memory_bytes"] / (1 << 30)
     sides = [side for side in SIDES if any(one["side"] == side for one in result["measured"])]
     load = result.get("load_average", 0)
-    busy = f" Others kept the machine busy (load {load:g})." if load > BUSY else ""
+    busy = f" The load average was {load:g} when the run began." if load > BUSY else ""
     lines = [
         f"{data['rows']:,} profiles, one thread, on {machine['cores']} cores "
         f"({machine['processor']}) with {memory:.0f} GiB, commit {result['commit']}. Medians in "
