@@ -9,7 +9,7 @@ asked (`engine.rules.window_bounds`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from engine.model.definitions import Attribute, AttributeType
 from engine.rules import tree
@@ -17,21 +17,7 @@ from engine.rules import tree
 if TYPE_CHECKING:
     from engine.rules.bound import BoundExpr
 
-__all__ = ["AggregateFunction", "BoundAggregate", "BoundEvents", "BoundLink", "BoundSequence"]
-
-AggregateFunction = Literal[
-    "count",
-    "days",
-    "first",
-    "last",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "distinct",
-    "first_value",
-    "last_value",
-]
+__all__ = ["BoundAggregate", "BoundEvents", "BoundLink", "BoundSequence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +37,7 @@ class BoundAggregate:
     decimals are those of the property; an average, of type decimal, has any number of them.
     """
 
-    function: AggregateFunction
+    function: tree.AggregateFunction
     events: BoundEvents
     type: AttributeType
     property: Attribute | None = None

@@ -16,6 +16,7 @@ from typing import Literal as OneOf
 
 __all__ = [
     "Aggregate",
+    "AggregateFunction",
     "And",
     "AnyEvent",
     "Atom",
@@ -254,6 +255,21 @@ class Window:
     span: Span | None = _span()
 
 
+AggregateFunction = OneOf[
+    "count",
+    "days",
+    "first",
+    "last",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "distinct",
+    "first_value",
+    "last_value",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Aggregate:
     """A value computed from one profile's events.
@@ -263,19 +279,7 @@ class Aggregate:
     `property` (a Step carries its own).
     """
 
-    function: OneOf[
-        "count",
-        "days",
-        "first",
-        "last",
-        "sum",
-        "avg",
-        "min",
-        "max",
-        "distinct",
-        "first_value",
-        "last_value",
-    ]
+    function: AggregateFunction
     step: Step | None = None
     property: Property | None = None
     where: Expr | None = None
