@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from google.protobuf import json_format
 
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from strata.transport import Transport
 
 __all__ = ["Client", "MemberList"]
+
+# The listings that come in pages.
+_PagedRequest = frozen_pb2.ListFrozenRequest | list_pb2.ListListsRequest
+_PagedResponse = TypeVar(
+    "_PagedResponse", frozen_pb2.ListFrozenResponse, list_pb2.ListListsResponse
+)
 
 # Enough values per message that its cost disappears, few enough for a message of text.
 UPLOAD_VALUES = 10_000
@@ -241,18 +247,12 @@ class Client:
 
     def frozen_audiences(self, *, min_offset: int = 0) -> list[answers.FrozenAudience]:
         """The descriptions of all frozen audiences, in the order of their names."""
-        found: list[answers.FrozenAudience] = []
-        token = ""
-        while True:
-            page = self._transport.one(
-                "/strata.v1.FrozenService/ListFrozen",
-                frozen_pb2.ListFrozenRequest(page_token=token, min_offset=min_offset),
-                frozen_pb2.ListFrozenResponse,
-            )
-            found.extend(map(messages.frozen_audience, page.frozen))
-            token = page.next_page_token
-            if not token:
-                return found
+        pages = self._pages(
+            "/strata.v1.FrozenService/ListFrozen",
+            frozen_pb2.ListFrozenRequest(min_offset=min_offset),
+            frozen_pb2.ListFrozenResponse,
+        )
+        return [messages.frozen_audience(one) for page in pages for one in page.frozen]
 
     def drop_frozen(self, name: str) -> None:
         """Removes a frozen audience."""
@@ -344,18 +344,12 @@ class Client:
 
     def lists(self, *, min_offset: int = 0) -> list[answers.UploadedList]:
         """Every uploaded list, in the order of their names."""
-        found: list[answers.UploadedList] = []
-        token = ""
-        while True:
-            page = self._transport.one(
-                "/strata.v1.ListService/ListLists",
-                list_pb2.ListListsRequest(page_token=token, min_offset=min_offset),
-                list_pb2.ListListsResponse,
-            )
-            found.extend(map(messages.uploaded_list, page.lists))
-            token = page.next_page_token
-            if not token:
-                return found
+        pages = self._pages(
+            "/strata.v1.ListService/ListLists",
+            list_pb2.ListListsRequest(min_offset=min_offset),
+            list_pb2.ListListsResponse,
+        )
+        return [messages.uploaded_list(one) for page in pages for one in page.lists]
 
     def delete_list(self, name: str) -> None:
         """Removes an uploaded list."""
@@ -431,6 +425,17 @@ class Client:
             "/strata.v1.AdminService/Stats", admin_pb2.StatsRequest(), admin_pb2.StatsResponse
         )
         return dict(sorted(response.figures.items()))
+
+    def _pages(
+        self, path: str, request: _PagedRequest, answer: type[_PagedResponse]
+    ) -> Iterator[_PagedResponse]:
+        """Every page of one listing, in order."""
+        while True:
+            page = self._transport.one(path, request, answer)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
 
 def _audience(given: str | answers.Frozen) -> audience_pb2.Audience:
