@@ -13,7 +13,8 @@ class Zone:
 
     `minimum` and `maximum` are in the unit the field is stored in: ints and floats their
     value, categories, sets and bools their code (bools: 1 false, 2 true); None where no row
-    has a value and for kinds without an order (live rows, uids, texts, identifier values).
+    has a value and for kinds without an order (live rows, uids, texts, identifier values). Of
+    events it is how many events, and their first and last time.
     """
 
     present_count: int

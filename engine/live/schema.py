@@ -1,4 +1,4 @@
-"""The fields that a model's attributes and identifiers are stored in.
+"""The fields that a model's attributes, identifiers and events are stored in.
 
 Which fields a store has follows from its model alone: an apply adds what is new and drops
 what is gone, in the same write that puts the model in force.
@@ -15,8 +15,10 @@ from engine.store.catalog import (
     UIDS,
     Catalog,
     FieldKind,
+    event_field,
     giver_field,
     identifier_field,
+    property_field,
     segment_field,
     time_field,
 )
@@ -72,6 +74,11 @@ def _fields(model: Model) -> list[tuple[str, tuple[FieldKind, str, int]]]:
             fields.append((giver_field(attribute.name), (FieldKind.GIVERS, "", 0)))
         elif attribute.computed is None:
             fields.append((time_field(attribute.name), (FieldKind.INTS, "time", 0)))
+    for event in model.events.values():
+        fields.append((event_field(event.name), (FieldKind.EVENTS, "", 0)))
+        for found in event.properties.values():
+            name = property_field(found.name, found.type, found.scale)
+            fields.append((name, (FieldKind.PROPERTY, found.type, found.scale)))
     return fields
 
 

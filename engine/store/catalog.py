@@ -18,8 +18,10 @@ __all__ = [
     "Catalog",
     "Field",
     "FieldKind",
+    "event_field",
     "giver_field",
     "identifier_field",
+    "property_field",
     "segment_field",
     "time_field",
 ]
@@ -42,6 +44,8 @@ class FieldKind(IntEnum):
     VALUES = 9  # strata_values
     GIVERS = 10  # strata_givers
     MEMBERSHIP = 11  # strata_set, code 0 alone
+    EVENTS = 12  # strata_chunk (engine/events/layout.h), one a part
+    PROPERTY = 13  # nothing in blocks: what events know a property by, and its dictionary
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,9 @@ class Field:
     """One field of every block.
 
     `name` is an attribute's name or one of the store's own (below). `type` is the type in the
-    model and `scale` its decimal places. Of the store's own fields, times have the type `time`
-    and memberships the version of the definition, in digits; others have ''.
+    model and `scale` its decimal places; properties of events have both, too. Of the store's own
+    fields, times have the type `time` and memberships the version of the definition, in digits;
+    others have ''.
     """
 
     id: int
@@ -83,6 +88,17 @@ def time_field(attribute: str) -> str:
 def segment_field(segment: str) -> str:
     """Name of the field that holds the members of a stored segment."""
     return f":segment:{segment}"
+
+
+def event_field(event: str) -> str:
+    """Name of the field that holds the events of a type."""
+    return f":event:{event}"
+
+
+def property_field(name: str, type_: str, scale: int) -> str:
+    """Name of the field that events know a property by: one for all types of events that declare
+    it alike, so that its codes are of one dictionary."""
+    return f":property:{type_}:{scale}:{name}"
 
 
 class Catalog(Mapping[str, Field]):

@@ -21,6 +21,7 @@ from engine.columns.check import (
     check_values,
 )
 from engine.errors import EngineError
+from engine.events.check import check_events
 from engine.store.catalog import GIVERS, LIVE, Field, FieldKind
 from engine.store.data_file import check_data_file
 from engine.store.dictionary import unpack_page
@@ -57,6 +58,8 @@ _CHECKS: dict[FieldKind, Callable[[Sequence[memoryview]], str]] = {
     FieldKind.VALUES: check_values,
     FieldKind.GIVERS: check_givers,
     FieldKind.MEMBERSHIP: check_set,
+    FieldKind.EVENTS: check_events,
+    FieldKind.PROPERTY: lambda parts: "is of a field that has nothing in blocks",
 }
 
 

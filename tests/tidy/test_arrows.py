@@ -59,7 +59,7 @@ INNER: dict[str, set[str]] = {
     "events": {"bitmaps", "columns"},
     "model": set(),
     "rules": {"model"},
-    "store": {"bitmaps", "columns", "model"},
+    "store": {"bitmaps", "columns", "events", "model"},
     "identity": {"columns", "model", "store"},
     "core": {"bitmaps", "columns", "events", "model", "rules", "store"},
     "live": {"bitmaps", "columns", "core", "events", "identity", "model", "rules", "store"},
