@@ -19,6 +19,7 @@ __all__ = [
     "BatchOutcome",
     "Bools",
     "Column",
+    "EventRows",
     "Floats",
     "Ints",
     "LoadOutcome",
@@ -84,6 +85,26 @@ class SetColumn:
     unset: NDArray[np.bool_] | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EventRows:
+    """Events of one type that updates of a batch bring.
+
+    `at` intp (m,), ascending: the updates that bring one; an update brings one of a type at most.
+    `times` int64 (m,) microseconds, and `timed` bool (m,) where it has one; an event without a
+    time is refused. `ids` are what the source knows events by, missing or empty for none: an
+    event with the id of an earlier one of the same profile and type replaces it. `properties`
+    maps names to m cells. `gone` bool (m,): takes the event of that id away; None: none does.
+    """
+
+    event: str
+    at: NDArray[np.intp]
+    times: NDArray[np.int64]
+    timed: NDArray[np.bool_]
+    ids: Strings | None = None
+    properties: Mapping[str, Column] = field(default_factory=dict)
+    gone: NDArray[np.bool_] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileBatch:
     """`count` updates of profiles, applied in row order.
@@ -96,7 +117,7 @@ class ProfileBatch:
 
     `times` int64 (n,) are event times in microseconds, NO_TIME where an update has none; None
     where none has. A cell of an attribute that holds one value is passed over where the one
-    that stands there has a later time.
+    that stands there has a later time. `events` are what updates bring beside that, by type.
     """
 
     count: int
@@ -107,6 +128,7 @@ class ProfileBatch:
     added: Mapping[str, SetColumn] = field(default_factory=dict)
     removed: Mapping[str, SetColumn] = field(default_factory=dict)
     times: NDArray[np.int64] | None = None
+    events: tuple[EventRows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,22 @@ that is gone are passed over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.strings import Strings
+from engine.events.events import Property
 
 __all__ = [
     "ADD",
     "NO_TIME",
     "REMOVE",
     "REPLACE",
+    "EventCells",
     "LinkedIdentifiers",
     "ProfileUpdate",
     "SetCells",
@@ -91,6 +94,24 @@ class SetCells:
     modes: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EventCells:
+    """Events of one type, in the order of the updates.
+
+    `rows` uint32 (m,); `times` int64 (m,) microseconds; `ids` uint64 (m,) digests, 0 for none;
+    None where none has one. `properties` maps the numbers of property fields to m values each.
+    Where `gone` (bool (m,), None: nowhere) the event of that id is taken away, and nothing else
+    of the cell means anything.
+    """
+
+    field_id: int
+    rows: NDArray[np.uint32]
+    times: NDArray[np.int64]
+    ids: NDArray[np.uint64] | None = None
+    properties: Mapping[int, Property] = field(default_factory=dict)
+    gone: NDArray[np.bool_] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileUpdate:
     """The accepted updates of one batch, resolved.
@@ -106,6 +127,7 @@ class ProfileUpdate:
     vectors: tuple[VectorCells, ...] = ()
     texts: tuple[TextCells, ...] = ()
     sets: tuple[SetCells, ...] = ()
+    events: tuple[EventCells, ...] = ()
 
     @property
     def new_rows(self) -> NDArray[np.uint32]:
