@@ -4,7 +4,7 @@
 
 A chunk that is there is finished, since it gets its name only then: what was interrupted goes on
 where it stopped, and sizes share their chunks. A size that is no multiple of a million has a last
-chunk of its own. Events of the same people will stand beside them, chunk by chunk.
+chunk of its own. Events of the same people stand beside them, chunk by chunk, a file for each type.
 """
 
 from __future__ import annotations
@@ -13,16 +13,27 @@ import hashlib
 import multiprocessing
 import os
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from bench.data.events import TYPES, write_events
 from bench.data.people import SEED, write_people
 
-__all__ = ["CHUNK_ROWS", "PeopleSet", "data_folder", "people", "read_size", "size_name"]
+__all__ = [
+    "CHUNK_ROWS",
+    "EventSet",
+    "PeopleSet",
+    "data_folder",
+    "events",
+    "people",
+    "read_size",
+    "size_name",
+]
 
 CHUNK_ROWS = 1_000_000
 # Raised when the same seed gives other people than before.
@@ -45,6 +56,15 @@ class PeopleSet:
     def name(self) -> str:
         """people-10m and the like."""
         return f"people-{size_name(self.count)}"
+
+
+@dataclass(frozen=True, slots=True)
+class EventSet:
+    """What the people of a set did: files by type, in the order of people; see PeopleSet."""
+
+    files: Mapping[str, tuple[Path, ...]]
+    count: int
+    digest: str
 
 
 def data_folder(given: Path | None = None) -> Path:
@@ -84,42 +104,79 @@ def people(
     """
     place = folder / f"people-{seed}-{_EDITION}"
     place.mkdir(parents=True, exist_ok=True)
-    chunks = [
-        (_chunk(place, first, rows), first, rows)
-        for first in range(0, count, CHUNK_ROWS)
-        for rows in [min(CHUNK_ROWS, count - first)]
-    ]
-    wanting = [chunk for chunk in chunks if not chunk[0].exists()]
-    workers = min(workers or len(os.sched_getaffinity(0)), len(wanting))
-    doing = f"Making people-{size_name(count)}"
-    if workers == 1:
-        for made, (path, first, rows) in enumerate(wanting):
-            tell(doing, made / len(wanting))
-            _make(path, first, rows, seed)
-    elif workers:
-        # Spawned: a fork of a process with threads of other libraries may hang.
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-            running = [pool.submit(_make, *chunk, seed) for chunk in wanting]
-            for made, future in enumerate(as_completed(running)):
-                future.result()
-                tell(doing, (made + 1) / len(wanting))
+    chunks = [(place / f"{name}.parquet", first, rows) for name, first, rows in _chunks(count)]
+    wanting = [(*chunk, seed) for chunk in chunks if not chunk[0].exists()]
+    _make_all(_make_people, wanting, f"Making people-{size_name(count)}", tell, workers)
     files = tuple(path for path, _, _ in chunks)
     return PeopleSet(place, count, seed, files, _digest(files))
 
 
-def _chunk(place: Path, first: int, rows: int) -> Path:
-    name = f"chunk-{first // CHUNK_ROWS:04}"
-    return place / f"{name}.parquet" if rows == CHUNK_ROWS else place / f"{name}-{rows}.parquet"
+def events(data: PeopleSet, *, tell: Tell, workers: int | None = None) -> EventSet:
+    """What those people did; made like them where it is not there yet."""
+    chunks = _chunks(data.count)
+    files = {
+        kind: tuple(data.folder / f"{name}-{kind}.parquet" for name, _, _ in chunks)
+        for kind in TYPES
+    }
+    # The last file of a chunk gets its name last.
+    wanting = [
+        (data.folder, *chunk, data.seed)
+        for chunk, last in zip(chunks, files[TYPES[-1]], strict=True)
+        if not last.exists()
+    ]
+    _make_all(_make_events, wanting, f"Making events of {data.name}", tell, workers)
+    every = tuple(path for of_kind in files.values() for path in of_kind)
+    count = sum(pq.read_metadata(path).num_rows for path in every)
+    return EventSet(files, count, _digest(every))
 
 
-def _make(path: Path, first: int, rows: int, seed: int) -> None:
+def _chunks(count: int) -> list[tuple[str, int, int]]:
+    """The chunks of so many people: name, first number, how many."""
+    found = []
+    for first in range(0, count, CHUNK_ROWS):
+        rows = min(CHUNK_ROWS, count - first)
+        name = f"chunk-{first // CHUNK_ROWS:04}"
+        found.append((name if rows == CHUNK_ROWS else f"{name}-{rows}", first, rows))
+    return found
+
+
+def _make_all(
+    make: Callable[..., None],
+    wanting: Sequence[tuple[object, ...]],
+    doing: str,
+    tell: Tell,
+    workers: int | None,
+) -> None:
+    """Calls `make` with each of the arguments, in processes of their own where that is worth it."""
+    workers = min(workers or len(os.sched_getaffinity(0)), len(wanting))
+    if workers == 1:
+        for made, arguments in enumerate(wanting):
+            tell(doing, made / len(wanting))
+            make(*arguments)
+    elif workers:
+        # Spawned: a fork of a process with threads of other libraries may hang.
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+            running = [pool.submit(make, *arguments) for arguments in wanting]
+            for made, future in enumerate(as_completed(running)):
+                future.result()
+                tell(doing, (made + 1) / len(wanting))
+
+
+def _make_people(path: Path, first: int, rows: int, seed: int) -> None:
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     try:
         write_people(unfinished, rows, first=first, seed=seed)
         unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _make_events(folder: Path, name: str, first: int, rows: int, seed: int) -> None:
+    with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+        write_events(Path(unfinished), name, rows, first=first, seed=seed)
+        for kind in TYPES:
+            (Path(unfinished) / f"{name}-{kind}.parquet").rename(folder / f"{name}-{kind}.parquet")
 
 
 def _digest(files: tuple[Path, ...]) -> str:

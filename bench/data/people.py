@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "INDUSTRIES",
+    "NOW",
     "PIECE_ROWS",
     "REGIONS",
     "SEED",
@@ -29,6 +30,9 @@ __all__ = [
     "TAGS",
     "TITLES",
     "VALUES",
+    "decimals",
+    "microseconds",
+    "person_ids",
     "tag_share",
     "write_people",
 ]
@@ -59,7 +63,7 @@ SEED = 20_261_101
 PIECE_ROWS = 50_000
 _FIRST_SHARE, _LAST_SHARE = 0.5, 1e-6
 _FIRST_JOINED = datetime.datetime(2016, 1, 1, tzinfo=datetime.UTC)
-_NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 _ID_DIGITS = 9
 # Enough rows that a column's pages are large, few enough that a reader holds little at once.
 _ROW_GROUP = 250_000
@@ -118,17 +122,17 @@ class _Piece:
         """The columns of the piece."""
         rng, size = self._rng, PIECE_ROWS
         joined = _instants(rng.random(size))
-        since = (_us(_NOW) - joined) * rng.beta(1, 4, size)
-        last_seen = (_us(_NOW) - since).astype(np.int64)
+        since = (microseconds(NOW) - joined) * rng.beta(1, 4, size)
+        last_seen = (microseconds(NOW) - since).astype(np.int64)
         columns = {
-            "id": _ids(self._start, self._rows),
+            "id": person_ids(np.arange(self._start, self._start + self._rows)),
             "industry": self._zipf(INDUSTRIES, missing=0.05),
             "region": self._zipf(REGIONS, missing=0.02),
             "title": self._zipf(TITLES, missing=0.2),
             "stage": self._zipf(STAGES, missing=0.0),
             "age": self._some(np.clip(rng.normal(41, 12, size), 18, 90), 0.3),
             "company_size": self._some(np.exp(rng.normal(4, 1.7, size)) + 1, 0.1),
-            "revenue": _decimals(self._some(100 * np.exp(rng.normal(6, 1.8, size)), 0.25)),
+            "revenue": decimals(self._some(100 * np.exp(rng.normal(6, 1.8, size)), 0.25)),
             "joined": self._moments(joined),
             "last_seen": self._moments(last_seen),
             **self._tags(),
@@ -172,18 +176,18 @@ class _Piece:
         }
 
 
-def _ids(start: int, rows: int) -> pa.Array:
-    """P000000000 and on, without a Python object for each."""
-    numbers = np.arange(start, start + rows)
-    letters = np.full((rows, _ID_DIGITS + 1), ord("P"), np.uint8)
+def person_ids(numbers: NDArray[np.int64]) -> pa.Array:
+    """Of each customer by number: P000000000 and on, without a Python object for each."""
+    count = len(numbers)
+    letters = np.full((count, _ID_DIGITS + 1), ord("P"), np.uint8)
     for place in range(_ID_DIGITS, 0, -1):
         letters[:, place] = ord("0") + numbers % 10
-        numbers //= 10
-    offsets = np.arange(rows + 1, dtype=np.int32) * (_ID_DIGITS + 1)
-    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(letters))
+        numbers = numbers // 10
+    offsets = np.arange(count + 1, dtype=np.int32) * (_ID_DIGITS + 1)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(letters))
 
 
-def _decimals(hundredths: pa.Array) -> pa.Array:
+def decimals(hundredths: pa.Array) -> pa.Array:
     """Whole hundredths as decimals with two digits: the low and the high half of 128 bits."""
     low = np.asarray(hundredths.fill_null(0))
     halves = np.stack([low, low >> 63], axis=1)
@@ -192,11 +196,12 @@ def _decimals(hundredths: pa.Array) -> pa.Array:
     )
 
 
-def _us(moment: datetime.datetime) -> int:
+def microseconds(moment: datetime.datetime) -> int:
+    """An instant of whole seconds in microseconds from 1970-01-01T00:00Z."""
     return int(moment.timestamp()) * 1_000_000
 
 
 def _instants(shares: NDArray[np.float64]) -> NDArray[np.int64]:
     """Instants between the first day and now, more of them late than early."""
-    span = _us(_NOW) - _us(_FIRST_JOINED)
-    return _us(_FIRST_JOINED) + (np.sqrt(shares) * span).astype(np.int64)
+    span = microseconds(NOW) - microseconds(_FIRST_JOINED)
+    return microseconds(_FIRST_JOINED) + (np.sqrt(shares) * span).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 from bench.data import data_set
 from bench.data import people as people_module
-from bench.data.data_set import data_folder, people, read_size, size_name
-from bench.data.people import PIECE_ROWS, TAGS, VALUES, tag_share, write_people
+from bench.data.data_set import data_folder, events, people, read_size, size_name
+from bench.data.events import DAYS, EVENTS_A_PERSON, PROPERTIES, TYPES
+from bench.data.people import NOW, PIECE_ROWS, TAGS, VALUES, tag_share, write_people
 from bench.rivals.rival import MISSING_CODE, read_columns
 
 
@@ -129,3 +131,29 @@ def test_data_go_where_they_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.delenv("STRATA_BENCH_DATA")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert data_folder() == tmp_path / "cache" / "strata" / "bench"
+
+
+def test_events_are_those_of_the_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_set, "CHUNK_ROWS", PIECE_ROWS)
+    data = people(tmp_path, PIECE_ROWS + 1_000, tell=silent, workers=1)
+    made = events(data, tell=silent, workers=1)
+    assert list(made.files) == list(TYPES)
+    tables = {
+        kind: pa.concat_tables(map(pq.read_table, paths)) for kind, paths in made.files.items()
+    }
+    assert made.count == sum(map(len, tables.values()))
+    assert made.count == pytest.approx(EVENTS_A_PERSON * data.count, rel=0.05)
+    begin = NOW - datetime.timedelta(days=DAYS)
+    for kind, table in tables.items():
+        assert table.column_names == ["id", "row", "time", *PROPERTIES[kind]]
+        rows, times = table["row"].to_numpy(), table["time"].cast(pa.int64()).to_numpy()
+        assert (np.lexsort((times, rows)) == np.arange(len(rows))).all(), "in order"
+        assert rows.max() < data.count
+        assert table["id"].to_pylist()[-1] == f"P{rows[-1]:09}"
+        assert begin.timestamp() * 1e6 < times.min() <= times.max() < NOW.timestamp() * 1e6
+    stamps = [path.stat().st_mtime_ns for paths in made.files.values() for path in paths]
+    assert events(data, tell=silent, workers=1) == made
+    assert stamps == [path.stat().st_mtime_ns for paths in made.files.values() for path in paths]
+    fewer = people(tmp_path, PIECE_ROWS, tell=silent, workers=1)
+    begun = events(fewer, tell=silent, workers=1)
+    assert begun.files["order"][0] == made.files["order"][0] and begun.digest != made.digest
