@@ -20,6 +20,9 @@ __all__ = [
     "DEFAULT_MAP_BYTES",
     "DICTIONARY_PAGE_BYTES",
     "DICTIONARY_VALUES",
+    "EVENTS_AHEAD_US",
+    "EVENT_ID_BYTES",
+    "EVENT_TEXT_BYTES",
     "FEED_KEPT_BYTES",
     "FEED_KEPT_US",
     "FEED_PROGRESS_S",
@@ -49,6 +52,7 @@ __all__ = [
     "LOG_KEPT_RECORDS",
     "LONGEST_DURATION_DAYS",
     "MAX_SNAPSHOTS",
+    "MODEL_EVENT_PROPERTIES",
     "NUMBER_DIGITS",
     "POSITIONS_FEW",
     "POSITIONS_LAG",
@@ -127,6 +131,10 @@ MODEL_NAME_LENGTH: Final = 200
 # of them in 32 bits.
 MODEL_POINTS: Final = 1_000_000
 
+# Properties of one type of event: a chunk of events has 255 columns at most, and some of them are
+# the row, the time, the id and who brought it.
+MODEL_EVENT_PROPERTIES: Final = 250
+
 
 # ------------------------------------------------------------------------------ store
 
@@ -170,6 +178,16 @@ GIVER_BYTES: Final = 256
 
 # A text is kept and returned, one cell at a time: a long remark, not a document.
 TEXT_BYTES: Final = 64 << 10
+
+# An event that is dated further ahead of the clock than this was read in the wrong zone or unit; a
+# day is more than two zones, or the clocks of two machines, are apart.
+EVENTS_AHEAD_US: Final = 86_400_000_000
+
+# What a source knows an event by: an order and its line, not a text.
+EVENT_ID_BYTES: Final = 256
+
+# The texts of one event together: with all other columns it has to fit in one chunk.
+EVENT_TEXT_BYTES: Final = 96 << 10
 
 # More values than this in one cell are a separator that was not recognised.
 SET_VALUES_PER_CELL: Final = 10_000

@@ -30,8 +30,10 @@ from engine.store.catalog import (
     Catalog,
     Field,
     FieldKind,
+    event_field,
     giver_field,
     identifier_field,
+    property_field,
     time_field,
 )
 from engine.store.hot import HotFields
@@ -74,6 +76,12 @@ def catalog_of(model: Model, *, times: bool = True) -> Catalog:
             catalog = catalog.with_field(giver_field(attribute.name), FieldKind.GIVERS, "", 0)
         elif times:
             catalog = catalog.with_field(time_field(attribute.name), FieldKind.INTS, "", 0)
+    for event in model.events.values():
+        catalog = catalog.with_field(event_field(event.name), FieldKind.EVENTS, "", 0)
+        for found in event.properties.values():
+            name = property_field(found.name, found.type, found.scale)
+            if name not in catalog:
+                catalog = catalog.with_field(name, FieldKind.PROPERTY, found.type, found.scale)
     return catalog
 
 
@@ -268,6 +276,11 @@ class Log:
         self.resolver = Resolver(model, self.fields, self, self.intern, self._owned, first_row)
 
     # What a resolver asks of identities.
+
+    @property
+    def key(self) -> bytes:
+        """See ResolverIdentities."""
+        return bytes(16)
 
     def digests(self, kind: str, values: Strings) -> NDArray[np.uint64]:
         """See ResolverIdentities."""

@@ -48,6 +48,11 @@ class _LoadIdentities:
     def __init__(self, index: IdentityIndex) -> None:
         self._index = index
 
+    @property
+    def key(self) -> bytes:
+        """See ResolverIdentities."""
+        return self._index.key
+
     def digests(self, kind: str, values: Strings) -> NDArray[np.uint64]:
         """See ResolverIdentities."""
         return self._index.digests(kind, values)

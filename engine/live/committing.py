@@ -186,8 +186,9 @@ class Committer:
                 position.check(batch.count)
                 active = np.zeros(batch.count, np.bool_)
                 active[self._positions.fresh(position)] = True
-            giver = submission.giver or (NOBODY if position is None else position.source)
-            resolved = resolver.resolve(batch, giver, writer.next_sequence, active)
+            source = "" if position is None else position.source
+            giver = submission.giver or (NOBODY if position is None else source)
+            resolved = resolver.resolve(batch, giver, writer.next_sequence, active, source=source)
         except EngineError as error:
             submission.fail(error)
             return

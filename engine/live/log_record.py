@@ -39,6 +39,7 @@ from engine.columns.splitting import MAX_STRING_BYTES
 from engine.columns.strings import Strings
 from engine.columns.uids import UID_BYTES
 from engine.limits import TIME_US
+from engine.live.cell_checks import not_utf8
 from engine.live.update import (
     NO_TIME,
     REMOVE,
@@ -48,7 +49,6 @@ from engine.live.update import (
     TextCells,
     VectorCells,
 )
-from engine.live.validate import not_utf8
 
 __all__ = ["pack_update", "unpack_update"]
 

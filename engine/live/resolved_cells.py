@@ -21,7 +21,7 @@ from engine.live.update import ADD, NO_TIME, REMOVE, REPLACE, SetCells, TextCell
 from engine.model.definitions import Attribute, Model
 from engine.store.catalog import GIVERS, Field, giver_field
 
-__all__ = ["Intern", "ResolvedCells", "resolve_cells"]
+__all__ = ["Intern", "ResolvedCells", "interned", "only_at", "plain_strings", "resolve_cells"]
 
 # (number of a dictionary, n strings) -> codes uint32 (n,) from 1, 0 where missing; new strings
 # get codes. Raises InputInvalid where the dictionary would grow beyond its limit.
@@ -85,34 +85,36 @@ def _column_cells(
 ) -> VectorCells | TextCells | None:
     """The cells of a column that do something; None where there are none."""
     valid = column.values.valid if isinstance(column, Texts) else column.valid
-    acting = _only(valid, at) if column.unset is None else _only(valid | column.unset, at)
+    acting = only_at(valid, at) if column.unset is None else only_at(valid | column.unset, at)
     if not acting.all():
         at, rows = at[acting], rows[acting]
     if not len(at):
         return None
-    brought = None if times is None else _only(times, at)
+    brought = None if times is None else only_at(times, at)
     if brought is not None and (brought == NO_TIME).all():
         brought = None
-    present = _only(valid, at)
+    present = only_at(valid, at)
     if not isinstance(column, Texts):
-        return VectorCells(field.id, rows, _only(column.values, at), present, brought)
+        return VectorCells(field.id, rows, only_at(column.values, at), present, brought)
     if attribute.type == "text":
-        return TextCells(field.id, rows, _plain(column.values.take(at)), brought)
+        return TextCells(field.id, rows, plain_strings(column.values.take(at)), brought)
     strings = column.values if len(at) == len(valid) else column.values.take(at)
-    return VectorCells(field.id, rows, _interned(intern, field.id, strings), present, brought)
+    return VectorCells(field.id, rows, interned(intern, field.id, strings), present, brought)
 
 
-def _plain(strings: Strings | CodedStrings) -> Strings:
+def plain_strings(strings: Strings | CodedStrings) -> Strings:
+    """The strings, written out."""
     return strings.plain() if isinstance(strings, CodedStrings) else strings
 
 
-def _interned(intern: Intern, number: int, strings: Strings | CodedStrings) -> NDArray[np.uint32]:
+def interned(intern: Intern, number: int, strings: Strings | CodedStrings) -> NDArray[np.uint32]:
+    """Codes of strings in a dictionary; see Intern."""
     if isinstance(strings, CodedStrings):
         return strings.interned(partial(intern, number))
     return intern(number, strings)
 
 
-def _only(cells: NDArray[Any], at: NDArray[np.intp]) -> NDArray[Any]:
+def only_at(cells: NDArray[Any], at: NDArray[np.intp]) -> NDArray[Any]:
     """The cells at ascending places; not copied where these are all."""
     return cells if len(at) == len(cells) else cells[at]
 
@@ -135,7 +137,7 @@ def _set_cells(
     field_id = fields[name].id
     of_update = np.concatenate([piece.of_update for piece in pieces])
     sizes = np.concatenate([piece.sizes for piece in pieces])
-    codes = np.concatenate([_interned(intern, field_id, piece.values) for piece in pieces])
+    codes = np.concatenate([interned(intern, field_id, piece.values) for piece in pieces])
     if len(pieces) == 1:
         # In order already, as each update has one mention.
         return SetCells(
@@ -162,8 +164,8 @@ def _set_cells(
 
 
 def _mentioned(cells: SetColumn, at: NDArray[np.intp]) -> _Pieces:
-    sizes = _only(np.diff(cells.offsets), at)
-    acting = sizes > 0 if cells.unset is None else (sizes > 0) | _only(cells.unset, at)
+    sizes = only_at(np.diff(cells.offsets), at)
+    acting = sizes > 0 if cells.unset is None else (sizes > 0) | only_at(cells.unset, at)
     of_update = np.flatnonzero(acting)
     sizes = sizes[acting]
     values = cells.values

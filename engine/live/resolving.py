@@ -16,7 +16,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -29,7 +30,9 @@ from engine.identity.index import UID, uid_strings
 from engine.identity.replay import KindColumn
 from engine.identity.resolve import Resolution, resolve
 from engine.live.batch import ProfileBatch
+from engine.live.event_ids import event_digests
 from engine.live.resolved_cells import Intern, resolve_cells
+from engine.live.resolved_events import resolve_events
 from engine.live.update import LinkedIdentifiers, ProfileUpdate
 from engine.live.validate import refusals
 from engine.model.definitions import Model
@@ -44,6 +47,10 @@ OwnedCounts = Callable[[str, NDArray[np.uint32]], tuple[NDArray[np.int64], int]]
 
 class ResolverIdentities(Protocol):
     """What a resolver asks of an identity index."""
+
+    @property
+    def key(self) -> bytes:
+        """The key of the digests, 16 bytes."""
 
     def digests(self, kind: str, values: Strings) -> NDArray[np.uint64]:
         """Digests of n identifiers of one kind, uint64 (n, 2); of missing ones without meaning."""
@@ -119,15 +126,20 @@ class Resolver:
         giver: str,
         sequence: int,
         active: NDArray[np.bool_] | None = None,
+        *,
+        source: str | None = None,
+        now_us: int | None = None,
     ) -> Resolved:
         """Resolves the updates of a batch, which the log record `sequence` is to say.
 
-        `giver` gives the set values of updates that name nobody. Where `active` (bool (n,)) is
-        False an update is passed over: neither accepted nor refused. Raises InputInvalid, and
-        then it is as if the batch had not come, where the batch does not fit the model or has
-        too many values that are new.
+        `giver` gives the set values of updates that name nobody, and `source` (None: the giver)
+        is whose the ids of events are. `now_us` is the clock, None this machine's. Where
+        `active` (bool (n,)) is False an update is passed over: neither accepted nor refused.
+        Raises InputInvalid, and then it is as if the batch had not come, where the batch does
+        not fit the model or has too many values that are new.
         """
-        return self.resolve_checked(batch, refusals(batch, self._model), giver, sequence, active)
+        refused = refusals(batch, self._model, now_us)
+        return self.resolve_checked(batch, refused, giver, sequence, active, source=source)
 
     def resolve_checked(
         self,
@@ -136,6 +148,8 @@ class Resolver:
         giver: str,
         sequence: int,
         active: NDArray[np.bool_] | None = None,
+        *,
+        source: str | None = None,
     ) -> Resolved:
         """The same for a batch of which `refusals` has been asked."""
         taking_part = np.ones(batch.count, np.bool_) if active is None else active.copy()
@@ -151,6 +165,19 @@ class Resolver:
         if not len(at):
             return answer
         update = self._update(batch, at, resolution, columns, giver)
+        if batch.events:
+            named = giver if source is None else source
+            events = resolve_events(
+                batch.events,
+                at,
+                resolution.rows[at],
+                batch.count,
+                partial(event_digests, self._identities.key, named),
+                self._model,
+                self._catalog,
+                self._intern,
+            )
+            update = replace(update, events=events)
         self._give_away(update, [column.identifier.kind for column in columns], sequence)
         return Resolved(update, answer.refused, answer.accepted, blocked, answer.created)
 

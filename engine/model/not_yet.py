@@ -30,17 +30,16 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
             yield ("attributes", name, "needs")
         if attribute.computed is not None:
             yield ("attributes", name, "is")
-    for section in ("events", "event_groups"):
-        for name in parts[section]:
-            yield (section, name)
+    for name, event in parts["events"].items():
+        if event.erases:
+            yield ("events", name, "erases")
+        if event.retention_us is not None:
+            yield ("events", name, "retention")
     for at in range(len(parts["tag_rules"])):
         yield ("tag_rules", at)
     for section in ("scores", "tiers", "actions"):
         for name in parts[section]:
             yield (section, name)
-    for name, source in parts["sources"].items():
-        if source.event is not None:
-            yield ("sources", name, "event")
 
 
 def refuse_not_yet(model: Model) -> None:

@@ -140,6 +140,10 @@ ONE_FAULT = {
         "events.e.properties.p, line 2: a decimal needs a scale, the number of digits after the "
         "point (write for example {type: decimal, scale: 2})"
     ),
+    "events: {e: {properties: {" + ", ".join(f"p{i}: int" for i in range(251)) + "}}}": (
+        "events.e.properties, line 2: an event has at most 250 properties, this one has 251 "
+        "(put what belongs together into a type of event of its own)"
+    ),
     "events: {e: {properties: [p]}}": (
         "events.e.properties, line 2: expected a mapping, found a list"
     ),

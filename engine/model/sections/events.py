@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from engine.limits import MODEL_EVENT_PROPERTIES
 from engine.model.definitions import EventProperty, EventType
 from engine.model.sections.attributes import TypeName, scale_faults
 from engine.model.sections.declared import Declared
@@ -39,6 +40,10 @@ def check(name: str, shape: EventShape, declared: Declared) -> Iterator[Fault]:
     """Faults of one type of event beyond its shape."""
     path = ("events", name)
     yield from _any_faults(path, name)
+    if len(shape.properties) > MODEL_EVENT_PROPERTIES:
+        told = f"an event has at most {MODEL_EVENT_PROPERTIES} properties, this one has "
+        hint = "put what belongs together into a type of event of its own"
+        yield Fault((*path, "properties"), f"{told}{len(shape.properties)}", hint)
     for key, value in shape.properties.items():
         inner = (*path, "properties", key)
         if value.type == "set":
