@@ -6,7 +6,8 @@ as they are, byte by byte.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from engine.events.encode import encode_events
 from engine.events.events import Events, concat
 from engine.events.head import CHUNK_EVENTS, Column
 
-__all__ = ["places_of_ids", "seal", "since", "without"]
+__all__ = ["places_of_ids", "read_ids", "read_rows", "seal", "since", "without"]
 
 
 def without(part: Buffer, dropped: NDArray[np.bool_]) -> tuple[Buffer, ...]:
@@ -45,8 +46,13 @@ def since(parts: Sequence[Buffer], instant: int) -> tuple[Buffer, ...]:
     return tuple(kept)
 
 
-def seal(parts: Sequence[Buffer], added: Events) -> tuple[Buffer, ...]:
+def seal(
+    parts: Sequence[Buffer], added: Events, properties: Container[int] | None = None
+) -> tuple[Buffer, ...]:
     """The sealed chunks with more events, which may be of any time.
+
+    `properties` are the numbers of those that mean something today; None: all do. What is written
+    again lacks the others.
 
     A last chunk that is less than half full is taken in with them: so chunks stay few however
     often a small tail is sealed, and an event is encoded again a few times at most.
@@ -54,7 +60,30 @@ def seal(parts: Sequence[Buffer], added: Events) -> tuple[Buffer, ...]:
     kept, pieces = list(parts), [added]
     while kept and head.read_head(kept[-1]).event_count < CHUNK_EVENTS // 2 and len(pieces) < 2:
         pieces.insert(0, decode_chunk(kept.pop()))
-    return (*kept, *encode_events(concat(pieces)))
+    events = concat(pieces)
+    if properties is not None:
+        wanted = {n: values for n, values in events.properties.items() if n in properties}
+        events = replace(events, properties=wanted)
+    return (*kept, *encode_events(events))
+
+
+def read_ids(part: Buffer) -> NDArray[np.uint64] | None:
+    """The ids of the events of a chunk, 0 for none; None where none has one."""
+    column = _column(part, head.ID)
+    if column is None:
+        return None
+    found = head.read_head(part)
+    ids: NDArray[np.uint64] = head.read_stored(part, column, found.event_count, found.capacity)
+    return ids
+
+
+def read_rows(part: Buffer) -> NDArray[np.uint16]:
+    """The rows of the events of a chunk."""
+    column = _column(part, head.ROW)
+    assert column is not None
+    found = head.read_head(part)
+    rows: NDArray[np.uint16] = head.read_stored(part, column, found.event_count, found.capacity)
+    return rows
 
 
 def places_of_ids(part: Buffer, ids: NDArray[np.uint64]) -> NDArray[np.intp]:

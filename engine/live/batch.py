@@ -149,9 +149,13 @@ class LoadOutcome:
     """What became of a whole load.
 
     `created` profiles are new, `profiles_changed` counts those that differ from before in
-    any attribute, set value or identifier, new ones among them. `blocks_written` counts
+    any attribute, set value, identifier or event, new ones among them. `blocks_written` counts
     (field, block) records with new bytes; 0 means that the store is as it was and
     `data_version` the same.
+
+    `events_added` are new; `events_replaced` took the place of a stored event with their id and
+    differ from it; `events_unchanged` were stored already; `events_removed` are stored ones that
+    were taken away. An event that the load brings several times counts once.
     """
 
     accepted: int
@@ -161,3 +165,7 @@ class LoadOutcome:
     profiles_changed: int
     blocks_written: int
     data_version: int
+    events_added: int = 0
+    events_replaced: int = 0
+    events_unchanged: int = 0
+    events_removed: int = 0

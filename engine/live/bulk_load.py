@@ -28,7 +28,7 @@ from engine.live.load_folding import LoadFolding
 from engine.live.resolving import Resolver
 from engine.live.validate import refusals
 from engine.model.definitions import Model, Source
-from engine.store.catalog import Catalog, identifier_field
+from engine.store.catalog import Catalog, event_field, identifier_field, property_field
 from engine.store.drafts import Drafts
 from engine.store.store import Store, Writer
 
@@ -75,8 +75,6 @@ class BulkLoad:
     def __init__(
         self, store: Store, model: Model, source: Source, write: Write | None = None
     ) -> None:
-        if source.event is not None:
-            raise InputInvalid(f"source {source.name} brings events, not profiles")
         self._store = store
         self._write_through = write or self._write_alone
         self._model = model
@@ -154,6 +152,7 @@ class BulkLoad:
         changed = self._profiles_changed()
         blocks = len(self._drafts) + sum(len(field.encoded) for field in self._folding.fields())
         version = self._snapshot.data_version
+        events = self._folding.event_counts
         if blocks:
             version = self._write()
         outcome = LoadOutcome(
@@ -164,6 +163,10 @@ class BulkLoad:
             profiles_changed=changed,
             blocks_written=blocks,
             data_version=version,
+            events_added=events.added,
+            events_replaced=events.replaced,
+            events_unchanged=events.unchanged,
+            events_removed=events.removed,
         )
         self.abandon()
         return outcome
@@ -217,7 +220,10 @@ class BulkLoad:
         writer.set_row_count(self._resolver.next_row)
         for field in self._folding.fields():
             for block, encoded in sorted(field.encoded.items()):
-                writer.put_field(field.field.id, block, encoded)
+                if encoded.parts:
+                    writer.put_field(field.field.id, block, encoded)
+                else:
+                    writer.empty_field(field.field.id, block)
         self._drafts.hand_over(writer)
         self._index.save(writer)
         writer.put_meta(_REVISION, revision)
@@ -247,9 +253,16 @@ class BulkLoad:
 def _require_fields(fields: Catalog, model: Model) -> None:
     """Raises InputInvalid where the store has got another model than this one meanwhile."""
     stored = {name: (field.type, field.scale) for name, field in fields.items()}
+    wanted: dict[str, tuple[str, int]] = {
+        name: (each.type, each.scale) for name, each in model.attributes.items()
+    }
+    for event in model.events.values():
+        wanted[event_field(event.name)] = "", 0
+        for found in event.properties.values():
+            name = property_field(found.name, found.type, found.scale)
+            wanted[name] = found.type, found.scale
     same = all(identifier_field(kind) in stored for kind in model.identifiers) and all(
-        stored.get(name) == (attribute.type, attribute.scale)
-        for name, attribute in model.attributes.items()
+        stored.get(name) == declared for name, declared in wanted.items()
     )
     if not same:
         raise InputInvalid("the model changed just before the load began. Load again.")

@@ -25,11 +25,12 @@ from engine.limits import (
     LOAD_UPDATES_AHEAD,
 )
 from engine.live.attribute_load import AttributeLoad
+from engine.live.event_load import EventCounts, EventField
 from engine.live.field_load import FieldLoad, are_ascending
 from engine.live.identity_fields import IdentifierField, LiveField, UidField
 from engine.live.update import ProfileUpdate
 from engine.model.definitions import Model
-from engine.store.catalog import LIVE, UIDS, identifier_field
+from engine.store.catalog import LIVE, UIDS, FieldKind, identifier_field
 from engine.store.drafts import Drafts
 from engine.store.store import Snapshot
 
@@ -48,6 +49,11 @@ class LoadFolding:
         kinds = [fields[identifier_field(kind)] for kind in model.identifiers]
         self._identifiers = {field.id: IdentifierField(snapshot, field) for field in kinds}
         self._attributes = AttributeLoad(snapshot)
+        self._events = {
+            field.id: EventField(snapshot, field)
+            for field in fields.values()
+            if field.kind == FieldKind.EVENTS
+        }
         self._thread = ThreadPoolExecutor(1, "fold")
         self._ahead: deque[Future[None]] = deque()
         # The last row staged since the last fold, -1 for none; None where the order was broken.
@@ -68,6 +74,9 @@ class LoadFolding:
         """Folds everything that was taken; nothing is taken afterwards."""
         self.settle()
         self._fold(None)
+        for events in self._events.values():
+            for _ in events.finish():
+                self._write_ahead()
         self._thread.shutdown()
 
     def abandon(self) -> None:
@@ -77,7 +86,18 @@ class LoadFolding:
 
     def fields(self) -> list[FieldLoad]:
         """All fields; while nothing is taken."""
-        return [self._live, self._uids, *self._identifiers.values(), *self._attributes.fields()]
+        return [
+            self._live,
+            self._uids,
+            *self._identifiers.values(),
+            *self._attributes.fields(),
+            *self._events.values(),
+        ]
+
+    @property
+    def event_counts(self) -> EventCounts:
+        """What became of the events, once finished."""
+        return sum((events.counts for events in self._events.values()), EventCounts())
 
     def count_owned(self, field_id: int, rows: NDArray[np.uint32]) -> NDArray[np.int64]:
         """How many identifiers of a kind, by its field, each row has, with all updates taken."""
@@ -96,6 +116,8 @@ class LoadFolding:
         for links in update.identifiers:
             self._identifiers[links.field_id].stage(links.rows, links.values)
         self._attributes.stage(update)
+        for cells in update.events:
+            self._events[cells.field_id].stage(cells)
         staged = sum(field.staged_bytes for field in self.fields())
         if self._last_row is None:
             if staged > LOAD_STAGED_BYTES:
@@ -123,6 +145,12 @@ class LoadFolding:
                 self._last_row = None
                 return
             greatest = max(greatest, int(rows[-1]) if len(rows) else -1)
+        for cells in update.events:
+            # Of events a row has any number.
+            if int(cells.rows[0]) < self._last_row or (cells.rows[1:] < cells.rows[:-1]).any():
+                self._last_row = None
+                return
+            greatest = max(greatest, int(cells.rows[-1]))
         self._last_row = max(greatest, update.row_count - 1 if len(update.uids) else -1)
 
     def _fold(self, hold: int | None) -> None:

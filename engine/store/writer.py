@@ -159,6 +159,14 @@ class Writer:
             staging.blocks.setdefault(block, {})[field_id] = StagedField(parts, entries)
             staging.replaced.add((field_id, block))
 
+    def empty_field(self, field_id: int, block: int) -> None:
+        """Remove what a field has in a block; harmless where that is nothing."""
+        staging = self._open()
+        staging.forget(field_id, block)
+        if len(staging.stored_entries(field_id, block)):
+            staging.blocks.setdefault(block, {})[field_id] = None
+            staging.replaced.add((field_id, block))
+
     def adopt_field(
         self, field_id: int, block: int, staged: StagedField, keys: Iterable[bytes]
     ) -> None:

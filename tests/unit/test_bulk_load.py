@@ -324,7 +324,7 @@ def test_a_batch_that_does_not_fit_is_refused_whole(
     assert (outcome.accepted, outcome.created) == (1, 1)
 
 
-def test_computed_attributes_and_sources_of_events_are_refused(store: Store) -> None:
+def test_computed_attributes_are_refused(store: Store) -> None:
     computed = replace(MODEL.attributes["size"], computed="first_value(entry.code)")
     model = replace(MODEL, attributes={**MODEL.attributes, "size": computed})
     with (
@@ -332,8 +332,6 @@ def test_computed_attributes_and_sources_of_events_are_refused(store: Store) -> 
         pytest.raises(InputInvalid, match="size is computed"),
     ):
         bulk.add(batch_of([{"member": "m1", "size": 1}]))
-    with pytest.raises(InputInvalid, match="brings events"):
-        BulkLoad(store, MODEL, replace(SOURCE, event="order"))
 
 
 # --------------------------------------------------------------------- all or nothing
