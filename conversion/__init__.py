@@ -6,6 +6,7 @@ sets         lists of strings: set values
 numbers      int, decimal, float, bool
 moments      dates and times
 cell_by_cell what cannot be converted all at once
+event_ids    ids of events, of one column or several
 attributes   a column by the type that its attribute has
 narrowing    a batch with only some of its records
 

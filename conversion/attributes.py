@@ -19,14 +19,16 @@ from conversion.texts import (
 )
 from engine.columns.strings import Strings
 from engine.live.batch import Column, Texts
-from engine.model.definitions import Attribute
+from engine.model.definitions import Attribute, EventProperty
 
 __all__ = ["attribute_cells", "giver_cells", "identifier_cells"]
 
 
-def attribute_cells(declared: Attribute, column: pa.Array, zone: ZoneInfo) -> tuple[Column, Faults]:
+def attribute_cells(
+    declared: Attribute | EventProperty, column: pa.Array, zone: ZoneInfo
+) -> tuple[Column, Faults]:
     """A plain column (texts.plain_column) of single cells, or a dictionary of strings, as those of
-    any attribute but a set.
+    any attribute but a set, or of any property of events.
 
     `zone` is where times without one are. Raises pyarrow's ArrowException for a type that no
     cell can come from.

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.batch import Bools, Column, Floats, Ints, ProfileBatch, SetColumn, Texts
+from engine.live.batch import (
+    Bools,
+    Column,
+    EventRows,
+    Floats,
+    Ints,
+    ProfileBatch,
+    SetColumn,
+    Texts,
+)
 
 __all__ = ["only"]
 
@@ -18,6 +27,23 @@ def only(batch: ProfileBatch, at: NDArray[np.intp]) -> ProfileBatch:
         {name: _column(column, at) for name, column in batch.attributes.items()},
         {name: _set(column, at) for name, column in batch.sets.items()},
         None if batch.giver is None else batch.giver.take(at),
+        events=tuple(_events(events, at, batch.count) for events in batch.events),
+    )
+
+
+def _events(events: EventRows, at: NDArray[np.intp], count: int) -> EventRows:
+    """The events that the kept records bring."""
+    place = np.full(count, -1, np.intp)
+    place[at] = np.arange(len(at))
+    taken = np.flatnonzero(place[events.at] >= 0)
+    return EventRows(
+        events.event,
+        place[events.at[taken]],
+        events.times[taken],
+        events.timed[taken],
+        None if events.ids is None else events.ids.take(taken),
+        {name: _column(column, taken) for name, column in events.properties.items()},
+        None if events.gone is None else events.gone[taken],
     )
 
 

@@ -1,10 +1,15 @@
-"""A chunk of columns as a batch of profile updates, by the source's declarations."""
+"""A chunk of columns as a batch of updates, by the source's declarations.
+
+Of a source of profiles a record is an update of attributes and sets; of a source of events it is
+one event, of whom its identifiers name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,13 +20,15 @@ from numpy.typing import NDArray
 from conversion.attributes import attribute_cells, giver_cells, identifier_cells
 from conversion.cell_by_cell import Faults
 from conversion.coded import is_coded
+from conversion.event_ids import event_id_cells
+from conversion.moments import time_cells
 from conversion.sets import set_cells
-from conversion.texts import plain_column, single_cells
+from conversion.texts import identifier_column, plain_column, single_cells
 from engine.columns.coded import CodedStrings
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid
-from engine.live.batch import Column, ProfileBatch, SetColumn, Texts
-from engine.model.definitions import TAG, Attribute, Model, Source
+from engine.live.batch import Column, EventRows, ProfileBatch, SetColumn, Texts
+from engine.model.definitions import TAG, Attribute, EventProperty, Model, Source
 from engine.nearest import nearest
 from loaders.chunks import Chunk
 
@@ -40,12 +47,22 @@ def wanted_columns(source: Source) -> list[str]:
         *(column.column for column in source.attributes.values()),
         *([source.tags.column] if source.tags else []),
         *([source.by] if source.by else []),
+        *source.id,
+        *([source.time] if source.time else []),
+        *source.properties.values(),
     ]
     return list(dict.fromkeys(columns))
 
 
 def coded_columns(model: Model, source: Source) -> list[str]:
     """The columns of a source whose strings become codes: those of categories and sets."""
+    if source.event is not None:
+        declared = model.events[source.event].properties
+        return [
+            column
+            for name, column in source.properties.items()
+            if declared[name].type == "category"
+        ]
     of_categories = [
         column.column
         for name, column in source.attributes.items()
@@ -97,13 +114,31 @@ class Cells:
             else:
                 attributes[field] = self._attribute(declared, reading, column.column)
         giver = None if source.by is None else reading.single(source.by, giver_cells)
-        return ProfileBatch(chunk.count, identifiers, attributes, sets, giver), reading.faults
+        events = () if source.event is None else (self._events(source.event, reading, chunk.count),)
+        batch = ProfileBatch(chunk.count, identifiers, attributes, sets, giver, events=events)
+        return batch, reading.faults
 
-    def _attribute(self, declared: Attribute, reading: _Reading, name: str) -> Column:
+    def _events(self, name: str, reading: _Reading, count: int) -> EventRows:
+        """One event for each record."""
+        source, declared = self._source, self._model.events[name]
+        assert source.time is not None, "a source of events names the column of their time"
+        moments = reading.single(source.time, partial(time_cells, zone=self._zone))
+        properties = {
+            name: self._column(declared.properties[name], reading, column)
+            for name, column in source.properties.items()
+        }
+        ids = reading.together(source.id, event_id_cells) if source.id else None
+        every = np.arange(count, dtype=np.intp)
+        return EventRows(name, every, moments.values, moments.valid, ids, properties)
+
+    def _column(self, declared: Attribute | EventProperty, reading: _Reading, name: str) -> Column:
         def read(cells: pa.Array) -> tuple[Column, Faults]:
             return attribute_cells(declared, cells, self._zone)
 
-        found = reading.single(name, read)
+        return reading.single(name, read)
+
+    def _attribute(self, declared: Attribute, reading: _Reading, name: str) -> Column:
+        found = self._column(declared, reading, name)
         if self._source.empty_unsets:
             return replace(found, unset=_missing(found))
         return found
@@ -128,9 +163,26 @@ class _Reading:
             column = self._chunk.columns[name]
             cells, bad = single_cells(column if is_coded(column) else plain_column(column))
             found, worse = read(cells)
-        for index, reason in (bad | worse).items():
-            self.faults.setdefault(index, f"column {name}: {reason}")
+        self._note(name, bad | worse)
         return found
+
+    def together(
+        self, names: Sequence[str], read: Callable[[Sequence[pa.Array]], tuple[Read, Faults]]
+    ) -> Read:
+        """Columns of single cells that say one thing between them, read by `read`."""
+        columns = []
+        for name in names:
+            with self._typed(name):
+                cells, bad = single_cells(plain_column(self._chunk.columns[name]))
+                columns.append(identifier_column(cells))
+            self._note(name, bad)
+        found, bad = read(columns)
+        self._note(" and ".join(names), bad)
+        return found
+
+    def _note(self, names: str, bad: Faults) -> None:
+        for index, reason in bad.items():
+            self.faults.setdefault(index, f"column {names}: {reason}")
 
     def many(
         self, name: str, split: str | None

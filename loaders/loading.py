@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from conversion.cell_by_cell import Faults
 from conversion.narrowing import only
 from engine.database import Database
-from engine.errors import InputInvalid, NotFound, NotYet
+from engine.errors import InputInvalid, NotFound
 from engine.live.batch import ProfileBatch
 from engine.live.bulk_load import BulkLoad
 from engine.model.definitions import Model, Source
@@ -48,7 +48,11 @@ LoadProgress = Callable[[int, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadSummary:
-    """What a load did. `refused_file` is None where no record was refused."""
+    """What a load did. `refused_file` is None where no record was refused.
+
+    `events_added`, `events_replaced` and `events_unchanged` are None for a source of profiles; see
+    LoadOutcome.
+    """
 
     source: str
     files: tuple[str, ...]
@@ -61,6 +65,9 @@ class LoadSummary:
     data_version: int
     seconds: float
     refused_file: str | None
+    events_added: int | None = None
+    events_replaced: int | None = None
+    events_unchanged: int | None = None
 
     def __str__(self) -> str:
         rate = round((self.accepted + self.refused) / max(self.seconds, 1e-9))
@@ -69,6 +76,11 @@ class LoadSummary:
             f"{self.seconds:.1f} s ({rate:,} a second). {self.created:,} profiles are new, "
             f"{self.profiles_changed:,} changed."
         )
+        if self.events_added is not None:
+            text += (
+                f" {self.events_added:,} events are new, {self.events_replaced:,} took the place "
+                f"of one with their id, {self.events_unchanged:,} were there already."
+            )
         if self.blocked_identifiers:
             text += f" {self.blocked_identifiers:,} blocked identifiers were passed over."
         if self.refused_file:
@@ -84,7 +96,8 @@ def load(
     progress: LoadProgress | None = None,
     refused: Path | None = None,
 ) -> LoadSummary:
-    """Loads files of a source of profiles; loading the same again changes nothing.
+    """Loads files of a source; loading the same again changes nothing, but where a source of
+    events has no `id`: then every record is a new event.
 
     `refused` is where refused records are written, `<source>.refused.csv` in the current
     folder by default; there is no file where none is refused. Raises NotFound for an unknown
@@ -119,6 +132,9 @@ def load(
         data_version=outcome.data_version,
         seconds=time.monotonic() - started,
         refused_file=str(bad.path) if bad.count else None,
+        events_added=outcome.events_added if source.event else None,
+        events_replaced=outcome.events_replaced if source.event else None,
+        events_unchanged=outcome.events_unchanged if source.event else None,
     )
 
 
@@ -133,8 +149,6 @@ def _source(database: Database, name: str) -> tuple[Model, Source]:
         raise NotFound(
             f"The model has no source {name}. {f'Did you mean {close}?' if close else known}"
         )
-    if source.event is not None:
-        raise NotYet(f"not yet: sources.{name}.event. Events cannot be loaded so far.")
     return model, source
 
 

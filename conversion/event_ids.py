@@ -1,0 +1,50 @@
+"""Columns of a file as ids of events: one column, or several that make an id between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conversion.cell_by_cell import Faults
+from conversion.texts import strings_of, valid_cells
+from engine.columns.strings import Strings
+
+__all__ = ["event_id_cells"]
+
+# Between the parts of an id; no part has it, because control characters are refused.
+_BETWEEN = "\x1f"
+_CONTROL = r"[\x00-\x1f\x7f]"
+
+
+def event_id_cells(parts: Sequence[pa.Array]) -> tuple[Strings, Faults]:
+    """Columns of identifiers (texts.identifier_column) as one id for each record.
+
+    A part may be missing, but not all: a record without an id, where its source says that there is
+    one, would be another event each time it is loaded.
+    """
+    there = np.zeros(len(parts[0]), np.bool_)
+    faults: Faults = {}
+    for part in parts:
+        there |= valid_cells(part)
+        if _has_control(part):
+            bad = np.asarray(pc.fill_null(pc.match_substring_regex(part, _CONTROL), False))
+            told = "an id has no control characters"
+            faults.update(dict.fromkeys(np.flatnonzero(bad).tolist(), told))
+    missing = dict.fromkeys(np.flatnonzero(~there).tolist(), "the id is empty")
+    whole = parts[0]
+    if len(parts) > 1:
+        whole = pc.binary_join_element_wise(
+            *parts, _BETWEEN, null_handling="replace", null_replacement=""
+        )
+    return strings_of(whole), faults | missing
+
+
+def _has_control(part: pa.Array) -> bool:
+    data = part.buffers()[2] if len(part) else None
+    if data is None:
+        return False
+    content = np.frombuffer(data, np.uint8)
+    return bool(((content < 0x20) | (content == 0x7F)).any())
