@@ -84,7 +84,7 @@ SWAPS = {
 TOKEN = re.compile(r"[A-Za-z_]\w*|\d+|<<|>>|<=|>=|==|!=|&&|\|\||&=|\|=|\+=|->|[-+<>&|]")
 # Lines that change the speed and never the answer, and lines that are no code.
 IDLE = re.compile(
-    r"cost|most =|outlook_of|ROW_TEST_BYTES|IN_PASSES|CHUNK_WORDS|MEMO_SLOTS|is_vector|is_worth"
+    r"cost|most =|outlook_of|ROW_TEST_BYTES|IN_PASSES|STRIP_WORDS|MEMO_SLOTS|is_vector|is_worth"
     r"|outlook\.rows|part\.rows|rank|dropped|share|seen|learn\(|BRANCH_|JOINED_MOST"
     r"|^\s*(#|//|\*|/\*|\"\"\"|import|from|static|def |cdef .*\):?$)|# |/\*|->|::1|include"
     r"|Literal|threads|raise |Error|assert |calloc|free\(|__all__|max\(1,|\.shape|dtype|control"

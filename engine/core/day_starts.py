@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.rules.calendar import DAY_US, first_instant_us
 
-__all__ = ["day_starts"]
+__all__ = ["day_starts", "known_day_starts"]
 
 _STRETCH_DAYS = 4096
 # 4,096 stretches are 128 MiB at most: every zone of a deployment, over centuries.
@@ -63,3 +63,14 @@ def _stretch(zone: ZoneInfo, number: int) -> NDArray[np.int64]:
             starts[place] = first_instant_us(first + place, zone)
     starts.setflags(write=False)
     return starts
+
+
+@lru_cache(maxsize=64)
+def known_day_starts(zone: ZoneInfo) -> tuple[int, bytes]:
+    """(first day, little-endian int64 first instants of it and the days after it).
+
+    All other days follow from these: clocks did not change before the first, and the table ends
+    with the 400 years that repeat for ever. 2 MiB.
+    """
+    first, last = _FIRST_CHANGE, _REPEATING_FROM + _CYCLE_DAYS - 1
+    return first, day_starts(first, last, zone).astype("<i8").tobytes()

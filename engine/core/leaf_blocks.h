@@ -12,7 +12,7 @@
 #include "engine/core/leaf_outlook.h"
 
 /* Words that are compared at a time where no kernel narrows in place. */
-#define STRATA_CHUNK_WORDS 16u
+#define STRATA_STRIP_WORDS 16u
 /* Up to so many values, `in` over a wide column takes one range pass each. */
 #define STRATA_IN_PASSES 8u
 
@@ -175,7 +175,7 @@ static inline void strata_member_hits(const strata_kernels *kernels, const strat
 static inline void strata_passes_hits(const strata_kernels *kernels,
                                       const strata_question *question, uint32_t word,
                                       uint32_t words, uint64_t *hit) {
-    uint64_t more[STRATA_CHUNK_WORDS];
+    uint64_t more[STRATA_STRIP_WORDS];
     memset(hit, 0, 8 * (size_t)words);
     for (uint32_t i = 0; i < question->pass_count; i++) {
         strata_range_hits(kernels, question->column, word, words, question->passes[i], 0, more);
@@ -364,9 +364,9 @@ static inline uint32_t strata_narrow_apart(const strata_kernels *kernels,
                                            uint64_t *mask) {
     uint32_t start = question->column->first_row / 64, left = 0;
     uint32_t words = (question->column->row_count + 63) / 64;
-    uint64_t hit[STRATA_CHUNK_WORDS];
-    for (uint32_t word = 0; word < words; word += STRATA_CHUNK_WORDS) {
-        uint32_t count = words - word < STRATA_CHUNK_WORDS ? words - word : STRATA_CHUNK_WORDS;
+    uint64_t hit[STRATA_STRIP_WORDS];
+    for (uint32_t word = 0; word < words; word += STRATA_STRIP_WORDS) {
+        uint32_t count = words - word < STRATA_STRIP_WORDS ? words - word : STRATA_STRIP_WORDS;
         strata_hits(kernels, question, word, count, mask + word, hit);
         for (uint32_t w = 0; w < count; w++) {
             uint64_t holds = hit[w] ^ question->flip;
@@ -404,7 +404,7 @@ static inline uint32_t strata_narrow_part(const strata_kernels *kernels,
 }
 
 /* Whether every live row of the reader's block is in the presence of a column. */
-static inline int strata_all_present(const strata_reader *reader, const strata_field *field) {
+static inline int strata_nobody_lacks(const strata_reader *reader, const strata_field *field) {
     uint64_t present = 0;
     for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];
          p++) {
@@ -425,7 +425,7 @@ static inline uint32_t strata_narrow_nobody(int negate, uint64_t *mask, uint32_t
 static inline uint32_t strata_narrow_column(const strata_reader *reader, const strata_leaf *leaf,
                                             int negate, uint64_t *mask) {
     const strata_field *field = &reader->fields[leaf->field];
-    int all_present = strata_all_present(reader, field);
+    int all_present = strata_nobody_lacks(reader, field);
     strata_question question;
     uint32_t next = 0, left = 0; /* the first word that no part so far has reached */
     for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];

@@ -331,8 +331,8 @@ static inline int strata_test_set(const strata_reader *reader, const strata_leaf
     return 0;
 }
 
-static inline int strata_test_present(const strata_field *field, uint32_t block, uint32_t row,
-                                      int is_text) {
+static inline int strata_row_is_present(const strata_field *field, uint32_t block, uint32_t row,
+                                        int is_text) {
     if (is_text) {
         const uint8_t *bytes;
         uint32_t length;
@@ -359,7 +359,7 @@ static inline int strata_leaf_test(const strata_reader *reader, const strata_lea
         return code && other && (leaf->codes[code] == other) != leaf->negated;
     }
     case STRATA_LEAF_PRESENT:
-        return strata_test_present(field, reader->block, row, leaf->how);
+        return strata_row_is_present(field, reader->block, row, leaf->how);
     case STRATA_LEAF_INT_RANGE:
         return strata_read_int(field, reader->block, row, &number) &&
                (leaf->low <= number && number <= leaf->high) != leaf->negated;

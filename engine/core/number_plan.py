@@ -81,7 +81,7 @@ class NumberPlanner:
         if len(form.terms) == 1 and form.terms[0].factor:
             term = form.terms[0]
             if isinstance(term.source, bound.DateStartSource):
-                field = attribute_field(self._snapshot, term.source.attribute)
+                field = self._field(term.source.attribute)
                 wanted = solve(term.factor, constant, op)
                 return False if field is None else _compare_days(field, self._zone, wanted)
             number = self._number(term.source)
@@ -144,11 +144,14 @@ class NumberPlanner:
             summands.append((number, term.factor / _denominator(number)))
         return summands
 
+    def _field(self, attribute: Attribute) -> int | None:
+        return attribute_field(self._snapshot, attribute)
+
     def _number(self, source: bound.Source) -> ops.Number | None:
         """Where a source is read; None where no profile has it."""
         match source:
             case bound.AttributeSource(attribute=attribute):
-                field = attribute_field(self._snapshot, attribute)
+                field = self._field(attribute)
                 if field is None:
                     return None
                 if attribute.type == "float":
@@ -157,7 +160,7 @@ class NumberPlanner:
             case bound.BucketSource(salt=salt):
                 return ops.BucketNumber(xxh64(salt.encode(), 0))
             case bound.DateStartSource(attribute=attribute):
-                field = attribute_field(self._snapshot, attribute)
+                field = self._field(attribute)
                 return None if field is None else self._day_number(field)
             case bound.ScoreSource(name=name):
                 raise NotYet(f"score('{name}') can be written and checked, and not evaluated yet.")

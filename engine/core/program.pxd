@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
+from engine.core.leaf_layout cimport LeafHome
 from engine.core.structures cimport strata_field, strata_kernels, strata_leaf
 
 
@@ -22,7 +23,7 @@ ctypedef struct program_node:
     int32_t memo           # slot of its mask where several nodes read it, else -1
 
 
-cdef class Program:
+cdef class Program(LeafHome):
     cdef readonly object snapshot
     cdef readonly int32_t node_count
     cdef readonly uint32_t block_count
@@ -40,10 +41,8 @@ cdef class Program:
     cdef const strata_kernels *kernels
     cdef list _fields          # field ids, by position in `fields`
     cdef dict _field_positions
-    cdef list _kept            # whatever the pointers point into,
-    cdef list _tables          # and that of one state of the store
+    cdef list _tables          # what pointers into one state of the store point into
     cdef list _arrays          # by field two: what `fields` points into, of that or an earlier one
     cdef list _row_leaves      # (leaf, RowsLeaf)
 
     cdef int32_t field_position(self, int field_id) except -1
-    cdef const void *keep(self, array) except? NULL

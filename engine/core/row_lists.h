@@ -176,7 +176,7 @@ static inline uint32_t strata_list_column(const strata_reader *reader, const str
                                           uint32_t flip, const uint16_t *rows, uint32_t count,
                                           uint16_t *out) {
     const strata_field *field = &reader->fields[leaf->field];
-    int all_present = strata_all_present(reader, field);
+    int all_present = strata_nobody_lacks(reader, field);
     strata_question question;
     uint32_t at = 0, kept = 0;
     for (uint32_t p = field->first_part[reader->block]; p < field->first_part[reader->block + 1];

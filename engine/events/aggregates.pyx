@@ -22,53 +22,21 @@ from engine.events.chunks cimport (
     strata_event_column,
     strata_find_event_column,
 )
-
-cdef extern from "engine/events/where.h" nogil:
-    enum:
-        STRATA_WHERE_DEPTH
-        STRATA_WHERE_AND
-        STRATA_WHERE_NOT
-
-    ctypedef struct strata_kernels:
-        pass
-
-    ctypedef struct strata_where:
-        uint32_t kind
-        uint32_t property
-        int64_t low
-        int64_t high
-        double low_float
-        double high_float
-        const uint64_t *members
-        int how
-        uint32_t needle_length
-        const uint8_t *needle
-
-    ctypedef struct strata_where_scratch:
-        pass
-
-    ctypedef struct strata_picks:
-        uint32_t first
-        uint32_t end
-        int is_masked
-        uint64_t *words
-
-    ctypedef struct strata_stretch:
-        uint32_t count
-        uint32_t first
-        const uint16_t *events
-
-    const strata_kernels *strata_pick_kernels(const char *name) noexcept
-    int strata_pick_events(
-        const strata_kernels *kernels, const strata_chunk *chunk, int64_t start, int64_t end,
-        const strata_where *nodes, uint32_t node_count, strata_where_scratch *scratch,
-        strata_picks *picks,
-    ) noexcept
-    uint32_t strata_pick_count(const strata_picks *picks) noexcept
-    void strata_first_stretch(const strata_picks *picks, strata_stretch *stretch) noexcept
-    int strata_next_stretch(
-        const strata_chunk *chunk, const strata_picks *picks, strata_stretch *stretch
-    ) noexcept
+from engine.events.where cimport (
+    STRATA_WHERE_AND,
+    STRATA_WHERE_DEPTH,
+    STRATA_WHERE_NOT,
+    strata_first_stretch,
+    strata_kernels,
+    strata_next_stretch,
+    strata_pick_count,
+    strata_pick_events,
+    strata_pick_kernels,
+    strata_picks,
+    strata_stretch,
+    strata_where,
+    strata_where_scratch,
+)
 
 cdef extern from "engine/events/fold_block.h" nogil:
     ctypedef struct strata_valued_part:
