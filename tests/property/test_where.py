@@ -130,11 +130,7 @@ def some_events(chance: random.Random, event: str) -> list[Happened]:
     chosen = {name: chance.sample(VALUES[name], k=min(many, len(VALUES[name]))) for name in VALUES}
     share = chance.choice([0.0, 0.5, 0.9, 1.0])
     return [
-        {
-            name: chance.choice(chosen[name])
-            for name in EVENTS[event]
-            if chance.random() < share
-        }
+        {name: chance.choice(chosen[name]) for name in EVENTS[event] if chance.random() < share}
         for _ in range(chance.choice([1, 3, 63, 64, 65, 130]))
     ]
 
