@@ -21,7 +21,9 @@ __all__ = [
     "DICTIONARY_PAGE_BYTES",
     "DICTIONARY_VALUES",
     "EVENTS_AHEAD_US",
+    "EVENT_CHAINS_BYTES",
     "EVENT_ID_BYTES",
+    "EVENT_PROPERTIES",
     "EVENT_TEXT_BYTES",
     "FEED_KEPT_BYTES",
     "FEED_KEPT_US",
@@ -188,6 +190,9 @@ EVENT_ID_BYTES: Final = 256
 
 # The texts of one event together: with all other columns it has to fit in one chunk.
 EVENT_TEXT_BYTES: Final = 96 << 10
+# Properties of one type of event. With its texts any event then fits into a chunk, which has 255
+# columns and 256 KiB.
+EVENT_PROPERTIES: Final = 200
 
 # More values than this in one cell are a separator that was not recognised.
 SET_VALUES_PER_CELL: Final = 10_000
@@ -275,6 +280,11 @@ COMMIT_TARGET_S: Final = 0.010
 # again: those that changed last. 10 million profiles with ten attributes, 60 tags and 100
 # segments take about half of it.
 HEAP_KEPT_BYTES: Final = 1 << 30
+
+# Bytes that chains of events may take, by which events are found that are sent again, corrected or
+# taken away: 256 KiB and four bytes an event for each type and block that was asked for last. What
+# would take more is made again when it is asked for.
+EVENT_CHAINS_BYTES: Final = 256 << 20
 
 # Bytes that the memberships of rows side by side may take, beside their containers: a bit for each
 # profile and stored segment, in steps of 64 segments. What would take more is looked up in the

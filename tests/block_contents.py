@@ -1,10 +1,12 @@
 """What a block has of a field, as plain dictionaries, and back to stored parts.
 
-The key is a row, or a tuple that begins with one where a row has several.
+The key is a row, or a tuple that begins with one where a row has several. An event is such a
+tuple (row, time, id, then the number and value of each property), and counts how often it is there.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,12 +25,20 @@ from engine.columns.texts import decode_texts
 from engine.columns.uids import decode_uids
 from engine.columns.values import decode_values, encode_values
 from engine.columns.zone import Encoded
+from engine.events import field
+from engine.events.decode import decode_events
+from engine.events.encode import encode_events
+from engine.events.events import Codes, Events, Ints, Property, Texts
 from engine.live.block_cells import whole_block
 from engine.live.identity_fields import add_uids
 from engine.live.text_field import lay_texts
 from engine.store.catalog import FieldKind
+from tests.made_events import as_tuples
 
-__all__ = ["decoded", "encoded", "of_block", "row_of"]
+__all__ = ["CODED", "counted_events", "decoded", "encoded", "events_of", "of_block", "row_of"]
+
+# The properties of events that are codes; others are ints, or texts where they are strings.
+CODED = {4}
 
 _COLUMNS: dict[FieldKind, tuple[type[Any], Callable[..., Encoded]]] = {
     FieldKind.CODES: (np.uint32, lambda codes, _: encode_codes(codes)),
@@ -66,6 +76,8 @@ def decoded(kind: FieldKind, parts: Sequence[Buffer], block: int = 0) -> dict[An
         case FieldKind.VALUES:
             rows, strings = decode_values(parts)
             columns = [rows.tolist(), strings.to_list()]
+        case FieldKind.EVENTS:
+            return counted_events(decode_events(parts), block)
         case FieldKind.SET:
             columns = [column.tolist() for column in decode_set_pairs(parts)]
         case FieldKind.GIVERS:
@@ -75,6 +87,33 @@ def decoded(kind: FieldKind, parts: Sequence[Buffer], block: int = 0) -> dict[An
             at = np.flatnonzero(present)
             return dict(zip((at + first).tolist(), values[at].tolist(), strict=True))
     return {(first + row, *rest): True for row, *rest in zip(*columns, strict=True)}
+
+
+def counted_events(events: Events, block: int = 0) -> dict[Any, Any]:
+    """Events of a block, as above."""
+    first = block * BLOCK_ROWS
+    tuples = as_tuples(events)
+    return dict(Counter((first + row, at, known, *values) for at, row, known, _, values in tuples))
+
+
+def events_of(content: dict[Any, Any]) -> Events:
+    """The same events in memory; see CODED."""
+    keys = [key for key, count in sorted(content.items(), key=repr) for _ in range(count)]
+    numbers = {number: value for key in keys for number, value in key[3:]}
+    properties: dict[int, Property] = {}
+    for number, like in numbers.items():
+        column = [dict(key[3:]).get(number) for key in keys]
+        if isinstance(like, str):
+            properties[number] = Texts(Strings.from_list(column))
+        elif number in CODED:
+            properties[number] = Codes(np.array([code or 0 for code in column], np.uint32))
+        else:
+            held = np.array([value is not None for value in column], np.bool_)
+            values = np.array([value or 0 for value in column], np.int64)
+            properties[number] = Ints(values, held)
+    rows = np.array([key[0] % BLOCK_ROWS for key in keys], np.uint16)
+    times = np.array([key[1] for key in keys], np.int64)
+    return Events(rows, times, np.array([key[2] for key in keys], np.uint64), None, properties)
 
 
 def encoded(kind: FieldKind, content: dict[Any, Any]) -> Encoded:
@@ -92,6 +131,8 @@ def encoded(kind: FieldKind, content: dict[Any, Any]) -> Encoded:
             return lay_texts((), rows, Strings.from_list(values))
         case FieldKind.VALUES:
             return encode_values(rows, Strings.from_list([value for _, value in keys]))
+        case FieldKind.EVENTS:
+            return field.encoded(encode_events(events_of(content)))
         case FieldKind.SET:
             return encode_set_pairs(rows, np.array([code for _, code in keys], np.uint32))
         case FieldKind.GIVERS:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from engine.columns.strings import Strings
+from engine.events.events import Codes, Ints, Property, Texts
 from engine.live.update import (
     ADD,
     NO_TIME,
     REMOVE,
     REPLACE,
+    EventCells,
     LinkedIdentifiers,
     ProfileUpdate,
     SetCells,
@@ -24,8 +26,10 @@ from engine.store.catalog import (
     LIVE,
     UIDS,
     FieldKind,
+    event_field,
     giver_field,
     identifier_field,
+    property_field,
     segment_field,
     time_field,
 )
@@ -38,12 +42,21 @@ __all__ = [
     "FIELDS",
     "GIVEN",
     "KINDS",
+    "ORDER",
+    "PROPERTIES",
     "VALUES",
     "Content",
     "RandomRecord",
 ]
 
 MEMBER, SEEN = identifier_field("member"), time_field("size")
+ORDER = event_field("order")
+# The first fields of the store, with their numbers.
+PROPERTIES = {
+    property_field("amount", "int", 0): 3,
+    property_field("sku", "category", 0): 4,
+    property_field("note", "text", 0): 5,
+}
 BIG, GIVEN = segment_field("big"), giver_field("likes")
 FIELDS = {
     "city": FieldKind.CODES,
@@ -52,6 +65,7 @@ FIELDS = {
     "rate": FieldKind.FLOATS,
     "listed": FieldKind.BOOL,
     "remark": FieldKind.TEXTS,
+    ORDER: FieldKind.EVENTS,
     "likes": FieldKind.SET,
     GIVEN: FieldKind.GIVERS,
     MEMBER: FieldKind.VALUES,
@@ -99,6 +113,7 @@ class RandomRecord:
         vectors = tuple(self._cells(name, fields) for name in some)
         texts = (self._texts(fields),) if self._chance.random() < 0.3 else ()
         sets = (self._mentions(fields),) if self._chance.random() < 0.6 else ()
+        events = (self._events(fields),) if self._chance.random() < 0.7 else ()
         members = (self._members(fields),) if self.created else ()
         sizes = self.content["size"].items() ^ self._before.items()
         for row in {row for row, _ in sizes}:
@@ -106,7 +121,9 @@ class RandomRecord:
                 self.content[BIG][row] = True
             else:
                 self.content[BIG].pop(row, None)
-        return ProfileUpdate(self.first_new, self.uids, self.digests, members, vectors, texts, sets)
+        return ProfileUpdate(
+            self.first_new, self.uids, self.digests, members, vectors, texts, sets, events
+        )
 
     def _rows(self) -> list[int]:
         """Some rows, with repeats, or everybody."""
@@ -184,6 +201,54 @@ class RandomRecord:
             np.array([value for values in named for value in values], np.uint32),
             np.array(modes, np.uint8),
         )
+
+    def _events(self, fields: Any) -> EventCells:
+        """Events with few ids, times and values, so that many are sent again or corrected."""
+        chance = self._chance
+        rows = self._rows()
+        some = chance.random() < 0.8
+        ids = [chance.choice([0, 1, 2, 3, 4, 5]) if some else 0 for _ in rows]
+        times = chance.choices([0, 5, 5_000_000, 1_700_000_000_000_000, -7], k=len(rows))
+        gone = [id_ != 0 and chance.random() < 0.2 for id_ in ids]
+        columns: list[list[Any]] = [
+            chance.choices([None, 0, -5, 2**40], k=len(rows)),
+            chance.choices([None, 1, 299], k=len(rows)),
+            chance.choices([None, "", "ü"], k=len(rows)),
+        ]
+        given = {
+            number: column
+            for number, column in zip(PROPERTIES.values(), columns, strict=True)
+            if chance.random() < 0.7
+        }
+        for i, (row, time, id_, away) in enumerate(zip(rows, times, ids, gone, strict=True)):
+            values = ((n, column[i]) for n, column in given.items() if column[i] is not None)
+            self._bring((row, time, id_, *values), away)
+        amounts, skus, notes = (given.get(number) for number in PROPERTIES.values())
+        properties: dict[int, Property] = {}
+        if amounts is not None:
+            held = np.array([amount is not None for amount in amounts], np.bool_)
+            properties[3] = Ints(np.array([amount or 0 for amount in amounts], np.int64), held)
+        if skus is not None:
+            properties[4] = Codes(np.array([sku or 0 for sku in skus], np.uint32))
+        if notes is not None:
+            properties[5] = Texts(Strings.from_list(notes))
+        return EventCells(
+            fields[ORDER].id,
+            np.array(rows, np.uint32),
+            np.array(times, np.int64),
+            np.array(ids, np.uint64) if some else None,
+            properties,
+            np.array(gone, np.bool_) if some else None,
+        )
+
+    def _bring(self, event: tuple[Any, ...], is_gone: bool) -> None:
+        orders = self.content[ORDER]
+        row, _, id_, *_ = event
+        if id_:
+            for old in [key for key in orders if key[0] == row and key[2] == id_]:
+                del orders[old]
+        if not is_gone:
+            orders[event] = orders.get(event, 0) + 1
 
     def _members(self, fields: Any) -> LinkedIdentifiers:
         names = [f"m{row}" for row in self.created]

@@ -13,8 +13,11 @@ from engine.columns.ints import encode_ints
 from engine.columns.sets import encode_rows
 from engine.columns.strings import Strings
 from engine.columns.zone import Encoded, Zone
+from engine.events import head
+from engine.events.decode import decode_chunk, decode_columns
 from engine.store.catalog import LIVE, FieldKind
 from engine.store.store import Snapshot, Store
+from tests.made_events import as_tuples
 
 __all__ = ["BLOCK_ROWS", "MAP_BYTES", "contents", "opaque", "sample_store"]
 
@@ -63,6 +66,28 @@ def sample_store(path: Path, block_count: int = 4, rows: int = 3_000, seed: int 
                 writer.intern(writer.fields["city"].id, Strings.from_list([f"later {commit}"]))
 
 
+def events_at(address: int, length: int) -> list[Any]:
+    """The events of a chunk in memory, as kernels see it: its data may be elsewhere than its head,
+    of which there are `length` bytes."""
+    packed = ctypes.string_at(address, length)
+    found = head.read_head(packed)
+    columns = head.read_columns(packed, found)
+    if found.data_offset == 0:
+        return as_tuples(decode_chunk(packed))
+    assert address % 64 == 0 and length == found.size
+    ends = [
+        end
+        for column in columns
+        for end in (
+            column.values_offset + column.width * found.capacity,
+            column.presence_offset + found.capacity // 8,
+            column.bytes_offset + column.byte_count,
+        )
+    ]
+    data = ctypes.string_at((address + found.data_offset) % (1 << 64), max(ends))
+    return as_tuples(decode_columns(data, found, columns))
+
+
 def contents(snapshot: Snapshot) -> list[Any]:
     """Everything that a snapshot can be asked for, read in every way there is."""
     found: list[Any] = [
@@ -75,16 +100,21 @@ def contents(snapshot: Snapshot) -> list[Any]:
     ]
     for field in snapshot.fields.values():
         table = snapshot.addresses(field.id)
-        at_addresses = [
-            ctypes.string_at(int(address), int(length))
-            for address, length in zip(table.address, table.length, strict=True)
-        ]
+        places = zip(table.address.tolist(), table.length.tolist(), strict=True)
+        is_events = field.kind == FieldKind.EVENTS
+        read = events_at if is_events else ctypes.string_at
+        at_addresses = [read(address, length) for address, length in places]
         payloads = [
             bytes(part)
             for block in range(snapshot.block_count)
             for part in snapshot.payloads(field.id, block)
         ]
-        assert payloads == at_addresses
+        if is_events:
+            in_parts = [event for part in payloads for event in as_tuples(decode_chunk(part))]
+            in_place = [event for events in at_addresses for event in events]
+            assert sorted(in_parts, key=repr) == sorted(in_place, key=repr)
+        else:
+            assert payloads == at_addresses
         zones = [snapshot.zone(field.id, block) for block in range(snapshot.block_count)]
         found.append((table.first_part.tolist(), payloads, zones))
         found.append(list(snapshot.dictionary(field.id).values))

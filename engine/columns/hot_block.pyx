@@ -95,6 +95,21 @@ cdef class HotBlock:
         self.hot.sequence = record
 
     @property
+    def kept(self):
+        """How many parts stand before these as they are stored: none."""
+        return 0
+
+    @property
+    def lengths(self):
+        """Bytes at each of the addresses."""
+        return tuple([self.hot.lengths[p] for p in range(self.hot.part_count)])
+
+    @property
+    def held_bytes(self):
+        """Bytes of memory."""
+        return sum(self.lengths)
+
+    @property
     def zone(self):
         """The zone: an exact count, and bounds that hold every value but may be wider."""
         raise NotImplementedError

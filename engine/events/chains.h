@@ -31,4 +31,19 @@ static inline void strata_chain_events(strata_chains *chains, const strata_chunk
     }
 }
 
+/* The event of a row with this digest, which is not 0, or STRATA_CHAIN_END; `ids` are the columns
+ * of digests of the parts, NULL where a part has none. Where several have it, the last chained. */
+static inline uint32_t strata_chain_find(const strata_chains *chains,
+                                         const strata_chunk *const *chunks,
+                                         const strata_event_column *const *ids, uint16_t row,
+                                         uint64_t digest) {
+    uint32_t event = chains->heads[row];
+    while (event != STRATA_CHAIN_END) {
+        uint32_t part = event / STRATA_CHUNK_EVENTS, place = event % STRATA_CHUNK_EVENTS;
+        if (ids[part] && strata_event_stored(chunks[part], ids[part], place) == digest) break;
+        event = chains->links[event];
+    }
+    return event;
+}
+
 #endif

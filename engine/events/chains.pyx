@@ -1,11 +1,19 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The events of one row of a block, by chains; chains.h says what they are."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 
 import numpy as np
 
-from engine.events.chunks cimport STRATA_CHUNK_EVENTS, Chunks, strata_chunk
+from engine.events.chunks cimport (
+    STRATA_CHUNK_EVENTS,
+    STRATA_EVENT_ID,
+    Chunks,
+    strata_chunk,
+    strata_event_column,
+    strata_find_event_column,
+)
 
 cdef extern from "engine/events/chains.h" nogil:
     const uint32_t STRATA_CHAIN_END
@@ -18,8 +26,15 @@ cdef extern from "engine/events/chains.h" nogil:
         strata_chains *chains, const strata_chunk *chunk, uint32_t part, uint32_t first,
         uint32_t end
     ) noexcept
+    uint32_t strata_chain_find(
+        const strata_chains *chains, const strata_chunk **chunks,
+        const strata_event_column **ids, uint16_t row, uint64_t digest
+    ) noexcept
 
-__all__ = ["Chains"]
+__all__ = ["NOT_FOUND", "Chains"]
+
+# What stands for no event where `Chains.find` found none.
+NOT_FOUND = 0xFFFFFFFF
 
 
 cdef class Chains:
@@ -30,7 +45,7 @@ cdef class Chains:
     """
 
     cdef strata_chains chains
-    cdef uint32_t part_count
+    cdef readonly uint32_t part_count
     cdef uint32_t chained
     cdef uint32_t[::1] heads
     cdef uint32_t[::1] links
@@ -59,6 +74,40 @@ cdef class Chains:
             &self.chains, tail, self.part_count - 1, self.chained, tail.event_count
         )
         self.chained = tail.event_count
+
+    @property
+    def nbytes(self):
+        """Bytes of memory."""
+        return self.heads.nbytes + self.links.nbytes
+
+    def find(self, Chunks chunks not None, rows, ids):
+        """The events of rows (uint16[n]) that have these digests (uint64[n], not 0): uint32[n],
+        part * CHUNK_EVENTS + place, NOT_FOUND where there is none.
+
+        `chunks` are the parts as they were chained last.
+        """
+        assert chunks.chunk_count == self.part_count
+        assert len(rows) == len(ids)
+        cdef const uint16_t[::1] wanted = rows
+        cdef const uint64_t[::1] digests = ids
+        cdef Py_ssize_t count = wanted.shape[0], i
+        cdef uint32_t part
+        found = np.empty(count, np.uint32)
+        cdef uint32_t[::1] out = found
+        cdef const strata_event_column **columns = <const strata_event_column **>calloc(
+            self.part_count + 1, sizeof(strata_event_column *)
+        )
+        if columns == NULL:
+            raise MemoryError
+        with nogil:
+            for part in range(self.part_count):
+                columns[part] = strata_find_event_column(chunks.chunks[part], STRATA_EVENT_ID, 0)
+            for i in range(count):
+                out[i] = strata_chain_find(
+                    &self.chains, chunks.chunks, columns, wanted[i], digests[i]
+                )
+        free(<void *>columns)
+        return found
 
     def events_of(self, uint32_t row):
         """Events of a row below 65,536, the last chained first: uint32[n], part *

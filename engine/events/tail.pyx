@@ -70,7 +70,7 @@ cdef class TailMemory:
 cdef class TailVersion:
     """The events that a tail had at one moment, at least one, whatever is added later.
 
-    It is read as a chunk is, at its `address`, for as long as it lives.
+    It is read as a chunk is, at its `address`, a multiple of 64, for as long as it lives.
     """
 
     def __dealloc__(self):
@@ -83,6 +83,16 @@ cdef class TailVersion:
     def address(self):
         """Where the head is in memory."""
         return <size_t>self.head
+
+    @property
+    def size(self):
+        """Bytes of its head."""
+        return self.head.size
+
+    @property
+    def nbytes(self):
+        """Bytes of the memory behind it, which it shares with other versions."""
+        return self.memory.size
 
     def head_bytes(self):
         """Its head and descriptions of columns, whose offsets count from other memory."""
@@ -129,9 +139,10 @@ cdef class Tail:
             size = sizeof(strata_chunk) + (
                 strata_tail_columns_in_use(&self.tail) * sizeof(strata_event_column)
             )
-            made.head = <strata_chunk *>calloc(1, size)
-            if made.head == NULL:
+            if posix_memalign(<void **>&made.head, ALIGNMENT, size):
+                made.head = NULL
                 raise MemoryError
+            memset(made.head, 0, size)
             strata_tail_write_head(&self.tail, made.head)
             made.memory = self.memory
             self._latest = made

@@ -3,8 +3,9 @@
 1. Leave out rows of blocks that have the record already (recovery).
 2. Settle the cells of each field among themselves, so that each row has one left, or each set
    value of a giver.
-3. Write those that differ from what stands there (engine.live.block_writer). Writing a value that
-   is there already changes nothing, costs no disk and starts no evaluation.
+3. Write those that differ from what stands there (engine.live.block_writer; of events
+   engine.live.event_writing). Writing a value that is there already changes nothing, costs no disk
+   and starts no evaluation.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.hot_cells import read_rows
+from engine.events.events import Events
 from engine.live.block_writer import BlockWriter
 from engine.live.change import Touched
 from engine.live.event_times import Lasting, are_not_late, lasting
+from engine.live.event_writing import write_events
 from engine.live.field_load import each_block
 from engine.live.identity_fields import add_uids, add_values
 from engine.live.mentions import Mentions, settle
 from engine.live.text_field import lay_texts, read_texts, texts_differ
 from engine.live.update import (
     NO_TIME,
+    EventCells,
     LinkedIdentifiers,
     ProfileUpdate,
     SetCells,
@@ -65,6 +69,8 @@ def apply_update(
         work.write_texts(texts)
     for mentions in update.sets:
         work.mention(mentions)
+    for events in update.events:
+        work.add_events(events)
     return Applied(
         Touched(work.created, work.touched()),
         max(mutation.snapshot.row_count, update.row_count),
@@ -190,6 +196,23 @@ class _Application:
         if len(pairs.rows):
             self._writer.write_pairs(cells.field_id, cells.giver_field_id, pairs)
             self._touch(cells.field_id, np.unique(pairs.rows))
+
+    def add_events(self, cells: EventCells) -> None:
+        """Events that were brought, corrected or taken away."""
+        fields = self._snapshot.fields
+        field = fields.by_id(cells.field_id)
+        if field is None:
+            return
+        taking = np.flatnonzero(self._taking(cells.rows))
+        known = {n: values for n, values in cells.properties.items() if fields.by_id(n) is not None}
+        for block, in_block, of_block in each_block(cells.rows[taking]):
+            at = taking[of_block]
+            ids = None if cells.ids is None else cells.ids[at]
+            properties = {number: values.take(at) for number, values in known.items()}
+            events = Events(in_block, cells.times[at], ids, None, properties)
+            gone = None if cells.gone is None else cells.gone[at]
+            changed = write_events(self._mutation, field.id, block, events, gone)
+            self._touch(field.id, changed + np.uint32(block << 16))
 
     # ------------------------------------------------------------------------- plumbing
 

@@ -21,10 +21,10 @@ from engine.bitmaps import Buffer
 from engine.events import head
 from engine.events.decode import decode_chunk
 from engine.events.edit import read_ids, read_rows, seal, without
-from engine.events.events import Codes, Events, Property, Texts, concat
-from engine.live.text_field import texts_differ
+from engine.events.events import Events, concat
+from engine.live.same_events import same_events
 
-__all__ = ["Brought", "LaidEvents", "last_of_ids", "lay_events"]
+__all__ = ["Brought", "LaidEvents", "lay_events"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,19 +56,6 @@ class LaidEvents:
     rows: NDArray[np.uint16]
 
 
-def last_of_ids(rows: NDArray[np.uint16], ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which of n events stay: those without an id (0), and of each row and id the last one."""
-    known = np.flatnonzero(ids)
-    ordered = np.sort(ids[known])
-    stays = np.ones(len(ids), np.bool_)
-    if not (ordered[1:] == ordered[:-1]).any():
-        return stays
-    order = known[np.lexsort((rows[known], ids[known]))]
-    followed = (ids[order][1:] == ids[order][:-1]) & (rows[order][1:] == rows[order][:-1])
-    stays[order[:-1][followed]] = False
-    return stays
-
-
 def lay_events(parts: Sequence[Buffer], brought: Brought, properties: Container[int]) -> LaidEvents:
     """What a block is after events that `last_of_ids` has been asked of.
 
@@ -87,7 +74,7 @@ def lay_events(parts: Sequence[Buffer], brought: Brought, properties: Container[
             kept.append(part)
             continue
         stored = decode_chunk(part)
-        same = _are_equal(stored.take(places), events.take(at), properties) & happening[at]
+        same = same_events(stored.take(places), events.take(at), properties) & happening[at]
         same_as_stored[at[same]] = True
         instead_of_stored[at[~same]] = True
         dropped = np.zeros(len(stored), np.bool_)
@@ -144,28 +131,3 @@ def _meetings(part: Buffer, events: Events) -> tuple[NDArray[np.intp], NDArray[n
         at[looking] += 1
     met = np.flatnonzero(found_at >= 0)
     return places[met], found_at[met]
-
-
-def _are_equal(left: Events, right: Events, properties: Container[int]) -> NDArray[np.bool_]:
-    """Which of n pairs of events have the same time and properties."""
-    equal: NDArray[np.bool_] = left.times == right.times
-    for number in {*left.properties, *right.properties}:
-        if number in properties:
-            equal &= _values_equal(left.properties.get(number), right.properties.get(number))
-    return equal
-
-
-def _values_equal(left: Property | None, right: Property | None) -> NDArray[np.bool_]:
-    """Of values that are not all missing on both sides."""
-    if left is None or right is None:
-        one = left if right is None else right
-        assert one is not None
-        return ~one.present
-    if isinstance(left, Codes) and isinstance(right, Codes):
-        same: NDArray[np.bool_] = left.codes == right.codes
-        return same
-    if isinstance(left, Texts) and isinstance(right, Texts):
-        return ~texts_differ(left.strings, right.strings)
-    assert not isinstance(left, Codes | Texts) and not isinstance(right, Codes | Texts)
-    same = (left.present == right.present) & (~left.present | (left.values == right.values))
-    return same

@@ -24,8 +24,9 @@ from engine.events.decode import decode_events
 from engine.events.encode import encode_events
 from engine.events.events import Codes, Events, Property, Texts, concat
 from engine.events.field import encoded
-from engine.live.event_blocks import Brought, last_of_ids, lay_events
+from engine.live.event_blocks import Brought, lay_events
 from engine.live.field_load import FieldLoad, each_block, first_held
+from engine.live.same_events import last_of_ids
 from engine.live.update import EventCells
 from engine.store.catalog import Field, FieldKind
 from engine.store.store import Snapshot

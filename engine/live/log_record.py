@@ -2,16 +2,19 @@
 
 All little-endian. Every array begins at a multiple of 8 and is filled up with zeros to one.
 
-    head       uint32 version (1), uint32 number of sections, uint64 first new row,
+    head       uint32 version (1; 2 with sections of events), uint32 number of sections,
+               uint64 first new row,
                uint64 new rows, uint64 size of the record in bytes
                uint8 uids[16 * new rows], uint64 digests of uids[2 * new rows]
 
-    section    uint16 kind (1 identifiers, 2 vector, 3 text, 4 set; sections ascend by kind, and
-               a field has one section at most)
+    section    uint16 kind (1 identifiers, 2 vector, 3 text, 4 set, 5 events; sections ascend by
+               kind, and a field has one section at most)
                uint16 form of the values of a vector (1 int64, 2 float64, 3 bool, 4 codes; else 0)
                uint32 field, uint32 giver field (sets, else 0)
-               uint32 flags (1: event times follow the rows; vectors and texts only)
-               uint64 m cells, links or mentions, uint64 size of the last array in elements
+               uint32 flags (1: event times follow the rows, of vectors and texts; 2: ids, 4: gone,
+               of events)
+               uint64 m cells, links, mentions or events, uint64 size of the last array in
+               elements, of events the number of properties
 
     identifiers  uint32 rows[m], uint64 digests[2m], uint32 lengths[m], uint8 text[size]
     vector       uint32 rows[m], int64 times[m] (if flagged), uint8 present[m], then values[m]:
@@ -20,6 +23,13 @@ All little-endian. Every array begins at a multiple of 8 and is filled up with z
                  missing, which erases), uint8 text[size]
     set          uint32 rows[m], uint32 givers[m], uint8 modes[m], uint32 sizes[m],
                  uint32 values[size]
+    events       uint32 rows[m], int64 times[m], uint64 ids[m] (if flagged, 0 for none),
+                 uint8 gone[m] (if flagged), then properties, ascending by number:
+    property     uint32 number, uint32 kind (1 ints, 2 floats, 3 codes, 5 texts, as in chunks),
+                 uint64 size of the text (else 0)
+                 ints, floats: uint8 present[m], int64 or float64 values[m] (0 where missing)
+                 codes: uint32 codes[m] (0: missing)
+                 texts: uint32 lengths[m] (0xFFFFFFFF: missing), uint8 text[size]
 
 Rows are of the store as it is once the record is applied. Codes count from 1; the code of a
 cell that erases means nothing. What `unpack_update` accepts can be applied: it looks at every
@@ -38,11 +48,14 @@ from engine.bitmaps import Buffer
 from engine.columns.splitting import MAX_STRING_BYTES
 from engine.columns.strings import Strings
 from engine.columns.uids import UID_BYTES
-from engine.limits import TIME_US
+from engine.events import head as chunks
+from engine.events.events import Codes, Floats, Ints, Property, Texts
+from engine.limits import EVENT_PROPERTIES, EVENT_TEXT_BYTES, TIME_US
 from engine.live.cell_checks import not_utf8
 from engine.live.update import (
     NO_TIME,
     REMOVE,
+    EventCells,
     LinkedIdentifiers,
     ProfileUpdate,
     SetCells,
@@ -52,13 +65,18 @@ from engine.live.update import (
 
 __all__ = ["pack_update", "unpack_update"]
 
-_VERSION = 1
+# Without events a record is what it was before there were any.
+_VERSION, _WITH_EVENTS = 1, 2
 _HEAD = struct.Struct("<IIQQQ")
 _SECTION = struct.Struct("<HHIIIQQ")
-assert _HEAD.size % 8 == _SECTION.size % 8 == 0
+_PROPERTY = struct.Struct("<IIQ")
+assert _HEAD.size % 8 == _SECTION.size % 8 == _PROPERTY.size % 8 == 0
 
-_IDENTIFIERS, _VECTOR, _TEXT, _SET = 1, 2, 3, 4
+_IDENTIFIERS, _VECTOR, _TEXT, _SET, _EVENTS = 1, 2, 3, 4, 5
 _TIMES: Final = 1
+_IDS, _GONE = 2, 4
+# The flags that sections of a kind may have.
+_FLAGS = {_VECTOR: _TIMES, _TEXT: _TIMES, _EVENTS: _IDS | _GONE}
 _MISSING: Final = 0xFFFF_FFFF
 # The form of a vector's values by their dtype, and back.
 _FORMS = {"int64": 1, "float64": 2, "bool": 3, "uint32": 4}
@@ -72,10 +90,12 @@ def pack_update(update: ProfileUpdate) -> bytes:
         *(_pack_vector(cells) for cells in update.vectors),
         *(_pack_texts(cells) for cells in update.texts),
         *(_pack_set(cells) for cells in update.sets),
+        *(_pack_events(cells) for cells in update.events),
     ]
+    version = _WITH_EVENTS if update.events else _VERSION
     body = b"".join((_array(update.uids, "u1"), _array(update.uid_digests, "<u8"), *sections))
     size = _HEAD.size + len(body)
-    head = _HEAD.pack(_VERSION, len(sections), update.first_new, len(update.uids), size)
+    head = _HEAD.pack(version, len(sections), update.first_new, len(update.uids), size)
     return head + body
 
 
@@ -146,6 +166,35 @@ def _pack_set(cells: SetCells) -> bytes:
     )
 
 
+def _pack_events(cells: EventCells) -> bytes:
+    count = len(cells.rows)
+    flags = _IDS * (cells.ids is not None) | _GONE * (cells.gone is not None)
+    properties = sorted(cells.properties.items())
+    return b"".join(
+        (
+            _SECTION.pack(_EVENTS, 0, cells.field_id, 0, flags, count, len(properties)),
+            _array(cells.rows, "<u4"),
+            _array(cells.times, "<i8"),
+            b"" if cells.ids is None else _array(cells.ids, "<u8"),
+            b"" if cells.gone is None else _array(cells.gone, "u1"),
+            *(_pack_property(number, values) for number, values in properties),
+        )
+    )
+
+
+def _pack_property(number: int, values: Property) -> bytes:
+    if isinstance(values, Codes):
+        return _PROPERTY.pack(number, chunks.CODES, 0) + _array(values.codes, "<u4")
+    if isinstance(values, Texts):
+        texts = values.strings.compact()
+        lengths = np.where(texts.valid, texts.lengths(), _MISSING)
+        head = _PROPERTY.pack(number, chunks.TEXTS, len(texts.data))
+        return head + _array(lengths, "<u4") + _array(texts.data, "u1")
+    kind, dtype = (chunks.INTS, "<i8") if isinstance(values, Ints) else (chunks.FLOATS, "<f8")
+    head = _PROPERTY.pack(number, kind, 0)
+    return head + _array(values.present, "u1") + _array(values.values, dtype)
+
+
 def _flags(times: NDArray[np.int64] | None) -> int:
     return 0 if times is None else _TIMES
 
@@ -186,7 +235,7 @@ class _Reader:
         """The whole record."""
         _need(len(self._data) >= _HEAD.size, "it is too short")
         version, sections, first_new, created, size = self._fields(_HEAD)
-        _need(version == _VERSION, f"its version is {version}")
+        _need(version in (_VERSION, _WITH_EVENTS), f"its version is {version}")
         _need(size == len(self._data), "it has another size than it states")
         self._row_count = first_new + created
         _need(self._row_count < 1 << 32, "it has more rows than there can be")
@@ -196,12 +245,13 @@ class _Reader:
         vectors: list[VectorCells] = []
         texts: list[TextCells] = []
         sets: list[SetCells] = []
+        events: list[EventCells] = []
         last_kind, fields = 0, set()
         for _ in range(sections):
             kind, form, field, giver_field, flags, count, inner = self._fields(_SECTION)
             _need(kind >= last_kind, "its sections are out of order")
             _need(field not in fields, "it has a field twice")
-            _need(flags in ((0, _TIMES) if kind in (_VECTOR, _TEXT) else (0,)), "unknown flags")
+            _need(not flags & ~_FLAGS.get(kind, 0), "unknown flags")
             _need(bool(giver_field) == (kind == _SET), "a giver field at the wrong place")
             _need(bool(form) == (kind == _VECTOR), "a form at the wrong place")
             if kind == _IDENTIFIERS:
@@ -212,11 +262,14 @@ class _Reader:
                 texts.append(self._texts(field, flags, count, inner))
             elif kind == _SET:
                 sets.append(self._set(field, giver_field, count, inner))
+            elif kind == _EVENTS:
+                events.append(self._events(field, flags, count, inner))
             else:
                 _need(False, f"it has a section of kind {kind}")
             last_kind = kind
             fields.add(field)
         _need(self._at == len(self._data), "bytes follow its last section")
+        _need(bool(events) == (version == _WITH_EVENTS), "its version is not that of its sections")
         return ProfileUpdate(
             first_new,
             uids,
@@ -225,6 +278,7 @@ class _Reader:
             tuple(vectors),
             tuple(texts),
             tuple(sets),
+            tuple(events),
         )
 
     def _identifiers(self, field: int, count: int, size: int) -> LinkedIdentifiers:
@@ -262,6 +316,43 @@ class _Reader:
         _need(bool((modes <= REMOVE).all()), "a mention of no known mode")
         _need(int(offsets[-1]) == size, "mentions do not cover their values")
         return SetCells(field, giver_field, rows, givers, offsets, values, modes)
+
+    def _events(self, field: int, flags: int, count: int, property_count: int) -> EventCells:
+        _need(property_count <= EVENT_PROPERTIES, "more properties than an event can have")
+        rows = self._rows(count)
+        times = self._take(np.int64, count)
+        ids = self._take(np.uint64, count) if flags & _IDS else None
+        gone = self._bools(count) if flags & _GONE else None
+        if gone is not None:
+            _need(ids is not None and bool(ids[gone].all()), "an event without an id is taken away")
+        kept = times if gone is None else times[~gone]
+        inside = bool(((kept >= TIME_US[0]) & (kept <= TIME_US[1])).all())
+        _need(inside, "a time is outside the years 1 to 9999")
+        properties: dict[int, Property] = {}
+        last, text_bytes = 0, np.zeros(count, np.int64)
+        for _ in range(property_count):
+            number, kind, size = self._fields(_PROPERTY)
+            _need(number > last, "properties are out of order")
+            properties[number] = values = self._property(kind, count, size)
+            if isinstance(values, Texts):
+                text_bytes += values.strings.lengths()
+            last = number
+        _need(bool((text_bytes <= EVENT_TEXT_BYTES).all()), "an event has too long texts")
+        return EventCells(field, rows, times, ids, properties, gone)
+
+    def _property(self, kind: int, count: int, size: int) -> Property:
+        if kind == chunks.TEXTS:
+            return Texts(self._strings(count, size))
+        _need(kind in (chunks.INTS, chunks.FLOATS, chunks.CODES) and not size, "no known property")
+        if kind == chunks.CODES:
+            return Codes(self._take(np.uint32, count))
+        present = self._bools(count)
+        values = self._take(np.int64 if kind == chunks.INTS else np.float64, count)
+        _need(not values[~present].any(), "a missing property has a value")
+        if kind == chunks.INTS:
+            return Ints(values, present)
+        _need(bool(np.isfinite(values).all()), "a float is not a finite number")
+        return Floats(values, present)
 
     # ------------------------------------------------------------------------- arrays
 

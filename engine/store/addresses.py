@@ -26,8 +26,9 @@ class PartTable:
     """All parts of one field, verified; addresses are good for as long as the table lives.
 
     Parts of block b are first_part[b] to first_part[b + 1] (uint32[block_count + 1]);
-    `address` (uint64) is a multiple of 64 and `length` (uint32) counts payload bytes. A
-    block without the field has no parts.
+    `address` (uint64) is a multiple of 64 and `length` (uint32) counts payload bytes; the open tail
+    of events is one part, in memory (engine/events/tail.h), and `length` that of its head. A block
+    without the field has no parts.
     """
 
     first_part: NDArray[np.uint32]
@@ -143,13 +144,14 @@ def _blocks_with_field(places: Places) -> list[int]:
 def _parts(places: Places, block: int, copies: dict[int, list[AlignedBytes]]) -> _Parts:
     """The verified parts of the field in one block; those that must be copied join `copies`."""
     heap = places.heap.get(block)
-    if heap is not None:
-        return _Parts(heap.addresses, [len(part) for part in heap.parts])
+    if heap is not None and not heap.kept:
+        return _Parts(heap.addresses, heap.lengths)
     addresses: list[int] = []
     lengths: list[int] = []
     if block < len(places.state.manifests):
         view = places.view
-        for entry in places.state.manifests[block].field(places.field_id):
+        entries = places.state.manifests[block].field(places.field_id)
+        for entry in entries if heap is None else entries[: heap.kept]:
             name, kind, count, expected = name_of_entry(block, entry)
             value = view.locate(name, kind, count, expected)
             if view.is_apart(value):
@@ -162,6 +164,9 @@ def _parts(places: Places, block: int, copies: dict[int, list[AlignedBytes]]) ->
                 address = copied.address
             addresses.append(address)
             lengths.append(expected.length)
+    if heap is not None:
+        addresses += heap.addresses
+        lengths += heap.lengths
     return _Parts(addresses, lengths)
 
 

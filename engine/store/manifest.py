@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.zone import Zone
-from engine.store.records import Expected
+from engine.store.catalog import FieldKind
+from engine.store.records import Expected, PayloadKind
 
 __all__ = ["ENTRY", "Manifest", "entries_of", "zone_of"]
 
-# One record of a block. The zone stands in the entry of part 0 and is that of the whole
-# field; minimum and maximum are int64, or the bits of a double where zone_kind is 2.
+# One record of a block. `parts` is what its header says; of events 0. The zone stands in the
+# entry of part 0 and is that of the whole field; minimum and maximum are int64, or the bits of a
+# double where zone_kind is 2.
 ENTRY = np.dtype(
     [
         ("field", "<u4"),
@@ -41,6 +43,9 @@ assert ENTRY.itemsize == 48
 
 _HEAD = np.dtype([("block", "<u4"), ("entry_count", "<u4"), ("sequence", "<u8")])
 
+# Parts of these come and go by themselves: the headers of the others do not say how many there are.
+_UNCOUNTED = frozenset({PayloadKind.FIELD_DATA + FieldKind.EVENTS})
+
 _NO_BOUNDS, _INT_BOUNDS, _FLOAT_BOUNDS = 0, 1, 2
 
 
@@ -52,7 +57,7 @@ def entries_of(
     entries = np.zeros(len(rows), ENTRY)
     entries["field"] = field
     entries["part"] = np.arange(len(rows))
-    entries["parts"] = len(rows)
+    entries["parts"] = 0 if kind in _UNCOUNTED else len(rows)
     entries["payload_kind"] = kind
     for name, column in zip(("length", "crc", "sequence"), zip(*rows, strict=True), strict=True):
         entries[name] = column

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.columns.hot_block import HotField
 from engine.columns.zone import Encoded
 from engine.store.hot import HotFields
+from engine.store.open_events import OpenEvents
 from engine.store.overlay import HeapPayload
 from engine.store.snapshot import Snapshot
 from engine.store.version import InPlace, Version
@@ -70,6 +74,26 @@ class Mutation:
         listed = self.snapshot.fields.by_id(field_id)
         assert listed is not None, f"there is no field {field_id}"
         self._keep(field_id, block, self._hot.place(listed, block, encoded, self.sequence))
+
+    def events(self, field_id: int, block: int) -> OpenEvents:
+        """The events of a block, to be changed; `put_events` says that it was done."""
+        return self._hot.events(self.snapshot, field_id, block)
+
+    def find_events(
+        self, events: OpenEvents, rows: NDArray[np.uint16], ids: NDArray[np.uint64]
+    ) -> NDArray[np.uint32]:
+        """See OpenEvents.find."""
+        found = events.find(self.snapshot, rows, ids)
+        self._hot.asked(events)
+        return found
+
+    def leave_events(self, field_id: int, block: int) -> None:
+        """Events of a block were looked at, and stay as they are."""
+        self._hot.leave(field_id, block)
+
+    def put_events(self, field_id: int, block: int, events: OpenEvents) -> None:
+        """Events of a block were changed."""
+        self._keep(field_id, block, events.close(self.sequence))
 
     def renew(self, field_id: int, blocks: Iterable[int]) -> list[int]:
         """Copies those of the blocks that an open snapshot sees, so that they can be written in

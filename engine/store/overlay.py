@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from engine.columns.zone import Encoded, Zone
 from engine.store.aligned import AlignedBytes
@@ -20,15 +20,31 @@ __all__ = ["HeapBlocks", "HeapField", "HeapPayload", "Overlay"]
 
 
 class HeapPayload(Protocol):
-    """A field of a block on the heap."""
+    """A field of a block on the heap.
+
+    The first `kept` parts of the field are as they are stored, and `parts` are those behind them:
+    chunks of events stay where they are when others are added. All other kinds keep none.
+    """
+
+    @property
+    def kept(self) -> int:
+        """How many parts are as they are stored."""
 
     @property
     def parts(self) -> tuple[memoryview, ...]:
-        """Its parts, read-only."""
+        """The parts behind those, read-only."""
 
     @property
     def addresses(self) -> tuple[int, ...]:
-        """Where the parts are, multiples of 64."""
+        """Where kernels find these, multiples of 64; one part may stand for several of `parts`."""
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Bytes at each of the addresses."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory."""
 
     @property
     def zone(self) -> Zone:
@@ -39,7 +55,7 @@ class HeapPayload(Protocol):
         """The record of the log that changed it last."""
 
     def encode(self) -> Encoded:
-        """What is stored of it, with its exact zone."""
+        """What is stored of `parts`, with the exact zone of the whole field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +66,17 @@ class HeapField:
     addresses: tuple[int, ...]
     zone: Zone
     sequence: int
+    kept: ClassVar[int] = 0
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """See HeapPayload."""
+        return tuple(map(len, self.parts))
+
+    @property
+    def held_bytes(self) -> int:
+        """See HeapPayload."""
+        return sum(map(len, self.parts))
 
     @classmethod
     def copy_of(cls, encoded: Encoded, sequence: int) -> HeapField:
@@ -121,7 +148,7 @@ class Overlay:
         """The overlay with so many bytes at most of what is saved, those that changed last; and
         what it lets go of (field -> blocks)."""
         saved = [
-            (heap.sequence, number, block, sum(map(len, heap.parts)))
+            (heap.sequence, number, block, heap.held_bytes)
             for number, blocks in self.fields.items()
             for block, heap in blocks.items()
             if block not in self.dirty

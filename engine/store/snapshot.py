@@ -11,6 +11,7 @@ from engine.columns.zone import Zone
 from engine.store.addresses import PartTable
 from engine.store.catalog import LIVE, Catalog, segment_field
 from engine.store.dictionary import Dictionary
+from engine.store.overlay import HeapPayload
 from engine.store.pins import Pin
 from engine.store.reading import State
 from engine.store.records import PayloadKind, RecordName, RecordType
@@ -134,20 +135,20 @@ class Snapshot:
 
     def payloads(self, field_id: int, block: int) -> list[memoryview]:
         """The verified parts of a field in a block, read-only; empty where there is none."""
-        version = self.version
-        heap = version.overlay.get(field_id, block)
-        if heap is not None:
-            return list(heap.parts)
-        if block >= len(version.state.manifests):
-            return []
-        entries = version.state.manifests[block].field(field_id)
-        return [version.view.read_entry(block, entry) for entry in entries]
+        return self.version.payloads(field_id, block)
 
     def stored_payloads(self, field_id: int, block: int) -> Sequence[Buffer]:
         """The parts of a field in a block as they are stored, or will be when it is saved: equal
         bytes for equal contents."""
         heap = self.version.overlay.get(field_id, block)
-        return self.payloads(field_id, block) if heap is None else heap.encode().parts
+        if heap is None or heap.kept:
+            return self.payloads(field_id, block)
+        return heap.encode().parts
+
+    def on_heap(self, field_id: int, block: int) -> HeapPayload | None:
+        """What is in memory of a field of a block, for who writes it; None where all of it is as
+        it is stored."""
+        return self.version.overlay.get(field_id, block)
 
     def addresses(self, field_id: int) -> PartTable:
         """Where all parts of a field are, verified; made once per data version."""

@@ -13,13 +13,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.columns.zone import Zone
 from engine.store.addresses import PartTable, Places, build_part_table
 from engine.store.catalog import FieldKind
 from engine.store.dictionary import DictionaryTable, unpack_page
 from engine.store.environment import damaged
-from engine.store.manifest import zone_of
+from engine.store.manifest import ENTRY, zone_of
 from engine.store.overlay import HeapBlocks, HeapPayload, Overlay
 from engine.store.reading import State, View, block_count_of
 from engine.store.records import PayloadKind, RecordName, RecordType
@@ -166,6 +167,23 @@ class Version:
         manifests = self.state.manifests
         absorbed = manifests[block].sequence if block < len(manifests) else 0
         return self.overlay.unsaved(block, absorbed)
+
+    def stored(self, field_id: int, block: int) -> NDArray[np.void]:
+        """The manifest's entries of a field of a block, as the disk has it."""
+        if block >= len(self.state.manifests):
+            return np.zeros(0, ENTRY)
+        return self.state.manifests[block].field(field_id)
+
+    def payloads(self, field_id: int, block: int) -> list[memoryview]:
+        """See Snapshot."""
+        heap = self.overlay.get(field_id, block)
+        if heap is not None and not heap.kept:
+            return list(heap.parts)
+        entries = self.stored(field_id, block)
+        if heap is None:
+            return [self.view.read_entry(block, entry) for entry in entries]
+        kept = [self.view.read_entry(block, entry) for entry in entries[: heap.kept]]
+        return [*kept, *heap.parts]
 
     def zone(self, field_id: int, block: int) -> Zone | None:
         """See Snapshot."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bitmaps import Buffer
 from engine.columns.strings import Strings
 from engine.columns.zone import Encoded
 from engine.store.catalog import Catalog, Field, FieldKind
@@ -148,7 +149,8 @@ class Writer:
         stored = staging.stored_entries(field_id, block)
         unchanged = self._unchanged(block, encoded, entries, stored)
         if unchanged.any():
-            entries["sequence"][unchanged] = stored["sequence"][unchanged]
+            at = np.flatnonzero(unchanged)
+            entries["sequence"][at] = stored["sequence"][at]
         if bool(unchanged.all()) and _same_listing(entries, stored):
             staging.forget(field_id, block)
         else:
@@ -184,14 +186,27 @@ class Writer:
         same = np.zeros(len(entries), np.bool_)
         if int(entries["field"][0]) in self._open().snapshot.version.unsaved(block):
             return same
-        if len(stored) != len(entries):
-            return same
+        return self._same_parts(block, encoded.parts, entries, stored)
+
+    def _same_parts(
+        self,
+        block: int,
+        parts: Sequence[Buffer],
+        entries: NDArray[np.void],
+        stored: NDArray[np.void],
+    ) -> NDArray[np.bool_]:
+        """Which of the parts are stored at their place already, whatever else is."""
+        same = np.zeros(len(entries), np.bool_)
+        both = min(len(entries), len(stored))
         view = self._open().snapshot.version.view
         likely = np.logical_and.reduce(
-            [entries[name] == stored[name] for name in ("length", "crc", "payload_kind")]
+            [
+                entries[name][:both] == stored[name][:both]
+                for name in ("length", "crc", "payload_kind", "parts")
+            ]
         )
         for i in np.flatnonzero(likely).tolist():
-            same[i] = view.read_entry(block, stored[i]) == encoded.parts[i]
+            same[i] = view.read_entry(block, stored[i]) == parts[i]
         return same
 
     # ----------------------------------------------------------------- groups of records
@@ -262,10 +277,31 @@ class Writer:
             return 0
         kind = PayloadKind.FIELD_DATA + field.kind
         encoded = heap.encode()
+        stored = staging.stored_entries(field_id, block)
+        kept = [(int(e["length"]), int(e["crc"]), int(e["sequence"])) for e in stored[: heap.kept]]
+        assert len(kept) == heap.kept, "what a block keeps is stored"
         records = [(len(part), crc32c(part), staging.commit) for part in encoded.parts]
-        entries = entries_of(field_id, kind, records, encoded.zone)
-        staging.blocks.setdefault(block, {})[field_id] = StagedField(encoded.parts, entries)
-        return sum(map(len, encoded.parts))
+        if not kept and not records:
+            staging.blocks.setdefault(block, {})[field_id] = None
+            return 0
+        entries = entries_of(field_id, kind, [*kept, *records], encoded.zone)
+        parts: list[bytes | None] = [*(None for _ in kept), *encoded.parts]
+        if field.kind == FieldKind.EVENTS:
+            self._leave_stored(block, parts, entries, stored)
+        staging.blocks.setdefault(block, {})[field_id] = StagedField(tuple(parts), entries)
+        return sum(len(part) for part in parts if part is not None)
+
+    def _leave_stored(
+        self,
+        block: int,
+        parts: list[bytes | None],
+        entries: NDArray[np.void],
+        stored: NDArray[np.void],
+    ) -> None:
+        """Chunks that have been saved before and are on the heap still are not written again."""
+        same = self._same_parts(block, [part or b"" for part in parts], entries, stored)
+        for i in np.flatnonzero(same).tolist():
+            parts[i], entries["sequence"][i] = None, stored["sequence"][i]
 
     def _complete_blocks(self, staging: Staging) -> None:
         """A block of which the log's records would be wrong after this write is saved whole."""

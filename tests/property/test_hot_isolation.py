@@ -27,6 +27,7 @@ from engine.columns.hot_cells import read_rows
 from engine.columns.patch import patch_ints
 from engine.columns.strings import Strings
 from engine.columns.zone import Encoded
+from engine.events.check import check_events
 from engine.live.applying import apply_update
 from engine.live.block_writer import BlockWriter
 from engine.live.log_record import pack_update, unpack_update
@@ -52,6 +53,8 @@ from tests.random_records import (
     FIELDS,
     GIVEN,
     KINDS,
+    ORDER,
+    PROPERTIES,
     VALUES,
     Content,
     RandomRecord,
@@ -62,6 +65,9 @@ from tests.skips import soaking
 # Profiles begin at the end of the first block.
 FIRST_ROWS = (65_500, 65_534)
 CODES = 300
+
+# So few that tails are sealed, and that some blocks have several sealed chunks.
+SEALED_EVENTS = 25
 
 
 def check_zone(snapshot: Snapshot, name: str, block: int, exact: Encoded) -> None:
@@ -80,6 +86,19 @@ def check_ints(stored: Sequence[bytes], wanted: dict[Any, Any], block: int) -> N
     assert list(stored) == list(patch_ints(stored, *nothing).parts)
 
 
+def check_stored_events(
+    snapshot: Snapshot, block: int, stored: Sequence[bytes], wanted: dict[Any, Any]
+) -> None:
+    """Chunks that are sound and hold these events, however they are divided; an exact zone."""
+    assert decoded(FieldKind.EVENTS, stored, block) == wanted
+    zone = snapshot.zone(snapshot.fields[ORDER].id, block)
+    if stored:
+        assert check_events(stored) == ""
+        assert zone == encoded(FieldKind.EVENTS, wanted).zone
+    else:
+        assert zone is None or zone.present_count == 0
+
+
 def check_content(snapshot: Snapshot, expected: Content, row_count: int) -> None:
     """A snapshot has what it should, in the form in which it is saved, too."""
     assert snapshot.row_count == row_count
@@ -92,7 +111,9 @@ def check_content(snapshot: Snapshot, expected: Content, row_count: int) -> None
             assert decoded(kind, snapshot.payloads(field, block), block) == wanted, name
             stored = [bytes(part) for part in snapshot.stored_payloads(field, block)]
             assert stored or not wanted
-            if stored:
+            if kind == FieldKind.EVENTS:
+                check_stored_events(snapshot, block, stored, wanted)
+            elif stored:
                 canonical = encoded(kind, wanted)
                 if kind == FieldKind.INTS:
                     check_ints(stored, wanted, block)
@@ -138,9 +159,13 @@ class HotStates(RuleBasedStateMachine):
         """A store whose next profile is near the end of the first block."""
         self.patched = pytest.MonkeyPatch()
         self.patched.setattr("engine.store.pins.PATIENCE_S", 0.0)
+        self.patched.setattr("engine.store.open_events.SEALED_EVENTS", SEALED_EVENTS)
+        self.patched.setattr("engine.store.hot.EVENT_CHAINS_BYTES", 500_000)
         self.folder = Path(tempfile.mkdtemp(prefix="strata-hot-"))
         self.store = Store.create(self.folder / "s", map_size=MAP_BYTES)
         with self.store.write() as writer:
+            for name, number in PROPERTIES.items():
+                assert writer.add_field(name, FieldKind.PROPERTY).id == number
             for name, kind in FIELDS.items():
                 self.add_field(writer, name, kind)
             writer.intern(GIVERS, Strings.from_list(["ann", "bob", "eve"]))
@@ -269,7 +294,23 @@ class HotStates(RuleBasedStateMachine):
         self.note_saved([block], staged)
         self.store.reveal()
 
-    @rule(name=st.sampled_from(["city", "rate", "listed", "remark", "likes"]))
+    @rule(seed=st.integers(0, 2**20))
+    def reload(self, seed: int) -> None:
+        """An ordinary write makes the events of a block anew, half of them."""
+        chance = random.Random(seed)
+        block = chance.randrange(self.store.newest().block_count)
+        mine = of_block(self.content[ORDER], block)
+        made = dict(chance.sample(sorted(mine.items(), key=repr), (len(mine) + 1) // 2))
+        if not made:
+            return
+        others = {key: count for key, count in self.content[ORDER].items() if key not in mine}
+        self.content = {**self.content, ORDER: {**others, **made}}
+        with self.store.write() as writer:
+            field = writer.fields[ORDER].id
+            writer.put_field(field, block, encoded(FieldKind.EVENTS, made))
+        self.note_saved([block], self.content)
+
+    @rule(name=st.sampled_from(["city", "rate", "listed", "remark", "likes", ORDER]))
     def drop(self, name: str) -> None:
         """A field goes, and one of its name comes, empty."""
         gone = [name, GIVEN] if name == "likes" else [name]

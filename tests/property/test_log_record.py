@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from engine.columns.strings import Strings
-from engine.limits import TIME_US
+from engine.events.events import Codes, Floats, Ints, Texts
+from engine.limits import EVENT_PROPERTIES, EVENT_TEXT_BYTES, TIME_US
 from engine.live.log_record import pack_update, unpack_update
 from engine.live.update import (
     NO_TIME,
+    EventCells,
     LinkedIdentifiers,
     ProfileUpdate,
     SetCells,
@@ -94,6 +96,33 @@ def _updates(draw: st.DrawFn) -> ProfileUpdate:
             _array(draw, "u1", count, st.integers(0, 2)),
         )
 
+    def values(count: int) -> Any:
+        held = _array(draw, "?", count)
+        match draw(st.integers(0, 3)):
+            case 0:
+                return Ints(_array(draw, "i8", count) * held, held)
+            case 1:
+                finite = st.floats(allow_nan=False, allow_infinity=False)
+                return Floats(np.where(held, _array(draw, "f8", count, finite), 0.0), held)
+            case 2:
+                return Codes(_array(draw, "u4", count))
+            case _:
+                return Texts(strings(count, st.one_of(st.none(), st.text())))
+
+    def events() -> EventCells:
+        count = some()
+        ids = draw(st.sampled_from([None, _array(draw, "u8", count, st.integers(1, 2**64 - 1))]))
+        gone = None if ids is None else draw(st.sampled_from([None, _array(draw, "?", count)]))
+        given = draw(st.sets(st.integers(1, 2**32 - 1), max_size=3))
+        return EventCells(
+            next(numbers),
+            rows(count),
+            _array(draw, "i8", count, st.integers(*TIME_US)),
+            ids,
+            {number: values(count) for number in sorted(given)},
+            gone,
+        )
+
     def several(make: Callable[[], Any]) -> tuple[Any, ...]:
         return tuple(make() for _ in range(draw(st.integers(0, 2))))
 
@@ -105,6 +134,7 @@ def _updates(draw: st.DrawFn) -> ProfileUpdate:
         several(vector),
         several(texts),
         several(mentions),
+        several(events),
     )
 
 
@@ -117,6 +147,9 @@ def _assert_same(left: Any, right: Any) -> None:
         assert len(left) == len(right)
         for pair in zip(left, right, strict=True):
             _assert_same(*pair)
+    elif isinstance(left, dict):
+        assert list(left) == list(right)
+        _assert_same(tuple(left.values()), tuple(right.values()))
     elif is_dataclass(left) and not isinstance(left, Strings):
         for member in fields(left):
             _assert_same(getattr(left, member.name), getattr(right, member.name))
@@ -246,6 +279,25 @@ def _text(data: bytes) -> ProfileUpdate:
     return ProfileUpdate(1, _EMPTY.uids, _EMPTY.uid_digests, texts=(cells,))
 
 
+def _events(**changes: Any) -> ProfileUpdate:
+    one = np.ones(1, np.bool_)
+    properties = changes.pop("properties", {7: Ints(np.ones(1, np.int64), one)})
+    cells = {
+        "field_id": 3,
+        "rows": np.zeros(1, np.uint32),
+        "times": np.zeros(1, np.int64),
+        "ids": np.ones(1, np.uint64),
+        "gone": one,
+        **changes,
+    }
+    events = EventCells(**cells, properties=properties)
+    return ProfileUpdate(1, _EMPTY.uids, _EMPTY.uid_digests, events=(events,))
+
+
+_NONE = np.zeros(1, np.bool_)
+_LONG = Texts(Strings.from_list(["x" * (EVENT_TEXT_BYTES // 2 + 1)]))
+
+
 def _twice(update: ProfileUpdate) -> ProfileUpdate:
     return ProfileUpdate(1, _EMPTY.uids, _EMPTY.uid_digests, vectors=update.vectors * 2)
 
@@ -267,6 +319,19 @@ def _twice(update: ProfileUpdate) -> ProfileUpdate:
         (_text(b"\xff"), "not UTF-8"),
         (_text(bytes(1 << 18)), "a long string"),
         (_twice(_vector([1])), "a field twice"),
+        (_events(rows=np.ones(1, np.uint32)), "a row that is none"),
+        (_events(times=np.array([TIME_US[1] + 1]), gone=None), "outside the years"),
+        (_events(ids=None), "without an id is taken away"),
+        (_events(ids=np.zeros(1, np.uint64)), "without an id is taken away"),
+        (_events(gone=np.array([2], np.uint8)), "neither true nor false"),
+        (_events(properties={7: Ints(np.ones(1, np.int64), _NONE)}), "property has a value"),
+        (_events(properties={7: Floats(np.array([np.inf]), ~_NONE)}), "not a finite number"),
+        (_events(properties={0: Codes(np.ones(1, np.uint32))}), "out of order"),
+        (_events(properties={7: _LONG, 8: _LONG}), "too long texts"),
+        (
+            _events(properties=dict.fromkeys(range(1, EVENT_PROPERTIES + 2), _LONG)),
+            "more properties",
+        ),
         (ProfileUpdate(1 << 32, _EMPTY.uids, _EMPTY.uid_digests), "more rows"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -287,9 +352,18 @@ def test_sections_are_in_order() -> None:
 
 def test_another_version_is_refused() -> None:
     packed = bytearray(pack_update(_EMPTY))
-    struct.pack_into("<I", packed, 0, 2)
-    with pytest.raises(ValueError, match="its version is 2"):
+    struct.pack_into("<I", packed, 0, 3)
+    with pytest.raises(ValueError, match="its version is 3"):
         unpack_update(packed)
+
+
+def test_only_a_record_with_events_is_of_the_second_version() -> None:
+    for update, version in ((_vector([1]), 1), (_events(), 2)):
+        packed = bytearray(pack_update(update))
+        assert struct.unpack_from("<I", packed)[0] == version
+        struct.pack_into("<I", packed, 0, 3 - version)
+        with pytest.raises(ValueError, match="not that of its sections"):
+            unpack_update(packed)
 
 
 def test_bytes_between_arrays_are_zero() -> None:

@@ -1,0 +1,65 @@
+"""Events of a record, worked into the events of one type of a block.
+
+1. Of events that have one id in one row, the last one counts.
+2. The event that a row has with such an id already is looked for by the row's chain, over all that
+   is stored of the type, however old.
+3. The same again is no change. One that says something else takes its place, and one that is gone
+   leaves nothing. Whatever has no id is a new event.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.events.chains import NOT_FOUND
+from engine.events.events import Events
+from engine.live.same_events import last_of_ids, same_events
+from engine.store.catalog import Catalog, FieldKind
+from engine.store.mutation import Mutation
+
+__all__ = ["write_events"]
+
+
+def write_events(
+    mutation: Mutation,
+    field_id: int,
+    block: int,
+    events: Events,
+    gone: NDArray[np.bool_] | None,
+) -> NDArray[np.uint32]:
+    """Adds events to a block, in the order of the updates, and takes those away that are `gone`;
+    the rows in the block whose events differ from before, sorted and each once."""
+    if gone is None:
+        gone = np.zeros(len(events), np.bool_)
+    ids = events.ids
+    dropped = np.zeros(0, np.uint32)
+    dropped_rows = np.zeros(0, np.uint16)
+    opened = mutation.events(field_id, block)
+    if ids is not None and ids.any():
+        lasting = last_of_ids(events.rows, ids)
+        events, gone = events.take(lasting), gone[lasting]
+        assert events.ids is not None
+        known = np.flatnonzero(events.ids)
+        found = mutation.find_events(opened, events.rows[known], events.ids[known])
+        known, found = known[found != NOT_FOUND], found[found != NOT_FOUND]
+        if len(known):
+            stands = opened.events_at(mutation.snapshot, found)
+            same = same_events(events.take(known), stands, _properties(mutation.snapshot.fields))
+            same &= ~gone[known]
+            dropped, dropped_rows = found[~same], events.rows[known[~same]]
+            gone[known[same]] = True
+    added = events.take(~gone)
+    if len(dropped):
+        opened.take_out(mutation.snapshot, dropped)
+    if len(added):
+        opened.add(added)
+    if not len(dropped) and not len(added):
+        mutation.leave_events(field_id, block)
+        return np.zeros(0, np.uint32)
+    mutation.put_events(field_id, block, opened)
+    return np.union1d(dropped_rows, added.rows).astype(np.uint32)
+
+
+def _properties(fields: Catalog) -> set[int]:
+    return {field.id for field in fields.values() if field.kind == FieldKind.PROPERTY}
