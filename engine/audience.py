@@ -21,15 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core import evaluate
+from engine.core import operations as ops
 from engine.core.control import Control
 from engine.core.leaf_plan import LeafPlanner, ListMembers
 from engine.core.number_plan import NumberPlanner
+from engine.core.operations import Node
 from engine.core.plan import Planner
 from engine.core.program import Program
 from engine.core.row_tests import test_many
 from engine.errors import ExpressionInvalid, InputInvalid, NotFound
 from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_names, list_rows
+from engine.measuring.passes import Reading
+from engine.measuring.value import Measure, Value, read_border, read_value
 from engine.members import Members
 from engine.model.definitions import Attribute
 from engine.nearest import nearest
@@ -129,8 +133,10 @@ class Audience:
         self._as_of_us = time.time_ns() // 1000 if as_of_us is None else as_of_us
         self._threads = threads or Threads()
         self._control = control or Control()
-        numbers = NumberPlanner(snapshot, self._as_of_us, binder.model.time_zone)
-        self._leaves = LeafPlanner(snapshot, numbers, partial(_list_members, snapshot, binder))
+        self._numbers = NumberPlanner(snapshot, self._as_of_us, binder.model.time_zone)
+        self._leaves = LeafPlanner(
+            snapshot, self._numbers, partial(_list_members, snapshot, binder)
+        )
         self._memberships: dict[str, int] = {}
         self._planner = Planner(self._leaves, self._memberships)
         self._questions: list[_Question] = []
@@ -174,11 +180,8 @@ class Audience:
     def count_by(self, attribute: str, *, nodes: bool = False) -> CountResult:
         """The count of the one expression added, and its split by a category or bool attribute."""
         (question,) = self._questions
-        declared = self._groupable(attribute)
+        declared, names = self.group_names(attribute)
         field = self._snapshot.fields[declared.name]
-        names: list[str | None] = [None, "false", "true"]
-        if declared.type == "category":
-            names = [None, *self._snapshot.dictionary(field.id).values]
         (result,) = self.counts(nodes=True) if nodes else (None,)
         program = self._program([question.root], field.id)
         groups = evaluate.count_groups(
@@ -192,7 +195,7 @@ class Audience:
             [int(groups.sum())],
             [result.nodes if result else None],
             {names[code]: int(groups[code]) for code in np.flatnonzero(groups).tolist()},
-            declared,
+            (declared,),
         )
         return final
 
@@ -209,8 +212,57 @@ class Audience:
             as_of_us=self._as_of_us,
             masks=masks,
             waiting=self._waiting(question),
-            read_as_of_today=self._today(question, ordering),
+            read_as_of_today=self._today(question, () if ordering is None else (ordering,)),
         )
+
+    def value(self, text: str) -> Value:
+        """The value to measure that a text means."""
+        return read_value(text, self._binder, self._numbers)
+
+    def borders(self, texts: Sequence[str], value: Value, where: str) -> list[Measure]:
+        """Edges or thresholds of a value; `where` names one in errors, by its place from 0."""
+        return [
+            read_border(text, value, self._binder, self._as_of_us, where.format(place))
+            for place, text in enumerate(texts)
+        ]
+
+    def reading(self, leaf: ops.Leaf | None, group: Attribute | None = None) -> Reading:
+        """What reads the one expression added, the value that a leaf compares, and the field of an
+        attribute to group by."""
+        (question,) = self._questions
+        node = -1
+        if leaf is not None:
+            # No logic reads it, so it decides nothing.
+            node = len(self._planner.plan.nodes)
+            self._planner.plan.nodes.append(Node("leaf", leaf=leaf))
+        field = None if group is None else self._snapshot.fields[group.name].id
+        return Reading(
+            self._program([question.root], field),
+            question.root,
+            node,
+            self._control,
+            self._threads.pool,
+            self._threads.count,
+            grouped=group is not None and group.type != "set",
+            is_bool=group is not None and group.type == "bool",
+        )
+
+    def answer(self, count: int, also: Sequence[Attribute] = ()) -> CountResult:
+        """What is said of the one expression added beside what was measured of it: `also` are the
+        attributes that were read for that."""
+        (result,) = self._results([count], [None], also=also)
+        return result
+
+    def group_names(self, attribute: str) -> tuple[Attribute, list[str | None]]:
+        """A category or bool attribute to group by, and the names of its codes; of 0 None."""
+        declared = self._groupable(attribute)
+        return declared, self.code_names(declared)
+
+    def code_names(self, attribute: Attribute) -> list[str | None]:
+        """The names of the codes of a category, set or bool attribute; of 0 None."""
+        if attribute.type == "bool":
+            return [None, "false", "true"]
+        return [None, *self._snapshot.dictionary(self._snapshot.fields[attribute.name].id).values]
 
     def test_rows(self, rows: Sequence[int]) -> list[list[bool]]:
         """Truth of every expression added for single rows, by the row evaluator."""
@@ -237,7 +289,7 @@ class Audience:
         totals: Sequence[int],
         nodes: Sequence[tuple[NodeCount, ...] | None],
         groups: dict[str | None, int] | None = None,
-        grouped_by: Attribute | None = None,
+        also: Sequence[Attribute] = (),
     ) -> list[CountResult]:
         elapsed_us = (time.monotonic_ns() - self._started_ns) // 1000
         return [
@@ -250,7 +302,7 @@ class Audience:
                 nodes=of_nodes,
                 groups=groups,
                 waiting=self._waiting(question),
-                read_as_of_today=self._today(question, grouped_by),
+                read_as_of_today=self._today(question, also),
             )
             for question, total, of_nodes in zip(self._questions, totals, nodes, strict=True)
         ]
@@ -266,12 +318,11 @@ class Audience:
     def _waiting(self, question: _Question) -> int:
         return sum(self._leaves.lists[name].waiting for name in question.read.lists)
 
-    def _today(self, question: _Question, also: Attribute | None = None) -> tuple[str, ...]:
+    def _today(self, question: _Question, also: Sequence[Attribute]) -> tuple[str, ...]:
         if not self._moved:
             return ()
         attributes = dict.fromkeys(question.read.attributes)
-        if also is not None and not also.history:
-            attributes[also.name] = None
+        attributes |= dict.fromkeys(one.name for one in also if not one.history)
         return (*attributes, *(f"list('{name}')" for name in question.read.lists))
 
     def _refuse_unknown_lists(self, lists: Mapping[str, tree.Expr | None], faults: Faults) -> None:

@@ -39,6 +39,7 @@ from engine.live.positions import IngestAck, Position, StoredPosition
 from engine.live.profiles import ProfileRecord, read_profiles
 from engine.live.schema import holds_data
 from engine.live.stored_feed import StoredFeed
+from engine.measures import Measures
 from engine.members import Members
 from engine.model.definitions import Model, Source
 from engine.model.diff import refuse_impossible
@@ -99,6 +100,7 @@ class Database:
         self._live = LiveStore(store, self._binder_of, pool=pool, threads=count)
         self.feed = FeedSource(StoredFeed(store), store.snapshot)
         self.frozen = FrozenAudiences(store, self._live, self._members, self._model_of)
+        self.measures = Measures(store.snapshot, self._audience, self._require_binder)
 
     @classmethod
     def create(cls, path: Path, *, threads: int | None = None) -> Self:

@@ -55,6 +55,8 @@ __all__ = [
     "LONGEST_DURATION_DAYS",
     "MAX_SNAPSHOTS",
     "MODEL_EVENT_PROPERTIES",
+    "MEASURED_BORDERS",
+    "MEASURED_GROUPS",
     "NUMBER_DIGITS",
     "POSITIONS_FEW",
     "POSITIONS_LAG",
@@ -318,3 +320,12 @@ FEED_TRIM_RECORDS: Final = 4096
 # Logged batches that wait to become visible. Few: what is acknowledged should be seen soon after,
 # so when applying is slower than logging, it is logging that waits.
 APPLY_QUEUE_BATCHES: Final = 8
+
+# ------------------------------------------------------------------------------- measuring
+
+# Groups that a summary has lines of. A sum of doubles takes 544 bytes of each thread for each.
+MEASURED_GROUPS: Final = 10_001
+
+# Bins, edges, thresholds and named values of one distribution, as many as a message takes with
+# ease; each value is looked for among them by bisection.
+MEASURED_BORDERS: Final = 10_000

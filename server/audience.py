@@ -11,13 +11,14 @@ from engine.frozen_audiences import FrozenName
 from engine.rules import tree
 from engine.rules.canonical import format_expression
 from engine.rules.parse import parse
-from server import convert
+from server import convert, measuring
 from server.call import Call
 from server.lanes import Lane
 from server.members import ListRequest, pieces
 from server.relay import Patience, relayed
 from server.visibility import Visibility
 from strata.v1 import audience_pb2 as pb
+from strata.v1 import measure_pb2
 
 if TYPE_CHECKING:
     from engine.database import Database
@@ -139,6 +140,58 @@ class AudienceService:
 
         return await self._reads.run(work, call.control)
 
+    async def distribution(
+        self, request: pb.DistributionRequest, call: Call
+    ) -> measure_pb2.DistributionResponse:
+        """How a value is distributed over an audience."""
+        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        value = _required(request.value, "value")
+        cut = measuring.cut(request)
+        await self._visible.wait(request.min_offset, call)
+
+        def work() -> measure_pb2.DistributionResponse:
+            found = self._database.measures.distribution(
+                value, measuring.among(request), cut, as_of_us=as_of_us, control=call.control
+            )
+            return measuring.distribution(found)
+
+        return await self._reads.run(work, call.control)
+
+    async def summarize(
+        self, request: pb.SummarizeRequest, call: Call
+    ) -> measure_pb2.SummarizeResponse:
+        """The totals of a value over an audience."""
+        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        value = _required(request.value, "value")
+        places = measuring.mean_places(request)
+        await self._visible.wait(request.min_offset, call)
+
+        def work() -> measure_pb2.SummarizeResponse:
+            found = self._database.measures.summarize(
+                value,
+                measuring.among(request),
+                group_by=request.group_by or None,
+                as_of_us=as_of_us,
+                control=call.control,
+            )
+            return measuring.summary(found, places)
+
+        return await self._reads.run(work, call.control)
+
+    async def funnel(self, request: pb.FunnelRequest, call: Call) -> measure_pb2.FunnelResponse:
+        """How far an audience came in a sequence."""
+        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        sequence = _required(request.sequence, "sequence")
+        await self._visible.wait(request.min_offset, call)
+
+        def work() -> measure_pb2.FunnelResponse:
+            found = self._database.measures.funnel(
+                sequence, measuring.among(request), as_of_us=as_of_us, control=call.control
+            )
+            return measuring.funnel(found)
+
+        return await self._reads.run(work, call.control)
+
     async def format(self, request: pb.FormatRequest, call: Call) -> pb.FormatResponse:
         """Both forms of an expression."""
         form = request.WhichOneof("source")
@@ -157,3 +210,9 @@ class AudienceService:
             )
 
         return await self._reads.run(work, call.control)
+
+
+def _required(text: str, field: str) -> str:
+    if not text:
+        raise convert.invalid(field, "is missing", f"give a {field}")
+    return text

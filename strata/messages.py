@@ -51,7 +51,7 @@ def value(message: value_pb2.Value) -> answers.Value:
         return None
     given = getattr(message, kind)
     match kind:
-        case "decimal_value":
+        case "decimal_value" | "duration_value":
             return Decimal(given)
         case "date_value":
             return datetime.date.fromisoformat(given)

@@ -134,6 +134,20 @@ class NumberPlanner:
             op,
         )
 
+    def exact_value(self, form: bound.Linear) -> tuple[ops.LinearLeaf, int] | None:
+        """The sum that a form makes of a profile, as that of a leaf, and what part of one it
+        counts: its values are whole numbers of 1 / that. None where no profile has it."""
+        constant = form.constant + form.now_factor * self._now_us
+        summands = self._summands(form)
+        if summands is None:
+            return None
+        scale = math.lcm(constant.denominator, *(factor.denominator for _, factor in summands))
+        return ops.LinearLeaf(
+            tuple(ops.LinearSummand(number, int(factor * scale)) for number, factor in summands),
+            int(constant * scale),
+            ">=",
+        ), scale
+
     def _summands(self, form: bound.Linear) -> list[tuple[ops.Number, Fraction]] | None:
         """Numbers with their factors per stored integer; None where one is missing for all."""
         summands = []
@@ -217,6 +231,14 @@ class NumberPlanner:
         if isinstance(side, float):
             return not math.isnan(side) and (side in set(values)) != negated
         return ops.FloatInLeaf(side, tuple(sorted(values)), negated)
+
+    def float_value(self, value: bound.FloatValue) -> ops.FloatLeaf | None:
+        """A value in doubles as the left side of a leaf; None where no profile has it."""
+        side = self._side(value)
+        if side is None:
+            return None
+        assert isinstance(side, ops.Side), "a value reads something of the profile"
+        return ops.FloatLeaf(side, ">=", ops.Side(floats=(ops.FloatSummand(0.0),)))
 
     def _side(self, value: bound.FloatValue) -> ops.Side | float | None:
         """A side; a float where it is constant; None where no profile has it."""

@@ -33,7 +33,7 @@ from engine.rules.reference_events import (
     summed_up,
 )
 
-__all__ = ["ReferenceContext", "ReferenceUnsupported", "bucket", "evaluate", "xxh64"]
+__all__ = ["ReferenceContext", "ReferenceUnsupported", "bucket", "evaluate", "evaluate_value", "xxh64"]
 
 
 class ReferenceUnsupported(Exception):
@@ -86,6 +86,31 @@ def evaluate(
     are those of the profile, in any order.
     """
     return _Evaluation(profile, context, uid, tuple(events)).holds(expr)
+
+
+def evaluate_value(
+    value: tree.Value,
+    profile: Mapping[str, Any],
+    context: ReferenceContext,
+    *,
+    uid: bytes = bytes(16),
+    events: Iterable[ReferenceEvent] = (),
+) -> Any:
+    """The value of a profile; None where it is missing, and where it is no number though a float.
+
+    str, bool, float, Fraction, a frozenset of str; a date as days from 1970-01-01, a time and a
+    duration as microseconds, all Fraction.
+    """
+    found = _Evaluation(profile, context, uid, tuple(events)).value(value)
+    match found:
+        case _Moment(us) | _Length(us):
+            return us
+        case date():
+            return Fraction((found - date(1970, 1, 1)).days)
+        case float() if isnan(found):
+            return None
+        case _:
+            return found
 
 
 @dataclass(frozen=True)

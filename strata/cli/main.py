@@ -11,6 +11,7 @@ from strata.cli import (
     listing,
     lists,
     loading,
+    measuring,
     modelling,
     profiles,
     serving,
@@ -33,6 +34,9 @@ app.command()(modelling.plan)
 app.command()(modelling.model)
 app.command()(loading.load)
 app.command()(counting.count)
+app.command()(measuring.distribution)
+app.command()(measuring.summarize)
+app.command()(measuring.funnel)
 app.command("list")(listing.list_members)
 app.command()(frozen.freeze)
 app.add_typer(frozen.app, name="frozen")

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 import typer
@@ -62,22 +62,28 @@ def command(run: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextlib.contextmanager
-def about(*expressions: str) -> Iterator[None]:
-    """Shows the offending part of the expression that a failure is about."""
+def about(*expressions: str, **named: str | Sequence[str]) -> Iterator[None]:
+    """Shows the offending part of the expression that a failure is about; texts that stand in
+    fields of their own are given by the name of the field."""
     try:
         yield
     except StrataError as error:
         for issue in error.issues:
-            text = _meant(issue, expressions)
+            text = _meant(issue, expressions, named)
             if issue.line and text is not None:
                 for line in explain(issue, text):
                     error.add_note(line)
         raise
 
 
-def _meant(issue: Issue, expressions: Sequence[str]) -> str | None:
-    """The expression that an issue's field names: `audiences[3]`, or the only one."""
-    _, bracket, rest = issue.field.partition("[")
+def _meant(
+    issue: Issue, expressions: Sequence[str], named: Mapping[str, str | Sequence[str]]
+) -> str | None:
+    """The expression that an issue's field names: `value`, `audiences[3]`, or the only one."""
+    field, bracket, rest = issue.field.partition("[")
+    if field in named:
+        texts = named[field]
+        expressions = [texts] if isinstance(texts, str) else texts
     index = int(rest.partition("]")[0]) if bracket and rest[0].isdigit() else 0
     if bracket or len(expressions) == 1:
         return expressions[index] if index < len(expressions) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ from strata.answers import (
 )
 
 __all__ = [
+    "bars",
     "count_json",
     "definition_changes",
     "figures",
@@ -129,12 +130,18 @@ def nodes(counted: Sequence[NodeCount]) -> Iterator[str]:
 
 def groups(counted: Sequence[GroupCount]) -> Iterator[str]:
     """A table of groups with bars, one line each; the group of the missing is in brackets."""
-    names = ["(missing)" if one.value is None else one.value for one in counted]
-    most = max((one.count for one in counted), default=0)
+    yield from bars(("(missing)" if one.value is None else one.value, one.count) for one in counted)
+
+
+def bars(counted: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """A table of names and counts with bars, one line each."""
+    lines = list(counted)
+    names = [name for name, _ in lines]
+    most = max((count for _, count in lines), default=0)
     digits = len(f"{most:,}")
-    for name, one in zip(names, counted, strict=True):
-        bar = "█" * -(-one.count * BAR_CELLS // most) if one.count else ""
-        yield f"{padded(name, names)}  {one.count:>{digits},}  {bar}".rstrip()
+    for name, count in lines:
+        bar = "█" * -(-count * BAR_CELLS // most) if count else ""
+        yield f"{padded(name, names)}  {count:>{digits},}  {bar}".rstrip()
 
 
 def padded(name: str, names: Sequence[str]) -> str:

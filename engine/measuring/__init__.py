@@ -1,0 +1,1 @@
+"""What is so of the numbers of an audience: totals by group, and how values are distributed."""
