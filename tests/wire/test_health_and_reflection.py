@@ -64,6 +64,9 @@ def test_reflection_shows_every_service_and_message(
         "Count",
         "CountMany",
         "CompareAudiences",
+        "Distribution",
+        "Funnel",
+        "Summarize",
         "ListMembers",
         "Format",
     }
