@@ -128,7 +128,8 @@ static inline uint64_t strata_source_size(const strata_reader *reader,
     return most;
 }
 
-/* Whether a form, and every sum of some of its parts, fits 64 bits in the open block. */
+/* Whether a form, and every sum of some of its parts, fits 64 bits in the open block. Factors of a
+ * form that is not wide do, so no product here leaves 127. */
 static inline int strata_form_fits(const strata_reader *reader, const strata_leaf *leaf) {
     const strata_uint128 limit = INT64_MAX;
     if (leaf->wide) {
@@ -142,9 +143,6 @@ static inline int strata_form_fits(const strata_reader *reader, const strata_lea
     for (uint32_t i = 0; i < leaf->term_count && most <= limit; i++) {
         strata_int128 factor = leaf->terms[i].factor;
         strata_uint128 size = factor < 0 ? -(strata_uint128)factor : (strata_uint128)factor;
-        if (size > limit) {
-            return 0;
-        }
         most += size * strata_source_size(reader, &leaf->terms[i].source);
     }
     return most <= limit;

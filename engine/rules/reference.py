@@ -33,7 +33,14 @@ from engine.rules.reference_events import (
     summed_up,
 )
 
-__all__ = ["ReferenceContext", "ReferenceUnsupported", "bucket", "evaluate", "evaluate_value", "xxh64"]
+__all__ = [
+    "ReferenceContext",
+    "ReferenceUnsupported",
+    "bucket",
+    "evaluate",
+    "evaluate_value",
+    "xxh64",
+]
 
 
 class ReferenceUnsupported(Exception):

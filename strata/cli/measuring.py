@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
@@ -235,6 +236,11 @@ def _duration(seconds: Decimal) -> str:
 # -------------------------------------------------------------------------------- JSON
 
 
+def _json(given: Value) -> Any:
+    """A value; a float that is too large for JSON is null."""
+    return None if isinstance(given, float) and math.isinf(given) else show.json_value(given)
+
+
 def _measured_json(measured: Measured) -> dict[str, Any]:
     return {
         "value": measured.value,
@@ -263,8 +269,7 @@ def _distribution_json(answer: Distribution) -> dict[str, Any]:
     shown = _measured_json(answer.measured)
     if answer.thresholds:
         shown["thresholds"] = [
-            {"threshold": show.json_value(one.threshold), "count": one.count}
-            for one in answer.thresholds
+            {"threshold": _json(one.threshold), "count": one.count} for one in answer.thresholds
         ]
     elif answer.measured.kind in ("category", "set", "bool"):
         shown["values"] = [{"value": one.value, "count": one.count} for one in answer.values]
@@ -272,7 +277,7 @@ def _distribution_json(answer: Distribution) -> dict[str, Any]:
         shown["other_count"] = answer.other_count
     else:
         shown["bins"] = [
-            {"low": show.json_value(one.low), "high": show.json_value(one.high), "count": one.count}
+            {"low": _json(one.low), "high": _json(one.high), "count": one.count}
             for one in answer.bins
         ]
         shown["below"] = answer.below
@@ -299,7 +304,7 @@ def _totals_json(totals: Totals) -> dict[str, Any]:
         ("min", totals.min),
         ("max", totals.max),
     )
-    return {name: show.json_value(one) for name, one in named}
+    return {name: _json(one) for name, one in named}
 
 
 def _funnel_json(answer: Funnel) -> dict[str, Any]:

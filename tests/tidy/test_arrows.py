@@ -64,9 +64,10 @@ INNER: dict[str, set[str]] = {
     "core": {"bitmaps", "columns", "events", "model", "rules", "store"},
     "live": {"bitmaps", "columns", "core", "events", "identity", "model", "rules", "store"},
     "listing": {"bitmaps", "columns", "live", "model", "store"},
+    "measuring": {"core", "model", "rules"},
 }
 # The face of the engine: above every room, each of the later above the earlier.
-for face in ("members", "audience", "model_edits", "frozen_audiences", "database"):
+for face in ("members", "audience", "measures", "model_edits", "frozen_audiences", "database"):
     INNER[face] = set(INNER)
 
 # The table of kernels knows containers alone, so rooms below core may run its loops too.
