@@ -11,9 +11,10 @@ import typer
 from strata.answers import Frozen, FrozenAudience
 from strata.cli import show
 from strata.cli.options import (
-    PROFILES_MOST,
     AsOf,
     Json,
+    Limit,
+    Salt,
     ServerAt,
     StoreAt,
     WrongUsage,
@@ -32,16 +33,8 @@ app = typer.Typer(help="Audiences kept as they were.", rich_markup_mode=None)
 def freeze(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     expression: Annotated[str, typer.Argument(metavar="EXPR")],
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            min=1,
-            max=PROFILES_MOST,
-            help="At most so many profiles, at random without order.",
-        ),
-    ] = None,
-    salt: Annotated[str, typer.Option("--salt", help="What draws those of --limit.")] = "",
+    limit: Limit = None,
+    salt: Salt = "",
     order_by: Annotated[
         str | None,
         typer.Option("--order-by", metavar="ATTRIBUTE", help="With --limit: keep the least."),

@@ -15,6 +15,8 @@ from strata.cli.options import (
     PROFILES_MOST,
     AsOf,
     Json,
+    Limit,
+    Salt,
     ServerAt,
     StoreAt,
     WrongUsage,
@@ -60,16 +62,8 @@ def list_members(
         list[str] | None,
         typer.Option("--with", metavar="ATTRIBUTE", help="An attribute to list; repeatable."),
     ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            min=1,
-            max=PROFILES_MOST,
-            help="At most so many, at random without --order-by.",
-        ),
-    ] = None,
-    salt: Annotated[str, typer.Option("--salt", help="What draws those of --limit.")] = "",
+    limit: Limit = None,
+    salt: Salt = "",
     order_by: Annotated[
         str | None, typer.Option("--order-by", metavar="ATTRIBUTE", help="The least first.")
     ] = None,

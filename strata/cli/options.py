@@ -14,6 +14,8 @@ __all__ = [
     "PROFILES_MOST",
     "AsOf",
     "Json",
+    "Limit",
+    "Salt",
     "ServerAt",
     "StoreAt",
     "WrongUsage",
@@ -51,6 +53,16 @@ AsOf = Annotated[
         help="Ask for another instant: a date or a time, in the model's zone unless it has one.",
     ),
 ]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        min=1,
+        max=PROFILES_MOST,
+        help="At most so many profiles, at random without --order-by.",
+    ),
+]
+Salt = Annotated[str, typer.Option("--salt", help="What draws those of --limit.")]
 
 
 def read_instant(
