@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine.columns.strings import Strings
 
 __all__ = [
+    "all_shown",
     "float_text",
     "identifier_column",
     "is_list",
@@ -123,6 +124,15 @@ def shown(column: pa.Array, index: int) -> str | None:
         # A list, or a type that has no text of its own.
         return str(cell.to_pylist()[0])
     return text
+
+
+def all_shown(column: pa.Array) -> list[str | None]:
+    """Every cell of a column as `shown` has it."""
+    try:
+        texts: list[str | None] = text_column(plain_column(column)).to_pylist()
+    except pa.ArrowException:
+        return [shown(column, index) for index in range(len(column))]
+    return texts
 
 
 def strings_of(column: pa.Array) -> Strings:

@@ -4,7 +4,7 @@
 2. Settle the cells of each field among themselves, so that each row has one left, or each set
    value of a giver.
 3. Write those that differ from what stands there (engine.live.block_writer; of events
-   engine.live.event_writing). Writing a value that is there already changes nothing, costs no disk
+   engine.live.event_changes). Writing a value that is there already changes nothing, costs no disk
    and starts no evaluation.
 """
 
@@ -20,8 +20,8 @@ from engine.columns.hot_cells import read_rows
 from engine.events.events import Events
 from engine.live.block_writer import BlockWriter
 from engine.live.change import Touched
+from engine.live.event_changes import write_events
 from engine.live.event_times import Lasting, are_not_late, lasting
-from engine.live.event_writing import write_events
 from engine.live.field_load import each_block
 from engine.live.identity_fields import add_uids, add_values
 from engine.live.mentions import Mentions, settle

@@ -68,8 +68,9 @@ def lay_events(parts: Sequence[Buffer], brought: Brought, properties: Container[
     instead_of_stored = np.zeros(len(events), np.bool_)
     kept: list[Buffer] = []
     rows: list[NDArray[np.uint16]] = []
+    known = _Known(events)
     for part in parts:
-        places, at = _meetings(part, events)
+        places, at = known.meetings(part)
         if not len(places):
             kept.append(part)
             continue
@@ -103,31 +104,41 @@ def _joined(parts: Sequence[Buffer], new: Events, properties: Container[int]) ->
     return list(seal(sealed, concat([*tail, new]), properties))
 
 
-def _meetings(part: Buffer, events: Events) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Where in a chunk the events stand whose row and id some of the others have, and which."""
-    nothing = np.zeros(0, np.intp)
-    stored = read_ids(part)
-    if events.ids is None or stored is None:
-        return nothing, nothing
-    order = np.lexsort((events.rows, events.ids))
-    order = order[events.ids[order] != 0]
-    ids = events.ids[order]
-    places = np.flatnonzero(np.isin(stored, ids))
-    if not len(places):
-        return nothing, nothing
-    rows = read_rows(part)[places]
-    at = np.searchsorted(ids, stored[places])
-    found_at = np.full(len(places), -1, np.intp)
-    # Events of several rows may have one id; nearly always it is the first.
-    looking = np.arange(len(places))
-    while len(looking):
-        here = at[looking]
-        inside = here < len(order)
-        inside[inside] = ids[here[inside]] == stored[places[looking[inside]]]
-        looking, here = looking[inside], here[inside]
-        hit = events.rows[order[here]] == rows[looking]
-        found_at[looking[hit]] = order[here[hit]]
-        looking = looking[~hit]
-        at[looking] += 1
-    met = np.flatnonzero(found_at >= 0)
-    return places[met], found_at[met]
+class _Known:
+    """Events by their ids, to be found by those of stored ones."""
+
+    def __init__(self, events: Events) -> None:
+        self._order = np.zeros(0, np.intp)
+        self._ids = np.zeros(0, np.uint64)
+        self._rows = np.zeros(0, np.uint16)
+        if events.ids is not None:
+            named = np.flatnonzero(events.ids)
+            self._order = named[np.argsort(events.ids[named], kind="stable")]
+            self._ids, self._rows = events.ids[self._order], events.rows[self._order]
+
+    def meetings(self, part: Buffer) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where in a chunk the events stand that have the row and the id of one of these, and of
+        which each."""
+        nothing = np.zeros(0, np.intp)
+        stored = read_ids(part) if len(self._ids) else None
+        if stored is None:
+            return nothing, nothing
+        at = np.searchsorted(self._ids, stored)
+        places = np.flatnonzero(self._is_at(at, stored))
+        rows = read_rows(part)
+        found = np.full(len(stored), -1, np.intp)
+        # Events of several rows may have one id; nearly always the first is the one.
+        while len(places):
+            hit = self._rows[at[places]] == rows[places]
+            found[places[hit]] = self._order[at[places[hit]]]
+            places = places[~hit]
+            at[places] += 1
+            places = places[self._is_at(at[places], stored[places])]
+        met = np.flatnonzero(found >= 0)
+        return met, found[met]
+
+    def _is_at(self, at: NDArray[np.intp], ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Whether the ids stand at these places."""
+        there = np.minimum(at, len(self._ids) - 1)
+        same: NDArray[np.bool_] = (at < len(self._ids)) & (self._ids[there] == ids)
+        return same
