@@ -31,6 +31,7 @@ __all__ = [
     "Column",
     "Head",
     "pack_heads",
+    "property_numbers",
     "read_columns",
     "read_head",
     "read_presence",
@@ -107,6 +108,12 @@ def read_columns(part: Buffer, head: Head) -> list[Column]:
         Column(*_COLUMN.unpack_from(part, HEAD_BYTES + COLUMN_BYTES * i))
         for i in range(head.column_count)
     ]
+
+
+def property_numbers(part: Buffer) -> set[int]:
+    """The properties that some event of a chunk has, by number."""
+    columns = read_columns(part, read_head(part))
+    return {column.property for column in columns if column.role == PROPERTY}
 
 
 def read_stored(part: Buffer, column: Column, count: int, capacity: int) -> NDArray[Any]:

@@ -6,14 +6,17 @@ what is gone, in the same write that puts the model in force.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from engine.events import head
 from engine.model.definitions import Attribute, Model
 from engine.store.catalog import (
     LIVE,
     UIDS,
     Catalog,
+    Field,
     FieldKind,
     event_field,
     giver_field,
@@ -38,6 +41,9 @@ _KINDS: dict[str, FieldKind] = {
     "bool": FieldKind.BOOL,
     "text": FieldKind.TEXTS,
 }
+# events.NAME and events.NAME.properties.NAME, each name bare or in double quotes.
+_NAME = r'(?:"([^"]*)"|([^".]+))'
+_EVENT_KEY = re.compile(rf"events\.{_NAME}(?:\.properties\.{_NAME})?")
 # Fields of the store itself; they are there from its creation.
 _BUILT_IN = {LIVE.name, UIDS.name}
 
@@ -97,12 +103,39 @@ def _field(attribute: Attribute) -> tuple[FieldKind, str, int]:
 
 
 def holds_data(snapshot: Snapshot, key: str) -> bool:
-    """Whether any profile has the attribute or identifier of a key path such as
-    `attributes.city` or `identifiers.phone`."""
+    """Whether any profile has the attribute, the identifier or the event of a key path such as
+    `attributes.city`, `identifiers.phone`, `events.order` or `events.order.properties.amount`."""
+    if found := _EVENT_KEY.fullmatch(key):
+        event, inner = (first or second for first, second in (found.group(1, 2), found.group(3, 4)))
+        return _holds_events(snapshot, event, inner)
     section, _, name = key.partition(".")
     name = name.strip('"')
     field = snapshot.fields.get(identifier_field(name) if section == "identifiers" else name)
     if field is None:
         return False
-    zones = (snapshot.zone(field.id, block) for block in range(snapshot.block_count))
-    return any(zone is not None and zone.present_count for zone in zones)
+    return bool(_blocks_with(snapshot, field))
+
+
+def _blocks_with(snapshot: Snapshot, field: Field) -> list[int]:
+    zones = {block: snapshot.zone(field.id, block) for block in range(snapshot.block_count)}
+    return [block for block, zone in zones.items() if zone is not None and zone.present_count]
+
+
+def _holds_events(snapshot: Snapshot, event: str, inner: str | None) -> bool:
+    """Whether there is an event of a type, or one that has a property."""
+    field = snapshot.fields.get(event_field(event))
+    if field is None:
+        return False
+    blocks = _blocks_with(snapshot, field)
+    if inner is None:
+        return bool(blocks)
+    numbers = {
+        each.id
+        for name, each in snapshot.fields.items()
+        if each.kind == FieldKind.PROPERTY and name == property_field(inner, each.type, each.scale)
+    }
+    return any(
+        not numbers.isdisjoint(head.property_numbers(part))
+        for block in blocks
+        for part in snapshot.payloads(field.id, block)
+    )

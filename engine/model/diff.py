@@ -66,9 +66,10 @@ def refuse_impossible(
 ) -> None:
     """Raises ModelInvalid naming every change that stored data does not allow.
 
-    The type and scale of an attribute stay as they are while it holds data, and neither an
-    attribute nor a kind of identifier that holds data goes away unless `drop` names its key
-    path. `holds_data` is asked with a key path such as `attributes.city`.
+    The type and scale of an attribute, or of a property of events, stay as they are while it holds
+    data, and none of those, nor a type of event or a kind of identifier, goes away while it holds
+    data unless `drop` names its key path. `holds_data` is asked with a key path such as
+    `attributes.city`, `events.order` or `events.order.properties.amount`.
     """
     if old is None:
         return
@@ -78,9 +79,16 @@ def refuse_impossible(
 
 
 def _retyped(old: Model, new: Model, holds_data: Callable[[str], bool]) -> Iterator[Issue]:
-    for name, before in old.attributes.items():
-        after = new.attributes.get(name)
-        key = key_text(("attributes", name))
+    pairs: list[tuple[str, str, Any, Any]] = [
+        (key_text(("attributes", name)), "attribute", before, new.attributes.get(name))
+        for name, before in old.attributes.items()
+    ]
+    for name, event in old.events.items():
+        kept = new.events[name].properties if name in new.events else {}
+        for inner, found in event.properties.items():
+            key = key_text(("events", name, "properties", inner))
+            pairs.append((key, "property", found, kept.get(inner)))
+    for key, what, before, after in pairs:
         if after is None or (after.type, after.scale) == (before.type, before.scale):
             continue
         if holds_data(key):
@@ -88,7 +96,7 @@ def _retyped(old: Model, new: Model, holds_data: Callable[[str], bool]) -> Itera
                 message=f"the type changes from {_typed(before)} to {_typed(after)}, and the "
                 "store holds values of the old one",
                 where=key,
-                hint="declare a new attribute and load it, then drop this one",
+                hint=f"declare a new {what} and load it, then drop this one",
             )
 
 
@@ -100,13 +108,25 @@ def _typed(attribute: Any) -> str:
 def _dropped(
     old: Model, new: Model, holds_data: Callable[[str], bool], drop: Collection[str]
 ) -> Iterator[Issue]:
-    for section in ("identifiers", "attributes"):
-        kept = getattr(new, section)
-        for name in getattr(old, section):
-            key = key_text((section, name))
-            if name not in kept and key not in drop and holds_data(key):
-                yield Issue(
-                    message="the key is gone from the model, and the store holds its values",
-                    where=key,
-                    hint="put it back, or say that its values are to be dropped",
-                )
+    gone = [
+        (section, name)
+        for section in ("identifiers", "attributes", "events")
+        for name in getattr(old, section)
+        if name not in getattr(new, section)
+    ]
+    properties = [
+        ("events", name, "properties", inner)
+        for name, event in old.events.items()
+        if name in new.events
+        for inner in event.properties
+        if inner not in new.events[name].properties
+    ]
+    for path in (*gone, *properties):
+        key = key_text(path)
+        if key not in drop and holds_data(key):
+            what = "events" if len(path) == 2 and path[0] == "events" else "values"
+            yield Issue(
+                message=f"the key is gone from the model, and the store holds its {what}",
+                where=key,
+                hint=f"put it back, or say that its {what} are to be dropped",
+            )

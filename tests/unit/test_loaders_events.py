@@ -14,7 +14,7 @@ import pytest
 
 import loaders
 from engine.database import Database
-from engine.errors import InputInvalid
+from engine.errors import InputInvalid, ModelInvalid
 from tests.event_stores import stored_events
 
 MODEL = """\
@@ -248,3 +248,43 @@ def test_a_load_of_profiles_says_nothing_of_events(orders: Orders) -> None:
     orders.load_text(HEADER + FULL)
     (record,) = orders.database.profiles([("phone", "138")])
     assert record is not None and record.attributes == {"city": "x"}
+
+
+# -------------------------------------------------------------------------- model edits
+
+
+def edited(old: str, new: str) -> dict[str, str]:
+    text = MODEL.format(more=ALL)
+    assert old in text
+    return {"model.yaml": text.replace(old, new)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("scale: 2", "scale: 3", "events.order.properties.amount: the type changes"),
+        ("pieces: int", "other: int", "events.order.properties.pieces: the key is gone"),
+        ("  order:", "  purchase:", "events.order: the key is gone"),
+    ],
+)
+def test_an_edit_that_would_lose_events_is_refused(
+    orders: Orders, old: str, new: str, told: str
+) -> None:
+    files = edited(old, new)
+    files["model.yaml"] = (
+        files["model.yaml"].split("  orders:")[0] + "  people: {identify: {member: customer}}\n"
+    )
+    orders.load_text(HEADER + FULL)
+    with pytest.raises(ModelInvalid, match=told):
+        orders.database.apply_model(files)
+    assert orders.stored() == [(0, NEW_YEAR, EVENT)]
+
+
+def test_what_no_event_has_may_change_and_go(orders: Orders) -> None:
+    orders.load_text(HEADER + "m1,,2026-01-01,1,,,,,,,\n")
+    for old, new in (("pieces: int", "pieces: category"), ("rate: float", "rate: int")):
+        orders.database.apply_model(edited(old, new))
+    assert orders.stored() == [(0, NEW_YEAR, {"amount": 100})]
+    orders.database.apply_model(edited("sources:", "  ping:\nsources:"))
+    orders.database.apply_model(edited("sources:", "sources:"))
+    assert orders.database.verify().faults == ()

@@ -12,6 +12,7 @@ from engine.model.load import load_model
 OLD = """\
 identifiers: {phone: {}, member: {}}
 attributes: {city: category, size: int, revenue: {type: decimal, scale: 2}}
+events: {order: {properties: {amount: int, "a b": int}}, visit: }
 segments: {vip: size > 3, all: 'true'}
 tag_rules: [{tag: X, when: a}, {tag: Y, when: b}]
 """
@@ -35,6 +36,8 @@ def test_the_first_model_adds_everything() -> None:
             "attributes.city",
             "attributes.size",
             "attributes.revenue",
+            "events.order",
+            "events.visit",
             "tag_rules.X",
             "tag_rules.Y",
             "segments.vip",
@@ -95,6 +98,24 @@ def test_one_edit(old: str, new: str, expected: ModelChange) -> None:
             "(put it back, or say that its values are to be dropped)",
         ),
         (
+            ", visit: ",
+            "",
+            "events.visit: the key is gone from the model, and the store holds its events "
+            "(put it back, or say that its events are to be dropped)",
+        ),
+        (
+            "{amount: int, ",
+            "{amount: float, ",
+            "events.order.properties.amount: the type changes from int to float, and the store "
+            "holds values of the old one (declare a new property and load it, then drop this one)",
+        ),
+        (
+            ', "a b": int',
+            "",
+            'events.order.properties."a b": the key is gone from the model, and the store holds '
+            "its values (put it back, or say that its values are to be dropped)",
+        ),
+        (
             "phone: {}, ",
             "",
             "identifiers.phone: the key is gone from the model, and the store holds its values "
@@ -117,6 +138,9 @@ def test_drop_allows_what_it_names() -> None:
     assert [issue.where for issue in caught.value.issues] == [
         "identifiers.phone",
         "attributes.revenue",
+        "events.order",
+        "events.visit",
     ]
     gone = {"attributes.city", "identifiers.phone", "attributes.revenue"}
+    gone |= {"events.order", "events.visit"}
     refuse_impossible(model(OLD), new, drop=gone)
