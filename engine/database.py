@@ -25,6 +25,7 @@ from engine.live.batch import ProfileBatch
 from engine.live.bulk_load import BulkLoad
 from engine.live.change import Cause
 from engine.live.committing import Submission
+from engine.live.event_figures import event_figures
 from engine.live.feed import FeedSource
 from engine.live.lists import (
     ListInfo,
@@ -157,7 +158,7 @@ class Database:
             return snapshot.live_count
 
     def stats(self) -> dict[str, int]:
-        """Figures of the store: profiles, blocks, versions, bytes."""
+        """Figures of the store: profiles, events, blocks, versions, bytes."""
         with self._store.glance() as snapshot:
             root = self._store.root
             return {
@@ -173,6 +174,7 @@ class Database:
                 "dirty_blocks": len(snapshot.version.overlay.dirty),
                 "segments_kept": len(snapshot.segment_counts),
                 "replayed_records": self._live.replayed_records,
+                **event_figures(snapshot),
                 **self._live.figures.all(),
             }
 

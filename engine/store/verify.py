@@ -21,6 +21,7 @@ from engine.columns.check import (
     check_values,
 )
 from engine.errors import EngineError
+from engine.events import head
 from engine.events.check import check_events
 from engine.store.catalog import GIVERS, LIVE, Field, FieldKind
 from engine.store.data_file import check_data_file
@@ -60,6 +61,18 @@ _CHECKS: dict[FieldKind, Callable[[Sequence[memoryview]], str]] = {
     FieldKind.MEMBERSHIP: check_set,
     FieldKind.EVENTS: check_events,
     FieldKind.PROPERTY: lambda parts: "is of a field that has nothing in blocks",
+}
+
+# The kind of column in a chunk of events for each type of property.
+_COLUMN_KINDS = {
+    "category": head.CODES,
+    "bool": head.CODES,
+    "int": head.INTS,
+    "decimal": head.INTS,
+    "date": head.INTS,
+    "time": head.INTS,
+    "float": head.FLOATS,
+    "text": head.TEXTS,
 }
 
 
@@ -205,11 +218,36 @@ class _Reading:
         place = f"{field.name!r} in block {block}"
         if fault := _CHECKS[field.kind](parts):
             self.faults.append(f"{place} {fault}")
+        elif field.kind == FieldKind.EVENTS:
+            self.faults += dict.fromkeys(f"{place} {found}" for found in self._properties(parts))
         if field.kind in (FieldKind.CODES, FieldKind.SET) and maximum is not None:
-            listing = self._state.dictionaries.get(field.id)
-            count = 0 if listing is None else listing.value_count
+            count = self._dictionary_size(field.id)
             if maximum > count:
                 self.faults.append(f"{place} has the code {maximum} of a dictionary of {count}")
+
+    def _dictionary_size(self, number: int) -> int:
+        listing = self._state.dictionaries.get(number)
+        return 0 if listing is None else listing.value_count
+
+    def _properties(self, parts: list[memoryview]) -> Iterator[str]:
+        """Faults of the properties of events, in chunks that are sound by themselves. Columns of
+        properties that are gone mean nothing any more."""
+        for part in parts:
+            for column in head.read_columns(part, head.read_head(part)):
+                declared = self._state.catalog.by_id(column.property)
+                if column.role != head.PROPERTY or declared is None:
+                    continue
+                if declared.kind != FieldKind.PROPERTY:
+                    yield f"has a property of the number of {declared.name!r}, which is none"
+                    continue
+                if column.kind != _COLUMN_KINDS[declared.type]:
+                    yield f"has values of {declared.name!r} that are not of its type"
+                elif column.kind == head.CODES:
+                    is_bool = declared.type == "bool"
+                    count = 2 if is_bool else self._dictionary_size(declared.id)
+                    if column.high > count:
+                        told = f"the code {column.high} of a dictionary of {count}"
+                        yield f"has, as {declared.name!r}, {told}"
 
     def _counts(self) -> None:
         root = self._state.root

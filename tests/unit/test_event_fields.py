@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.columns.strings import Strings
 from engine.columns.zone import Encoded, Zone
 from engine.events.decode import decode_chunk
 from engine.events.encode import encode_events
@@ -31,7 +32,7 @@ def some_events(count: int) -> Events:
     return Events(
         np.arange(count, dtype=np.uint16),
         np.arange(count, dtype=np.int64) * 1_000_000,
-        properties={7: Codes(np.ones(count, np.uint32))},
+        properties={999: Codes(np.ones(count, np.uint32))},
     )
 
 
@@ -89,3 +90,27 @@ def test_types_that_declare_a_property_alike_share_its_field(tmp_path: Path) -> 
             property_field("amount", "decimal", 3),
         ]
     )
+
+
+def test_codes_beyond_the_dictionary_are_faults(tmp_path: Path) -> None:
+    with Store.create(tmp_path / "store", map_size=MAP_BYTES) as store, store.write() as writer:
+        change_fields(writer, load_model({"model.yaml": MODEL})[0])
+        channel = writer.fields[property_field("channel", "category", 0)].id
+        amount = writer.fields[property_field("amount", "decimal", 2)].id
+        writer.intern(channel, Strings.from_list(["web", "app"]))
+        writer.set_row_count(2)
+        rows, times = np.arange(2, dtype=np.uint16), np.zeros(2, np.int64)
+        for name, codes in (("order", [2, 0]), ("visit", [2, 3])):
+            values = {channel: Codes(np.array(codes, np.uint32)), 999: Codes(rows + np.uint32(7))}
+            if name == "visit":
+                values[amount] = Codes(np.ones(2, np.uint32))
+                values[writer.fields[event_field("order")].id] = Codes(np.ones(2, np.uint32))
+            parts = encode_events(Events(rows, times, properties=values))
+            writer.put_field(writer.fields[event_field(name)].id, 0, encoded(parts))
+    assert sorted(faults(tmp_path / "store")) == [
+        "':event:visit' in block 0 has a property of the number of ':event:order', which is none",
+        "':event:visit' in block 0 has values of ':property:decimal:2:amount' that are not of its "
+        "type",
+        "':event:visit' in block 0 has, as ':property:category:0:channel', the code 3 of a "
+        "dictionary of 2",
+    ]

@@ -286,5 +286,10 @@ def test_what_no_event_has_may_change_and_go(orders: Orders) -> None:
         orders.database.apply_model(edited(old, new))
     assert orders.stored() == [(0, NEW_YEAR, {"amount": 100})]
     orders.database.apply_model(edited("sources:", "  ping:\nsources:"))
+    figures = orders.database.stats()
+    assert (figures["events"], figures["events.order"], figures["events.ping"]) == (1, 1, 0)
+    size = figures["events.order.stored_bytes"]
+    assert figures["event_bytes"] == size > 0
     orders.database.apply_model(edited("sources:", "sources:"))
+    assert "events.ping" not in orders.database.stats()
     assert orders.database.verify().faults == ()
