@@ -171,8 +171,11 @@ def _rounded(
 def _rescaled(column: pa.Array, scale: int) -> NDArray[np.int64] | None:
     """Decimals of Arrow, rounded to another scale and unscaled; None where one is too long."""
     try:
-        rounded = pc.round(column, scale, "half_towards_infinity")
-        exact = pc.cast(pc.cast(rounded, pa.decimal128(38, scale)), pa.decimal128(38, scale))
+        exact = column
+        if column.type.scale != scale:
+            exact = pc.round(column, scale, "half_towards_infinity")
+        if exact.type.scale != scale or exact.type.bit_width != 128:
+            exact = pc.cast(exact, pa.decimal128(38, scale))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
     words = np.frombuffer(exact.buffers()[1], np.int64)
