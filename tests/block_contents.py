@@ -74,8 +74,8 @@ def decoded(kind: FieldKind, parts: Sequence[Buffer], block: int = 0) -> dict[An
             texts = enumerate(decode_texts(parts).to_list(), first)
             return {row: text for row, text in texts if text is not None}
         case FieldKind.VALUES:
-            rows, strings = decode_values(parts)
-            columns = [rows.tolist(), strings.to_list()]
+            owners, strings = decode_values(parts)
+            columns = [owners.tolist(), strings.to_list()]
         case FieldKind.EVENTS:
             return counted_events(decode_events(parts), block)
         case FieldKind.SET:
@@ -92,8 +92,11 @@ def decoded(kind: FieldKind, parts: Sequence[Buffer], block: int = 0) -> dict[An
 def counted_events(events: Events, block: int = 0) -> dict[Any, Any]:
     """Events of a block, as above."""
     first = block * BLOCK_ROWS
-    tuples = as_tuples(events)
-    return dict(Counter((first + row, at, known, *values) for at, row, known, _, values in tuples))
+    return dict(
+        Counter(
+            (first + row, time, id_, *values) for time, row, id_, _, values in as_tuples(events)
+        )
+    )
 
 
 def events_of(content: dict[Any, Any]) -> Events:

@@ -15,7 +15,8 @@ from engine.columns.hashing import siphash128_many
 from engine.columns.hot_block import HotField
 from engine.columns.sets import decode_rows
 from engine.columns.strings import Strings
-from engine.columns.zone import Encoded
+from engine.columns.zone import Encoded, Zone
+from engine.events.field import zone_of_heads
 from engine.identity.digests import UNKNOWN
 from engine.live.applying import Applied, apply_update
 from engine.live.batch import ProfileBatch, SetColumn
@@ -37,6 +38,7 @@ from engine.store.catalog import (
     time_field,
 )
 from engine.store.hot import HotFields
+from engine.store.open_events import OpenEvents
 from engine.store.overlay import HeapPayload
 from tests.block_contents import decoded
 from tests.loads import MODEL, batch_of
@@ -148,6 +150,25 @@ class HeapMutation:
     def grown(self, field_id: int, added: int) -> None:
         """See Mutation."""
 
+    def events(self, field_id: int, block: int) -> OpenEvents:
+        """See Mutation."""
+        return self.snapshot.hot.events(self.snapshot, field_id, block)  # type: ignore[arg-type]
+
+    def find_events(self, events: OpenEvents, rows: Any, ids: Any) -> NDArray[np.uint32]:
+        """See Mutation."""
+        found = events.find(self.snapshot, rows, ids)  # type: ignore[arg-type]
+        self.snapshot.hot.asked(events)
+        return found
+
+    def leave_events(self, field_id: int, block: int) -> None:
+        """See Mutation."""
+        self.snapshot.hot.leave(field_id, block)
+
+    def put_events(self, field_id: int, block: int, events: OpenEvents) -> None:
+        """See Mutation."""
+        self.changes.setdefault(field_id, {})[block] = events.close(self.sequence)
+        self.blocks.add(block)
+
     def put(self, field_id: int, block: int, encoded: Encoded) -> None:
         """See Mutation."""
         listed = self._listed(field_id)
@@ -194,6 +215,8 @@ class HeapState:
         self.parts = dict(parts or {})
         self.dictionaries = {} if dictionaries is None else dictionaries
         self.hot = HotFields()
+        # Events that are open; `parts` has all of them, as they are stored.
+        self.heap: dict[tuple[int, int], HeapPayload] = {}
 
     @property
     def block_count(self) -> int:
@@ -204,6 +227,15 @@ class HeapState:
         """See Snapshot."""
         assert 0 <= block < self.block_count
         return self.parts.get((field_id, block), ())
+
+    def on_heap(self, field_id: int, block: int) -> HeapPayload | None:
+        """See Snapshot."""
+        return self.heap.get((field_id, block))
+
+    def zone(self, field_id: int, block: int) -> Zone | None:
+        """See Snapshot; of events alone."""
+        heap = self.heap.get((field_id, block))
+        return zone_of_heads(self.payloads(field_id, block)) if heap is None else heap.zone
 
     def addresses(self, field_id: int) -> PartTable:
         """See Snapshot."""
@@ -223,9 +255,21 @@ class HeapState:
         parts = dict(self.parts)
         for field_id, blocks in mutation.changes.items():
             for block, payload in blocks.items():
-                parts[field_id, block] = payload.parts
+                kept = parts.get((field_id, block), ())[: payload.kept]
+                parts[field_id, block] = (*kept, *payload.parts)
         after = HeapState(self.fields, row_count, parts, self.dictionaries)
+        after.heap = dict(self.heap)
+        for field_id, blocks in mutation.changes.items():
+            field = self.fields.by_id(field_id)
+            if field is not None and field.kind == FieldKind.EVENTS:
+                after.heap.update({(field_id, b): payload for b, payload in blocks.items()})
         after.hot = self.hot
+        return after
+
+    def saved(self) -> HeapState:
+        """The same as after opening a store that was saved: no events are open."""
+        after = HeapState(self.fields, self.row_count, self.parts, self.dictionaries)
+        after.parts = {key: parts for key, parts in self.parts.items() if parts}
         return after
 
     def live_count(self) -> int:
