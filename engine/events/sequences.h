@@ -3,7 +3,7 @@
  *   1. Rows that have no event of a step that has to happen cannot match. Those that have some of
  *      each are marked, step by step, which leaves few: only their events are gathered.
  *   2. Times of a set of events are listed by row. Chunks are sorted by time, so counting by row
- *      keeps them so; only rows with events in several chunks, or in a tail, are sorted.
+ *      keeps them so; rows are sorted only where chunks overlap or there is a tail.
  *   3. Each row is judged by itself (sequence_steps.h).
  *
  * Rows are taken in strips, so that what is gathered at a time is bounded however long histories
@@ -69,7 +69,7 @@ typedef struct {
 } strata_sequence_scratch;
 
 /* Events that are gathered at a time, about. */
-#define STRATA_STRIP_EVENTS (1u << 20)
+#define STRATA_STRIP_EVENTS (1u << 18)
 
 static inline void strata_free_sequence_scratch(strata_sequence_scratch *scratch) {
     free(scratch->ranks);
@@ -225,8 +225,7 @@ static inline int64_t strata_list_set(const strata_sequence *sequence, uint32_t 
                                       const uint64_t *rows, uint32_t row_count, uint64_t first,
                                       uint32_t *starts, strata_sequence_scratch *scratch) {
     const strata_event_set *events = sequence->sets + set;
-    int64_t to_us = strata_set_end(sequence, set), count = 0;
-    uint32_t sources = 0;
+    int64_t to_us = strata_set_end(sequence, set), count = 0, last_us = INT64_MIN;
     int is_sorted = 1;
     for (uint32_t t = 0; t < events->type_count; t++) {
         const strata_typed_events *type = events->types + t;
@@ -240,7 +239,9 @@ static inline int64_t strata_list_set(const strata_sequence *sequence, uint32_t 
                                         scratch);
             if (count < 0) return -1;
             if (count == before) continue;
-            is_sorted &= sources++ == 0 && (type->chunks[i]->flags & STRATA_CHUNK_SORTED);
+            const strata_event_column *when = strata_time_column(type->chunks[i]);
+            is_sorted &= (type->chunks[i]->flags & STRATA_CHUNK_SORTED) && when->low >= last_us;
+            last_us = when->high;
         }
     }
     uint64_t all = first + (uint64_t)count;
