@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -32,6 +32,8 @@ from engine.core.row_tests import test_many
 from engine.errors import ExpressionInvalid, InputInvalid, NotFound
 from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_names, list_rows
+from engine.live.log_clock import system_clock
+from engine.live.standing import standing_of
 from engine.measuring.passes import Reading
 from engine.measuring.value import Measure, Value, read_border, read_value
 from engine.members import Members
@@ -44,6 +46,7 @@ from engine.rules.faults import Faults
 from engine.rules.known_texts import KnownText
 from engine.rules.literals import write_text
 from engine.rules.parse import parse, prepare
+from engine.rules.time_dependence import moves_anywhere
 from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
 
@@ -124,13 +127,14 @@ class Audience:
         as_of_us: int | None = None,
         threads: Threads | None = None,
         control: Control | None = None,
+        now: Callable[[], int] = system_clock,
     ) -> None:
         prepare()
         self._started_ns = time.monotonic_ns()
         self._snapshot = snapshot
         self._binder = binder
         self._moved = as_of_us is not None
-        self._as_of_us = time.time_ns() // 1000 if as_of_us is None else as_of_us
+        self._as_of_us = now() if as_of_us is None else as_of_us
         self._threads = threads or Threads()
         self._control = control or Control()
         self._numbers = NumberPlanner(snapshot, self._as_of_us, binder.model.time_zone)
@@ -148,7 +152,9 @@ class Audience:
             text = expression if isinstance(expression, str) else ""
             self._refuse_unknown_lists(read.lists, Faults(text, where))
         if not self._moved:
-            self._memberships.update(_stored_memberships(read.bound, self._snapshot))
+            self._memberships.update(
+                _stored_memberships(read.bound, self._snapshot, self._binder, self._as_of_us)
+            )
         self._questions.append(_Question(read, self._planner.add(read.bound)))
 
     def _read(self, expression: str | tree.Expr, where: str) -> KnownText:
@@ -271,6 +277,26 @@ class Audience:
         array = np.asarray(rows, dtype=np.uint32)
         return [row.tolist() for row in test_many(program, roots, array)]
 
+    def moved_segments(self, rows: NDArray[np.uint32]) -> dict[str, set[int]]:
+        """The stored segments whose stored members are not those of now, because time has passed;
+        each with those of the rows that are in it now."""
+        names = [
+            name
+            for name in self._binder.model.segments
+            if segment_field(name) in self._snapshot.fields
+            and _facts_of(self._binder, name).moves
+            and not _stands(self._snapshot, name, self._as_of_us)
+        ]
+        for name in names:
+            self.add(tree.Segment(name))
+        known = [row for row in set(rows.tolist()) if row >> 16 < self._snapshot.block_count]
+        if not names or not known:
+            return dict.fromkeys(names, set())
+        return {
+            name: {row for row, is_in in zip(known, truths, strict=True) if is_in}
+            for name, truths in zip(names, self.test_rows(known), strict=True)
+        }
+
     # ------------------------------------------------------------------------- parts
 
     def _program(self, roots: Sequence[int], group_field: int | None = None) -> Program:
@@ -352,22 +378,27 @@ def stored_count(
     binder: Binder,
     expression: str | tree.Expr,
     segment_counts: Mapping[str, int] | None,
+    now_us: int,
 ) -> CountResult | None:
-    """The count of `segment('x')` alone, now, from its counter; None where that does not do.
+    """The count of `segment('x')` alone, now (`now_us`), from its counter; None where that does
+    not do.
 
     `segment_counts` has the sizes of the stored segments as of the snapshot (None: no counters).
     Nothing is parsed. A segment that reads a list is left to an Audience, whose answer says
-    how many identifiers wait.
+    how many identifiers wait, and so is one whose stored members are not those of now.
     """
     started_ns = time.monotonic_ns()
     name = _bare_segment(expression)
     count = None if name is None or segment_counts is None else segment_counts.get(name)
-    if name is None or count is None or _reads_lists(binder, name):
+    if name is None or count is None:
+        return None
+    facts = _facts_of(binder, name)
+    if facts.lists or (facts.moves and not _stands(snapshot, name, now_us)):
         return None
     return CountResult(
         expression=f"segment({write_text(name)})",
         count=count,
-        as_of_us=time.time_ns() // 1000,
+        as_of_us=now_us,
         data_version=snapshot.data_version,
         elapsed_us=(time.monotonic_ns() - started_ns) // 1000,
     )
@@ -381,15 +412,29 @@ def _bare_segment(expression: str | tree.Expr) -> str | None:
     return expression.name if isinstance(expression, tree.Segment) else None
 
 
-# What has been found of the segments of each binder in use: name -> whether it reads a list.
-_list_readers: WeakKeyDictionary[Binder, dict[str, bool]] = WeakKeyDictionary()
+class _Facts(NamedTuple):
+    """Whether a segment reads a list, and whether it moves with time."""
+
+    lists: bool
+    moves: bool
 
 
-def _reads_lists(binder: Binder, name: str) -> bool:
-    known = _list_readers.setdefault(binder, {})
+# What has been found of the segments of each binder in use, by name.
+_known_facts: WeakKeyDictionary[Binder, dict[str, _Facts]] = WeakKeyDictionary()
+
+
+def _facts_of(binder: Binder, name: str) -> _Facts:
+    known = _known_facts.setdefault(binder, {})
     if name not in known:
-        known[name] = _has_lists(binder.bind(tree.Segment(name)))
+        body = binder.bind(tree.Segment(name))
+        known[name] = _Facts(_has_lists(body), moves_anywhere(body))
     return known[name]
+
+
+def _stands(snapshot: Snapshot, name: str, now_us: int) -> bool:
+    """Whether the stored members of a moving segment are those of now."""
+    standing = standing_of(snapshot)
+    return standing is not None and standing.is_exact(name, now_us)
 
 
 def _has_lists(expression: bound.BoundExpr) -> bool:
@@ -397,10 +442,11 @@ def _has_lists(expression: bound.BoundExpr) -> bool:
 
 
 def _stored_memberships(
-    expression: bound.BoundExpr, snapshot: Snapshot
+    expression: bound.BoundExpr, snapshot: Snapshot, binder: Binder, now_us: int
 ) -> Iterator[tuple[str, int]]:
     """The segments to read from their membership fields, with the numbers of those: mentioned
-    outside of others that are, stored, and without lists, of which an answer says more."""
+    outside of others that are, stored, and without lists, of which an answer says more; and
+    exact at this moment."""
     waiting = [expression]
     seen: set[int] = set()
     while waiting:
@@ -410,9 +456,11 @@ def _stored_memberships(
         seen.add(id(item))
         if isinstance(item, bound.BoundSegment):
             field = snapshot.fields.get(segment_field(item.name))
-            if field is not None and not _has_lists(item):
-                yield item.name, field.id
-                continue
+            if field is not None:
+                facts = _facts_of(binder, item.name)
+                if not facts.lists and (not facts.moves or _stands(snapshot, item.name, now_us)):
+                    yield item.name, field.id
+                    continue
         waiting.extend(bound.parts_of(item))
 
 

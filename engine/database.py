@@ -36,10 +36,12 @@ from engine.live.lists import (
     upload_list,
 )
 from engine.live.live_store import LiveStore, Staged
+from engine.live.log_clock import system_clock
 from engine.live.positions import IngestAck, Position, StoredPosition
 from engine.live.profiles import ProfileRecord, read_profiles
 from engine.live.schema import holds_data
 from engine.live.stored_feed import StoredFeed
+from engine.live.ticking import Ticker
 from engine.measures import Measures
 from engine.members import Members
 from engine.model.definitions import Model, Source
@@ -91,34 +93,49 @@ class UploadedList:
 class Database:
     """An open store. Safe to share between threads."""
 
-    def __init__(self, store: Store, threads: int | None) -> None:
+    def __init__(
+        self, store: Store, threads: int | None, now: Callable[[], int] = system_clock
+    ) -> None:
         self._store = store
+        self._now = now
+        self._ticker: Ticker | None = None
         count = threads or min(len(os.sched_getaffinity(0)), 16)
         pool = ThreadPoolExecutor(count - 1, "evaluate") if count > 1 else None
         self._threads = Threads(pool, count)
         self._guard = threading.Lock()
         self._binder: tuple[int, Binder] | None = None
-        self._live = LiveStore(store, self._binder_of, pool=pool, threads=count)
+        self._live = LiveStore(store, self._binder_of, pool=pool, threads=count, now=now)
         self.feed = FeedSource(StoredFeed(store), store.snapshot)
         self.frozen = FrozenAudiences(store, self._live, self._members, self._model_of)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
 
     @classmethod
-    def create(cls, path: Path, *, threads: int | None = None) -> Self:
-        """A new, empty store in a folder that is not there yet. Raises AlreadyExists,
-        StoreUnwritable."""
-        return cls(Store.create(path), threads)
+    def create(
+        cls, path: Path, *, threads: int | None = None, now: Callable[[], int] = system_clock
+    ) -> Self:
+        """A new, empty store in a folder that is not there yet; `now` is its clock, microseconds
+        from 1970. Raises AlreadyExists, StoreUnwritable."""
+        return cls(Store.create(path), threads, now)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False, threads: int | None = None) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        read_only: bool = False,
+        threads: int | None = None,
+        now: Callable[[], int] = system_clock,
+    ) -> Self:
         """A store that is there. `threads` None takes one for each processor, at most 16.
 
         Raises StoreMissing, StoreInUse, StoreVersionUnsupported, StoreCorrupt.
         """
-        return cls(Store.open(path, read_only=read_only), threads)
+        return cls(Store.open(path, read_only=read_only), threads, now)
 
     def close(self) -> None:
         """Save everything and let go of the store; harmless when done before."""
+        if self._ticker is not None:
+            self._ticker.stop()
         self._live.close()
         if self._threads.pool is not None:
             self._threads.pool.shutdown()
@@ -211,7 +228,8 @@ class Database:
         model = self.check_model(files)
         refuse_not_yet(model)
         with self._store.snapshot() as snapshot:
-            return plan_edit(self._binder_of(snapshot), model, snapshot, self._threads).plan
+            binder, now_us = self._binder_of(snapshot), self._now()
+            return plan_edit(binder, model, snapshot, self._threads, now_us).plan
 
     def apply_model(self, files: Mapping[str, str]) -> AppliedModel:
         """Puts a model in force. Raises ModelInvalid, NotYet; nothing is changed then."""
@@ -226,7 +244,7 @@ class Database:
             binder = self._binder_of(snapshot)
             old = None if binder is None else binder.model
             refuse_impossible(old, model, holds_data=lambda key: holds_data(snapshot, key))
-            edit = plan_edit(binder, model, snapshot, self._threads)
+            edit = plan_edit(binder, model, snapshot, self._threads, self._now())
             plan = edit.plan
             version, staged = edit.stage(writer, files)
             return staged
@@ -257,7 +275,9 @@ class Database:
         with self._store.snapshot() as snapshot:
             if as_of_us is None and not nodes and group_by is None:
                 binder = self._require_binder(snapshot)
-                kept = stored_count(snapshot, binder, expression, snapshot.segment_counts)
+                kept = stored_count(
+                    snapshot, binder, expression, snapshot.segment_counts, self._now()
+                )
                 if kept is not None:
                     return kept
             audience = self._audience(snapshot, as_of_us, control)
@@ -329,13 +349,21 @@ class Database:
         with self._store.snapshot() as snapshot:
             model = self._require_binder(snapshot).model
             rows = rows_of(identities_of(snapshot), model, identifiers)
-            return read_profiles(snapshot, model, rows.tolist())
+            moved = self._audience(snapshot, None, None).moved_segments(rows)
+            return read_profiles(snapshot, model, rows.tolist(), moved)
 
     def _audience(
         self, snapshot: Snapshot, as_of_us: int | None, control: Control | None
     ) -> Audience:
         binder = self._require_binder(snapshot)
-        return Audience(snapshot, binder, as_of_us=as_of_us, threads=self._threads, control=control)
+        return Audience(
+            snapshot,
+            binder,
+            as_of_us=as_of_us,
+            threads=self._threads,
+            control=control,
+            now=self._now,
+        )
 
     def _model_of(self, snapshot: Snapshot) -> Model:
         return self._require_binder(snapshot).model
@@ -410,6 +438,18 @@ class Database:
     def on_write_failure(self, listener: Callable[[], None]) -> None:
         """Calls `listener` once, on any thread, when the store stops taking writes."""
         self._live.pipeline.on_failure(listener)
+
+    # -------------------------------------------------------------------------- clock
+
+    def tick(self) -> None:
+        """Brings the stored members of segments that move with time up to now, and tells who
+        entered and left on the way. Nothing is written where nobody did, or might have."""
+        self._live.pipeline.tick()
+
+    def run_clock(self) -> None:
+        """Ticks once a second from now on, until the database is closed."""
+        if self._ticker is None:
+            self._ticker = Ticker(lambda: self._live.pipeline.tick(wait=False))
 
     # --------------------------------------------------------------------------- feed
 

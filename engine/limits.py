@@ -329,3 +329,8 @@ MEASURED_GROUPS: Final = 10_001
 # Bins, edges, thresholds and named values of one distribution, as many as a message takes with
 # ease; each value is looked for among them by bisection.
 MEASURED_BORDERS: Final = 10_000
+
+# ------------------------------------------------------------------------------- clock
+
+# How often a running server looks whether time has changed who is in what.
+TICK_S: Final = 1.0

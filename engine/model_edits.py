@@ -72,17 +72,19 @@ class ModelEdit:
 
 
 def plan_edit(
-    binder: Binder | None, model: Model, snapshot: Snapshot, threads: Threads
+    binder: Binder | None, model: Model, snapshot: Snapshot, threads: Threads, now_us: int
 ) -> ModelEdit:
     """What putting `model` in force would do to a snapshot, whose binder is None before the
-    first model. Raises NotYet and NotFound as `plan_change` does."""
+    first model, at an instant. Raises NotYet and NotFound as `plan_change` does."""
     catalog = snapshot.fields
     before = None
     if binder is not None:
         before = StoredSegments(binder.model, binder, catalog, segment_versions(catalog))
     after = StoredSegments(model, Binder(model), catalog)
     change = diff(None if binder is None else binder.model, model)
-    edits = plan_change(before, after, snapshot, pool=threads.pool, threads=threads.count)
+    edits = plan_change(
+        before, after, snapshot, now_us=now_us, pool=threads.pool, threads=threads.count
+    )
     changes = tuple(
         DefinitionChange(
             definition=edit.key,

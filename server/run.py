@@ -43,6 +43,7 @@ def serve(settings: ServerSettings) -> None:
             " Listen on 127.0.0.1, or say --insecure where the network itself keeps others out."
         )
     database = Database.open(settings.store, threads=settings.threads or None)
+    database.run_clock()
     with contextlib.closing(database), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(database, settings))
 

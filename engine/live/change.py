@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.columns.zone import Encoded
 
-__all__ = ["NO_MOVES", "Cause", "FieldBlocks", "Moves", "Touched", "Transition"]
+__all__ = ["NO_MOVES", "Cause", "FieldBlocks", "Flips", "Moves", "Touched", "Transition"]
 
 # field number -> block -> what the field of that block has become.
 FieldBlocks = Mapping[int, Mapping[int, Encoded]]
@@ -77,3 +77,21 @@ class Transition:
     version: int
     entered: NDArray[np.uint32]
     left: NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """Who enters and leaves what as time passes, one after the other in the order of `instants`.
+
+    Side by side: instants int64 (microseconds from 1970), the number of the definition uint32,
+    rows uint32, and `entered` bool, unset where the row leaves. At one instant they are ordered by
+    definition, then those who enter before those who leave, then rows.
+    """
+
+    instants: NDArray[np.int64]
+    definitions: NDArray[np.uint32]
+    rows: NDArray[np.uint32]
+    entered: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.instants)

@@ -1,5 +1,7 @@
 """Group commits: from batches that wait to acknowledgements, in one sync.
 
+0. Where stored segments move with time, the clock comes first: a tick to the instant at which the
+   batches are logged, so that they are judged at it and not at that of the tick before.
 1. Each batch, in order: leave out what its partition has made durable before, validate, resolve
    its identities, and add it to the log. What is wrong with one batch is that batch's alone.
 2. Add the feed records of what has become visible since the last commit.
@@ -39,7 +41,8 @@ from engine.limits import (
 from engine.live.batch import ProfileBatch
 from engine.live.feed_record import instant_of
 from engine.live.figures import Figures
-from engine.live.log_entry import LogEntry, pack_entry
+from engine.live.log_clock import LogClock
+from engine.live.log_entry import LogEntry, Tick, pack_entry, pack_tick
 from engine.live.log_record import pack_update
 from engine.live.pending_feed import PendingFeed
 from engine.live.position_table import PositionTable
@@ -85,11 +88,17 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A durable record of the log, to be applied."""
+    """A durable record of the log, to be applied. `before_us` is that of a tick."""
 
     sequence: int
     instant_us: int
     update: ProfileUpdate | None
+    before_us: int | None = None
+
+    @property
+    def is_tick(self) -> bool:
+        """Whether the clock moves and nothing else happens."""
+        return self.before_us is not None
 
 
 class Committer:
@@ -102,7 +111,9 @@ class Committer:
         positions: PositionTable,
         feed: PendingFeed,
         figures: Figures,
+        clock: LogClock,
     ) -> None:
+        self.clock = clock
         self._store = store
         self.identities = identities
         self._positions = positions
@@ -127,10 +138,12 @@ class Committer:
         resolver: Resolver | None,
         *,
         save_more: bool = False,
+        tick: bool = False,
     ) -> list[Logged]:
         """Makes one commit; every submission is answered when it returns.
 
-        With `save_more` it saves what it can and not only what is due. Returns what was logged,
+        With `save_more` it saves what it can and not only what is due; with `tick` the clock
+        moves to now first. Returns what was logged,
         in order. Raises StoreUnwritable where nothing was kept; the submissions are then answered
         with it, too.
         """
@@ -140,9 +153,12 @@ class Committer:
         try:
             with self._store.write_group() as writer:
                 self._writer = writer
+                instant_us = self.clock.instant()
+                if tick:
+                    self._tick(writer, instant_us, logged)
                 for submission in submissions:
                     failpoint("ingest.before_resolve")
-                    self._take(submission, writer, resolver, taken, logged)
+                    self._take(submission, writer, resolver, instant_us, taken, logged)
                 through, saved_bytes = self._save(writer, save_more=save_more)
                 failpoint("log.before_commit")
                 started = time.monotonic()
@@ -162,6 +178,14 @@ class Committer:
             submission.succeed(ack)
         return logged
 
+    def _tick(self, writer: Writer, instant_us: int, logged: list[Logged]) -> None:
+        """Moves the clock, where it moves at all."""
+        before_us = self.clock.logged_us
+        if before_us < instant_us:
+            sequence = writer.log(pack_tick(Tick(before_us, instant_us)))
+            self.clock.set(writer, instant_us)
+            logged.append(Logged(sequence, instant_us, None, before_us))
+
     # ------------------------------------------------------------------------- batches
 
     def _take(
@@ -169,6 +193,7 @@ class Committer:
         submission: Submission,
         writer: Writer,
         resolver: Resolver | None,
+        instant_us: int,
         taken: list[tuple[Submission, IngestAck]],
         logged: list[Logged],
     ) -> None:
@@ -194,7 +219,6 @@ class Committer:
             return
         mark = None if position is None else self._positions.advance(position)
         if resolved.update is not None or mark is not None:
-            instant_us = time.time_ns() // 1000
             failpoint("log.before_write")
             packed = b"" if resolved.update is None else pack_update(resolved.update)
             sequence = writer.log(pack_entry(LogEntry(instant_us, mark, packed)))
@@ -230,7 +254,7 @@ class Committer:
         if now < self._next_trim_s:
             return
         self._next_trim_s = now + FEED_TRIM_S
-        oldest_us = time.time_ns() // 1000 - self.feed_kept_us
+        oldest_us = self.clock.now() - self.feed_kept_us
         feed = self._store.feed()
         kept = 0
         for record in itertools.islice(feed.read(), FEED_TRIM_RECORDS):
@@ -295,6 +319,7 @@ class Committer:
 
     def _settle(self, before: int, through: int) -> None:
         self._writer = None
+        self.clock.settle()
         self._due = self._still_due
         self.identities.saved(self._store.newest())
         # What was saved lacks the batches of this commit, which are dirty from here on.
@@ -305,6 +330,7 @@ class Committer:
 
     def _undo(self, before: int, resolver: Resolver | None) -> None:
         self._writer = None
+        self.clock.undo()
         self.identities.forget_after(before)
         self._positions.forget()
         if resolver is not None:

@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 from engine.errors import InputInvalid, StoreCorrupt
 from engine.limits import FEED_KEPT_BYTES, FEED_STEP_BYTES, FEED_STEP_ENTRIES, FEED_STEP_RECORDS
 from engine.live.change import Cause
+from engine.live.clock_record import VERSION as CLOCK_VERSION
+from engine.live.clock_record import ClockEntries, ClockRun
 from engine.live.feed_record import EntryRun, FeedEntries
 from engine.live.resume_token import FeedPosition, pack_token, unpack_token
 from engine.store.snapshot import Snapshot
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 Wanted = Callable[[str], bool]
+Entries = FeedEntries | ClockEntries
 
 
 class FeedStore(Protocol):
@@ -105,7 +108,7 @@ class FeedSource:
         self._store = store
         self.snapshot = snapshot
         self._guard = threading.Lock()
-        self._kept: OrderedDict[int, FeedEntries] = OrderedDict()
+        self._kept: OrderedDict[int, Entries] = OrderedDict()
         with snapshot() as now:
             self._uid = now.store_uid
 
@@ -183,7 +186,7 @@ class FeedSource:
                     return FeedChunk(tuple(runs), behind, caught_up=entries.sequence >= through)
         return FeedChunk(tuple(runs), max(position, FeedPosition(through + 1)), caught_up=True)
 
-    def _records(self, position: FeedPosition, through: int) -> Generator[FeedEntries, None, None]:
+    def _records(self, position: FeedPosition, through: int) -> Generator[Entries, None, None]:
         """The records from a position on, up to `through`, each the one after the one before."""
         before = position.sequence - 1
         with self._guard:
@@ -203,7 +206,7 @@ class FeedSource:
                 yield entries
                 before, begun = sequence, True
 
-    def _lost(self, before: int, entries: FeedEntries) -> FeedCompacted | StoreCorrupt:
+    def _lost(self, before: int, entries: Entries) -> FeedCompacted | StoreCorrupt:
         """Why the record after `before` is not there."""
         oldest = self.oldest()
         if before < oldest.sequence - 1:
@@ -213,7 +216,7 @@ class FeedSource:
             f" not there; restore the store from a copy."
         )
 
-    def _keep(self, entries: FeedEntries) -> None:
+    def _keep(self, entries: Entries) -> None:
         """Holds a record that was read in part, and lets older ones go."""
         with self._guard:
             self._kept[entries.sequence] = entries
@@ -223,9 +226,9 @@ class FeedSource:
                 held -= self._kept.popitem(last=False)[1].size
 
 
-def _runs(entries: FeedEntries, at: int, wanted: Wanted, most: int) -> Iterator[FeedRun]:
+def _runs(entries: Entries, at: int, wanted: Wanted, most: int) -> Iterator[FeedRun]:
     """At most `most` wanted entries of a record from entry `at` on."""
-    for run in entries.runs:
+    for run in entries.runs_from(at):
         if not most:
             return
         start = max(at - run.first_ordinal, 0)
@@ -237,7 +240,7 @@ def _runs(entries: FeedEntries, at: int, wanted: Wanted, most: int) -> Iterator[
             version=run.version,
             entered=run.entered,
             cause=entries.cause,
-            instant_us=entries.instant_us,
+            instant_us=run.instant_us,
             sequence=entries.sequence,
             first_ordinal=run.first_ordinal + start,
             rows=rows,
@@ -245,16 +248,17 @@ def _runs(entries: FeedEntries, at: int, wanted: Wanted, most: int) -> Iterator[
         most -= len(rows)
 
 
-def _rows(entries: FeedEntries, run: EntryRun, start: int, stop: int) -> NDArray[np.uint32]:
+def _rows(entries: Entries, run: EntryRun | ClockRun, start: int, stop: int) -> NDArray[np.uint32]:
     try:
         return run.rows(start, stop)
     except ValueError as error:
         raise _unreadable(entries.sequence, error) from error
 
 
-def _parsed(sequence: int, data: bytes) -> FeedEntries:
+def _parsed(sequence: int, data: bytes) -> Entries:
     try:
-        entries = FeedEntries(data)
+        of_clock = int.from_bytes(data[:2], "little") == CLOCK_VERSION
+        entries = ClockEntries(data) if of_clock else FeedEntries(data)
         if entries.sequence != sequence:
             raise ValueError(f"it says that it is record {entries.sequence}")
     except ValueError as error:

@@ -1,6 +1,7 @@
 """The bytes of a feed record: who entered and left what, by one record of the log.
 
-All integers are little-endian. **Version 1.**
+This is the form for everything but ticks of the clock, whose entries have instants of their own
+(`engine.live.clock_record`). All integers are little-endian. **Version 1.**
 
 | at | field |
 | --- | --- |
@@ -164,8 +165,12 @@ class FeedEntries:
         self.instant_us: int = instant_us
         self.cause = _CAUSES[cause]
         self.size = len(view)
-        self.runs = tuple(_runs(view, transition_count))
+        self.runs = tuple(_runs(view, transition_count, instant_us))
         self.count = self.runs[-1].first_ordinal + self.runs[-1].count
+
+    def runs_from(self, ordinal: int) -> Iterator[EntryRun]:
+        """The runs from the one that has an entry."""
+        return (run for run in self.runs if run.first_ordinal + run.count > ordinal)
 
 
 class EntryRun:
@@ -175,13 +180,14 @@ class EntryRun:
     """
 
     __slots__ = ("_blocks", "_ends", "_places", "_view", "definition", "entered",
-                 "first_ordinal", "version")  # fmt: skip
+                 "first_ordinal", "instant_us", "version")  # fmt: skip
 
     def __init__(
         self,
         definition: str,
         version: int,
         entered: bool,
+        instant_us: int,
         first_ordinal: int,
         blocks: NDArray[np.uint16],
         ends: NDArray[np.int64],
@@ -191,6 +197,7 @@ class EntryRun:
         self.definition = definition
         self.version = version
         self.entered = entered
+        self.instant_us = instant_us
         self.first_ordinal = first_ordinal
         self._blocks = blocks
         self._ends = ends  # entries up to the end of each container
@@ -266,7 +273,7 @@ def _unpacked(payload: memoryview, count: int) -> NDArray[np.uint32]:
     return low
 
 
-def _runs(view: memoryview, transition_count: int) -> Iterator[EntryRun]:
+def _runs(view: memoryview, transition_count: int, instant_us: int) -> Iterator[EntryRun]:
     """Both runs of each transition, their places in the bytes checked."""
     names_at = _HEAD.size + transition_count * _TRANSITION.itemsize
     if names_at > len(view):
@@ -304,6 +311,7 @@ def _runs(view: memoryview, transition_count: int) -> Iterator[EntryRun]:
                 name,
                 int(head["version"]),
                 entered,
+                instant_us,
                 ordinal,
                 blocks,
                 np.cumsum(rows[chosen]),

@@ -7,13 +7,16 @@ An edit is made by its caller while nothing else is written. Where it concerns s
 two commits that become visible together: the edit itself with a note of the segments to find
 anew, then their members and what entered and left. If the process ends between the two, opening
 finds the note and makes the second.
+
+Members are found anew at the clock of the state, so that they agree with those that stay. An edit
+brings the clock up to now before it begins; where none of the members that stay moves with time,
+the clock has nobody to wait for and is set to now.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -31,6 +34,7 @@ from engine.live.change import Cause, Transition
 from engine.live.committing import Committer, Submission
 from engine.live.figures import Figures
 from engine.live.identity_fields import count_values_of
+from engine.live.log_clock import LogClock, system_clock
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
 from engine.live.pipeline import Pipeline
@@ -40,6 +44,7 @@ from engine.live.resolving import Resolver
 from engine.live.schema import segment_versions
 from engine.live.segments import StoredSegments
 from engine.rules.bind import Binder
+from engine.store.attached import Attached
 from engine.store.catalog import identifier_field
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, Writer
@@ -74,15 +79,17 @@ class LiveStore:
         *,
         pool: Executor | None = None,
         threads: int = 1,
+        now: Callable[[], int] = system_clock,
     ) -> None:
         self.store = store
+        self._now = now
         self._is_open = True
         self.figures = Figures()
         self._binder_of = binder_of
         self._pool = pool
         self._threads = threads
         self._load_parts()
-        store.attach = lambda: self.identities.state
+        store.attach = lambda: Attached(self.identities.state, self._applier.standing)
         store.reveal()
         store.log_holds.append(lambda: self.positions.dirty_since)
         store.log_holds.append(lambda: self.identities.dirty_since)
@@ -107,8 +114,9 @@ class LiveStore:
         self.positions = PositionTable.load(store.glance())
         self.identities = LiveIdentities.load(store.glance())
         self._applier = Applier(store, self.identities, self._feed, self.figures)
+        clock = LogClock.load(store.glance(), self._now)
         self._committer = Committer(
-            store, self.identities, self.positions, self._feed, self.figures
+            store, self.identities, self.positions, self._feed, self.figures, clock
         )
 
     def _replay(self) -> str:
@@ -194,6 +202,7 @@ class LiveStore:
         With `reload` the identities are read anew, because `stage` writes them. Raises what
         `stage` raises, with nothing changed.
         """
+        self.pipeline.tick(force=True)
         # Most of what has to be saved is saved before batches have to wait.
         self.pipeline.checkpoint()
         with self.pipeline.drained():
@@ -226,6 +235,8 @@ class LiveStore:
     def _follow(self, stale: Sequence[str], cause: Cause, *, reload: bool) -> None:
         """The second half of an edit: what follows from it, and showing both."""
         failpoint("barrier.after_commit")
+        # Nothing is known any more of when who is due.
+        self._applier.standing = None
         if reload:
             self._load_identities()
         else:
@@ -248,9 +259,14 @@ class LiveStore:
         """The same for a store that is open for reading: in memory alone."""
         names = self._stale_names()
         if names and self.pipeline.in_force is not None:
+            self._applier.standing = None
             with self.store.mutation(self.store.glance().data_version + 1) as mutation:
                 change = self.pipeline.in_force.segments.refresh(
-                    mutation.snapshot, names, pool=self._pool, threads=self._threads
+                    mutation.snapshot,
+                    names,
+                    now_us=self._committer.clock.instant(),
+                    pool=self._pool,
+                    threads=self._threads,
                 )
                 mutation.candidate(mutation.snapshot.row_count)
                 for field_id, blocks in change.memberships.items():
@@ -272,23 +288,29 @@ class LiveStore:
         self.pipeline.told.advance(version)
 
     def _find_members(self, in_force: ModelInForce, names: Sequence[str], cause: Cause) -> None:
-        in_force.segments.forget_lists()
-        change = in_force.segments.refresh(
-            self.store.newest(), names, pool=self._pool, threads=self._threads
+        segments, clock = in_force.segments, self._committer.clock
+        segments.forget_lists()
+        is_free = bool(segments.moving) and set(segments.moving) <= set(names)
+        now_us = clock.instant() if is_free else clock.logged_us
+        change = segments.refresh(
+            self.store.newest(), names, now_us=now_us, pool=self._pool, threads=self._threads
         )
         with self.store.write(show=False) as writer:
+            if is_free:
+                clock.set(writer, now_us)
             for field_id, blocks in change.memberships.items():
                 for block, encoded in blocks.items():
                     writer.put_field(field_id, block, encoded)
             self._put_feed(writer, cause, change.transitions)
             writer.delete_meta(_STALE)
+        clock.settle()
         self.identities.saved(self.store.newest())
         self.figures.add(rows_evaluated=change.rows_evaluated)
 
     def _put_feed(self, writer: Writer, cause: Cause, transitions: Sequence[Transition]) -> None:
         told = PendingFeed()
         sequence = writer.next_sequence
-        told.add(sequence, time.time_ns() // 1000, cause, tuple(transitions))
+        told.add(sequence, self._committer.clock.instant(), cause, tuple(transitions))
         # Of the newest state: the first commit of an edit is not shown before the second.
         previous = self.store.newest().version.state.root.feed_last
         for number, payload in told.records(sequence, previous):

@@ -1,11 +1,16 @@
-"""The bytes of a record of the log that brought updates of profiles.
+"""The bytes of a record of the log: updates of profiles, or a tick of the clock.
 
-Little-endian. `U`, version u8 (1), size of the source's name u16, size of the partition's name
+Little-endian. **Updates**: `U`, version u8 (1), size of the source's name u16, size of the partition's name
 u16, whether it has a position u16, instant i64 (microseconds from 1970, when it was written),
 owner epoch u64, offset u64; then both names, UTF-8, zeros up to a multiple of 8, and the update
 (engine.live.log_record), empty where every record of the batch was refused.
 
-A record of the log that does not begin with `U` is a barrier: everything that it did was
+**A tick**: `T`, version u8 (1), six bytes 0, and two instants i64, microseconds from 1970: that of
+the clock before it and, later, after it. The memberships of segments that move with time are exact
+at the first before the record, and at the second after it. The instant of updates is that of the
+clock, wherever such segments are stored.
+
+A record of the log that begins with `B` is a barrier: everything that it did was
 written in one commit with it, and replaying passes it over.
 """
 
@@ -14,12 +19,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from engine.limits import TIME_US
 from engine.live.positions import StoredPosition
 
-__all__ = ["LogEntry", "Mark", "pack_entry", "unpack_entry"]
+__all__ = ["LogEntry", "Mark", "Tick", "pack_entry", "pack_tick", "unpack_entry"]
 
 _VERSION = 1
 _HEAD = struct.Struct("<cBHHHqQQ")
+_TICK = struct.Struct("<cB6xqq")
 _ALIGNMENT = 8
 
 
@@ -41,6 +48,20 @@ class LogEntry:
     update: bytes | memoryview
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The clock went from one instant to a later one."""
+
+    before_us: int
+    instant_us: int
+
+
+def pack_tick(tick: Tick) -> bytes:
+    """The bytes of a tick."""
+    assert tick.before_us < tick.instant_us, "the time of the log never goes back"
+    return _TICK.pack(b"T", _VERSION, tick.before_us, tick.instant_us)
+
+
 def pack_entry(entry: LogEntry) -> bytes:
     """The bytes of a record."""
     mark = entry.mark
@@ -60,10 +81,12 @@ def pack_entry(entry: LogEntry) -> bytes:
     return b"".join((named, bytes(-len(named) % _ALIGNMENT), entry.update))
 
 
-def unpack_entry(record: bytes) -> LogEntry | None:
-    """Read a record; None for a barrier. ValueError for anything that is neither."""
+def unpack_entry(record: bytes) -> LogEntry | Tick | None:
+    """Read a record; None for a barrier. ValueError for anything else."""
     if record[:1] == b"B":
         return None
+    if record[:1] == b"T":
+        return _unpack_tick(record)
     try:
         kind, version, source_size, partition_size, marked, instant_us, epoch, offset = (
             _HEAD.unpack_from(record)
@@ -82,3 +105,12 @@ def unpack_entry(record: bytes) -> LogEntry | None:
         partition = record[_HEAD.size + source_size : names_end].decode()
         mark = Mark(source, partition, StoredPosition(epoch, offset))
     return LogEntry(instant_us, mark, memoryview(record)[start:])
+
+
+def _unpack_tick(record: bytes) -> Tick:
+    if len(record) != _TICK.size or record[2:8] != bytes(6):
+        raise ValueError("a tick in the log that is no tick")
+    _, version, before_us, instant_us = _TICK.unpack(record)
+    if version != _VERSION or not TIME_US[0] <= before_us < instant_us <= TIME_US[1]:
+        raise ValueError(f"a tick in the log, version {version}, to {instant_us}")
+    return Tick(before_us, instant_us)

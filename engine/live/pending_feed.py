@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from engine.live.change import Cause, Transition
+from engine.live.change import Cause, Flips, Transition
+from engine.live.clock_record import ClockRecord, pack_clock_record
 from engine.live.feed_record import FeedRecord, pack_feed_record
 
 __all__ = ["PendingFeed"]
@@ -13,10 +15,10 @@ __all__ = ["PendingFeed"]
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
+    """A record of the feed, but for the one before it, which `pack` is given."""
+
     sequence: int
-    instant_us: int
-    cause: Cause
-    transitions: tuple[Transition, ...]
+    pack: Callable[[int], bytes]
 
 
 class PendingFeed:
@@ -43,8 +45,32 @@ class PendingFeed:
     ) -> None:
         """What a record of the log did; before the state after it is published."""
         if transitions:
-            with self._guard:
-                self._waiting.append(_Waiting(sequence, instant_us, cause, transitions))
+            self._add(
+                sequence,
+                lambda previous: pack_feed_record(
+                    FeedRecord(sequence, previous, instant_us, cause, transitions)
+                ),
+            )
+
+    def add_flips(
+        self,
+        sequence: int,
+        instant_us: int,
+        definitions: Sequence[tuple[str, int]],
+        flips: Flips,
+    ) -> None:
+        """The same for a tick: what happened to the definitions (key path, version) on the way."""
+        if len(flips):
+            self._add(
+                sequence,
+                lambda previous: pack_clock_record(
+                    ClockRecord(sequence, previous, instant_us, definitions, flips)
+                ),
+            )
+
+    def _add(self, sequence: int, pack: Callable[[int], bytes]) -> None:
+        with self._guard:
+            self._waiting.append(_Waiting(sequence, pack))
 
     def records(self, through: int, previous: int) -> list[tuple[int, bytes]]:
         """(sequence, bytes) of the feed records up to one of the log, to be written after the
@@ -53,14 +79,7 @@ class PendingFeed:
             chosen = [waiting for waiting in self._waiting if waiting.sequence <= through]
         out = []
         for waiting in chosen:
-            record = FeedRecord(
-                sequence=waiting.sequence,
-                previous=previous,
-                instant_us=waiting.instant_us,
-                cause=waiting.cause,
-                transitions=waiting.transitions,
-            )
-            out.append((waiting.sequence, pack_feed_record(record)))
+            out.append((waiting.sequence, waiting.pack(previous)))
             previous = waiting.sequence
         return out
 

@@ -4,7 +4,8 @@
 
 1. The commit thread takes whatever waits and makes one group commit of it. With nothing to log
    it still commits while there is anything to tell; once batches have stopped, it saves until the
-   log is empty.
+   log is empty. Where stored segments move with time, each group begins with a tick of the clock,
+   and a tick that somebody wants (`tick`) makes a group of its own.
 2. The apply thread makes each record visible, in order, while the next commit is under way.
 3. An edit (a new model, an uploaded list, a bulk load) is made by its caller while the pipeline
    is *drained*: everything logged is visible, and its feed durable. Batches wait meanwhile.
@@ -86,6 +87,7 @@ class Pipeline:
         # Whether the last commit was refused, as by a full disk; nothing of it was kept.
         self._cannot_commit = False
         self._draining = self._checkpoints = 0
+        self._wants_tick = False
         # From when on no batch has come for a while.
         self._quiet_from_s = 0.0
         self._closing = False
@@ -212,6 +214,38 @@ class Pipeline:
             if self._is_over() and not self._is_saved(wanted):
                 raise StoreUnwritable(self.failure or "The store is closed.")
 
+    def tick(self, *, force: bool = False, wait: bool = True) -> None:
+        """Moves the clock of the state to now, where stored segments move with time and somebody
+        is due in one of them; with `force`, also where nobody is.
+
+        Waits until what has happened is visible, or else only asks for it. Does nothing on a store
+        that takes no writes.
+        """
+        if self._store.read_only or not (force or self.is_due):
+            return
+        with self._changed:
+            if not self._moves() or self._is_over():
+                return
+            self._wants_tick = True
+            self._changed.notify_all()
+            while wait and not self._is_over() and not self._is_stuck():
+                if self._is_idle() and not self._wants_tick:
+                    return
+                self._changed.wait()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether somebody may have entered or left a segment since the clock moved last."""
+        if self.in_force is None or not self.in_force.segments.moving:
+            return False
+        standing = self._applier.standing
+        # Of a state that nothing is known of, the first tick finds it out.
+        now_us = self._committer.clock.now()
+        return standing is None or min(standing.due_us.values()) <= now_us
+
+    def _moves(self) -> bool:
+        return self.in_force is not None and bool(self.in_force.segments.moving)
+
     def close(self) -> None:
         """Logs, applies and saves what waits, then ends the threads."""
         with self._changed:
@@ -283,6 +317,8 @@ class Pipeline:
         if self._waiting and not self._draining and len(self._logged) < APPLY_QUEUE_BATCHES:
             count = min(len(self._waiting), GROUP_BATCHES)
             return [self._waiting.popleft() for _ in range(count)]
+        if self._wants_tick and not self._draining and not self._logged and not self._cannot_commit:
+            return []
         ready = self._feed.is_ready(self._store.glance().data_version)
         return [] if ready and not self._cannot_commit else None
 
@@ -304,11 +340,14 @@ class Pipeline:
     def _commit(self, batches: list[Submission]) -> None:
         resolver = None if self.in_force is None else self.in_force.resolver
         self._under_way = batches
+        with self._changed:
+            tick = self._moves() and (self._wants_tick or bool(batches))
+            self._wants_tick = False
         try:
             # Between batches it would save what the next one changes again.
             is_quiet = not batches and time.monotonic() >= self._quiet_from_s
             save_more = bool(self._checkpoints) or self._closing or is_quiet
-            logged = self._committer.commit(batches, resolver, save_more=save_more)
+            logged = self._committer.commit(batches, resolver, save_more=save_more, tick=tick)
             failed = False
         except EngineError as error:
             if self._store.failure:
@@ -329,6 +368,8 @@ class Pipeline:
     def _run_applies(self) -> None:
         try:
             while (logged := self._next_logged()) is not None:
+                if logged.is_tick:
+                    self._applier.look_ahead(logged, self.in_force)
                 with self._store.turn() as is_over:
                     self._apply(logged)
                     # Readers wait anyhow: as much as is there, as long as is fair.
@@ -349,8 +390,11 @@ class Pipeline:
         self.visible.advance(logged.sequence)
 
     def _next_logged(self, *, wait: bool = True) -> Logged | None:
-        """The next record to apply; None at the end, or where there is none yet and no `wait`."""
+        """The next record to apply; None at the end, or where there is none yet and no `wait`, or
+        a tick, which is looked at before its turn."""
         with self._changed:
+            if not wait and self._logged and self._logged[0].is_tick:
+                return None
             while not self._logged:
                 if (
                     not wait

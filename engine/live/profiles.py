@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from dataclasses import field as default
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from engine.bitmaps import Buffer
 from engine.bitmaps.containers import BLOCK_ROWS
@@ -49,18 +50,25 @@ class ProfileRecord:
 
 
 def read_profiles(
-    snapshot: Snapshot, model: Model, rows: Iterable[int]
+    snapshot: Snapshot,
+    model: Model,
+    rows: Iterable[int],
+    moved: Mapping[str, Set[int]] = MappingProxyType({}),
 ) -> list[ProfileRecord | None]:
-    """The profiles of rows, in their order; None for UNKNOWN and for rows that are not alive."""
-    reader = _Reader(snapshot, model)
+    """The profiles of rows, in their order; None for UNKNOWN and for rows that are not alive.
+
+    `moved` has the segments whose stored members are not to be read, with the rows in them.
+    """
+    reader = _Reader(snapshot, model, moved)
     return [None if row == UNKNOWN else reader.read(row) for row in map(int, rows)]
 
 
 class _Reader:
     """Reads row by row, and keeps the payloads that it has seen."""
 
-    def __init__(self, snapshot: Snapshot, model: Model) -> None:
+    def __init__(self, snapshot: Snapshot, model: Model, moved: Mapping[str, Set[int]]) -> None:
         self._snapshot = snapshot
+        self._moved = moved
         self._parts: dict[tuple[int, int], Sequence[Buffer]] = {}
         fields = snapshot.fields
         self._live = fields[LIVE.name]
@@ -100,7 +108,11 @@ class _Reader:
         segments = [
             name
             for name, field in self._segments.items()
-            if holds_row(self._snapshot.addresses(field.id), row)
+            if (
+                row in self._moved[name]
+                if name in self._moved
+                else holds_row(self._snapshot.addresses(field.id), row)
+            )
         ]
         return ProfileRecord(uid, row, owned, attributes, segments)
 

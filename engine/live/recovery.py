@@ -3,7 +3,8 @@
 1. Take the saved state: each block as of the record of the log that it says.
 2. Replay the log: positions and identities take every record, a block only those that are newer
    than it. Segments are judged again for the rows that a record wrote; what entered and left is
-   new to the feed only after the record up to which the feed is complete.
+   new to the feed only after the record up to which the feed is complete. Ticks of the clock are
+   carried out again in the same way, block by block.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from engine.errors import StoreCorrupt
 from engine.identity.live import LiveIdentities
 from engine.live.applier import Applier
 from engine.live.committing import Logged
-from engine.live.log_entry import unpack_entry
+from engine.live.log_entry import LogEntry, Tick, unpack_entry
 from engine.live.log_record import unpack_update
 from engine.live.model_in_force import ModelInForce
 from engine.live.position_table import PositionTable
@@ -45,14 +46,15 @@ def replay_log(
     for sequence, payload in itertools.islice(store.log().read(), most):
         try:
             entry = unpack_entry(payload)
-            update = unpack_update(entry.update) if entry is not None and entry.update else None
+            batch = entry if isinstance(entry, LogEntry) else None
+            update = unpack_update(batch.update) if batch is not None and batch.update else None
         except ValueError as error:
             raise StoreCorrupt(
                 f"Record {sequence:,} of the log at {store.path} cannot be read ({error}). "
                 "Restore the store from a backup."
             ) from error
-        if entry is not None and entry.mark is not None:
-            positions.replay(entry.mark, sequence)
+        if batch is not None and batch.mark is not None:
+            positions.replay(batch.mark, sequence)
         if update is not None:
             _replay_identities(identities, update, sequence)
 
@@ -60,8 +62,9 @@ def replay_log(
             return block >= len(absorbed) or absorbed[block] < sequence
 
         instant_us = 0 if entry is None else entry.instant_us
+        before_us = entry.before_us if isinstance(entry, Tick) else None
         applier.apply(
-            Logged(sequence, instant_us, update),
+            Logged(sequence, instant_us, update, before_us),
             in_force,
             absorbs,
             with_feed=sequence > root.feed_through,

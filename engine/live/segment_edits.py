@@ -11,7 +11,6 @@ names of `differences` finds who enters and leaves. `farewells` is for the field
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from engine.core.control import Control
 from engine.live.change import Transition
+from engine.live.log_clock import system_clock
 from engine.live.memberships import rows_of_masks, stored_masks
 from engine.live.segments import StoredSegments, in_turns, segment_key
 from engine.store.snapshot import Snapshot
@@ -111,7 +111,7 @@ def plan_change(
     """
     evaluated = partial(
         StoredSegments.evaluate,
-        now_us=time.time_ns() // 1000 if now_us is None else now_us,
+        now_us=system_clock() if now_us is None else now_us,
         pool=pool,
         threads=threads,
         control=control,
@@ -122,9 +122,11 @@ def plan_change(
         # What is stored needs no evaluation; masks of at most two models at a time.
         before = {}
         if old is not None:
-            asked = [n for n in names if differ[n] != "added" and n not in old.stored]
+            # What is stored of a segment that moves is exact at the clock, and not at `now_us`.
+            still = set(old.stored) - set(old.moving)
+            asked = [n for n in names if differ[n] != "added" and n not in still]
             before = evaluated(old, snapshot, asked)
-            for name in set(names) & set(old.stored):
+            for name in set(names) & still:
                 before[name] = stored_masks(snapshot, old.membership_field(name))
         after = evaluated(new, snapshot, [n for n in names if differ[n] != "removed"])
         nobody = np.zeros((snapshot.block_count, 1024), np.uint64)

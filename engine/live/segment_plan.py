@@ -41,7 +41,8 @@ class SegmentPlan:
 
     `roots` and `reads` follow the order of `bodies`: the node of each, and the numbers of the
     fields that it reads, where rows that are written may enter or leave. `kept`: for the states
-    to come too. `memberships` are fields that the program can read beside.
+    to come too. `memberships` are fields that the program can read beside; segments in `stored` (name
+    -> membership field) are read from there.
     Raises NotFound for a list that is not there, NotYet for what has no evaluator.
     """
 
@@ -53,6 +54,7 @@ class SegmentPlan:
         *,
         now_us: int = 0,
         memberships: Sequence[int] = (),
+        stored: Mapping[str, int] | None = None,
         lists: Mapping[str, StandingList] | None = None,
         kept: bool = True,
     ) -> None:
@@ -63,7 +65,7 @@ class SegmentPlan:
         self._model = model
         numbers = NumberPlanner(snapshot, now_us, model.time_zone, spare[1])
         leaves = LeafPlanner(snapshot, numbers, self._list_members, spare[0])
-        planner = Planner(leaves)
+        planner = Planner(leaves, stored)
         self.roots = [planner.add(body) for body in bodies.values()]
         self.reads = [self._fields_read(snapshot, body) for body in bodies.values()]
         self._lookups = leaves.lookups

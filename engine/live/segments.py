@@ -1,8 +1,9 @@
 """Stored segments: who is in them, kept with the data.
 
-A segment is kept when nothing in its definition moves with the clock
-(`engine.rules.time_dependence`); its members stand in a field of the store. After a record of the
-log
+A segment is kept when nothing in its definition moves with the clock, or when the instants are
+known at which it does (`engine.rules.time_dependence`); its members stand in a field of the store.
+Those that move are judged apart (`engine.live.moving_segments`), at the state's clock; of the
+others, after a record of the log
 1. the rows are found that it wrote in a field that some segment reads, and those it created;
 2. each is judged by the segments that read what was written there, all in one pass, by one plan
    that is made once and moved from state to state (`engine.live.segment_plan`);
@@ -14,8 +15,7 @@ everything instead, by blocks and in several threads.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -27,21 +27,23 @@ from engine.columns.zone import Encoded
 from engine.core import evaluate, row_tests
 from engine.core.control import Control
 from engine.core.row_memberships import RowMemberships
-from engine.core.row_unions import unite
 from engine.limits import ROW_MEMBERSHIPS_BYTES
-from engine.live.change import NO_MOVES, FieldBlocks, Moves, Touched, Transition
+from engine.live.change import NO_MOVES, FieldBlocks, Flips, Moves, Touched, Transition
+from engine.live.log_clock import system_clock
 from engine.live.memberships import changed_memberships, stored_masks
+from engine.live.moving_segments import MovingSegments
+from engine.live.row_choice import rows_to_judge
 from engine.live.segment_plan import SegmentPlan
 from engine.model.definitions import Model
 from engine.model.positions import key_text
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.meaning import meaning_of
-from engine.rules.time_dependence import why_it_moves
+from engine.rules.time_dependence import moves_anywhere, why_unkept
 from engine.store.catalog import Catalog, segment_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["SegmentChange", "StoredSegments", "in_turns", "segment_key"]
+__all__ = ["SegmentChange", "StoredSegments", "TimeChange", "in_turns", "segment_key"]
 
 # Masks of many segments over all blocks take 8 KiB each; more than this is done in turns.
 MASK_BYTES_AT_A_TIME = 64 << 20
@@ -70,6 +72,22 @@ class SegmentChange:
     rows_evaluated: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class TimeChange:
+    """What the passing of time does to stored segments.
+
+    `definitions` are the (key path, version) that `flips` number; `moves` are the rows that are
+    somewhere else in the end. `rows_evaluated` counts a row once for each segment and instant that
+    it was judged at, `blocks_read` the blocks looked through for a leaf.
+    """
+
+    definitions: Sequence[tuple[str, int]]
+    flips: Flips
+    moves: Moves
+    rows_evaluated: int
+    blocks_read: int
+
+
 class StoredSegments:
     """The segments of one model version; for one thread at a time.
 
@@ -89,7 +107,7 @@ class StoredSegments:
         self._bodies: dict[str, bound.BoundExpr] = {
             name: binder.bind(tree.Segment(name)) for name in model.segments
         }
-        reasons = {name: why_it_moves(body) for name, body in self._bodies.items()}
+        reasons = {name: why_unkept(body) for name, body in self._bodies.items()}
         self.not_kept: Mapping[str, str] = MappingProxyType(
             {name: reason for name, reason in reasons.items() if reason}
         )
@@ -100,14 +118,22 @@ class StoredSegments:
             if segment_field(name) in catalog
         }
         self._keys = {name: segment_key(name) for name in self._fields}
-        self._side_by_side = RowMemberships(len(self._fields))
+        self._order = {name: place for place, name in enumerate(self._fields)}
+        moving = {
+            name: self._bodies[name] for name in self._fields if moves_anywhere(self._bodies[name])
+        }
+        self._still = {name: n for name, n in self._fields.items() if name not in moving}
+        self.moving = tuple(moving)
+        self._moving = MovingSegments(model, moving, self._fields) if moving else None
+        self._side_by_side = RowMemberships(len(self._still))
         self._plan: SegmentPlan | None = None
 
     # ------------------------------------------------------------------------ definitions
 
     @property
     def stored(self) -> tuple[str, ...]:
-        """Names of the kept segments that have a membership field, in model order."""
+        """Names of the kept segments that have a membership field, in model order; `moving` has
+        those among them that change by time alone."""
         return tuple(self._fields)
 
     def membership_field(self, name: str) -> int | None:
@@ -135,25 +161,74 @@ class StoredSegments:
 
     # ------------------------------------------------------------------ after a log record
 
-    def update(self, candidate: Snapshot, touched: Touched) -> SegmentChange:
+    def update(self, candidate: Snapshot, touched: Touched, now_us: int = 0) -> SegmentChange:
         """What the changes of one record do to the stored segments.
 
-        `candidate` has the changes, and the memberships as they were. Lists are taken as they
-        were when last evaluated over everything, with the identifiers linked since: an upload
-        must be followed by `forget_lists` and `refresh`. A row that dies, or comes back, must be
-        in `touched.created` or among the rows written in the field of live rows.
+        `candidate` has the changes, and the memberships as they were; `now_us` is the clock, at
+        which these are exact. Lists are taken as they were when last evaluated over everything,
+        with the identifiers linked since: an upload must be followed by `forget_lists` and
+        `refresh`. A row that dies, or comes back, must be in `touched.created` or among the rows
+        written in the field of live rows.
 
         What is returned must be carried out before the next call; memberships change in no other
-        way, but by `refresh`.
+        way, but by `advance` and `refresh`.
         """
-        if not self._fields:
+        change = self._update_still(candidate, touched)
+        if self._moving is None:
+            return change
+        judged = self._moving.update(candidate, touched, now_us)
+        deltas = {
+            name: len(entered) - len(left)
+            for name, entered, left in zip(self.moving, judged.entered, judged.left, strict=True)
+        }
+        return SegmentChange(
+            moves=_joined(change.moves, self._moves(judged.entered, judged.left)),
+            transitions=self._in_order(
+                change.transitions, self._transitions(judged.entered, judged.left)
+            ),
+            count_deltas={**change.count_deltas, **_without_zeros(deltas)},
+            rows_evaluated=change.rows_evaluated + judged.rows_evaluated,
+        )
+
+    def advance(
+        self,
+        snapshot: Snapshot,
+        after_us: int,
+        through_us: int,
+        absorbs: Callable[[int], bool] | None = None,
+    ) -> TimeChange | None:
+        """What happens as the clock goes from one instant, at which the stored memberships are
+        exact, to another; None where nothing moves with it.
+
+        `absorbs` says of a block whether it takes part. What is returned must be carried out before
+        the next call, as with `update`.
+        """
+        if self._moving is None:
+            return None
+        passed = self._moving.advance(snapshot, after_us, through_us, absorbs)
+        return TimeChange(
+            [(self._keys[name], self.definition_version(name)) for name in self.moving],
+            passed.flips,
+            self._moves(passed.entered, passed.left),
+            passed.rows_evaluated,
+            passed.blocks_read,
+        )
+
+    def earliest(self) -> Mapping[str, int]:
+        """Name of each moving segment -> an instant before which time alone changes nothing of it;
+        long ago where that is not known yet."""
+        return {} if self._moving is None else self._moving.earliest()
+
+    def _update_still(self, candidate: Snapshot, touched: Touched) -> SegmentChange:
+        """The same for the segments that do not move with the clock."""
+        if not self._still:
             return SegmentChange()
         plan = self._plan_for(candidate, touched)
-        rows, kinds, wanted = _rows_to_judge(plan.reads, touched)
+        rows, kinds, wanted = rows_to_judge(plan.reads, touched)
         if not len(rows):
             plan.program.unbind()
             return SegmentChange()
-        fields = list(self._fields.values())
+        fields = list(self._still.values())
         plan.move(candidate, rows)
         size = RowMemberships.size_of(len(fields), candidate.block_count)
         by_row = self._side_by_side if size <= ROW_MEMBERSHIPS_BYTES else None
@@ -169,6 +244,8 @@ class StoredSegments:
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""
         self._plan = None
+        if self._moving is not None:
+            self._moving.forget_lists()
 
     def _plan_for(self, snapshot: Snapshot, touched: Touched) -> SegmentPlan:
         lists = None
@@ -177,8 +254,8 @@ class StoredSegments:
             if self._plan.fits(snapshot, touched):
                 return self._plan
             lists = self._plan.lists
-        bodies = {name: self._bodies[name] for name in self._fields}
-        memberships = list(self._fields.values())
+        bodies = {name: self._bodies[name] for name in self._still}
+        memberships = list(self._still.values())
         self._plan = SegmentPlan(snapshot, self.model, bodies, memberships=memberships, lists=lists)
         return self._plan
 
@@ -187,7 +264,7 @@ class StoredSegments:
         starts, entered_starts = changed.starts, changed.entered_starts
         transitions = []
         deltas = {}
-        for i, name in enumerate(self._fields):
+        for i, name in enumerate(self._still):
             first, last = starts[i], starts[i + 1]
             if first < last:
                 came, stop = entered_starts[i], entered_starts[i + 1]
@@ -196,7 +273,7 @@ class StoredSegments:
                 transitions.append(self._transition(name, entered, left))
                 deltas[name] = len(entered) - len(left)
         return SegmentChange(
-            moves=Moves(list(self._fields.values()), starts, changed.rows, changed.entered),
+            moves=Moves(list(self._still.values()), starts, changed.rows, changed.entered),
             transitions=tuple(transitions),
             count_deltas=_without_zeros(deltas),
             rows_evaluated=rows_evaluated,
@@ -206,6 +283,36 @@ class StoredSegments:
         self, name: str, entered: NDArray[np.uint32], left: NDArray[np.uint32]
     ) -> Transition:
         return Transition(self._keys[name], self.definition_version(name), entered, left)
+
+    def _transitions(
+        self, entered: Sequence[NDArray[np.uint32]], left: Sequence[NDArray[np.uint32]]
+    ) -> list[Transition]:
+        """Transitions of the moving segments, in their order."""
+        return [
+            self._transition(name, came, went)
+            for name, came, went in zip(self.moving, entered, left, strict=True)
+            if len(came) or len(went)
+        ]
+
+    def _moves(
+        self, entered: Sequence[NDArray[np.uint32]], left: Sequence[NDArray[np.uint32]]
+    ) -> Moves:
+        """What changes the memberships of the moving segments."""
+        starts, pieces, sides = [0], [np.zeros(0, np.uint32)], [np.zeros(0, np.bool_)]
+        for came, went in zip(entered, left, strict=True):
+            rows = np.concatenate([came, went])
+            order = np.argsort(rows)
+            pieces.append(rows[order])
+            sides.append(order < len(came))
+            starts.append(starts[-1] + len(rows))
+        fields = [self._fields[name] for name in self.moving]
+        return Moves(fields, starts, np.concatenate(pieces), np.concatenate(sides))
+
+    def _in_order(self, *pieces: Iterable[Transition]) -> tuple[Transition, ...]:
+        """Transitions in model order."""
+        places = {self._keys[name]: place for name, place in self._order.items()}
+        found = [transition for piece in pieces for transition in piece]
+        return tuple(sorted(found, key=lambda transition: places[transition.definition]))
 
     # -------------------------------------------------------------------- over everything
 
@@ -228,7 +335,7 @@ class StoredSegments:
         if not names:
             return {}
         bodies = {name: self._bodies[name] for name in names}
-        instant = time.time_ns() // 1000 if now_us is None else now_us
+        instant = system_clock() if now_us is None else now_us
         plan = SegmentPlan(snapshot, self.model, bodies, now_us=instant, kept=False)
         masks, _ = evaluate.many_masks(
             plan.program, plan.roots, control=control, pool=pool, threads=threads
@@ -240,12 +347,14 @@ class StoredSegments:
         snapshot: Snapshot,
         names: Iterable[str] | None = None,
         *,
+        now_us: int = 0,
         pool: Executor | None = None,
         threads: int = 1,
         control: Control | None = None,
     ) -> SegmentChange:
         """What brings stored segments (None: all) from what is stored to what they say of the
-        snapshot, evaluated over everything: after a load, an upload or an edit."""
+        snapshot at the clock, `now_us`, evaluated over everything: after a load, an upload or an
+        edit."""
         self._side_by_side.clear()
         chosen = [name for name in self._fields if names is None or name in set(names)]
         memberships: dict[int, Mapping[int, Encoded]] = {}
@@ -253,7 +362,7 @@ class StoredSegments:
         deltas = {}
         for some in in_turns(chosen, snapshot.block_count):
             found = self.evaluate(
-                snapshot, some, now_us=0, pool=pool, threads=threads, control=control
+                snapshot, some, now_us=now_us, pool=pool, threads=threads, control=control
             )
             for name, masks in found.items():
                 field_id = self._fields[name]
@@ -283,22 +392,12 @@ def in_turns(names: Sequence[str], block_count: int) -> Iterator[Sequence[str]]:
         yield names[start : start + most]
 
 
-def _rows_to_judge(
-    reads: Sequence[frozenset[int]], touched: Touched
-) -> tuple[NDArray[np.uint32], list[int], NDArray[np.bool_]]:
-    """The rows that some segment must look at, sorted; the kind of each segment; and which rows
-    the segments of each kind must look at, bool (kinds, rows).
-
-    Segments that read the same of what was written are of one kind.
-    """
-    written = {field_id for field_id, rows in touched.fields.items() if len(rows)}
-    number_of: dict[frozenset[int], int] = {}
-    kinds = [number_of.setdefault(read & written, len(number_of)) for read in reads]
-    read_anywhere = list(frozenset[int]().union(*number_of))
-    rows, marks = unite([touched.created, *(touched.fields[f] for f in read_anywhere)])
-    marks_of = dict(zip(read_anywhere, marks[1:], strict=True))
-    wanted = np.tile(marks[0], (len(number_of), 1))
-    for read, number in number_of.items():
-        for field_id in read:
-            wanted[number] |= marks_of[field_id]
-    return rows, kinds, wanted
+def _joined(one: Moves, other: Moves) -> Moves:
+    """Moves of different fields, one behind the other."""
+    behind = one.starts[-1]
+    return Moves(
+        [*one.fields, *other.fields],
+        [*one.starts, *(behind + start for start in other.starts[1:])],
+        np.concatenate([one.rows, other.rows]),
+        np.concatenate([one.entered, other.entered]),
+    )

@@ -1,0 +1,70 @@
+"""The clock of a store: what time it is outside, and what time it is in the log.
+
+The time of the log is that of its last tick. Ticks only go forward: where the clock outside is
+set back, the log stands still until it is passed again, and updates are judged at the log's time
+meanwhile. So whatever a clock does, no change is lost and none is told twice; a clock that was
+ahead has let the future come early, and its entries in the feed carry those instants.
+
+The time of the log is stored with each tick, since the log itself is trimmed.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+
+from engine.errors import StoreCorrupt
+from engine.limits import TIME_US
+from engine.store.snapshot import Snapshot
+from engine.store.writer import Writer
+
+__all__ = ["LogClock", "system_clock"]
+
+_NAME = "clock"
+_INSTANT = struct.Struct("<q")
+
+
+def system_clock() -> int:
+    """Microseconds from 1970 in UTC."""
+    return time.time_ns() // 1000
+
+
+class LogClock:
+    """Belongs to whoever commits. `now` gives the time outside."""
+
+    def __init__(self, now: Callable[[], int], logged_us: int) -> None:
+        self.now = now
+        self._logged_us = self._committed_us = logged_us
+
+    @classmethod
+    def load(cls, snapshot: Snapshot, now: Callable[[], int]) -> LogClock:
+        """The time of a stored log; the beginning of time for one that has none."""
+        stored = snapshot.meta(_NAME)
+        if stored is None:
+            return cls(now, TIME_US[0])
+        if len(stored) != _INSTANT.size:
+            raise StoreCorrupt("the stored time of the log cannot be read")
+        return cls(now, _INSTANT.unpack(stored)[0])
+
+    @property
+    def logged_us(self) -> int:
+        """The time of the log, with what the commit under way does."""
+        return self._logged_us
+
+    def instant(self) -> int:
+        """What time it is, for a record of the log: never before the one before it."""
+        return max(min(self.now(), TIME_US[1]), self._logged_us)
+
+    def set(self, writer: Writer, instant_us: int) -> None:
+        """The log is at this instant once the writer's commit is done."""
+        writer.put_meta(_NAME, _INSTANT.pack(instant_us))
+        self._logged_us = instant_us
+
+    def settle(self) -> None:
+        """The commit is done."""
+        self._committed_us = self._logged_us
+
+    def undo(self) -> None:
+        """The commit failed."""
+        self._logged_us = self._committed_us

@@ -1,0 +1,270 @@
+"""Segments that move with the clock, judged for single rows at instants of their own.
+
+What a row is in at an instant depends on its data, which stands still while only time passes, and
+on the leaves that read `now`. So a definition is taken apart once:
+
+1. its greatest parts without `now` become roots of one program over the blocks
+   (`engine.live.segment_plan`), asked once for each row, however many instants it is judged at;
+2. its leaves with `now` are finders of flips (`engine.live.flips`), which say what holds when;
+3. what joins both is a flat list of steps, children first, worked off over arrays with one
+   element for each (row, instant).
+
+Equal leaves and equal parts of several segments are there once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.row_tests import test_many
+from engine.live.change import Touched
+from engine.live.flips import FlipLeaf
+from engine.live.linear_flips import LinearFlips
+from engine.live.segment_plan import SegmentPlan
+from engine.live.standing_list import StandingList
+from engine.model.definitions import Model
+from engine.rules import bound
+from engine.rules.time_dependence import moves
+from engine.store.catalog import LIVE
+from engine.store.snapshot import Snapshot
+
+__all__ = ["MovingParts", "MovingPlan"]
+
+# The part that holds for every live row.
+_ALIVE = bound.BoundConstant(True, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """`index` is that of a part or a leaf, `children` are earlier steps."""
+
+    kind: Literal["part", "leaf", "and", "or", "not"]
+    index: int = 0
+    children: tuple[int, ...] = ()
+
+
+class MovingParts:
+    """Definitions taken apart; follows from the model alone.
+
+    Of segment i in the order of `bodies`: `roots[i]` is its step, `steps_of[i]` the steps that it
+    needs, `leaves_of[i]` its leaves and `parts_of[i]` its parts, all by number and in order.
+    `parts` are the expressions without `now`, the first of which holds for every live row.
+    """
+
+    def __init__(self, model: Model, bodies: Mapping[str, bound.BoundExpr]) -> None:
+        self.leaves: list[FlipLeaf] = []
+        self.parts: list[bound.BoundExpr] = [_ALIVE]
+        self._zone = model.time_zone
+        self._steps: list[_Step] = []
+        self._known_steps: dict[_Step, int] = {}
+        self._known_leaves: dict[object, int] = {}
+        self._known_parts: dict[object, int] = {}
+        self._placed: dict[int, int] = {}
+        self._moving: dict[int, bool] = {}
+        self.roots = [self._add(body) for body in bodies.values()]
+        self.steps_of = [self._needed(root) for root in self.roots]
+        self.leaves_of = [self._indexes(steps, "leaf") for steps in self.steps_of]
+        self.parts_of = [self._indexes(steps, "part") for steps in self.steps_of]
+
+    def step_at(self, number: int) -> _Step:
+        """One step."""
+        return self._steps[number]
+
+    def _add(self, expression: bound.BoundExpr) -> int:
+        self._mark(expression)
+        waiting = [expression]
+        while waiting:
+            item = waiting[-1]
+            if id(item) in self._placed:
+                waiting.pop()
+                continue
+            children = self._children(item)
+            missing = [child for child in children if id(child) not in self._placed]
+            if missing:
+                waiting.extend(reversed(missing))
+                continue
+            waiting.pop()
+            self._placed[id(item)] = self._place(item)
+        return self._placed[id(expression)]
+
+    def _mark(self, expression: bound.BoundExpr) -> None:
+        """Finds out which parts move; a chain of segments may be too deep for recursion."""
+        waiting = [expression]
+        while waiting:
+            item = waiting[-1]
+            parts = bound.parts_of(item)
+            missing = [part for part in parts if id(part) not in self._moving]
+            if missing:
+                waiting.extend(missing)
+                continue
+            waiting.pop()
+            self._moving[id(item)] = moves(item) or any(self._moves(part) for part in parts)
+
+    def _children(self, item: bound.BoundExpr) -> tuple[bound.BoundExpr, ...]:
+        """What of an item has to be placed first: what moves in it."""
+        return tuple(part for part in bound.parts_of(item) if self._moves(part))
+
+    def _moves(self, item: bound.BoundExpr) -> bool:
+        return self._moving[id(item)]
+
+    def _place(self, item: bound.BoundExpr) -> int:
+        if not self._moves(item):
+            return self._part(item)
+        match item:
+            case bound.BoundSegment(body=body):
+                return self._placed[id(body)]
+            case bound.BoundNot(item=inner):
+                return self._step(_Step("not", children=(self._placed[id(inner)],)))
+            case bound.BoundAnd(items=items) | bound.BoundOr(items=items):
+                moving = [self._placed[id(one)] for one in items if self._moves(one)]
+                still = tuple(one for one in items if not self._moves(one))
+                if still:
+                    joined = type(item)(still, None) if len(still) > 1 else still[0]
+                    moving.append(self._part(joined))
+                if len(moving) == 1:
+                    return moving[0]
+                kind: Literal["and", "or"] = "and" if isinstance(item, bound.BoundAnd) else "or"
+                return self._step(_Step(kind, children=tuple(dict.fromkeys(moving))))
+            case bound.BoundCompare() | bound.BoundIn():
+                assert moves(item)
+                return self._leaf(item)
+            case _:
+                raise AssertionError(f"{type(item).__name__} has no finder of flips")
+
+    def _step(self, step: _Step) -> int:
+        number = self._known_steps.get(step)
+        if number is None:
+            number = self._known_steps[step] = len(self._steps)
+            self._steps.append(step)
+        return number
+
+    def _part(self, part: bound.BoundExpr) -> int:
+        # By identity: a part that is equal becomes one node of the program anyhow.
+        number = self._known_parts.get(id(part))
+        if number is None:
+            number = self._known_parts[id(part)] = len(self.parts)
+            self.parts.append(part)
+        return self._step(_Step("part", number))
+
+    def _leaf(self, leaf: bound.BoundCompare | bound.BoundIn) -> int:
+        key: object
+        if isinstance(leaf, bound.BoundCompare):
+            key = leaf.form, leaf.op
+        else:
+            key = leaf.form, leaf.values, leaf.negated
+        number = self._known_leaves.get(key)
+        if number is None:
+            number = self._known_leaves[key] = len(self.leaves)
+            self.leaves.append(LinearFlips(leaf, self._zone))
+        return self._step(_Step("leaf", number))
+
+    def _needed(self, root: int) -> list[int]:
+        needed, waiting = set[int](), [root]
+        while waiting:
+            number = waiting.pop()
+            if number not in needed:
+                needed.add(number)
+                waiting.extend(self._steps[number].children)
+        return sorted(needed)
+
+    def _indexes(self, steps: Sequence[int], kind: str) -> list[int]:
+        found = {self._steps[n].index for n in steps if self._steps[n].kind == kind}
+        return sorted(found)
+
+
+class MovingPlan:
+    """The parts of moving segments, bound to one state of the store after the other.
+
+    `stored` are the membership fields of the segments, in their order; with none of them, who is
+    stored as a member cannot be asked. `reads[i]` has the numbers of the fields that segment i
+    reads. `kept`: for the states to come, too. Raises NotFound for a list that is not there.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        model: Model,
+        parts: MovingParts,
+        *,
+        stored: Sequence[int] = (),
+        lists: Mapping[str, StandingList] | None = None,
+        kept: bool = True,
+    ) -> None:
+        self._parts = parts
+        bodies = {str(number): part for number, part in enumerate(parts.parts)}
+        memberships = {f"stored {field}": field for field in stored}
+        bodies |= {name: bound.BoundSegment(name, _ALIVE, None) for name in memberships}
+        self.still = SegmentPlan(
+            snapshot, model, bodies, stored=memberships, lists=lists, kept=kept
+        )
+        self._part_roots = self.still.roots[: len(parts.parts)]
+        self._stored_roots = self.still.roots[len(parts.parts) :]
+        self.leaf_fields = [leaf.fields(snapshot) for leaf in parts.leaves]
+        self.reads = [
+            frozenset({LIVE.id}).union(
+                *(self.still.reads[number] for number in parts.parts_of[i]),
+                *(self.leaf_fields[number] for number in parts.leaves_of[i]),
+            )
+            for i in range(len(parts.roots))
+        ]
+
+    def fits(self, snapshot: Snapshot, touched: Touched) -> bool:
+        """Whether the plan still says the same of a later state, whose changes are `touched`."""
+        return self.still.fits(snapshot, touched)
+
+    def rows(
+        self, snapshot: Snapshot, rows: NDArray[np.uint32], segments: Sequence[int]
+    ) -> RowsJudged:
+        """Everything that is asked of rows (uint32, sorted, each once) for some segments."""
+        self.still.move(snapshot, rows)
+        try:
+            numbers = sorted({0}.union(*(self._parts.parts_of[i] for i in segments)))
+            chosen = [self._part_roots[number] for number in numbers]
+            if self._stored_roots:
+                chosen += [self._stored_roots[i] for i in segments]
+            truths = test_many(self.still.program, chosen, rows)
+        finally:
+            self.still.program.unbind()  # pins no pages until the next record
+        parts = dict(zip(numbers, truths, strict=False))
+        stored = dict(zip(segments, truths[len(numbers) :], strict=False))
+        return RowsJudged(self._parts, snapshot, rows, parts, stored)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsJudged:
+    """Some rows, with what does not move: the truth of each part, by number, and whether they are
+    stored as members, by the number of the segment."""
+
+    definitions: MovingParts
+    snapshot: Snapshot
+    rows: NDArray[np.uint32]
+    parts: Mapping[int, NDArray[np.bool_]]
+    stored: Mapping[int, NDArray[np.bool_]]
+
+    def truth(
+        self, segment: int, places: NDArray[np.intp], instants: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Whether the rows at some places are in a segment, each at the instant beside it."""
+        definitions = self.definitions
+        known: dict[int, NDArray[np.bool_]] = {}
+        for number in definitions.steps_of[segment]:
+            step = definitions.step_at(number)
+            match step.kind:
+                case "part":
+                    known[number] = self.parts[step.index][places]
+                case "leaf":
+                    leaf = definitions.leaves[step.index]
+                    known[number] = leaf.holds(self.snapshot, self.rows, places, instants)
+                case "not":
+                    known[number] = ~known[step.children[0]]
+                case "and":
+                    known[number] = np.logical_and.reduce([known[n] for n in step.children])
+                case "or":
+                    known[number] = np.logical_or.reduce([known[n] for n in step.children])
+        # For live rows plain negation is right, and the others are in nothing.
+        return known[definitions.roots[segment]] & self.parts[0][places]

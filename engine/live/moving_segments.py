@@ -1,0 +1,256 @@
+"""Stored segments that move with the clock: what an update and what time does to them.
+
+The state has a clock, the instant of the last record of the log; memberships are exact at it.
+
+- After an update the rows that were written to are judged at the clock, and the next flip of each
+  leaf that reads what was written may come earlier.
+- When the clock moves on, the finders say who flips on the way (`engine.live.flips`), from the
+  blocks that have somebody due. Each of these rows is judged at each of its flips, in order, so
+  that whoever enters and leaves again between two ticks does both; what is told is the same
+  however many steps the clock takes.
+
+A tick reads the state and changes nothing in it; what it found is written by whoever asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.live.change import Flips, Touched
+from engine.live.flips import DueTimes, soonest
+from engine.live.moving_plan import MovingParts, MovingPlan, RowsJudged
+from engine.live.row_choice import rows_to_judge
+from engine.model.definitions import Model
+from engine.rules import bound
+from engine.store.snapshot import Snapshot
+
+__all__ = ["Judged", "MovingSegments", "Passed"]
+
+# Flips that are judged together; each takes some tens of bytes for each segment.
+FLIPS_AT_A_TIME = 1 << 18
+
+_NO_ROWS = np.zeros(0, np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an update does: of each segment the rows that enter and that leave, sorted uint32."""
+
+    entered: Sequence[NDArray[np.uint32]]
+    left: Sequence[NDArray[np.uint32]]
+    rows_evaluated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What the passing of time does: every entering and leaving in order, whose `definition` is
+    the number of the segment; and what is different in the end, of each segment."""
+
+    flips: Flips
+    entered: Sequence[NDArray[np.uint32]]
+    left: Sequence[NDArray[np.uint32]]
+    rows_evaluated: int
+    blocks_read: int
+
+
+class MovingSegments:
+    """The moving segments of one model version; for one thread at a time.
+
+    `bodies` and `fields`, the numbers of their membership fields, have the same names.
+    """
+
+    def __init__(
+        self, model: Model, bodies: Mapping[str, bound.BoundExpr], fields: Mapping[str, int]
+    ) -> None:
+        self.names = tuple(bodies)
+        self._model = model
+        self._fields = [fields[name] for name in self.names]
+        self._parts = MovingParts(model, bodies)
+        self._due = [DueTimes() for _ in self._parts.leaves]
+        self._plan: MovingPlan | None = None
+
+    def forget_lists(self) -> None:
+        """Forget what uploaded lists said; the next plan reads them anew."""
+        self._plan = None
+
+    def earliest(self) -> Mapping[str, int]:
+        """Name of each segment -> an instant before which nobody enters or leaves it by time."""
+        due = [times.earliest for times in self._due]
+        return {
+            name: soonest(due[number] for number in self._parts.leaves_of[i])
+            for i, name in enumerate(self.names)
+        }
+
+    # ------------------------------------------------------------------- after an update
+
+    def update(self, candidate: Snapshot, touched: Touched, now_us: int) -> Judged:
+        """What the changes of one record do, judged at the clock. `candidate` has the changes, and
+        the memberships as they were."""
+        plan = self._plan_for(candidate, touched)
+        self._bring_forward(candidate, plan, touched, now_us)
+        rows, kinds, wanted = rows_to_judge(plan.reads, touched)
+        nobody: list[NDArray[np.uint32]] = [_NO_ROWS] * len(self.names)
+        if not len(rows):
+            return Judged(nobody, nobody, 0)
+        judged = plan.rows(candidate, rows, range(len(self.names)))
+        entered, left, evaluated = [], [], 0
+        for i, kind in enumerate(kinds):
+            places = np.flatnonzero(wanted[kind])
+            evaluated += len(places)
+            truth = judged.truth(i, places, np.full(len(places), now_us))
+            stored = judged.stored[i][places]
+            entered.append(rows[places[truth & ~stored]])
+            left.append(rows[places[stored & ~truth]])
+        return Judged(entered, left, evaluated)
+
+    def _bring_forward(
+        self, candidate: Snapshot, plan: MovingPlan, touched: Touched, now_us: int
+    ) -> None:
+        for leaf, fields, due in zip(self._parts.leaves, plan.leaf_fields, self._due, strict=True):
+            due.grow(candidate.block_count)
+            written = [touched.fields[field] for field in fields if field in touched.fields]
+            if written:
+                rows = np.unique(np.concatenate(written))
+                due.bring_forward(rows, leaf.next_of(candidate, rows, now_us))
+
+    def _plan_for(self, snapshot: Snapshot, touched: Touched) -> MovingPlan:
+        lists = None
+        if self._plan is not None:
+            self._plan.still.follow(snapshot, touched)
+            if self._plan.fits(snapshot, touched):
+                return self._plan
+            lists = self._plan.still.lists
+        self._plan = MovingPlan(
+            snapshot, self._model, self._parts, stored=self._fields, lists=lists
+        )
+        return self._plan
+
+    # --------------------------------------------------------------------- as time passes
+
+    def advance(
+        self,
+        snapshot: Snapshot,
+        after_us: int,
+        through_us: int,
+        absorbs: Callable[[int], bool] | None = None,
+    ) -> Passed:
+        """What happens after one instant, at which the stored memberships are exact, and up to
+        another. `absorbs` says which blocks take part (None: all).
+
+        What it returns must be carried out before the next call.
+        """
+        plan = self._plan_for(snapshot, Touched(_NO_ROWS, {}))
+        for due in self._due:
+            due.grow(snapshot.block_count)
+        waiting = sorted({block for due in self._due for block in due.due(through_us)})
+        outcome = _Outcome(len(self.names))
+        pending: list[tuple[int, NDArray[np.uint32], NDArray[np.int64]]] = []
+        count = 0
+        for block in waiting:
+            if absorbs is not None and not absorbs(block):
+                continue
+            for number, (leaf, due) in enumerate(zip(self._parts.leaves, self._due, strict=True)):
+                if due.is_due(block, through_us):
+                    found = leaf.between(snapshot, block, after_us, through_us)
+                    due.set(block, found.next_us)
+                    outcome.blocks_read += 1
+                    if len(found.rows):
+                        pending.append((number, found.rows, found.instants))
+                        count += len(found.rows)
+            # Of whole blocks, so that each row is judged at all its flips in one go.
+            if count >= FLIPS_AT_A_TIME:
+                self._judge(plan, snapshot, pending, outcome)
+                pending, count = [], 0
+        if pending:
+            self._judge(plan, snapshot, pending, outcome)
+        return outcome.passed()
+
+    def _judge(
+        self,
+        plan: MovingPlan,
+        snapshot: Snapshot,
+        found: Sequence[tuple[int, NDArray[np.uint32], NDArray[np.int64]]],
+        outcome: _Outcome,
+    ) -> None:
+        """Judges rows at their flips by the segments that read the leaves that flip."""
+        flipping = {number for number, _, _ in found}
+        segments = [
+            i for i, leaves in enumerate(self._parts.leaves_of) if not flipping.isdisjoint(leaves)
+        ]
+        judged = plan.rows(snapshot, np.unique(np.concatenate([r for _, r, _ in found])), segments)
+        for i in segments:
+            leaves = self._parts.leaves_of[i]
+            chosen = [(rows, instants) for number, rows, instants in found if number in leaves]
+            outcome.add(i, judged, *(np.concatenate(side) for side in zip(*chosen, strict=True)))
+
+
+class _Outcome:
+    """Collects what happens to the segments on the way."""
+
+    def __init__(self, segment_count: int) -> None:
+        self.rows_evaluated = self.blocks_read = 0
+        self._pieces: list[tuple[int, NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]]
+        self._pieces = []
+        self._entered: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
+        self._left: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
+
+    def add(
+        self,
+        segment: int,
+        judged: RowsJudged,
+        rows: NDArray[np.uint32],
+        instants: NDArray[np.int64],
+    ) -> None:
+        """Judges rows by a segment at their flips; a row may come several times."""
+        order = np.lexsort((instants, rows))
+        rows, instants = rows[order], instants[order]
+        fresh = np.ones(len(rows), np.bool_)
+        fresh[1:] = (rows[1:] != rows[:-1]) | (instants[1:] != instants[:-1])
+        rows, instants = rows[fresh], instants[fresh]
+        places = np.searchsorted(judged.rows, rows)
+        truth = judged.truth(segment, places, instants)
+        stored = judged.stored[segment][places]
+        first = np.ones(len(rows), np.bool_)
+        first[1:] = rows[1:] != rows[:-1]
+        before = np.where(first, stored, np.roll(truth, 1))
+        moved = truth != before
+        self.rows_evaluated += len(rows)
+        if not moved.any():
+            return
+        self._pieces.append((segment, rows[moved], instants[moved], truth[moved]))
+        last = np.roll(first, -1)
+        last[-1] = True
+        self._entered[segment].append(rows[last & truth & ~stored])
+        self._left[segment].append(rows[last & ~truth & stored])
+
+    def passed(self) -> Passed:
+        """Everything, by instant, then segment; who enters comes before who leaves."""
+        segments = np.concatenate(
+            [np.full(len(rows), segment, np.uint32) for segment, rows, _, _ in self._pieces]
+            or [_NO_ROWS]
+        )
+        rows = np.concatenate([rows for _, rows, _, _ in self._pieces] or [_NO_ROWS])
+        instants = np.concatenate(
+            [instants for _, _, instants, _ in self._pieces] or [np.zeros(0, np.int64)]
+        )
+        entered = np.concatenate(
+            [truth for _, _, _, truth in self._pieces] or [np.zeros(0, np.bool_)]
+        )
+        order = np.lexsort((rows, ~entered, segments, instants))
+        flips = Flips(instants[order], segments[order], rows[order], entered[order])
+        return Passed(
+            flips,
+            [_joined(rows) for rows in self._entered],
+            [_joined(rows) for rows in self._left],
+            self.rows_evaluated,
+            self.blocks_read,
+        )
+
+
+def _joined(pieces: Sequence[NDArray[np.uint32]]) -> NDArray[np.uint32]:
+    # Blocks come in order, and the rows of each piece too.
+    return np.concatenate(pieces) if pieces else _NO_ROWS

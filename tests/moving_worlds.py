@@ -1,0 +1,184 @@
+"""Databases whose clock is set by hand, with segments that move with it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.database import Database
+from engine.live.change import Cause
+from engine.live.feed import FeedPosition, replay_feed
+from engine.live.segments import segment_key
+from tests.crash.live_check import stored_rows
+from tests.loads import ERASE
+from tests.updates import update_batch
+
+__all__ = ["DAY_US", "MOVING", "START_US", "MovingDatabase", "random_updates"]
+
+START_US = 1_760_000_000_000_000
+DAY_US = 86_400_000_000
+
+# `late` and `early` differ in closed and strict bounds, `exact` holds at single microseconds.
+MOVING = {
+    "fresh": "joined > now - 3 days",
+    "kept_on": "joined >= now - 3 days",
+    "asleep": "seen < now - 2 days and stage = 'x'",
+    "renewing": "renewal - now < 4 days and not renewal < now",
+    "ahead": "now - joined < seen - now",
+    "either": "seen <= now or size >= 50",
+    "exact": "seen = now - 1 day",
+    "inexact": "seen != now - 1 day",
+    "among": "now in (time '2025-10-11T00:00:00Z', time '2025-10-12T00:00:00.5Z') or size = 7",
+    "shifted": "seen - joined + now in (time '2025-10-11T00:00:00Z', time '2025-10-09T08:53:20Z')",
+    "opened": "now > time '2025-10-11T00:00:00Z' and size < 50",
+    "closed": "not now > time '2025-10-10T12:00:00.000001Z'",
+    "through": "segment('fresh') and not segment('asleep')",
+    "still": "size >= 50 or stage in ('x', 'y')",
+    "mixed": "segment('still') and (segment('through') or joined is missing)",
+    "not_fresh": "not segment('fresh')",
+    "birthday": "born - now < seen - joined",
+}
+
+_HEAD = """\
+time_zone: {zone}
+identifiers:
+  member: {{per_profile: 1}}
+attributes:
+  joined: {{type: time}}
+  seen: {{type: time}}
+  renewal: {{type: date}}
+  born: {{type: date}}
+  size: {{type: int}}
+  stage: {{type: category}}
+sources:
+  crm: {{identify: {{member: member}}, attributes: {{size: size}}}}
+segments:
+"""
+
+
+def moving_model(segments: dict[str, str], zone: str) -> dict[str, str]:
+    """The files of a model with these segments."""
+    lines = [f'  {name}: "{text}"\n' for name, text in segments.items()]
+    return {"model.yaml": _HEAD.format(zone=zone) + "".join(lines)}
+
+
+class MovingDatabase:
+    """A database whose clock is `now_us`."""
+
+    def __init__(
+        self,
+        path: Path,
+        segments: dict[str, str] | None = None,
+        *,
+        zone: str = "Europe/Berlin",
+        now_us: int = START_US,
+    ) -> None:
+        self.path = path
+        self.now_us = now_us
+        if path.exists():
+            self.database = Database.open(path, threads=1, now=lambda: self.now_us)
+            return
+        self.database = Database.create(path, threads=1, now=lambda: self.now_us)
+        self.apply(MOVING if segments is None else segments, zone=zone)
+
+    def apply(self, segments: dict[str, str], *, zone: str = "Europe/Berlin") -> None:
+        """Puts a model in force."""
+        self.database.apply_model(moving_model(segments, zone))
+
+    def close(self) -> None:
+        """Closes it."""
+        self.database.close()
+
+    def reopen(self, *, after_us: int = 0) -> None:
+        """Closes it, and opens it again some time later."""
+        self.close()
+        self.now_us += after_us
+        self.database = Database.open(self.path, threads=1, now=lambda: self.now_us)
+
+    def send(self, *updates: dict[str, Any]) -> None:
+        """Ingests updates as one batch, and waits until they are visible."""
+        assert self.database.model is not None
+        batch = update_batch(updates, self.database.model)
+        ack = self.database.ingest(batch)
+        assert not ack.refused
+        self.database.wait_visible(ack.offset)
+
+    def go(self, to_us: int) -> None:
+        """Sets the clock and ticks."""
+        self.now_us = to_us
+        self.database.tick()
+
+    def count(self, name: str) -> int:
+        """The size of a segment by its name."""
+        return self.database.count(f"segment('{name}')").count
+
+    def entries(self) -> list[tuple[str, str, int, int]]:
+        """(cause, `+` or `-` and the segment, row, instant) of the whole feed, in order."""
+        database = self.database
+        version = database.data_version
+        while database.wait_feed(version - 1) < version:
+            pass
+        position, caught_up, found = FeedPosition(1), False, []
+        while not caught_up:
+            chunk = database.feed.read(position, lambda _: True)
+            for run in chunk.runs:
+                name = ("+" if run.entered else "-") + run.definition[9:]
+                found += [(str(run.cause), name, row, run.instant_us) for row in run.rows.tolist()]
+            position, caught_up = chunk.end, chunk.caught_up
+        return found
+
+    def by_clock(self) -> list[tuple[str, int, int]]:
+        """What time did: (`+` or `-` and the segment, row, instant), in order."""
+        return [(what, row, at) for cause, what, row, at in self.entries() if cause == Cause.CLOCK]
+
+    def agree(self, *, whole_feed: bool = True) -> None:
+        """The stored members of each segment are those of the clock, in every form."""
+        database = self.database
+        model = database.model
+        assert model is not None and not database.unkept_segments()
+        database.tick()
+        told = {}
+        if whole_feed:
+            version = database.data_version
+            while database.wait_feed(version - 1) < version:
+                pass
+            told = replay_feed(database.feed)
+        for name, segment in model.segments.items():
+            with database.members(segment.rule, as_of_us=self.now_us) as members:
+                rows = members.rows.tolist()
+            with database._store.snapshot() as snapshot:
+                assert stored_rows(snapshot, name) == rows, name
+                assert snapshot.segment_counts[name] == len(rows), name
+            assert self.count(name) == len(rows), name
+            if whole_feed:
+                assert told.get(segment_key(name), np.zeros(0)).tolist() == rows, name
+
+
+def random_updates(
+    chance: random.Random, now_us: int, people: int, size: int
+) -> list[dict[str, Any]]:
+    """Updates of random people: times around now, at borders of the segments' windows."""
+    return [_update(chance, now_us, chance.randrange(people)) for _ in range(size)]
+
+
+def _update(chance: random.Random, now_us: int, number: int) -> dict[str, Any]:
+    def instant() -> int:
+        near = now_us + chance.choice((-3, -2, -1, 0, 0, 1, 4)) * DAY_US
+        return near + chance.choice((0, 0, 1, -1, chance.randrange(DAY_US), 10**6))
+
+    def maybe(value: Any) -> Any:
+        return ERASE if chance.random() < 0.1 else value
+
+    cells = {
+        "joined": lambda: maybe(instant()),
+        "seen": lambda: maybe(instant()),
+        "renewal": lambda: maybe(instant() // DAY_US),
+        "born": lambda: maybe(instant() // DAY_US),
+        "size": lambda: maybe(chance.randrange(100)),
+        "stage": lambda: maybe(chance.choice("xyz")),
+    }
+    chosen = chance.sample(sorted(cells), chance.randrange(1, 7))
+    return {"member": f"m{number}", **{name: cells[name]() for name in chosen}}

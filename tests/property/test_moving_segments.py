@@ -1,0 +1,64 @@
+"""Segments that move with the clock, under simulated time: after every step the stored members
+are those of the definition at that instant, the feed leads to them, and it is the same in however
+many steps the clock moved."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.moving_worlds import DAY_US, START_US, MovingDatabase, random_updates
+from tests.skips import soaking
+
+ROUNDS = 60 if soaking() else 8
+ZONES = ("Europe/Berlin", "Asia/Shanghai", "UTC")
+
+
+def _step_us(chance: random.Random) -> int:
+    """From nothing to some days; often to the microsecond at which something may happen."""
+    return chance.choice(
+        (0, 1, 2, 10**6, 10**6 + 1, DAY_US, DAY_US - 1, 2 * DAY_US, chance.randrange(3 * DAY_US))
+    )
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_stored_is_recomputed_and_steps_do_not_matter(
+    zone: str, seed: int, tmp_path: Path
+) -> None:
+    chance = random.Random(f"{seed} {zone}")
+    few = MovingDatabase(tmp_path / "few", zone=zone)
+    many = MovingDatabase(tmp_path / "many", zone=zone)
+    try:
+        for _ in range(ROUNDS):
+            now_us, later_us = few.now_us, few.now_us + _step_us(chance)
+            for at_us in sorted(chance.randint(now_us, later_us) for _ in range(12)):
+                many.go(at_us)
+            many.now_us = few.now_us = later_us
+            updates = random_updates(chance, later_us, 30, chance.randrange(1, 12))
+            few.send(*updates)
+            many.send(*updates)
+            few.agree()
+            many.agree()
+            if chance.random() < 0.3:
+                many.reopen()
+        assert few.entries() == many.entries()
+        assert len(few.by_clock()) > ROUNDS
+    finally:
+        few.close()
+        many.close()
+
+
+def test_the_exact_instants_are_told(tmp_path: Path) -> None:
+    """Closed and strict bounds differ by a microsecond, and equality lasts for one."""
+    live = MovingDatabase(tmp_path / "store")
+    try:
+        live.send({"member": "a", "joined": START_US, "seen": START_US, "size": 1})
+        live.go(START_US + 10 * DAY_US)
+        found = {what: at - START_US for what, _, at in live.by_clock()}
+        assert found["-fresh"] == 3 * DAY_US and found["-kept_on"] == 3 * DAY_US + 1
+        assert found["+exact"] == DAY_US and found["-exact"] == DAY_US + 1
+        live.agree()
+    finally:
+        live.close()
