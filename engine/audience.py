@@ -291,7 +291,7 @@ class Audience:
             self.add(tree.Segment(name))
         known = [row for row in set(rows.tolist()) if row >> 16 < self._snapshot.block_count]
         if not names or not known:
-            return dict.fromkeys(names, set())
+            return {name: set() for name in names}
         return {
             name: {row for row, is_in in zip(known, truths, strict=True) if is_in}
             for name, truths in zip(names, self.test_rows(known), strict=True)

@@ -19,8 +19,10 @@ from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
 from engine.frozen_audiences import FrozenAudiences
+from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
 from engine.identity.owners import rows_of
+from engine.limits import NEXT_CHANGES
 from engine.live.batch import ProfileBatch
 from engine.live.bulk_load import BulkLoad
 from engine.live.change import Cause
@@ -37,6 +39,7 @@ from engine.live.lists import (
 )
 from engine.live.live_store import LiveStore, Staged
 from engine.live.log_clock import system_clock
+from engine.live.next_changes import ComingChanges, NextChange, NextChanges
 from engine.live.positions import IngestAck, Position, StoredPosition
 from engine.live.profiles import ProfileRecord, read_profiles
 from engine.live.schema import holds_data
@@ -450,6 +453,35 @@ class Database:
         """Ticks once a second from now on, until the database is closed."""
         if self._ticker is None:
             self._ticker = Ticker(lambda: self._live.pipeline.tick(wait=False))
+
+    def next_changes(
+        self,
+        segments: Sequence[str] | None = None,
+        *,
+        within_us: int,
+        limit: int = NEXT_CHANGES,
+        control: Control | None = None,
+    ) -> ComingChanges:
+        """Who enters and leaves some segments (None: all that are stored) from now on and within so
+        many microseconds by time alone: how many, and the first `limit` of them.
+
+        Raises NotFound for a name that is not there, NotYet for one that cannot be foreseen, and
+        InputInvalid.
+        """
+        with self._store.snapshot() as snapshot:
+            coming = NextChanges(snapshot, self._require_binder(snapshot), segments)
+            return coming.coming(self._now(), within_us, limit, control)
+
+    def next_of_profiles(
+        self, identifiers: Sequence[tuple[str, str]], segments: Sequence[str] | None = None
+    ) -> list[list[NextChange] | None]:
+        """The next change by time of each owner of a (kind, value), one for each segment that it
+        ever enters or leaves so, soonest first; None where nobody owns it."""
+        with self._store.snapshot() as snapshot:
+            binder, now_us = self._require_binder(snapshot), self._now()
+            rows = rows_of(identities_of(snapshot), binder.model, identifiers)
+            coming = NextChanges(snapshot, binder, segments)
+            return [None if row == UNKNOWN else coming.of_row(row, now_us) for row in rows.tolist()]
 
     # --------------------------------------------------------------------------- feed
 

@@ -334,3 +334,6 @@ MEASURED_BORDERS: Final = 10_000
 
 # How often a running server looks whether time has changed who is in what.
 TICK_S: Final = 1.0
+
+# Changes to come that one answer has, beside their counts, where nothing else is asked.
+NEXT_CHANGES: Final = 1000

@@ -24,6 +24,8 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.columns.sets import decode_rows
+from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
 
 __all__ = ["NEVER", "BlockFlips", "DueTimes", "FlipLeaf", "all_rows", "soonest"]
@@ -104,9 +106,10 @@ class DueTimes:
 
 
 def all_rows(snapshot: Snapshot, block: int) -> NDArray[np.uint32]:
-    """The rows of a block that were ever given out."""
-    first = block << _BLOCK_BITS
-    return np.arange(first, min(first + (1 << _BLOCK_BITS), snapshot.row_count), dtype=np.uint32)
+    """The live rows of a block."""
+    parts = snapshot.payloads(LIVE.id, block)
+    inside = decode_rows(parts).astype(np.uint32) if parts else np.zeros(0, np.uint32)
+    return inside + np.uint32(block << _BLOCK_BITS)
 
 
 def soonest(instants: Iterable[int]) -> int:

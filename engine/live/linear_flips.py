@@ -118,21 +118,22 @@ class LinearFlips:
             sums = sums.astype(object) + self._slope * instants.astype(object)
         else:
             sums = sums + self._slope * instants
-        if self._op == "in":
-            hit = np.zeros(len(places), np.bool_)
-            for target in self._targets:
-                hit |= _bools(sums == target)
-            return present & (hit != self._negated)
+        return present & self._passes(sums)
+
+    def _passes(self, sums: NDArray[Any]) -> NDArray[np.bool_]:
         match self._op:
             case "<":
-                hit = _bools(sums < 0)
+                return _bools(sums < 0)
             case "<=":
-                hit = _bools(sums <= 0)
+                return _bools(sums <= 0)
             case ">":
-                hit = _bools(sums > 0)
-            case _:
-                hit = _bools(sums >= 0)
-        return present & hit
+                return _bools(sums > 0)
+            case ">=":
+                return _bools(sums >= 0)
+        hit = np.zeros(len(sums), np.bool_)
+        for target in self._targets:
+            hit |= _bools(sums == target)
+        return ~hit if self._negated else hit
 
     # ------------------------------------------------------------------------- parts
 
@@ -192,7 +193,8 @@ def _known(source: bound.Source) -> _Source:
 
 
 def _bools(found: NDArray[Any]) -> NDArray[np.bool_]:
-    return found.astype(np.bool_)
+    truths: NDArray[np.bool_] = found.astype(np.bool_)
+    return truths
 
 
 def _as_instants(found: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -1,9 +1,9 @@
 """The bytes of a record of the log: updates of profiles, or a tick of the clock.
 
-Little-endian. **Updates**: `U`, version u8 (1), size of the source's name u16, size of the partition's name
-u16, whether it has a position u16, instant i64 (microseconds from 1970, when it was written),
-owner epoch u64, offset u64; then both names, UTF-8, zeros up to a multiple of 8, and the update
-(engine.live.log_record), empty where every record of the batch was refused.
+Little-endian. **Updates**: `U`, version u8 (1), size of the source's name u16, size of the
+partition's name u16, whether it has a position u16, instant i64 (microseconds from 1970, when it
+was written), owner epoch u64, offset u64; then both names, UTF-8, zeros up to a multiple of 8,
+and the update (engine.live.log_record), empty where every record of the batch was refused.
 
 **A tick**: `T`, version u8 (1), six bytes 0, and two instants i64, microseconds from 1970: that of
 the clock before it and, later, after it. The memberships of segments that move with time are exact

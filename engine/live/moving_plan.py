@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.memberships import holds_row
 from engine.core.row_tests import test_many
 from engine.live.change import Touched
 from engine.live.flips import FlipLeaf
@@ -195,7 +196,8 @@ class MovingPlan:
         lists: Mapping[str, StandingList] | None = None,
         kept: bool = True,
     ) -> None:
-        self._parts = parts
+        self.parts = parts
+        self._stored = tuple(stored)
         bodies = {str(number): part for number, part in enumerate(parts.parts)}
         memberships = {f"stored {field}": field for field in stored}
         bodies |= {name: bound.BoundSegment(name, _ALIVE, None) for name in memberships}
@@ -223,7 +225,7 @@ class MovingPlan:
         """Everything that is asked of rows (uint32, sorted, each once) for some segments."""
         self.still.move(snapshot, rows)
         try:
-            numbers = sorted({0}.union(*(self._parts.parts_of[i] for i in segments)))
+            numbers = sorted({0}.union(*(self.parts.parts_of[i] for i in segments)))
             chosen = [self._part_roots[number] for number in numbers]
             if self._stored_roots:
                 chosen += [self._stored_roots[i] for i in segments]
@@ -232,7 +234,22 @@ class MovingPlan:
             self.still.program.unbind()  # pins no pages until the next record
         parts = dict(zip(numbers, truths, strict=False))
         stored = dict(zip(segments, truths[len(numbers) :], strict=False))
-        return RowsJudged(self._parts, snapshot, rows, parts, stored)
+        if self._stored:
+            self._look_up_dead(snapshot, rows, parts[0], stored)
+        return RowsJudged(self.parts, snapshot, rows, parts, stored)
+
+    def _look_up_dead(
+        self,
+        snapshot: Snapshot,
+        rows: NDArray[np.uint32],
+        alive: NDArray[np.bool_],
+        stored: Mapping[int, NDArray[np.bool_]],
+    ) -> None:
+        """Whether rows that have just died are stored as members; a program says no of them."""
+        for place in np.flatnonzero(~alive).tolist():
+            row = int(rows[place])
+            for i, members in stored.items():
+                members[place] = holds_row(snapshot.addresses(self._stored[i]), row)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

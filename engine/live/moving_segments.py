@@ -20,15 +20,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.change import Flips, Touched
+from engine.live.change import Touched
+from engine.live.flip_outcome import FlipOutcome, Passed, judge_flips
 from engine.live.flips import DueTimes, soonest
-from engine.live.moving_plan import MovingParts, MovingPlan, RowsJudged
+from engine.live.moving_plan import MovingParts, MovingPlan
 from engine.live.row_choice import rows_to_judge
 from engine.model.definitions import Model
 from engine.rules import bound
 from engine.store.snapshot import Snapshot
 
-__all__ = ["Judged", "MovingSegments", "Passed"]
+__all__ = ["Judged", "MovingSegments"]
 
 # Flips that are judged together; each takes some tens of bytes for each segment.
 FLIPS_AT_A_TIME = 1 << 18
@@ -43,18 +44,6 @@ class Judged:
     entered: Sequence[NDArray[np.uint32]]
     left: Sequence[NDArray[np.uint32]]
     rows_evaluated: int
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """What the passing of time does: every entering and leaving in order, whose `definition` is
-    the number of the segment; and what is different in the end, of each segment."""
-
-    flips: Flips
-    entered: Sequence[NDArray[np.uint32]]
-    left: Sequence[NDArray[np.uint32]]
-    rows_evaluated: int
-    blocks_read: int
 
 
 class MovingSegments:
@@ -147,7 +136,7 @@ class MovingSegments:
         for due in self._due:
             due.grow(snapshot.block_count)
         waiting = sorted({block for due in self._due for block in due.due(through_us)})
-        outcome = _Outcome(len(self.names))
+        outcome = FlipOutcome(len(self.names))
         pending: list[tuple[int, NDArray[np.uint32], NDArray[np.int64]]] = []
         count = 0
         for block in waiting:
@@ -163,94 +152,8 @@ class MovingSegments:
                         count += len(found.rows)
             # Of whole blocks, so that each row is judged at all its flips in one go.
             if count >= FLIPS_AT_A_TIME:
-                self._judge(plan, snapshot, pending, outcome)
+                judge_flips(plan, snapshot, pending, outcome)
                 pending, count = [], 0
         if pending:
-            self._judge(plan, snapshot, pending, outcome)
+            judge_flips(plan, snapshot, pending, outcome)
         return outcome.passed()
-
-    def _judge(
-        self,
-        plan: MovingPlan,
-        snapshot: Snapshot,
-        found: Sequence[tuple[int, NDArray[np.uint32], NDArray[np.int64]]],
-        outcome: _Outcome,
-    ) -> None:
-        """Judges rows at their flips by the segments that read the leaves that flip."""
-        flipping = {number for number, _, _ in found}
-        segments = [
-            i for i, leaves in enumerate(self._parts.leaves_of) if not flipping.isdisjoint(leaves)
-        ]
-        judged = plan.rows(snapshot, np.unique(np.concatenate([r for _, r, _ in found])), segments)
-        for i in segments:
-            leaves = self._parts.leaves_of[i]
-            chosen = [(rows, instants) for number, rows, instants in found if number in leaves]
-            outcome.add(i, judged, *(np.concatenate(side) for side in zip(*chosen, strict=True)))
-
-
-class _Outcome:
-    """Collects what happens to the segments on the way."""
-
-    def __init__(self, segment_count: int) -> None:
-        self.rows_evaluated = self.blocks_read = 0
-        self._pieces: list[tuple[int, NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]]
-        self._pieces = []
-        self._entered: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
-        self._left: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
-
-    def add(
-        self,
-        segment: int,
-        judged: RowsJudged,
-        rows: NDArray[np.uint32],
-        instants: NDArray[np.int64],
-    ) -> None:
-        """Judges rows by a segment at their flips; a row may come several times."""
-        order = np.lexsort((instants, rows))
-        rows, instants = rows[order], instants[order]
-        fresh = np.ones(len(rows), np.bool_)
-        fresh[1:] = (rows[1:] != rows[:-1]) | (instants[1:] != instants[:-1])
-        rows, instants = rows[fresh], instants[fresh]
-        places = np.searchsorted(judged.rows, rows)
-        truth = judged.truth(segment, places, instants)
-        stored = judged.stored[segment][places]
-        first = np.ones(len(rows), np.bool_)
-        first[1:] = rows[1:] != rows[:-1]
-        before = np.where(first, stored, np.roll(truth, 1))
-        moved = truth != before
-        self.rows_evaluated += len(rows)
-        if not moved.any():
-            return
-        self._pieces.append((segment, rows[moved], instants[moved], truth[moved]))
-        last = np.roll(first, -1)
-        last[-1] = True
-        self._entered[segment].append(rows[last & truth & ~stored])
-        self._left[segment].append(rows[last & ~truth & stored])
-
-    def passed(self) -> Passed:
-        """Everything, by instant, then segment; who enters comes before who leaves."""
-        segments = np.concatenate(
-            [np.full(len(rows), segment, np.uint32) for segment, rows, _, _ in self._pieces]
-            or [_NO_ROWS]
-        )
-        rows = np.concatenate([rows for _, rows, _, _ in self._pieces] or [_NO_ROWS])
-        instants = np.concatenate(
-            [instants for _, _, instants, _ in self._pieces] or [np.zeros(0, np.int64)]
-        )
-        entered = np.concatenate(
-            [truth for _, _, _, truth in self._pieces] or [np.zeros(0, np.bool_)]
-        )
-        order = np.lexsort((rows, ~entered, segments, instants))
-        flips = Flips(instants[order], segments[order], rows[order], entered[order])
-        return Passed(
-            flips,
-            [_joined(rows) for rows in self._entered],
-            [_joined(rows) for rows in self._left],
-            self.rows_evaluated,
-            self.blocks_read,
-        )
-
-
-def _joined(pieces: Sequence[NDArray[np.uint32]]) -> NDArray[np.uint32]:
-    # Blocks come in order, and the rows of each piece too.
-    return np.concatenate(pieces) if pieces else _NO_ROWS

@@ -41,8 +41,8 @@ class SegmentPlan:
 
     `roots` and `reads` follow the order of `bodies`: the node of each, and the numbers of the
     fields that it reads, where rows that are written may enter or leave. `kept`: for the states
-    to come too. `memberships` are fields that the program can read beside; segments in `stored` (name
-    -> membership field) are read from there.
+    to come too. `memberships` are fields that the program can read beside; segments in `stored`
+    (name -> membership field) are read from there.
     Raises NotFound for a list that is not there, NotYet for what has no evaluator.
     """
 

@@ -5,15 +5,24 @@ many steps the clock moved."""
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
+from engine.live import committing
+from tests.live_databases import only_the_log
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase, random_updates
 from tests.skips import soaking
 
 ROUNDS = 60 if soaking() else 8
 ZONES = ("Europe/Berlin", "Asia/Shanghai", "UTC")
+
+
+@pytest.fixture(autouse=True)
+def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weeks pass within a test, and the feed is kept from its beginning."""
+    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 def _step_us(chance: random.Random) -> int:
@@ -24,9 +33,7 @@ def _step_us(chance: random.Random) -> int:
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_stored_is_recomputed_and_steps_do_not_matter(
-    zone: str, seed: int, tmp_path: Path
-) -> None:
+def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_path: Path) -> None:
     chance = random.Random(f"{seed} {zone}")
     few = MovingDatabase(tmp_path / "few", zone=zone)
     many = MovingDatabase(tmp_path / "many", zone=zone)
@@ -48,6 +55,49 @@ def test_stored_is_recomputed_and_steps_do_not_matter(
     finally:
         few.close()
         many.close()
+
+
+def test_a_crash_between_ticks_changes_nothing(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the disk has, at any moment, is opened days later and catches up: with the same members
+    and the same feed as a store that never stopped."""
+    chance = random.Random(seed)
+    kept = MovingDatabase(tmp_path / "kept")
+    copies = 0
+    try:
+        twin = MovingDatabase(tmp_path / "twin")
+        for round_ in range(ROUNDS):
+            with monkeypatch.context() as patched:
+                if round_ % 3:
+                    only_the_log(patched)
+                for _ in range(chance.randrange(1, 4)):
+                    updates = random_updates(chance, twin.now_us, 30, chance.randrange(1, 9))
+                    for live in (kept, twin):
+                        live.send(*updates)
+                        live.go(live.now_us)
+                    later_us = twin.now_us + _step_us(chance)
+                    kept.go(later_us)
+                    twin.go(later_us)
+                copies += 1
+                copy = tmp_path / f"copy{copies}"
+                copy.mkdir()
+                with twin.database._store._writing:
+                    shutil.copy(twin.path / "data.mdb", copy)
+            twin.close()
+            # Away for a while, and the first thing that comes is a batch or a tick.
+            later_us = twin.now_us + _step_us(chance)
+            twin = MovingDatabase(copy, now_us=later_us)
+            kept.now_us = later_us
+            if chance.random() < 0.5:
+                twin.agree()
+                kept.agree()
+        twin.agree()
+        kept.agree()
+        assert twin.entries() == kept.entries()
+        twin.close()
+    finally:
+        kept.close()
 
 
 def test_the_exact_instants_are_told(tmp_path: Path) -> None:

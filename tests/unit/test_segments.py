@@ -48,8 +48,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptWorld]:
 
 
 def test_what_is_kept_and_why_not(kept: KeptWorld) -> None:
-    assert kept.segments.not_kept == {"recent": "it reads now"}
-    assert list(kept.segments.stored) == [name for name in SEGMENTS if name != "recent"]
+    assert kept.segments.not_kept == {}
+    assert list(kept.segments.stored) == list(SEGMENTS)
+    assert kept.segments.moving == ("recent",)
     assert kept.segments.reading_list("some") == ("listed",)
     assert kept.segments.reading_list("other") == ()
 
@@ -74,10 +75,10 @@ def test_only_readers_of_what_is_written_are_judged(kept: KeptWorld) -> None:
     assert evaluated("city") == 9  # local, elsewhere, named
     assert evaluated(identifier_field("member")) == 3  # listed
     assert evaluated("remark") == 0
-    assert evaluated(":live") == 3 * 9
+    assert evaluated(":live") == 3 * 10
     with kept.store.snapshot() as snapshot:
         created = kept.segments.update(snapshot, Touched(rows, {fields["city"].id: rows}))
-    assert created.rows_evaluated == 3 * 9
+    assert created.rows_evaluated == 3 * 10
 
 
 def test_one_cell_moves_those_it_must(kept: KeptWorld) -> None:
@@ -248,7 +249,7 @@ def test_a_stored_segment_is_read_in_place_of_its_definition(kept: KeptWorld) ->
         ("segment('it''s')", "it's"),
         (parse("vip"), None),
     ],
-    ids=["bare", "spaced", "tree", "and", "not", "list", "not kept", "quote", "other tree"],
+    ids=["bare", "spaced", "tree", "and", "not", "list", "moving", "quote", "other tree"],
 )
 def test_count_from_a_counter(kept: KeptWorld, expression: Any, name: str | None) -> None:
     model = kept.segments.model
@@ -258,8 +259,8 @@ def test_count_from_a_counter(kept: KeptWorld, expression: Any, name: str | None
     counts = {segment: 7 for segment in model.segments if segment != "recent"}
     with kept.store.snapshot() as snapshot:
         binder = Binder(model)
-        assert stored_count(snapshot, binder, expression, None) is None
-        result = stored_count(snapshot, binder, expression, counts)
+        assert stored_count(snapshot, binder, expression, None, 5) is None
+        result = stored_count(snapshot, binder, expression, counts, 5)
         if name is None:
             assert result is None
             return
@@ -269,7 +270,7 @@ def test_count_from_a_counter(kept: KeptWorld, expression: Any, name: str | None
         (expected,) = audience.counts()
         assert (result.expression, result.count) == (expected.expression, 7)
         assert (result.nodes, result.groups, result.waiting) == (None, None, 0)
-        assert result.data_version == expected.data_version
+        assert result.data_version == expected.data_version and result.as_of_us == 5
 
 
 def _fields(model: Any) -> dict[str, Any]:

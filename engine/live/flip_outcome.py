@@ -1,0 +1,135 @@
+"""Rows judged at their flips, one after the other: what the passing of time does to segments.
+
+Between two flips of a row nothing changes. So a row is judged at each of them in the order of
+time, against what it was in before; each difference is an entry, and the last one says what is
+different in the end. The order in which rows, blocks and leaves come makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.live.change import Flips
+from engine.live.moving_plan import MovingPlan, RowsJudged
+from engine.store.snapshot import Snapshot
+
+__all__ = ["FlipOutcome", "LeafFlips", "Passed", "judge_flips"]
+
+_NO_ROWS = np.zeros(0, np.uint32)
+
+# A leaf by number, and rows with an instant each at which it flips.
+LeafFlips = tuple[int, NDArray[np.uint32], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What the passing of time does to some segments: every entering and leaving in order, whose
+    `definition` is the number of the segment; and what is different in the end, of each."""
+
+    flips: Flips
+    entered: Sequence[NDArray[np.uint32]]
+    left: Sequence[NDArray[np.uint32]]
+    rows_evaluated: int
+    blocks_read: int
+
+
+def judge_flips(
+    plan: MovingPlan,
+    snapshot: Snapshot,
+    found: Sequence[LeafFlips],
+    outcome: FlipOutcome,
+    *,
+    after_us: int | None = None,
+) -> None:
+    """Judges rows at their flips by the segments that read the leaves that flip.
+
+    All flips of a row must come in one call. Who was in what before is what is stored, or with
+    `after_us` what was true at that instant.
+    """
+    leaves_of = plan.parts.leaves_of
+    flipping = {number for number, _, _ in found}
+    segments = [i for i, leaves in enumerate(leaves_of) if not flipping.isdisjoint(leaves)]
+    rows = np.unique(np.concatenate([of_leaf for _, of_leaf, _ in found]))
+    judged = plan.rows(snapshot, rows, segments)
+    everywhere = np.arange(len(rows))
+    for i in segments:
+        chosen = [flips[1:] for flips in found if flips[0] in leaves_of[i]]
+        if after_us is None:
+            before = judged.stored[i]
+        else:
+            before = judged.truth(i, everywhere, np.full(len(rows), after_us))
+        of_rows, instants = (np.concatenate(side) for side in zip(*chosen, strict=True))
+        outcome.add(i, judged, before, of_rows, instants)
+
+
+class FlipOutcome:
+    """Collects what happens to the segments on the way."""
+
+    def __init__(self, segment_count: int) -> None:
+        self.rows_evaluated = self.blocks_read = 0
+        self._pieces: list[tuple[int, NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]]
+        self._pieces = []
+        self._entered: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
+        self._left: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
+
+    def add(
+        self,
+        segment: int,
+        judged: RowsJudged,
+        before: NDArray[np.bool_],
+        rows: NDArray[np.uint32],
+        instants: NDArray[np.int64],
+    ) -> None:
+        """Judges rows by a segment at their flips; a row may come several times. `before` says
+        which of the rows judged were in it before the first."""
+        order = np.lexsort((instants, rows))
+        rows, instants = rows[order], instants[order]
+        fresh = np.ones(len(rows), np.bool_)
+        fresh[1:] = (rows[1:] != rows[:-1]) | (instants[1:] != instants[:-1])
+        rows, instants = rows[fresh], instants[fresh]
+        places = np.searchsorted(judged.rows, rows)
+        truth = judged.truth(segment, places, instants)
+        was = before[places]
+        first = np.ones(len(rows), np.bool_)
+        first[1:] = rows[1:] != rows[:-1]
+        moved = truth != np.where(first, was, np.roll(truth, 1))
+        self.rows_evaluated += len(rows)
+        if not moved.any():
+            return
+        self._pieces.append((segment, rows[moved], instants[moved], truth[moved]))
+        last = np.roll(first, -1)
+        last[-1] = True
+        self._entered[segment].append(rows[last & truth & ~was])
+        self._left[segment].append(rows[last & ~truth & was])
+
+    def passed(self) -> Passed:
+        """Everything, by instant, then segment; who enters comes before who leaves."""
+        segments = np.concatenate(
+            [np.full(len(rows), segment, np.uint32) for segment, rows, _, _ in self._pieces]
+            or [_NO_ROWS]
+        )
+        rows = np.concatenate([rows for _, rows, _, _ in self._pieces] or [_NO_ROWS])
+        instants = np.concatenate(
+            [instants for _, _, instants, _ in self._pieces] or [np.zeros(0, np.int64)]
+        )
+        entered = np.concatenate(
+            [truth for _, _, _, truth in self._pieces] or [np.zeros(0, np.bool_)]
+        )
+        order = np.lexsort((rows, ~entered, segments, instants))
+        flips = Flips(instants[order], segments[order], rows[order], entered[order])
+        return Passed(
+            flips,
+            [_joined(rows) for rows in self._entered],
+            [_joined(rows) for rows in self._left],
+            self.rows_evaluated,
+            self.blocks_read,
+        )
+
+
+def _joined(pieces: Sequence[NDArray[np.uint32]]) -> NDArray[np.uint32]:
+    # Blocks come in order, and the rows of each piece too.
+    return np.concatenate(pieces) if pieces else _NO_ROWS

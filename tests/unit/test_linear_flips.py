@@ -1,0 +1,119 @@
+"""Flips of comparisons with now, against truth asked microsecond by microsecond."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.live.flips import NEVER
+from engine.live.linear_flips import LinearFlips
+from engine.rules import bound
+from engine.rules.bind import Binder
+from engine.rules.parse import parse
+from tests.moving_worlds import DAY_US, START_US, MovingDatabase
+
+RULES = [
+    "joined > now - 1 second",
+    "joined >= now - 1 second",
+    "now - joined > seen - joined",
+    "now - joined <= 1 second",
+    "joined + 3 days != now",
+    "renewal - now < 14 days",
+    "renewal <= now",
+    "joined - now = seen - renewal",
+    "now - 2 days > seen",
+    "now > time '2025-10-11T00:00:00Z'",
+    "now in (time '2025-10-11T00:00:00Z', time '2025-10-11T00:00:00.000001Z')",
+    "seen - joined + now not in (time '2025-10-09T08:53:20Z')",
+]
+
+
+def _leaf(live: MovingDatabase, text: str) -> LinearFlips:
+    model = live.database.model
+    assert model is not None
+    found = Binder(model).bind(parse(text))
+    assert isinstance(found, bound.BoundCompare | bound.BoundIn), found
+    return LinearFlips(found, model.time_zone)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    made = MovingDatabase(tmp_path_factory.mktemp("flips") / "store", {})
+    chance = random.Random(5)
+    for number in range(40):
+        near = START_US + chance.choice((0, 1, -1, chance.randrange(-3, 4) * DAY_US))
+        made.send(
+            {
+                "member": f"m{number}",
+                **({"joined": near} if number % 7 else {}),
+                "seen": near + chance.choice((0, 1, DAY_US)),
+                "renewal": near // DAY_US + chance.randrange(3),
+            }
+        )
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("text", RULES)
+def test_nothing_changes_but_at_flips(live: MovingDatabase, text: str) -> None:
+    leaf = _leaf(live, text)
+    rows = np.arange(40, dtype=np.uint32)
+    first, last = START_US - 20 * DAY_US, START_US + 20 * DAY_US
+    with live.database._store.snapshot() as snapshot:
+        found = leaf.between(snapshot, 0, first, last)
+        flips = {row: {first} for row in range(40)}
+        for row, at in zip(found.rows.tolist(), found.instants.tolist(), strict=True):
+            assert first < at <= last
+            flips[row].add(at)
+        assert found.next_us > last
+        for at in sorted(set().union(*flips.values())):
+            for asked in (at - 1, at, at + 1):
+                truths = leaf.holds(snapshot, rows, rows.astype(np.intp), np.full(40, asked))
+                with live.database.members(text, as_of_us=asked) as members:
+                    assert np.flatnonzero(truths).tolist() == members.rows.tolist(), asked
+        changed = 0
+        for row, instants in flips.items():
+            at = np.array(sorted(instants))
+            places = np.full(len(at), row)
+            starts = leaf.holds(snapshot, rows, places, at)
+            # Up to the microsecond before the next flip everything stays as it is.
+            ends = leaf.holds(snapshot, rows, places, np.append(at[1:] - 1, last))
+            assert (starts == ends).all(), (row, at)
+            changed += int((starts[1:] != starts[:-1]).sum())
+        assert changed
+        soonest = leaf.next_of(snapshot, rows, first)
+        for row, instants in flips.items():
+            expected = min(instants - {first}, default=NEVER)
+            assert soonest[row] == expected or (expected == NEVER and soonest[row] > last)
+
+
+@pytest.mark.parametrize("size", [10**17, 10**18 - 1])
+def test_sums_beyond_64_bits(size: int, tmp_path: Path) -> None:
+    """Factors take a sum out of 64 bits, and the comparison stays exact."""
+    live = MovingDatabase(tmp_path / "store", {})
+    try:
+        live.send({"member": "a", "joined": START_US, "seen": START_US + 7})
+        model = live.database.model
+        assert model is not None
+        joined, seen = (
+            bound.AttributeSource(model.attributes[name]) for name in ("joined", "seen")
+        )
+        form = bound.Linear(
+            (bound.LinearTerm(Fraction(size), joined), bound.LinearTerm(Fraction(-size), seen)),
+            Fraction(0),
+            size,
+        )
+        leaf = LinearFlips(bound.BoundCompare(form, ">", None), model.time_zone)
+        rows = np.zeros(1, np.uint32)
+        with live.database._store.snapshot() as snapshot:
+            # size * (now - 7) > 0
+            assert leaf.next_of(snapshot, rows, 0).tolist() == [8]
+            truths = leaf.holds(snapshot, rows, np.zeros(2, np.intp), np.array([7, 8]))
+            assert truths.tolist() == [False, True]
+    finally:
+        live.close()
