@@ -218,7 +218,7 @@ class Pipeline:
         """Moves the clock of the state to now, where stored segments move with time and somebody
         is due in one of them; with `force`, also where nobody is.
 
-        Waits until what has happened is visible, or else only asks for it. Does nothing on a store
+        Waits until what has happened is visible, or cannot be written; or else only asks for it. Does nothing on a store
         that takes no writes.
         """
         if self._store.read_only or not (force or self.is_due):
@@ -228,7 +228,7 @@ class Pipeline:
                 return
             self._wants_tick = True
             self._changed.notify_all()
-            while wait and not self._is_over() and not self._is_stuck():
+            while wait and not self._is_over():
                 if self._is_idle() and not self._wants_tick:
                     return
                 self._changed.wait()
@@ -317,7 +317,7 @@ class Pipeline:
         if self._waiting and not self._draining and len(self._logged) < APPLY_QUEUE_BATCHES:
             count = min(len(self._waiting), GROUP_BATCHES)
             return [self._waiting.popleft() for _ in range(count)]
-        if self._wants_tick and not self._draining and not self._logged and not self._cannot_commit:
+        if self._wants_tick and not self._draining and not self._logged:
             return []
         ready = self._feed.is_ready(self._store.glance().data_version)
         return [] if ready and not self._cannot_commit else None

@@ -97,23 +97,19 @@ def test_sums_beyond_64_bits(size: int, tmp_path: Path) -> None:
     """Factors take a sum out of 64 bits, and the comparison stays exact."""
     live = MovingDatabase(tmp_path / "store", {})
     try:
-        live.send({"member": "a", "joined": START_US, "seen": START_US + 7})
+        live.send({"member": "a", "joined": START_US})
         model = live.database.model
         assert model is not None
-        joined, seen = (
-            bound.AttributeSource(model.attributes[name]) for name in ("joined", "seen")
-        )
-        form = bound.Linear(
-            (bound.LinearTerm(Fraction(size), joined), bound.LinearTerm(Fraction(-size), seen)),
-            Fraction(0),
-            size,
-        )
+        joined = bound.AttributeSource(model.attributes["joined"])
+        terms = (bound.LinearTerm(Fraction(size), joined),)
+        # size * (joined - now) > 0
+        form = bound.Linear(terms, Fraction(0), -size)
         leaf = LinearFlips(bound.BoundCompare(form, ">", None), model.time_zone)
         rows = np.zeros(1, np.uint32)
         with live.database._store.snapshot() as snapshot:
-            # size * (now - 7) > 0
-            assert leaf.next_of(snapshot, rows, 0).tolist() == [8]
-            truths = leaf.holds(snapshot, rows, np.zeros(2, np.intp), np.array([7, 8]))
-            assert truths.tolist() == [False, True]
+            assert leaf.next_of(snapshot, rows, 0).tolist() == [START_US]
+            asked = np.array([START_US - 1, START_US])
+            truths = leaf.holds(snapshot, rows, np.zeros(2, np.intp), asked)
+            assert truths.tolist() == [True, False]
     finally:
         live.close()

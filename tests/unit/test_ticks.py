@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import InputInvalid, NotFound
+from engine.errors import InputInvalid, NotFound, StoreUnwritable
 from engine.live.change import Cause
+from engine.store.store import Store
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase
 
 SECOND_US = 1_000_000
@@ -115,6 +116,31 @@ def test_a_clock_that_is_set_back(live: MovingDatabase) -> None:
     live.now_us += 2 * DAY_US
     live.agree()
     assert live.entries()[-1] == (Cause.CLOCK, "-fresh", 3, START_US + 11 * DAY_US)
+
+
+def test_a_tick_that_cannot_be_written(
+    live: MovingDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has happened then, and the next one makes up for it."""
+    live.go(START_US + 1)
+    apply = Store.apply
+
+    def fail(*_: object) -> None:
+        raise StoreUnwritable("The disk is full.")
+
+    told = len(live.by_clock())
+    monkeypatch.setattr(Store, "apply", fail)
+    live.go(START_US + 2 * DAY_US)
+    with pytest.raises(StoreUnwritable):
+        live.send({"member": "d"})
+    monkeypatch.setattr(Store, "apply", apply)
+    live.go(START_US + 2 * DAY_US + 5)
+    assert live.by_clock()[told:] == [
+        ("-fresh", 1, START_US + 2 * DAY_US),
+        ("+asleep", 0, START_US + 2 * DAY_US + 1),
+        ("-awake", 0, START_US + 2 * DAY_US + 1),
+    ]
+    live.agree()
 
 
 def test_an_edit_is_at_the_clock(live: MovingDatabase) -> None:
