@@ -91,7 +91,7 @@ class FlipOutcome:
         fresh = np.ones(len(rows), np.bool_)
         fresh[1:] = (rows[1:] != rows[:-1]) | (instants[1:] != instants[:-1])
         rows, instants = rows[fresh], instants[fresh]
-        places = np.searchsorted(judged.rows, rows)
+        places = np.searchsorted(judged.read.rows, rows)
         truth = judged.truth(segment, places, instants)
         was = before[places]
         first = np.ones(len(rows), np.bool_)

@@ -24,11 +24,10 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.columns.sets import decode_rows
-from engine.store.catalog import LIVE
+from engine.live.rows_read import RowsRead
 from engine.store.snapshot import Snapshot
 
-__all__ = ["NEVER", "BlockFlips", "DueTimes", "FlipLeaf", "all_rows", "soonest"]
+__all__ = ["NEVER", "BlockFlips", "DueTimes", "FlipLeaf", "soonest"]
 
 # After every instant that there is, and before every one: microseconds.
 NEVER: Final = (1 << 63) - 1
@@ -38,8 +37,9 @@ _BLOCK_BITS = 16
 
 
 class BlockFlips(NamedTuple):
-    """The flips of one leaf in one block within a stretch of time: `rows` uint32 and `instants`
-    int64, side by side in any order, and the first one after that stretch (NEVER for none)."""
+    """The flips of one leaf, in rows of one block, within a stretch of time: `rows` uint32 and
+    `instants` int64, side by side in any order, and the first one after that stretch (NEVER for
+    none)."""
 
     rows: NDArray[np.uint32]
     instants: NDArray[np.int64]
@@ -52,22 +52,16 @@ class FlipLeaf(Protocol):
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """The fields whose cells decide when a row flips."""
 
-    def between(self, snapshot: Snapshot, block: int, after_us: int, through_us: int) -> BlockFlips:
-        """The flips of a block's rows after one instant and up to another."""
+    def between(self, read: RowsRead, after_us: int, through_us: int) -> BlockFlips:
+        """The flips of some rows after one instant and up to another."""
 
-    def next_of(
-        self, snapshot: Snapshot, rows: NDArray[np.uint32], after_us: int
-    ) -> NDArray[np.int64]:
+    def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
         """The first flip of each row after an instant, NEVER where there is none."""
 
     def holds(
-        self,
-        snapshot: Snapshot,
-        rows: NDArray[np.uint32],
-        places: NDArray[np.intp],
-        instants: NDArray[np.int64],
+        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Whether it holds for rows[places], each at the instant beside it; `rows` ascend."""
+        """Whether it holds for the rows at some places, each at the instant beside it."""
 
 
 class DueTimes:
@@ -103,13 +97,6 @@ class DueTimes:
     def bring_forward(self, rows: NDArray[np.uint32], instants: NDArray[np.int64]) -> None:
         """Rows were written to, and flip next at these instants."""
         np.minimum.at(self._next, rows >> np.uint32(_BLOCK_BITS), instants)
-
-
-def all_rows(snapshot: Snapshot, block: int) -> NDArray[np.uint32]:
-    """The live rows of a block."""
-    parts = snapshot.payloads(LIVE.id, block)
-    inside = decode_rows(parts).astype(np.uint32) if parts else np.zeros(0, np.uint32)
-    return inside + np.uint32(block << _BLOCK_BITS)
 
 
 def soonest(instants: Iterable[int]) -> int:

@@ -20,33 +20,24 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.columns.hot_cells import read_rows
-from engine.core.day_starts import day_starts
 from engine.core.number_plan import attribute_field
 from engine.limits import TIME_US
-from engine.live.flips import NEVER, BlockFlips, all_rows
+from engine.live.flips import NEVER, BlockFlips
+from engine.live.rows_read import SAFE, NumberSource, RowsRead
 from engine.rules import bound
 from engine.store.snapshot import Snapshot
 
 __all__ = ["LinearFlips"]
 
-# What stays below this leaves room for one more sum in 64 bits.
-_SAFE = 1 << 62
-# Days whose first instants are worked out by one table.
-_TABLE_DAYS = 1 << 16
-
-_Source = bound.AttributeSource | bound.DateStartSource
-
 
 class LinearFlips:
     """One comparison, or one `in`, of a form with `now`; see FlipLeaf."""
 
-    def __init__(self, predicate: bound.BoundCompare | bound.BoundIn, zone: ZoneInfo) -> None:
+    def __init__(self, predicate: bound.BoundCompare | bound.BoundIn) -> None:
         form = predicate.form
         assert form.now_factor, "what does not read now has no flips"
         values: Sequence[Fraction] = (Fraction(0),)
@@ -58,7 +49,6 @@ class LinearFlips:
             self._negated = predicate.op == "!="
         else:
             self._op = predicate.op
-        self._zone = zone
         terms = [(_known(term.source), term.factor) for term in form.terms]
         factors = [factor / 10**source.attribute.scale for source, factor in terms]
         parts = [form.constant, *factors, *values]
@@ -76,45 +66,36 @@ class LinearFlips:
         found = (attribute_field(snapshot, source.attribute) for source in self._sources)
         return frozenset(field for field in found if field is not None)
 
-    def between(self, snapshot: Snapshot, block: int, after_us: int, through_us: int) -> BlockFlips:
+    def between(self, read: RowsRead, after_us: int, through_us: int) -> BlockFlips:
         """See FlipLeaf."""
-        rows = all_rows(snapshot, block)
-        sums, present = self._sums(snapshot, rows)
         found_rows, found, next_us = [], [], NEVER
-        for instants in self._instants(sums, present):
+        for instants in self._instants(*self._sums(read)):
             later = instants > after_us
             hit = later & (instants <= through_us)
-            found_rows.append(rows[hit])
+            found_rows.append(read.rows[hit])
             found.append(instants[hit])
             ahead = instants[later & ~hit]
             if len(ahead):
                 next_us = min(next_us, int(ahead.min()))
         return BlockFlips(np.concatenate(found_rows), np.concatenate(found), next_us)
 
-    def next_of(
-        self, snapshot: Snapshot, rows: NDArray[np.uint32], after_us: int
-    ) -> NDArray[np.int64]:
+    def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
         """See FlipLeaf."""
-        soonest = np.full(len(rows), NEVER, np.int64)
-        for instants in self._instants(*self._sums(snapshot, rows)):
-            instants[instants <= after_us] = NEVER
-            np.minimum(soonest, instants, out=soonest)
+        soonest = np.full(len(read.rows), NEVER, np.int64)
+        for instants in self._instants(*self._sums(read)):
+            np.minimum(soonest, np.where(instants > after_us, instants, NEVER), out=soonest)
         return soonest
 
     def holds(
-        self,
-        snapshot: Snapshot,
-        rows: NDArray[np.uint32],
-        places: NDArray[np.intp],
-        instants: NDArray[np.int64],
+        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """See FlipLeaf."""
-        sums, present = self._sums(snapshot, rows)
+        sums, present = self._sums(read)
         sums, present = sums[places], present[places]
         if not len(places):
             return present
         reach = abs(self._slope) * max(-int(instants.min()), int(instants.max()), 0)
-        if sums.dtype == object or reach >= _SAFE:
+        if sums.dtype == object or reach >= SAFE:
             sums = sums.astype(object) + self._slope * instants.astype(object)
         else:
             sums = sums + self._slope * instants
@@ -137,45 +118,22 @@ class LinearFlips:
 
     # ------------------------------------------------------------------------- parts
 
-    def _sums(
-        self, snapshot: Snapshot, rows: NDArray[np.uint32]
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """N of each row, int64 or, where 64 bits may not do, objects; and which rows have it."""
-        present = np.ones(len(rows), np.bool_)
-        columns = []
-        reach = abs(self._constant) + max(map(abs, self._targets), default=0)
-        for source, factor in zip(self._sources, self._factors, strict=True):
-            values, there = self._values(snapshot, source, rows)
-            present &= there
-            columns.append((factor, values))
-            if len(values):
-                most = max(abs(int(values.min())), abs(int(values.max())))
-                reach += abs(factor) * most
-        dtype = object if reach >= _SAFE or abs(self._slope) >= _SAFE else np.int64
-        sums = np.full(len(rows), self._constant, dtype)
-        for factor, values in columns:
-            if factor:
-                sums += factor * values.astype(dtype)
-        return sums, present
-
-    def _values(
-        self, snapshot: Snapshot, source: _Source, rows: NDArray[np.uint32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The stored integers of a source, 0 where missing, and where they are present."""
-        field = attribute_field(snapshot, source.attribute)
-        if field is None:
-            return np.zeros(len(rows), np.int64), np.zeros(len(rows), np.bool_)
-        values, present = read_rows(snapshot.addresses(field), rows)
-        values = np.where(present, values, 0)
-        if isinstance(source, bound.DateStartSource) and present.any():
-            values[present] = _starts(values[present], self._zone)
-        return values, present
+    def _sums(self, read: RowsRead) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """N of each row, int64 or objects, and which rows have it."""
+        total, present, reach = read.sums(self._sources, self._factors)
+        reach += abs(self._constant) + max(map(abs, self._targets), default=0)
+        if total.dtype != object and (reach >= SAFE or abs(self._slope) >= SAFE):
+            total = total.astype(object)
+        return total + self._constant, present
 
     def _instants(self, sums: NDArray[Any], present: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
         """Every flip of every row: arrays with one element a row, NEVER where there is none."""
         slope = self._slope
         if self._op != "in":
-            found = (-sums) // slope + 1 if self._beyond else -(sums // slope)
+            if abs(slope) == 1:
+                found = -sums * slope + int(self._beyond)
+            else:
+                found = (-sums) // slope + 1 if self._beyond else -(sums // slope)
             return [_as_instants(found, present)]
         all_found = [np.full(len(sums), NEVER, np.int64)] if not self._targets else []
         for target in self._targets:
@@ -187,8 +145,8 @@ class LinearFlips:
         return all_found
 
 
-def _known(source: bound.Source) -> _Source:
-    assert isinstance(source, _Source), "only attributes are compared with now so far"
+def _known(source: bound.Source) -> NumberSource:
+    assert isinstance(source, NumberSource), "only attributes are compared with now so far"
     return source
 
 
@@ -200,18 +158,8 @@ def _bools(found: NDArray[Any]) -> NDArray[np.bool_]:
 def _as_instants(found: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[np.int64]:
     """As int64; what lies outside the years that there are never comes, or has always been."""
     inside = present & _bools(found >= TIME_US[0]) & _bools(found <= TIME_US[1])
-    instants = np.full(len(found), NEVER, np.int64)
-    instants[inside] = found[inside].astype(np.int64)
-    return instants
-
-
-def _starts(days: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
-    """The first instants of days, by as few tables as they need."""
-    starts = np.empty(len(days), np.int64)
-    stretches = days // _TABLE_DAYS
-    for number in np.unique(stretches).tolist():
-        inside = stretches == number
-        chosen = days[inside]
-        first = int(chosen.min())
-        starts[inside] = day_starts(first, int(chosen.max()), zone)[chosen - first]
-    return starts
+    if found.dtype == object:
+        instants = np.full(len(found), NEVER, np.int64)
+        instants[inside] = found[inside].astype(np.int64)
+        return instants
+    return np.where(inside, found, NEVER)

@@ -26,6 +26,7 @@ from engine.core.row_tests import test_many
 from engine.live.change import Touched
 from engine.live.flips import FlipLeaf
 from engine.live.linear_flips import LinearFlips
+from engine.live.rows_read import RowsRead
 from engine.live.segment_plan import SegmentPlan
 from engine.live.standing_list import StandingList
 from engine.model.definitions import Model
@@ -60,7 +61,7 @@ class MovingParts:
     def __init__(self, model: Model, bodies: Mapping[str, bound.BoundExpr]) -> None:
         self.leaves: list[FlipLeaf] = []
         self.parts: list[bound.BoundExpr] = [_ALIVE]
-        self._zone = model.time_zone
+        self.zone = model.time_zone
         self._steps: list[_Step] = []
         self._known_steps: dict[_Step, int] = {}
         self._known_leaves: dict[object, int] = {}
@@ -161,7 +162,7 @@ class MovingParts:
         number = self._known_leaves.get(key)
         if number is None:
             number = self._known_leaves[key] = len(self.leaves)
-            self.leaves.append(LinearFlips(leaf, self._zone))
+            self.leaves.append(LinearFlips(leaf))
         return self._step(_Step("leaf", number))
 
     def _needed(self, root: int) -> list[int]:
@@ -236,7 +237,8 @@ class MovingPlan:
         stored = dict(zip(segments, truths[len(numbers) :], strict=False))
         if self._stored:
             self._look_up_dead(snapshot, rows, parts[0], stored)
-        return RowsJudged(self.parts, snapshot, rows, parts, stored)
+        read = RowsRead(snapshot, rows, self.parts.zone)
+        return RowsJudged(self.parts, read, parts, stored)
 
     def _look_up_dead(
         self,
@@ -258,8 +260,7 @@ class RowsJudged:
     stored as members, by the number of the segment."""
 
     definitions: MovingParts
-    snapshot: Snapshot
-    rows: NDArray[np.uint32]
+    read: RowsRead
     parts: Mapping[int, NDArray[np.bool_]]
     stored: Mapping[int, NDArray[np.bool_]]
 
@@ -276,7 +277,7 @@ class RowsJudged:
                     known[number] = self.parts[step.index][places]
                 case "leaf":
                     leaf = definitions.leaves[step.index]
-                    known[number] = leaf.holds(self.snapshot, self.rows, places, instants)
+                    known[number] = leaf.holds(self.read, places, instants)
                 case "not":
                     known[number] = ~known[step.children[0]]
                 case "and":

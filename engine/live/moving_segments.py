@@ -25,6 +25,7 @@ from engine.live.flip_outcome import FlipOutcome, Passed, judge_flips
 from engine.live.flips import DueTimes, soonest
 from engine.live.moving_plan import MovingParts, MovingPlan
 from engine.live.row_choice import rows_to_judge
+from engine.live.rows_read import RowsRead, live_rows
 from engine.model.definitions import Model
 from engine.rules import bound
 from engine.store.snapshot import Snapshot
@@ -99,12 +100,16 @@ class MovingSegments:
     def _bring_forward(
         self, candidate: Snapshot, plan: MovingPlan, touched: Touched, now_us: int
     ) -> None:
+        readers: dict[bytes, RowsRead] = {}
         for leaf, fields, due in zip(self._parts.leaves, plan.leaf_fields, self._due, strict=True):
             due.grow(candidate.block_count)
             written = [touched.fields[field] for field in fields if field in touched.fields]
             if written:
                 rows = np.unique(np.concatenate(written))
-                due.bring_forward(rows, leaf.next_of(candidate, rows, now_us))
+                read = readers.setdefault(
+                    rows.tobytes(), RowsRead(candidate, rows, self._parts.zone)
+                )
+                due.bring_forward(rows, leaf.next_of(read, now_us))
 
     def _plan_for(self, snapshot: Snapshot, touched: Touched) -> MovingPlan:
         lists = None
@@ -142,9 +147,10 @@ class MovingSegments:
         for block in waiting:
             if absorbs is not None and not absorbs(block):
                 continue
+            read = RowsRead(snapshot, live_rows(snapshot, block), self._parts.zone)
             for number, (leaf, due) in enumerate(zip(self._parts.leaves, self._due, strict=True)):
                 if due.is_due(block, through_us):
-                    found = leaf.between(snapshot, block, after_us, through_us)
+                    found = leaf.between(read, after_us, through_us)
                     due.set(block, found.next_us)
                     outcome.blocks_read += 1
                     if len(found.rows):

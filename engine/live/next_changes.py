@@ -21,6 +21,7 @@ from engine.live.flip_outcome import FlipOutcome, LeafFlips, judge_flips
 from engine.live.flips import NEVER, soonest
 from engine.live.moving_plan import MovingParts, MovingPlan
 from engine.live.row_names import uids_of
+from engine.live.rows_read import RowsRead, live_rows
 from engine.nearest import nearest
 from engine.rules import tree
 from engine.rules.bind import Binder
@@ -104,8 +105,9 @@ class NextChanges:
         for block in range(self._snapshot.block_count if self.names else 0):
             if control is not None:
                 control.check()
+            read = RowsRead(self._snapshot, live_rows(self._snapshot, block), self._parts.zone)
             for number, leaf in enumerate(self._parts.leaves):
-                found = leaf.between(self._snapshot, block, after_us, through_us)
+                found = leaf.between(read, after_us, through_us)
                 if len(found.rows):
                     pending.append((number, found.rows, found.instants))
                     count += len(found.rows)
@@ -182,11 +184,10 @@ class NextChanges:
     def _flips_of(self, rows: NDArray[np.uint32], segment: int, after_us: int) -> list[int]:
         """All flips of a row's leaves to come, in order."""
         leaves = [self._parts.leaves[number] for number in self._parts.leaves_of[segment]]
+        read = RowsRead(self._snapshot, rows, self._parts.zone)
         found: list[int] = []
         while len(found) < FLIPS_OF_ROW:
-            after_us = soonest(
-                int(leaf.next_of(self._snapshot, rows, after_us)[0]) for leaf in leaves
-            )
+            after_us = soonest(int(leaf.next_of(read, after_us)[0]) for leaf in leaves)
             if after_us == NEVER:
                 break
             found.append(after_us)

@@ -218,8 +218,8 @@ class Pipeline:
         """Moves the clock of the state to now, where stored segments move with time and somebody
         is due in one of them; with `force`, also where nobody is.
 
-        Waits until what has happened is visible, or cannot be written; or else only asks for it. Does nothing on a store
-        that takes no writes.
+        Waits until what has happened is visible, or cannot be written; or else only asks for it.
+        Does nothing on a store that takes no writes.
         """
         if self._store.read_only or not (force or self.is_due):
             return

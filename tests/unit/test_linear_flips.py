@@ -12,6 +12,7 @@ import pytest
 
 from engine.live.flips import NEVER
 from engine.live.linear_flips import LinearFlips
+from engine.live.rows_read import RowsRead
 from engine.rules import bound
 from engine.rules.bind import Binder
 from engine.rules.parse import parse
@@ -38,7 +39,7 @@ def _leaf(live: MovingDatabase, text: str) -> LinearFlips:
     assert model is not None
     found = Binder(model).bind(parse(text))
     assert isinstance(found, bound.BoundCompare | bound.BoundIn), found
-    return LinearFlips(found, model.time_zone)
+    return LinearFlips(found)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,9 @@ def test_nothing_changes_but_at_flips(live: MovingDatabase, text: str) -> None:
     rows = np.arange(40, dtype=np.uint32)
     first, last = START_US - 20 * DAY_US, START_US + 20 * DAY_US
     with live.database._store.snapshot() as snapshot:
-        found = leaf.between(snapshot, 0, first, last)
+        assert live.database.model is not None
+        read = RowsRead(snapshot, rows, live.database.model.time_zone)
+        found = leaf.between(read, first, last)
         flips = {row: {first} for row in range(40)}
         for row, at in zip(found.rows.tolist(), found.instants.tolist(), strict=True):
             assert first < at <= last
@@ -73,20 +76,20 @@ def test_nothing_changes_but_at_flips(live: MovingDatabase, text: str) -> None:
         assert found.next_us > last
         for at in sorted(set().union(*flips.values())):
             for asked in (at - 1, at, at + 1):
-                truths = leaf.holds(snapshot, rows, rows.astype(np.intp), np.full(40, asked))
+                truths = leaf.holds(read, rows.astype(np.intp), np.full(40, asked))
                 with live.database.members(text, as_of_us=asked) as members:
                     assert np.flatnonzero(truths).tolist() == members.rows.tolist(), asked
         changed = 0
         for row, instants in flips.items():
             at = np.array(sorted(instants))
             places = np.full(len(at), row)
-            starts = leaf.holds(snapshot, rows, places, at)
+            starts = leaf.holds(read, places, at)
             # Up to the microsecond before the next flip everything stays as it is.
-            ends = leaf.holds(snapshot, rows, places, np.append(at[1:] - 1, last))
+            ends = leaf.holds(read, places, np.append(at[1:] - 1, last))
             assert (starts == ends).all(), (row, at)
             changed += int((starts[1:] != starts[:-1]).sum())
         assert changed
-        soonest = leaf.next_of(snapshot, rows, first)
+        soonest = leaf.next_of(read, first)
         for row, instants in flips.items():
             expected = min(instants - {first}, default=NEVER)
             assert soonest[row] == expected or (expected == NEVER and soonest[row] > last)
@@ -104,12 +107,13 @@ def test_sums_beyond_64_bits(size: int, tmp_path: Path) -> None:
         terms = (bound.LinearTerm(Fraction(size), joined),)
         # size * (joined - now) > 0
         form = bound.Linear(terms, Fraction(0), -size)
-        leaf = LinearFlips(bound.BoundCompare(form, ">", None), model.time_zone)
+        leaf = LinearFlips(bound.BoundCompare(form, ">", None))
         rows = np.zeros(1, np.uint32)
         with live.database._store.snapshot() as snapshot:
-            assert leaf.next_of(snapshot, rows, 0).tolist() == [START_US]
+            read = RowsRead(snapshot, rows, model.time_zone)
+            assert leaf.next_of(read, 0).tolist() == [START_US]
             asked = np.array([START_US - 1, START_US])
-            truths = leaf.holds(snapshot, rows, np.zeros(2, np.intp), asked)
+            truths = leaf.holds(read, np.zeros(2, np.intp), asked)
             assert truths.tolist() == [True, False]
     finally:
         live.close()

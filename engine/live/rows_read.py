@@ -1,0 +1,113 @@
+"""The numbers of some rows, read once for all leaves that ask for them.
+
+Segments ask the same of time over and over: thirty of them compare `joined` with thirty instants.
+What they share, the columns and the sums over them, is kept for as long as these rows are looked
+at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.columns.hot_cells import read_rows
+from engine.columns.sets import decode_rows
+from engine.core.day_starts import day_starts
+from engine.core.number_plan import attribute_field
+from engine.rules import bound
+from engine.store.catalog import LIVE
+from engine.store.snapshot import Snapshot
+
+__all__ = ["NumberSource", "RowsRead", "Sums", "live_rows"]
+
+NumberSource = bound.AttributeSource | bound.DateStartSource
+
+# What stays below this leaves room for one more summand in 64 bits.
+SAFE = 1 << 62
+_BLOCK_BITS = 16
+# Days whose first instants are worked out by one table.
+_TABLE_DAYS = 1 << 16
+
+
+class Sums(NamedTuple):
+    """A sum for each row, int64 or, where 64 bits may not do, objects; which rows have it; and a
+    bound of its size."""
+
+    values: NDArray[Any]
+    present: NDArray[np.bool_]
+    reach: int
+
+
+class RowsRead:
+    """Rows (uint32, ascending, each once) of one state of the store."""
+
+    def __init__(self, snapshot: Snapshot, rows: NDArray[np.uint32], zone: ZoneInfo) -> None:
+        self.snapshot = snapshot
+        self.rows = rows
+        self._zone = zone
+        self._columns: dict[tuple[int, bool], tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
+        self._sums: dict[tuple[tuple[tuple[str, bool], int], ...], Sums] = {}
+
+    def sums(self, sources: Sequence[NumberSource], factors: Sequence[int]) -> Sums:
+        """Sum of factor * source, over the stored integers; a row that lacks one has none."""
+        key = tuple(
+            ((source.attribute.name, isinstance(source, bound.DateStartSource)), factor)
+            for source, factor in zip(sources, factors, strict=True)
+        )
+        if key not in self._sums:
+            self._sums[key] = self._sum(sources, factors)
+        return self._sums[key]
+
+    def _sum(self, sources: Sequence[NumberSource], factors: Sequence[int]) -> Sums:
+        present = np.ones(len(self.rows), np.bool_)
+        reach, columns = 0, []
+        for source, factor in zip(sources, factors, strict=True):
+            values, there = self._values(source)
+            present = present & there
+            if factor and len(values):
+                reach += abs(factor) * max(abs(int(values.min())), abs(int(values.max())))
+                columns.append((factor, values))
+        dtype = object if reach >= SAFE else np.int64
+        total = np.zeros(len(self.rows), dtype)
+        for factor, values in columns:
+            wide = values.astype(dtype, copy=False)
+            total = total + (wide if factor == 1 else factor * wide)
+        return Sums(total, present, reach)
+
+    def _values(self, source: NumberSource) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The stored integers of a source, 0 where missing, and where they are present."""
+        field = attribute_field(self.snapshot, source.attribute)
+        if field is None:
+            return np.zeros(len(self.rows), np.int64), np.zeros(len(self.rows), np.bool_)
+        as_instant = isinstance(source, bound.DateStartSource)
+        key = field, as_instant
+        if key not in self._columns:
+            values, present = read_rows(self.snapshot.addresses(field), self.rows)
+            values = values * present
+            if as_instant and present.any():
+                values[present] = _starts(values[present], self._zone)
+            self._columns[key] = values, present
+        return self._columns[key]
+
+
+def live_rows(snapshot: Snapshot, block: int) -> NDArray[np.uint32]:
+    """The live rows of a block."""
+    parts = snapshot.payloads(LIVE.id, block)
+    inside = decode_rows(parts).astype(np.uint32) if parts else np.zeros(0, np.uint32)
+    return inside + np.uint32(block << _BLOCK_BITS)
+
+
+def _starts(days: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """The first instants of days, by as few tables as they need."""
+    starts = np.empty(len(days), np.int64)
+    stretches = days // _TABLE_DAYS
+    for number in np.unique(stretches).tolist():
+        inside = stretches == number
+        chosen = days[inside]
+        first = int(chosen.min())
+        starts[inside] = day_starts(first, int(chosen.max()), zone)[chosen - first]
+    return starts
