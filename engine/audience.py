@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from engine.core import evaluate
 from engine.core import operations as ops
 from engine.core.control import Control
+from engine.core.event_plan import EventPlanner
 from engine.core.leaf_plan import LeafPlanner, ListMembers
 from engine.core.number_plan import NumberPlanner
 from engine.core.operations import Node
@@ -137,7 +138,9 @@ class Audience:
         self._as_of_us = now() if as_of_us is None else as_of_us
         self._threads = threads or Threads()
         self._control = control or Control()
-        self._numbers = NumberPlanner(snapshot, self._as_of_us, binder.model.time_zone)
+        events = EventPlanner(snapshot, self._as_of_us, binder.model)
+        zone = binder.model.time_zone
+        self._numbers = NumberPlanner(snapshot, self._as_of_us, zone, events=events)
         self._leaves = LeafPlanner(
             snapshot, self._numbers, partial(_list_members, snapshot, binder)
         )

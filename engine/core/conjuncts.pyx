@@ -11,13 +11,15 @@ list: nothing here changes an answer, only how many bytes are read for it.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from engine.core.nodes cimport context
+from engine.core.aggregates cimport are_filled, events_ahead
+from engine.core.nodes cimport context, need_columns
 from engine.core.program cimport NODE_AND, NODE_LEAF, NODE_NOT, NODE_OR, NODE_TRUE, program_node
 from engine.core.structures cimport (
     STRATA_ALL,
     STRATA_LEAF_SET,
     STRATA_NONE,
     STRATA_OPEN,
+    strata_leaf,
     strata_leaf_state,
     strata_outlook,
 )
@@ -32,6 +34,10 @@ cdef uint32_t LIST_COST = 4096
 cdef uint32_t NARROW_COST = 1024
 # A mask that is already there.
 cdef uint32_t MASK_COST = 8192
+# To fold one event into a column is taken to cost as much as reading so many bytes of one, and to
+# read the column as much as these.
+cdef uint64_t EVENT_COST = 16
+cdef uint64_t COLUMN_COST = 131072
 # A branch of more parts than these is not looked into for its cost: it is taken to be dear.
 cdef int32_t BRANCH_PARTS = 8
 cdef uint32_t BRANCH_COST = 1 << 24
@@ -40,6 +46,21 @@ cdef uint32_t BRANCH_COST = 1 << 24
 cdef void learn(context *c, int32_t node_id, uint32_t asked, uint32_t passed) noexcept nogil:
     c.seen[node_id] += asked
     c.passed[node_id] += passed
+
+
+cdef strata_outlook glance_leaf(context *c, const strata_leaf *leaf) noexcept nogil:
+    """How a leaf stands; what is still to be folded from events is open, and costs them."""
+    cdef strata_outlook outlook
+    cdef uint64_t events
+    if leaf.column_count and not are_filled(c.columns, leaf.columns, leaf.column_count):
+        events = events_ahead(c.columns, leaf.columns, leaf.column_count)
+        if events:
+            outlook.state = STRATA_OPEN
+            outlook.cost = <uint32_t>min(EVENT_COST * events + COLUMN_COST, BRANCH_COST)
+            outlook.rows = <uint32_t>min(events, c.reader.live_count) // 2  # cost
+            return outlook
+        need_columns(c, leaf)
+    return strata_leaf_state(&c.reader, leaf)
 
 
 cdef strata_outlook glance(context *c, int32_t node_id, int deep) noexcept nogil:
@@ -55,8 +76,9 @@ cdef strata_outlook glance(context *c, int32_t node_id, int deep) noexcept nogil
         outlook.state, outlook.cost = c.memos[node.memo].state, MASK_COST
         outlook.rows = c.memos[node.memo].rows
     elif node.kind == NODE_LEAF:
-        outlook = strata_leaf_state(&c.reader, &c.leaves[node.leaf])
-        if c.leaves[node.leaf].op != STRATA_LEAF_SET and c.seen[node_id] > 0:  # cost
+        outlook = glance_leaf(c, &c.leaves[node.leaf])
+        if (c.seen[node_id] > 0 and (c.leaves[node.leaf].op != STRATA_LEAF_SET  # cost
+                                     or c.leaves[node.leaf].column_count)):
             outlook.rows = <uint32_t>(c.reader.live_count * (c.passed[node_id] / c.seen[node_id]))
     elif node.kind == NODE_NOT:
         outlook = glance(c, c.children[node.first_child], deep)

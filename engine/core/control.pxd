@@ -4,6 +4,7 @@ cdef enum:
     GO_ON = 0
     CANCELLED = 1
     LATE = 2
+    NO_MEMORY = 3
 
 
 ctypedef struct stop_switch:
@@ -15,7 +16,7 @@ cdef class Control:
     cdef stop_switch switch
 
 
-# GO_ON, CANCELLED or LATE.
+# GO_ON, CANCELLED or LATE; NO_MEMORY is said by whoever meets it.
 cdef int stop_reason(const stop_switch *switch) noexcept nogil
 
 

@@ -47,4 +47,6 @@ cdef int raise_stopped(int reason) except -1:
         raise DeadlineExceeded(
             "The deadline passed before the answer was ready; allow more time or narrow the question."
         )
+    if reason == NO_MEMORY:
+        raise MemoryError
     return 0

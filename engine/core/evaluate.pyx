@@ -19,7 +19,16 @@ import numpy as np
 from engine.core.control import Control as _Control
 
 from engine.core.control cimport GO_ON, Control, raise_stopped, stop_reason
-from engine.core.nodes cimport A_COUNT, A_LIST, context, live_rows, open_block, outcome, run_root
+from engine.core.nodes cimport (
+    A_COUNT,
+    A_LIST,
+    context,
+    live_rows,
+    need_columns,
+    open_block,
+    outcome,
+    run_root,
+)
 from engine.core.program cimport NODE_LEAF, Program
 from engine.core.structures cimport (
     STRATA_ALL,
@@ -266,5 +275,6 @@ def leaf_states(Program program):
             continue
         for node in range(program.node_count):
             if c.nodes[node].kind == NODE_LEAF:
+                need_columns(c, &c.leaves[c.nodes[node].leaf])
                 out[node, block] = strata_leaf_state(&c.reader, &c.leaves[c.nodes[node].leaf]).state
     return states

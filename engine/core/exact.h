@@ -42,6 +42,28 @@ static inline void strata_wide_add_product(strata_wide *sum, const strata_wide *
     }
 }
 
+/* sum += factor * value, for values below 2^125 in size: in two halves. */
+static inline void strata_wide_add_product128(strata_wide *sum, const strata_wide *factor,
+                                              strata_int128 value) {
+    strata_wide shifted = {{0}};
+    int64_t low = (int64_t)((uint64_t)value & ((UINT64_C(1) << 62) - 1));
+    strata_wide_add_product(sum, factor, low);
+    if (value >> 62) {
+        for (int i = 0; i < STRATA_WIDE_LIMBS; i++) {
+            uint64_t below = i ? factor->limb[i - 1] >> 2 : 0;
+            shifted.limb[i] = factor->limb[i] << 62 | below;
+        }
+        strata_wide_add_product(sum, &shifted, (int64_t)(value >> 62));
+    }
+}
+
+/* number * value. */
+static inline strata_wide strata_wide_times(const strata_wide *number, int64_t value) {
+    strata_wide product = {{0}};
+    strata_wide_add_product(&product, number, value);
+    return product;
+}
+
 /* -1, 0 or 1. */
 static inline int strata_wide_sign(const strata_wide *number) {
     if (number->limb[STRATA_WIDE_LIMBS - 1] >> 63) {

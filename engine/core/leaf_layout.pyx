@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 import numpy as np
 
 from engine.core import operations
+from engine.errors import NotYet
 
 from engine.core.structures cimport (
     STRATA_LEAF_BUCKET,
@@ -39,6 +40,11 @@ cdef dict HOWS = {"contains": 0, "starts with": 1, "ends with": 2}
 NARROW_LIMIT = 1 << 126
 # Beyond this, a quotient is not rounded to a double in 128 bits.
 NARROW_DENOMINATOR_LIMIT = 1 << 60
+# Sums over the events of a row, each of 64 bits, fewer than 2^32; and numbers of them.
+SUM_BITS = 96
+COUNT_BITS = 32
+# Wide numbers are of 512 bits with a sign; a quotient is rounded from a denominator below 2^448.
+WIDE_LIMIT = 1 << 447
 
 
 cdef class LeafHome:
@@ -137,13 +143,38 @@ cdef int lay_out_leaf(LeafHome home, leaf, strata_leaf *out) except -1:
 
 def needs_wide(constant, summands):
     """Whether `constant + sum of factor * value` can leave 128 bits."""
-    return abs(constant) + sum(abs(s.factor) << 63 for s in summands) >= NARROW_LIMIT
+    return averages_of(summands) > 0 or greatest_of(constant, summands) >= NARROW_LIMIT
+
+
+def averages_of(summands):
+    """How many of the summands are averages."""
+    return sum(isinstance(s.number, operations.AverageNumber) for s in summands)
+
+
+def greatest_of(constant, summands):
+    """What the size of `constant + sum of factor * value` stays below, averages taken as sums."""
+    wide = (operations.SumNumber, operations.AverageNumber)
+    return abs(constant) + sum(
+        abs(s.factor) << (SUM_BITS if isinstance(s.number, wide) else 63) for s in summands)
+
+
+def count_averages(constant, summands, denominator=1):
+    """How many of the summands are averages; refuses more than there is room for."""
+    count = averages_of(summands)
+    greatest = greatest_of(max(abs(constant), denominator << 63), summands) << COUNT_BITS * count
+    if count and greatest >= WIDE_LIMIT:
+        raise NotYet(
+            "so many averages in one comparison can be written and checked, and not evaluated "
+            "yet; compare them in several conditions."
+        )
+    return count
 
 
 cdef int lay_out_linear(LeafHome home, leaf, strata_leaf *out) except -1:
     out.op = STRATA_LEAF_LINEAR
     out.compare = COMPARES[leaf.compare]
     out.wide = needs_wide(leaf.constant, leaf.summands)
+    out.averages = count_averages(leaf.constant, leaf.summands)
     out.term_count = <uint32_t>len(leaf.summands)
     out.terms = lay_out_terms(home, leaf.summands, out.wide)
     if out.wide:
@@ -161,6 +192,7 @@ cdef int lay_out_linear_in(LeafHome home, leaf, strata_leaf *out) except -1:
     out.negated = leaf.negated
     out.term_count = <uint32_t>len(leaf.summands)
     out.terms = lay_out_terms(home, leaf.summands, True)
+    out.averages = count_averages(max(map(abs, leaf.targets), default=0), leaf.summands)
     out.target_count = <uint32_t>len(leaf.targets)
     for i in range(out.target_count):
         set_wide(&targets[i], leaf.targets[i])
@@ -208,6 +240,13 @@ cdef int lay_out_source(LeafHome home, number, strata_source *out) except -1:
         out.denominator = number.denominator
     elif kind is operations.FloatNumber:
         out.kind = 1
+    elif kind is operations.SumNumber:
+        out.kind = 4
+        out.denominator = number.denominator
+    elif kind is operations.AverageNumber:
+        out.kind = 5
+        out.field2 = home.field_position(number.count_field)
+        out.denominator = number.denominator
     else:
         assert kind is operations.DayNumber, kind
         starts = np.frombuffer(number.starts, dtype=np.int64)
@@ -226,6 +265,7 @@ cdef int lay_out_side(LeafHome home, side, strata_side *out) except -1:
         out.wide = (
             needs_wide(side.constant, side.exact) or side.denominator >= NARROW_DENOMINATOR_LIMIT
         )
+        out.averages = count_averages(side.constant, side.exact, side.denominator)
         out.terms = lay_out_terms(home, side.exact, out.wide)
         if out.wide:
             set_wide(&out.wide_constant, side.constant)

@@ -23,7 +23,7 @@ from engine.core.number_plan import NumberPlanner, attribute_field
 from engine.errors import NotYet
 from engine.model.definitions import Attribute
 from engine.rules import bound
-from engine.rules.bound_events import BoundSequence
+from engine.rules.bound_events import BoundAggregate, BoundSequence
 from engine.store.dictionary import Dictionary
 from engine.store.snapshot import Snapshot
 
@@ -101,26 +101,24 @@ class LeafPlanner:
                 return self._numbers.compare_floats(left, op, right)
             case bound.BoundFloatIn(value=value, values=values, negated=negated):
                 return self._numbers.among_floats(value, values, negated)
-            case bound.BoundCategory(read=Attribute() as attribute, test=test, negated=negated):
-                return self._category(attribute, test, negated)
-            case bound.BoundCategoryPair(
-                left=Attribute() as left, right=Attribute() as right, negated=negated
-            ):
+            case bound.BoundCategory(read=read, test=test, negated=negated):
+                return self._category(read, test, negated)
+            case bound.BoundCategoryPair(left=left, right=right, negated=negated):
                 return self._category_pair(left, right, negated)
-            case bound.BoundBool(read=Attribute() as attribute, wanted=wanted):
-                number = self._field(attribute)
+            case bound.BoundBool(read=read, wanted=wanted):
+                number = self._field(read)
                 return number is not None and ops.SetLeaf(number, (2 if wanted else 1,))
             case bound.BoundSet(attribute=attribute, test=test):
                 number = self._field(attribute)
                 codes = [] if number is None else self._passing(number, test)
                 return ops.SetLeaf(number, tuple(codes)) if number and codes else False
-            case bound.BoundText(
-                read=Attribute() as attribute, how=how, needle=needle, negated=negated
-            ):
-                number = self._field(attribute)
+            case bound.BoundText(read=read, how=how, needle=needle, negated=negated):
+                number = self._field(read)
                 return number is not None and ops.TextLeaf(number, how, needle.encode(), negated)
             case bound.BoundPresence(read=Attribute() as attribute):
                 return self._presence(attribute)
+            case bound.BoundPresence(read=BoundAggregate() as aggregate):
+                return self._numbers.events.present(aggregate)
             case bound.BoundList(name=name):
                 return self._list(name)
             case bound.BoundLater(construct=construct):
@@ -128,13 +126,26 @@ class LeafPlanner:
             case BoundSequence():
                 raise NotYet("sequence(...) can be written and checked, and not evaluated yet.")
             case _:
-                (aggregate, *_) = bound.aggregates_of(item)
-                raise NotYet(
-                    f"{aggregate.function}(...) can be written and checked, and not evaluated yet."
-                )
+                raise AssertionError(f"logic is not a leaf: {item}")
 
-    def _field(self, attribute: Attribute) -> int | None:
-        return attribute_field(self._snapshot, attribute)
+    @property
+    def columns(self) -> list[ops.EventColumn]:
+        """What the leaves read beside stored fields: see `Plan`."""
+        return self._numbers.columns
+
+    def _field(self, read: bound.Read) -> int | None:
+        if isinstance(read, Attribute):
+            return attribute_field(self._snapshot, read)
+        return self._numbers.events.field(read)
+
+    def _codes(self, read: bound.Read) -> tuple[int, int] | None:
+        """The field of a category, and that whose dictionary has its strings; None where nobody
+        has it."""
+        number = self._field(read)
+        source = number
+        if isinstance(read, BoundAggregate):
+            source = self._numbers.events.dictionary(read)
+        return None if number is None or source is None else (number, source)
 
     def _lookup(self, number: int) -> tuple[Dictionary, Lookup]:
         dictionary = self._snapshot.dictionary(number)
@@ -153,14 +164,13 @@ class LeafPlanner:
         values = enumerate(dictionary.values, 1)
         return [code for code, value in values if passes(test, value)]
 
-    def _category(
-        self, attribute: Attribute, test: bound.StringTest, negated: bool
-    ) -> ops.LeafLogic:
-        number = self._field(attribute)
-        if number is None:
+    def _category(self, read: bound.Read, test: bound.StringTest, negated: bool) -> ops.LeafLogic:
+        places = self._codes(read)
+        if places is None:
             return False
-        room = self._lookup(number)[1].room
-        codes = self._passing(number, test)
+        number, source = places
+        room = self._lookup(source)[1].room
+        codes = self._passing(source, test)
         if not negated and len(codes) <= _FEW_CODES:
             return _few_codes_leaf(number, codes, room)
         hits = np.zeros(room + 1, dtype=bool)
@@ -170,12 +180,13 @@ class LeafPlanner:
             hits[0] = False
         return _codes_leaf(number, hits)
 
-    def _category_pair(self, left: Attribute, right: Attribute, negated: bool) -> ops.LeafLogic:
-        left_field, right_field = self._field(left), self._field(right)
-        if left_field is None or right_field is None:
+    def _category_pair(self, left: bound.Read, right: bound.Read, negated: bool) -> ops.LeafLogic:
+        left_places, right_places = self._codes(left), self._codes(right)
+        if left_places is None or right_places is None:
             return False
-        dictionary, lookup = self._lookup(left_field)
-        right_codes, right_lookup = self._lookup(right_field)
+        left_field, right_field = left_places[0], right_places[0]
+        dictionary, lookup = self._lookup(left_places[1])
+        right_codes, right_lookup = self._lookup(right_places[1])
         lookup.whole = right_lookup.whole = True
         codes = np.zeros(len(dictionary) + 1, dtype=np.uint32)
         codes[1:] = right_codes.codes(dictionary.strings)

@@ -41,13 +41,16 @@ enum {
     STRATA_SOURCE_INT = 0, /* int, decimal, date or time column */
     STRATA_SOURCE_FLOAT,
     STRATA_SOURCE_DAY,     /* first instant of a date column's day, from a table */
-    STRATA_SOURCE_BUCKET
+    STRATA_SOURCE_BUCKET,
+    STRATA_SOURCE_SUM,     /* over events, see strata_read_sum */
+    STRATA_SOURCE_AVERAGE  /* such a sum by the count in field2 */
 };
 
 /* Where one number of a row comes from. */
 typedef struct {
     int32_t kind;
     int32_t field;
+    int32_t field2;
     uint64_t seed;            /* of a bucket */
     uint64_t denominator;     /* 10^scale of a decimal, else 1 */
     const int64_t *day_start; /* microseconds; of days first_day, first_day + 1, ... */
@@ -80,6 +83,7 @@ typedef struct {
     strata_int128 constant;
     uint64_t denominator;
     int32_t wide; /* the exact sum needs more than 127 bits, or the denominator more than 60 */
+    uint32_t averages; /* of the terms: see strata_add_ratio */
     strata_wide wide_constant;
     strata_wide wide_denominator;
 } strata_side;
@@ -111,11 +115,14 @@ typedef struct {
     const strata_term *terms; /* LINEAR */
     uint32_t term_count;
     int32_t wide;             /* LINEAR: the sum needs more than 127 bits */
+    uint32_t averages;        /* LINEAR, LINEAR_IN: of the terms */
     strata_int128 constant;
     strata_wide wide_constant;
     const strata_wide *targets; /* LINEAR_IN: sorted */
     uint32_t target_count;
     strata_side left, right;
+    const int32_t *columns;   /* the aggregates that it reads (engine/core/aggregates.h) */
+    uint32_t column_count;
 } strata_leaf;
 
 /* What a block is read with: one for each thread. */
@@ -155,10 +162,40 @@ static inline int strata_source_int(const strata_reader *reader, const strata_so
     return 1;
 }
 
+/* The number of events that an average is made of, 0 for none. */
+static inline int64_t strata_average_count(const strata_reader *reader,
+                                           const strata_source *source, uint32_t row) {
+    int64_t count = 0;
+    strata_read_int(&reader->fields[source->field2], reader->block, row, &count);
+    return count;
+}
+
+/* A sum or an average over events as the nearest double. Returns 0 where missing. */
+static inline int strata_folded_double(const strata_reader *reader, const strata_source *source,
+                                       uint32_t row, double *value) {
+    strata_wide numerator = {{0}}, denominator = {{1}};
+    strata_wide one = {{1}};
+    strata_int128 sum = strata_read_sum(&reader->fields[source->field], reader->block, row);
+    denominator.limb[0] = source->denominator;
+    if (source->kind == STRATA_SOURCE_AVERAGE) {
+        int64_t count = strata_average_count(reader, source, row);
+        if (!count) {
+            return 0;
+        }
+        denominator = strata_wide_times(&denominator, count);
+    }
+    strata_wide_add_product128(&numerator, &one, sum);
+    *value = strata_wide_ratio_to_double(numerator, denominator);
+    return 1;
+}
+
 static inline int strata_source_double(const strata_reader *reader, const strata_source *source,
                                        uint32_t row, double *value) {
     if (source->kind == STRATA_SOURCE_FLOAT) {
         return strata_read_float(&reader->fields[source->field], reader->block, row, value);
+    }
+    if (source->kind >= STRATA_SOURCE_SUM) {
+        return strata_folded_double(reader, source, row, value);
     }
     int64_t exact;
     if (!strata_source_int(reader, source, row, &exact)) {
@@ -186,6 +223,19 @@ static inline int strata_add_terms(const strata_reader *reader, const strata_ter
                                    strata_int128 *narrow, strata_wide *wide) {
     for (uint32_t i = 0; i < count; i++) {
         int64_t value;
+        if (terms[i].source.kind == STRATA_SOURCE_SUM) {
+            strata_int128 sum =
+                strata_read_sum(&reader->fields[terms[i].source.field], reader->block, row);
+            if (is_wide) {
+                strata_wide_add_product128(wide, &terms[i].wide, sum);
+            } else {
+                *narrow += terms[i].factor * sum;
+            }
+            continue;
+        }
+        if (terms[i].source.kind == STRATA_SOURCE_AVERAGE) {
+            continue; /* see strata_add_ratio */
+        }
         if (!strata_source_int(reader, &terms[i].source, row, &value)) {
             return 0;
         }
@@ -198,12 +248,55 @@ static inline int strata_add_terms(const strata_reader *reader, const strata_ter
     return 1;
 }
 
+/* A number times the numbers of events of all averages among the first `count` terms. */
+static inline strata_wide strata_times_counts(const strata_reader *reader,
+                                              const strata_term *terms, uint32_t count,
+                                              uint32_t row, strata_wide number) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (terms[i].source.kind == STRATA_SOURCE_AVERAGE) {
+            number = strata_wide_times(&number,
+                                       strata_average_count(reader, &terms[i].source, row));
+        }
+    }
+    return number;
+}
+
+/* Adds terms among which are averages, in wide numbers: `sum` becomes what they come to times the
+ * numbers of events of all averages. Returns 0 where a value is missing. */
+static inline int strata_add_ratio(const strata_reader *reader, const strata_term *terms,
+                                   uint32_t count, uint32_t row, strata_wide *sum) {
+    strata_int128 narrow = 0;
+    if (!strata_add_terms(reader, terms, count, 1, row, &narrow, sum)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const strata_source *source = &terms[i].source;
+        strata_wide product = {{0}};
+        if (source->kind != STRATA_SOURCE_AVERAGE) {
+            continue;
+        }
+        int64_t events = strata_average_count(reader, source, row);
+        if (!events) {
+            return 0;
+        }
+        strata_wide_add_product128(
+            &product, &terms[i].wide,
+            strata_read_sum(&reader->fields[source->field], reader->block, row));
+        product = strata_times_counts(reader, terms, i, row, product);
+        *sum = strata_wide_times(sum, events);
+        strata_wide_add_product(sum, &product, 1);
+    }
+    return 1;
+}
+
 static inline int strata_test_linear(const strata_reader *reader, const strata_leaf *leaf,
                                      uint32_t row) {
     strata_int128 narrow = leaf->constant;
     strata_wide wide = leaf->wide_constant;
-    if (!strata_add_terms(reader, leaf->terms, leaf->term_count, leaf->wide, row, &narrow,
-                          &wide)) {
+    if (leaf->averages
+            ? !strata_add_ratio(reader, leaf->terms, leaf->term_count, row, &wide)
+            : !strata_add_terms(reader, leaf->terms, leaf->term_count, leaf->wide, row, &narrow,
+                                &wide)) {
         return 0;
     }
     int sign = leaf->wide ? strata_wide_sign(&wide) : (narrow > 0) - (narrow < 0);
@@ -214,13 +307,19 @@ static inline int strata_test_linear_in(const strata_reader *reader, const strat
                                         uint32_t row) {
     strata_int128 narrow = 0;
     strata_wide sum = leaf->wide_constant; /* 0 */
-    if (!strata_add_terms(reader, leaf->terms, leaf->term_count, 1, row, &narrow, &sum)) {
+    if (leaf->averages
+            ? !strata_add_ratio(reader, leaf->terms, leaf->term_count, row, &sum)
+            : !strata_add_terms(reader, leaf->terms, leaf->term_count, 1, row, &narrow, &sum)) {
         return 0;
     }
     uint32_t low = 0, high = leaf->target_count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        int order = strata_wide_compare(&leaf->targets[middle], &sum);
+        strata_wide target = leaf->targets[middle];
+        if (leaf->averages) {
+            target = strata_times_counts(reader, leaf->terms, leaf->term_count, row, target);
+        }
+        int order = strata_wide_compare(&target, &sum);
         if (order == 0) {
             return !leaf->negated;
         }
@@ -233,11 +332,27 @@ static inline int strata_test_linear_in(const strata_reader *reader, const strat
     return leaf->negated;
 }
 
+/* A side with averages in it: one quotient, rounded once. */
+static inline int strata_ratio_side(const strata_reader *reader, const strata_side *side,
+                                    uint32_t row, double *value) {
+    strata_wide sum = side->wide_constant;
+    if (!strata_add_ratio(reader, side->terms, side->count, row, &sum)) {
+        return 0;
+    }
+    strata_wide denominator =
+        strata_times_counts(reader, side->terms, side->count, row, side->wide_denominator);
+    *value = strata_wide_ratio_to_double(sum, denominator);
+    return 1;
+}
+
 static inline int strata_side_value(const strata_reader *reader, const strata_side *side,
                                     uint32_t row, double *value) {
     if (!side->float_count) {
         strata_int128 narrow = side->constant;
         strata_wide wide = side->wide_constant;
+        if (side->averages) {
+            return strata_ratio_side(reader, side, row, value);
+        }
         if (!strata_add_terms(reader, side->terms, side->count, side->wide, row, &narrow, &wide)) {
             return 0;
         }

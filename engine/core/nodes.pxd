@@ -65,6 +65,7 @@ cdef struct context:
     uint8_t *counted         # by node: counted in this block
     int32_t node_count
     const stop_switch *switch_
+    void *columns            # of aggregates, see engine.core.aggregates; NULL where there are none
     int stopped              # not GO_ON: masks and states are unfinished, and to be dropped
 
 
@@ -74,6 +75,8 @@ cdef inline uint64_t *level_mask(context *c, int32_t level) noexcept nogil:
 
 # Begins a block; 0 where it has no live rows.
 cdef int open_block(context *c, uint32_t block) noexcept nogil
+# Has the columns that a leaf reads for the open block.
+cdef void need_columns(context *c, const strata_leaf *leaf) noexcept nogil
 # The mask of the live rows of the open block.
 cdef const uint64_t *live_rows(context *c) noexcept nogil
 # What is so of a root; `wanted` is A_MASK, A_LIST or A_COUNT.

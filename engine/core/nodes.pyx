@@ -20,8 +20,9 @@ order and no early end.
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from engine.core.aggregates cimport are_filled, fill_columns, open_columns
 from engine.core.conjuncts cimport is_worth_a_list, learn, order_conjuncts
-from engine.core.control cimport GO_ON, stop_reason
+from engine.core.control cimport GO_ON, NO_MEMORY, stop_reason
 from engine.core.program cimport (
     NODE_AND,
     NODE_LEAF,
@@ -103,7 +104,25 @@ cdef int open_block(context *c, uint32_t block) noexcept nogil:
         c.memos[i].state = -1
     if c.node_counts != NULL:
         memset(c.counted, 0, c.node_count)
+    if c.columns != NULL:
+        open_columns(c.columns, block, c.reader.live, c.reader.live_count, 0)
     return 1
+
+
+cdef void need_columns(context *c, const strata_leaf *leaf) noexcept nogil:
+    if leaf.column_count == 0 or are_filled(c.columns, leaf.columns, leaf.column_count):
+        return
+    live_rows(c)
+    if not fill_columns(c.columns, leaf.columns, leaf.column_count):
+        c.stopped = NO_MEMORY
+
+
+cdef inline const strata_entry *entry_of(
+        context *c, const strata_leaf *leaf, const uint8_t **base) noexcept nogil:
+    """The one container that a leaf consists of, or NULL; also where that is still to be made."""
+    if leaf.column_count and not are_filled(c.columns, leaf.columns, leaf.column_count):
+        return NULL
+    return strata_leaf_entry(&c.reader, leaf, base)
 
 
 cdef const uint64_t *live_rows(context *c) noexcept nogil:
@@ -153,6 +172,7 @@ cdef uint32_t cut(context *c, int32_t node_id, uint32_t flip, const uint16_t *ro
     if node.memo >= 0 and c.memos[node.memo].state == STRATA_OPEN:
         return c.reader.kernels.rows_in_mask(rows, count, c.memos[node.memo].mask, flip, out)
     if node.kind == NODE_LEAF:
+        need_columns(c, &c.leaves[node.leaf])
         return strata_leaf_list(&c.reader, &c.leaves[node.leaf], flip, rows, count, out)
     if node.kind == NODE_NOT:
         return cut(c, c.children[node.first_child], flip ^ 1, rows, count, out, level)
@@ -224,7 +244,10 @@ cdef outcome fill_leaf(context *c, int32_t node_id, int negate, uint64_t *out) n
 
 
 cdef outcome look_leaf(context *c, int32_t node_id, int negate, uint64_t *out) noexcept nogil:
-    cdef int state = strata_leaf_state(&c.reader, &c.leaves[c.nodes[node_id].leaf]).state
+    cdef const strata_leaf *leaf = &c.leaves[c.nodes[node_id].leaf]
+    cdef int state
+    need_columns(c, leaf)
+    state = strata_leaf_state(&c.reader, leaf).state
     if state == STRATA_OPEN:
         return fill_leaf(c, node_id, negate, out)
     return decided(c, STRATA_ALL if (state == STRATA_ALL) != negate else STRATA_NONE)
@@ -271,6 +294,7 @@ cdef outcome narrow(context *c, int32_t node_id, outcome so_far, uint64_t *out,
         node = &c.nodes[node_id]
     if node.kind == NODE_LEAF and node.memo < 0:
         own(so_far.mask, out)
+        need_columns(c, &c.leaves[node.leaf])
         if strata_leaf_is_vector(&c.leaves[node.leaf]):
             rows = strata_leaf_narrow(&c.reader, &c.leaves[node.leaf], negate, out)
         else:
@@ -294,7 +318,7 @@ cdef uint32_t begins_as_list(
     cdef const strata_entry *entry
     if c.nodes[first].kind != NODE_LEAF:
         return 0
-    entry = strata_leaf_entry(&c.reader, &c.leaves[c.nodes[first].leaf], &base)
+    entry = entry_of(c, &c.leaves[c.nodes[first].leaf], &base)
     if (entry == NULL or entry.kind != STRATA_ARRAY
             or not is_worth_a_list(c.costs + node.first_child, 1, count, entry.cardinality)):
         return 0
@@ -316,7 +340,7 @@ cdef const uint64_t *whole_mask(context *c, int32_t node_id, uint64_t *flip) noe
         return c.memos[node.memo].mask if c.memos[node.memo].state == STRATA_OPEN else NULL
     if node.kind != NODE_LEAF:
         return NULL
-    entry = strata_leaf_entry(&c.reader, &c.leaves[node.leaf], &base)
+    entry = entry_of(c, &c.leaves[node.leaf], &base)
     if entry == NULL or entry.kind != STRATA_BITSET:
         return NULL
     return <const uint64_t *>(base + entry.offset)
@@ -393,6 +417,7 @@ cdef outcome run_or(
         if (child.kind == NODE_LEAF and child.memo < 0 and so_far.state == STRATA_OPEN
                 and (leaf.op == STRATA_LEAF_SET or not strata_leaf_is_vector(leaf))):
             own(so_far.mask, out)
+            need_columns(c, leaf)
             if leaf.op == STRATA_LEAF_SET:
                 so_far = opened(c, out, strata_leaf_unite(&c.reader, leaf, out))
             else:

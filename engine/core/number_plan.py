@@ -10,6 +10,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from engine.columns.hashing import xxh64
@@ -20,8 +21,12 @@ from engine.errors import NotYet
 from engine.limits import DATE_DAYS
 from engine.model.definitions import Attribute
 from engine.rules import bound
+from engine.rules.bound_events import BoundAggregate
 from engine.rules.calendar import first_instant_us
 from engine.store.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from engine.core.event_plan import EventPlanner
 
 __all__ = ["NumberPlanner", "attribute_field"]
 
@@ -59,17 +64,35 @@ class NumberPlanner:
 
     `days` maps the fields of dates taken as instants to the days that leaves have tables for,
     None where nobody has one; `spare_days` are added at both ends, for plans that are kept.
+    `events` plans the aggregates; None where there can be none.
     """
 
     def __init__(
-        self, snapshot: Snapshot, now_us: int, zone: ZoneInfo, spare_days: int = 0
+        self,
+        snapshot: Snapshot,
+        now_us: int,
+        zone: ZoneInfo,
+        spare_days: int = 0,
+        events: EventPlanner | None = None,
     ) -> None:
         self.days: dict[int, range | None] = {}
+        self._events = events
         self._snapshot = snapshot
         self._now_us = now_us
         self._zone = zone
         self._spare_days = spare_days
         self._day_numbers: dict[int, ops.DayNumber | None] = {}
+
+    @property
+    def events(self) -> EventPlanner:
+        """What plans the aggregates."""
+        assert self._events is not None, "an aggregate where there are none"
+        return self._events
+
+    @property
+    def columns(self) -> list[ops.EventColumn]:
+        """What the leaves read beside stored fields: see `Plan`."""
+        return [] if self._events is None else self._events.columns
 
     # ------------------------------------------------------------------ exact forms
 
@@ -84,11 +107,30 @@ class NumberPlanner:
                 field = self._field(term.source.attribute)
                 wanted = solve(term.factor, constant, op)
                 return False if field is None else _compare_days(field, self._zone, wanted)
+            if isinstance(term.source, bound.AggregateSource):
+                return self._compare_aggregate(term.source, term.factor, constant, op)
             number = self._number(term.source)
             if number is None:
                 return False
             return _range_leaf(number, solve(term.factor, constant, op, _denominator(number)))
         return self._linear(form, constant, op)
+
+    def _compare_aggregate(
+        self, source: bound.AggregateSource, factor: Fraction, constant: Fraction, op: ops.Compare
+    ) -> ops.LeafLogic:
+        """`factor * source + constant op 0`."""
+        if source.day_start:
+            field = self.events.field(source.aggregate)
+            return _compare_days(field, self._zone, solve(factor, constant, op))
+        planned = self.events.compare(source.aggregate, factor, constant, op)
+        if planned is not None:
+            return planned
+        number = self.events.number(source.aggregate)
+        if isinstance(number, ops.SumNumber):
+            return self._linear(
+                bound.Linear((bound.LinearTerm(factor, source),), constant), constant, op
+            )
+        return _range_leaf(number, solve(factor, constant, op, _denominator(number)))
 
     def among(self, form: bound.Linear, values: Iterable[Fraction], negated: bool) -> ops.LeafLogic:
         """`form` equal to one of the values; negated: present and equal to none."""
@@ -178,11 +220,17 @@ class NumberPlanner:
                 return None if field is None else self._day_number(field)
             case bound.ScoreSource(name=name):
                 raise NotYet(f"score('{name}') can be written and checked, and not evaluated yet.")
-            case bound.AggregateSource(aggregate=aggregate):
-                raise NotYet(
-                    f"{aggregate.function}(...) over events can be written and checked, "
-                    "and not evaluated yet."
-                )
+            case bound.AggregateSource(aggregate=aggregate, day_start=day_start):
+                if day_start:
+                    return self._aggregate_day_number(aggregate)
+                return self.events.number(aggregate)
+
+    def _aggregate_day_number(self, aggregate: BoundAggregate) -> ops.DayNumber | None:
+        bounds = self.events.day_bounds(aggregate)
+        if bounds is None:
+            return None
+        table = day_starts(*bounds, self._zone).astype("<i8").tobytes()
+        return ops.DayNumber(self.events.field(aggregate), bounds[0], table)
 
     def _day_number(self, field: int) -> ops.DayNumber | None:
         if field not in self._day_numbers:
@@ -270,7 +318,9 @@ class NumberPlanner:
 
 
 def _denominator(number: ops.Number) -> int:
-    return number.denominator if isinstance(number, ops.ColumnNumber) else 1
+    if isinstance(number, ops.ColumnNumber | ops.SumNumber | ops.AverageNumber):
+        return number.denominator
+    return 1
 
 
 def _range_leaf(number: ops.Number, wanted: IntRange) -> ops.LeafLogic:

@@ -8,18 +8,25 @@ graph without cycles whose nodes stand after the nodes they read.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from engine.core.where_plan import WhereNode
+
 __all__ = [
+    "AverageNumber",
     "BucketLeaf",
     "BucketNumber",
     "CodePairLeaf",
     "CodesLeaf",
     "ColumnNumber",
     "DayNumber",
+    "EventColumn",
+    "EventSource",
     "FloatInLeaf",
     "FloatLeaf",
     "FloatNumber",
@@ -39,13 +46,51 @@ __all__ = [
     "RowsLeaf",
     "SetLeaf",
     "Side",
+    "SumNumber",
     "TextLeaf",
 ]
 
 Compare = Literal["=", "!=", "<", "<=", ">", ">="]
 
 
+# ------------------------------------------------------------------------ aggregates
+
+
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """Events of one type that count: those that `where` holds for, nodes in postfix order.
+
+    `field` is that of the events, `property` the number of the property that is read of them: only
+    those that have it count; 0 where none is read.
+    """
+
+    field: int
+    property: int
+    where: tuple[WhereNode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventColumn:
+    """What is made of the events in [from_us, to_us) of a profile, as a field that leaves read.
+
+    `mark`: the set of those that have any. `kind` is what the property is. `zone` is that of
+    `days`. `dictionary`, of a category, has the strings that are ordered where times are equal.
+    """
+
+    function: Literal[
+        "mark", "count", "days", "first", "last",
+        "sum", "min", "max", "distinct", "first_value", "last_value",
+    ]  # fmt: skip
+    sources: tuple[EventSource, ...]
+    from_us: int
+    to_us: int
+    kind: Literal["int", "float", "category", "bool", "text"] = "int"
+    zone: ZoneInfo | None = None
+    dictionary: int = 0
+
+
 # ------------------------------------------------------------------ numbers of a row
+# Field -1 - i is column i of the plan.
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +128,24 @@ class BucketNumber:
     seed: int
 
 
-Number = ColumnNumber | FloatNumber | DayNumber | BucketNumber
+@dataclass(frozen=True, slots=True)
+class SumNumber:
+    """A sum over events, in up to 128 bits; its value is that / `denominator`. Never missing."""
+
+    field: int
+    denominator: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AverageNumber:
+    """The sum in one column by the count in another, / `denominator`; missing where that is 0."""
+
+    field: int
+    count_field: int
+    denominator: int = 1
+
+
+Number = ColumnNumber | FloatNumber | DayNumber | BucketNumber | SumNumber | AverageNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +326,9 @@ Leaf = (
 )
 
 
-# What one predicate comes down to: a leaf; true or false; or several of these joined.
-LeafLogic = Leaf | bool | tuple[Literal["and", "or"], tuple["LeafLogic", ...]]
+# What one predicate comes down to: a leaf; true or false; or several of these joined, or the
+# complement of one.
+LeafLogic = Leaf | bool | tuple[Literal["and", "or", "not"], tuple["LeafLogic", ...]]
 
 
 # ------------------------------------------------------------------------------ logic
@@ -282,6 +345,10 @@ class Node:
 
 @dataclass(slots=True)
 class Plan:
-    """Nodes in an order where children come first; node ids are positions."""
+    """Nodes in an order where children come first; node ids are positions.
+
+    `columns` are what leaves read beside stored fields: column i is field -1 - i.
+    """
 
     nodes: list[Node] = field(default_factory=list)
+    columns: list[EventColumn] = field(default_factory=list)

@@ -28,7 +28,7 @@ class Planner:
     """
 
     def __init__(self, leaves: LeafPlanner, memberships: Mapping[str, int] | None = None) -> None:
-        self.plan = Plan()
+        self.plan = Plan(columns=leaves.columns)
         self.node_of: dict[int, int] = {}
         self._leaves = leaves
         # Not a copy: the caller may add to it before the next expression.
@@ -82,11 +82,14 @@ class Planner:
         return self._node(Node(kind, children))
 
     def _logic(self, planned: LeafLogic) -> int:
-        """Place of a leaf, of true or false, or of leaves joined by `and` or `or`."""
+        """Place of a leaf, of true or false, or of leaves joined, or of the complement of one."""
         if isinstance(planned, bool):
             return self._node(Node("true" if planned else "false"))
         if isinstance(planned, tuple):
             kind, leaves = planned
+            if kind == "not":
+                (inner,) = leaves
+                return self._node(Node(kind, (self._logic(inner),)))
             children = tuple(dict.fromkeys(self._logic(leaf) for leaf in leaves))
             return children[0] if len(children) == 1 else self._node(Node(kind, children))
         return self._node(Node("leaf", leaf=planned))

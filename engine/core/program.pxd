@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
+from engine.core.aggregates cimport AggregateLayout
 from engine.core.leaf_layout cimport LeafHome
 from engine.core.structures cimport strata_field, strata_kernels, strata_leaf
 
@@ -44,5 +45,7 @@ cdef class Program(LeafHome):
     cdef list _tables          # what pointers into one state of the store point into
     cdef list _arrays          # by field two: what `fields` points into, of that or an earlier one
     cdef list _row_leaves      # (leaf, RowsLeaf)
+    cdef AggregateLayout aggregates
+    cdef list _columns_read    # by the leaf that is laid out: aggregates, by number
 
     cdef int32_t field_position(self, int field_id) except -1

@@ -2,7 +2,8 @@
 """A plan laid out in C for one snapshot.
 
 1. Every field that a leaf names gets a place in a table of part addresses; `rebind` fills
-   that table anew for the next state of the store, and the rest stays.
+   that table anew for the next state of the store, and the rest stays. Columns that are folded
+   from events get a place too, which each thread fills in its own copy.
 2. Leaves become structures that point into arrays kept alive here.
 3. Nodes keep their order; a node read by several others gets a memo slot, as far as they go,
    so that a shared part is evaluated once a block.
@@ -20,6 +21,7 @@ from engine.core.kernels import tables as kernel_tables
 from engine.errors import InputInvalid
 from engine.store.catalog import LIVE, UIDS
 
+from engine.core.aggregates cimport AggregateLayout
 from engine.core.leaf_layout cimport LeafHome, lay_out_leaf, pin
 from engine.core.structures cimport strata_field, strata_leaf, strata_pick_kernels
 
@@ -69,6 +71,7 @@ cdef class Program(LeafHome):
         self._field_positions = {}
         self._lay_out_nodes(plan.nodes, roots)
         self._lay_out_leaves([node.leaf for node in plan.nodes if node.kind == "leaf"])
+        self.aggregates = AggregateLayout(plan.columns, self._position)
         self.live_field = self.field_position(LIVE.id)
         self.uid_field = self.field_position(UIDS.id)
         self.group_field = (
@@ -91,10 +94,13 @@ cdef class Program(LeafHome):
         """
         cdef int32_t i
         cdef uint32_t block_count = snapshot.block_count
-        tables = list(map(snapshot.addresses, self._fields))
+        tables = [None if field < 0 else snapshot.addresses(field) for field in self._fields]
         arrays = list(self._arrays)
         kept = []
+        self.aggregates.bind(snapshot)
         for i, table in enumerate(tables):
+            if table is None:
+                continue
             first_part, address = table.first_part, table.address
             assert len(first_part) == block_count + 1
             if first_part is not arrays[2 * i]:
@@ -177,12 +183,21 @@ cdef class Program(LeafHome):
         if self.leaves == NULL:
             raise MemoryError
         for i in range(self.leaf_count):
+            self._columns_read = []
             lay_out_leaf(self, leaves[i], &self.leaves[i])
+            read = np.array(sorted(set(self._columns_read)), np.int32)
+            self.leaves[i].columns = <const int32_t *>self.keep(read)
+            self.leaves[i].column_count = <uint32_t>len(read)
             if type(leaves[i]) is operations.RowsLeaf:
                 self._row_leaves.append((i, leaves[i]))
 
+    def _position(self, field_id):
+        return self.field_position(field_id)
+
     cdef int32_t field_position(self, int field_id) except -1:
         """Place of a field in the table; a new one for a field not seen before."""
+        if field_id < 0 and self._columns_read is not None:
+            self._columns_read.append(-1 - field_id)
         position = self._field_positions.get(field_id)
         if position is None:
             position = self._field_positions[field_id] = len(self._fields)

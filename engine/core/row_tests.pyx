@@ -21,6 +21,7 @@ import numpy as np
 
 from engine.core.control import Control as _Control
 
+from engine.core.control cimport NO_MEMORY
 from engine.core.nodes cimport context, level_mask, live_rows, open_block, run_node, trailing_zeros
 from engine.core.program cimport Program
 from engine.core.row_memberships cimport (
@@ -275,7 +276,7 @@ cdef int judge(Program program, asked *a, Py_ssize_t by_block_from) except -1:
             raise MemoryError
         with nogil:
             run_rows(&worker.c, &asking.s, a, by_block_from)
-        if a.failed:
+        if a.failed or worker.c.stopped == NO_MEMORY:
             raise MemoryError
     finally:
         free(a.held)

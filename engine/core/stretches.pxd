@@ -11,8 +11,17 @@ cdef extern from "engine/core/leaf_rows.h" nogil:
         STRATA_STRETCH_ROWS
         STRATA_STRETCH_WORDS
 
+    ctypedef struct strata_run:
+        uint32_t block
+        uint32_t first
+        uint32_t last
+
     ctypedef struct strata_selection:
         uint32_t count
+        uint32_t run_count
+        uint16_t *at
+        uint16_t *row
+        strata_run *runs
 
     ctypedef struct strata_gathered:
         const uint64_t *present

@@ -6,13 +6,16 @@ so what several roots share is found once.
 1. A node is asked of the rows that still matter, and remembers for which rows it knows.
 2. Children read from columns alone come first: they are run over the whole stretch, each column
    gathered once.
-3. What is dear (sets, texts, sums, lists) is asked of the rows that are left, row by row.
+3. What is dear (sets, texts, sums, lists) is asked of the rows that are left, row by row; what is
+   folded from events, block by block.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from engine.core.aggregates cimport fill_columns, open_columns
+from engine.core.control cimport NO_MEMORY
 from engine.core.nodes cimport context
 from engine.core.program cimport (
     NODE_AND,
@@ -22,7 +25,14 @@ from engine.core.program cimport (
     Program,
     program_node,
 )
-from engine.core.structures cimport strata_field, strata_leaf, strata_reader
+from engine.core.structures cimport (
+    STRATA_BLOCK_WORDS,
+    strata_field,
+    strata_leaf,
+    strata_leaf_test,
+    strata_mask_set_rows,
+    strata_reader,
+)
 
 __all__ = ["Stretch"]
 
@@ -105,6 +115,7 @@ cdef int sort_nodes(Program program, stretch *s) except -1:
         if node.kind == NODE_LEAF:
             leaf = &program.leaves[node.leaf]
             columns = strata_flat_columns(leaf)
+            columns = 0 if leaf.column_count else columns
             s.dear[n] = columns == 0
             for field in (leaf.field, leaf.field2)[:columns]:
                 if s.slots[<int32_t>field] < 0:
@@ -227,10 +238,32 @@ cdef void learn_leaf(context *c, stretch *s, int32_t node_id, uint64_t *lacking)
                 lacking[w] = ~<uint64_t>0
         return
     strata_select(s.rows, lacking, s.words, s.few)
-    strata_picked_leaf(&c.reader, leaf, s.few, s.words, s.hits)
+    if leaf.column_count:
+        learn_folded(c, s, leaf)
+    else:
+        strata_picked_leaf(&c.reader, leaf, s.few, s.words, s.hits)
     for w in range(s.words):
         if lacking[w]:
             out[w] = (out[w] & ~lacking[w]) | (strata_pack64(s.hits + 64 * w) & lacking[w])
+
+
+cdef void learn_folded(context *c, stretch *s, const strata_leaf *leaf) noexcept nogil:
+    """s.hits = whether a leaf over columns that are folded from events holds, for the few rows.
+    Block by block: only the events of those rows are folded."""
+    cdef const strata_run *run
+    cdef uint32_t k, i
+    for k in range(s.few.run_count):
+        run = &s.few.runs[k]
+        memset(c.reader.live, 0, 8 * STRATA_BLOCK_WORDS)
+        strata_mask_set_rows(c.reader.live, s.few.row + run.first, run.last - run.first)
+        c.reader.block = run.block
+        c.reader.live_count = run.last - run.first
+        open_columns(c.columns, run.block, c.reader.live, c.reader.live_count, 1)
+        if not fill_columns(c.columns, leaf.columns, leaf.column_count):
+            c.stopped = NO_MEMORY
+            return
+        for i in range(run.first, run.last):
+            s.hits[s.few.at[i]] = strata_leaf_test(&c.reader, leaf, s.few.row[i]) != 0
 
 
 cdef const strata_gathered *column_of(context *c, stretch *s, int32_t field) noexcept nogil:

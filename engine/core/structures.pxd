@@ -149,6 +149,7 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
     ctypedef struct strata_source:
         int32_t kind
         int32_t field
+        int32_t field2
         uint64_t seed
         uint64_t denominator
         const int64_t *day_start
@@ -176,6 +177,7 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
         strata_int128 constant
         uint64_t denominator
         int32_t wide
+        uint32_t averages
         strata_wide wide_constant
         strata_wide wide_denominator
 
@@ -208,12 +210,15 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
         const strata_term *terms
         uint32_t term_count
         int32_t wide
+        uint32_t averages
         strata_int128 constant
         strata_wide wide_constant
         const strata_wide *targets
         uint32_t target_count
         strata_side left
         strata_side right
+        const int32_t *columns
+        uint32_t column_count
 
     ctypedef struct strata_reader:
         const strata_kernels *kernels

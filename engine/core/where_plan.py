@@ -197,8 +197,9 @@ class _PropertyLeaves(LeafPlanner):
         super().__init__(snapshot, numbers, _no_lists, spare_codes)
         self._declared = declared
 
-    def _field(self, attribute: Attribute) -> int | None:
-        return _number_of(self._snapshot, self._declared[attribute])
+    def _field(self, read: bound.Read) -> int | None:
+        assert isinstance(read, Attribute), "no aggregate stands in a condition on events"
+        return _number_of(self._snapshot, self._declared[read])
 
     def _presence(self, attribute: Attribute) -> ops.LeafLogic:
         number = self._field(attribute)
@@ -218,7 +219,8 @@ def _opened(logic: ops.LeafLogic) -> _Answer:
         case bool():
             return logic
         case (kind, parts):
-            return _joined(kind, [_opened(part) for part in parts])
+            opened = [_opened(part) for part in parts]
+            return _negated(opened[0]) if kind == "not" else _joined(kind, opened)
         case ops.SetLeaf(field=field, codes=codes):  # a bool
             return _joined("or", [_one(ops.IntRangeLeaf(field, code, code)) for code in codes])
         case ops.CodesLeaf(field=field, lowest=lowest, highest=highest, contiguous=True):

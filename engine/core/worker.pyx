@@ -7,10 +7,11 @@ from libc.string cimport memset
 
 import numpy as np
 
+from engine.core.aggregates cimport AggregateColumns
 from engine.core.control cimport Control
 from engine.core.nodes cimport LIST_ROWS, context, outcome
 from engine.core.program cimport Program
-from engine.core.structures cimport STRATA_BLOCK_WORDS
+from engine.core.structures cimport STRATA_BLOCK_WORDS, strata_field
 
 __all__ = ["Worker"]
 
@@ -39,6 +40,12 @@ cdef class Worker:
         self.c.memo_count = program.memo_count
         self.c.reader.kernels = program.kernels
         self.c.reader.fields = program.fields
+        if program.aggregates.count:
+            self.columns = AggregateColumns(
+                program.aggregates, <size_t>program.kernels, <size_t>program.fields,
+                len(program._fields), program.block_count)
+            self.c.columns = self.columns.all
+            self.c.reader.fields = <const strata_field *>self.columns.fields
         self.c.reader.uid_field = program.uid_field
         self.c.reader.live = <uint64_t *>calloc(STRATA_BLOCK_WORDS, 8)
         self.c.masks = <uint64_t *>calloc(masks * STRATA_BLOCK_WORDS, 8)

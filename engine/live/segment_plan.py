@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.event_plan import EventPlanner
 from engine.core.leaf_plan import LeafPlanner, ListMembers
 from engine.core.number_plan import NumberPlanner, attribute_field
 from engine.core.operations import RowsLeaf
@@ -63,12 +64,13 @@ class SegmentPlan:
         self._known_lists = lists or {}
         self._snapshot_of_plan = snapshot
         self._model = model
-        numbers = NumberPlanner(snapshot, now_us, model.time_zone, spare[1])
+        events = EventPlanner(snapshot, now_us, model, spare[0])
+        numbers = NumberPlanner(snapshot, now_us, model.time_zone, spare[1], events)
         leaves = LeafPlanner(snapshot, numbers, self._list_members, spare[0])
         planner = Planner(leaves, stored)
         self.roots = [planner.add(body) for body in bodies.values()]
         self.reads = [self._fields_read(snapshot, body) for body in bodies.values()]
-        self._lookups = leaves.lookups
+        self._lookups = [*leaves.lookups.items(), *events.lookups]
         self._days = numbers.days
         self._row_leaves = leaves.row_leaves
         self.program = Program(planner.plan, snapshot, self.roots, None, memberships)
@@ -98,7 +100,7 @@ class SegmentPlan:
 
     def fits(self, snapshot: Snapshot, touched: Touched) -> bool:
         """Whether the plan still says the same of a later state, whose changes are `touched`."""
-        for field, lookup in self._lookups.items():
+        for field, lookup in self._lookups:
             if not lookup.still_right(snapshot.dictionary(field)):
                 return False
         return all(

@@ -1,0 +1,21 @@
+from collections.abc import Callable, Sequence
+
+from engine.core.operations import EventColumn
+from engine.store.snapshot import Snapshot
+
+__all__ = ["AggregateColumns", "AggregateLayout"]
+
+class AggregateLayout:
+    count: int
+    def __init__(self, columns: Sequence[EventColumn], position: Callable[[int], int]) -> None: ...
+    def bind(self, snapshot: Snapshot) -> None: ...
+
+class AggregateColumns:
+    def __init__(
+        self,
+        layout: AggregateLayout,
+        kernels: int,
+        fields: int,
+        field_count: int,
+        block_count: int,
+    ) -> None: ...

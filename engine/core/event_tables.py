@@ -1,0 +1,62 @@
+"""What aggregates take from a state of the store beside events: days, and the order of strings."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.day_starts import day_starts
+from engine.core.operations import EventColumn
+from engine.rules.calendar import local_day
+from engine.store.snapshot import Snapshot
+
+__all__ = ["days_of", "ranks"]
+
+# Orders of strings that are kept: as many dictionaries are compared by order in a deployment.
+_ORDERS_KEPT = 64
+_orders: OrderedDict[tuple[bytes, int, int], NDArray[np.uint32]] = OrderedDict()
+_guard = Lock()
+
+
+def days_of(column: EventColumn, snapshot: Snapshot) -> NDArray[np.int64]:
+    """First instants of the days between the first and the last event in the window of a column,
+    and of the day after them: int64, microseconds; empty where there is no event."""
+    assert column.zone is not None, "days are counted in a time zone"
+    zones = (
+        snapshot.zone(source.field, block)
+        for source in column.sources
+        for block in range(snapshot.block_count)
+    )
+    there = [zone for zone in zones if zone is not None and zone.present_count]
+    first_us = min((int(zone.minimum or 0) for zone in there), default=0)
+    last_us = max((int(zone.maximum or 0) for zone in there), default=0)
+    first_us, last_us = max(first_us, column.from_us), min(last_us, column.to_us - 1)
+    if not there or first_us > last_us:
+        return np.zeros(0, np.int64)
+    first, last = (local_day(instant_us, column.zone) for instant_us in (first_us, last_us))
+    return day_starts(first, last + 1, column.zone)
+
+
+def ranks(snapshot: Snapshot, field_id: int) -> NDArray[np.uint32]:
+    """The place of the string of each code among all of a dictionary, by code point: uint32, by
+    code, 0 for code 0."""
+    dictionary = snapshot.dictionary(field_id)
+    # Dictionaries only grow: the order of so many values of one field stays what it was.
+    key = snapshot.store_uid, field_id, len(dictionary)
+    with _guard:
+        known = _orders.get(key)
+        if known is not None:
+            _orders.move_to_end(key)
+            return known
+    strings = dictionary.strings.to_list()
+    order = sorted(range(len(strings)), key=lambda at: strings[at] or "")
+    places = np.zeros(len(strings) + 1, np.uint32)
+    places[np.array(order, np.int64) + 1] = np.arange(1, len(strings) + 1, dtype=np.uint32)
+    with _guard:
+        _orders[key] = places
+        while len(_orders) > _ORDERS_KEPT:
+            _orders.popitem(last=False)
+    return places
