@@ -230,7 +230,7 @@ class EventPlanner:
     ) -> ops.LeafLogic | None:
         assert aggregate.property is not None
         wanted = solve(factor, constant, op, 10**aggregate.property.scale)
-        if wanted.low > wanted.high:
+        if op in ("=", "!=") and wanted.low > wanted.high:
             return wanted.negated  # an edge between two sums
         # A column of sums stops at the ends of 64 bits, and nothing is said of beyond.
         edges = [
