@@ -336,7 +336,8 @@ static inline void strata_count_by_keys(const int64_t *values, uint32_t count,
         uint32_t left = key_count;
         while (left > 1) {
             uint32_t half = left / 2;
-            from += from[half - 1] <= value ? half : 0;
+            /* No branch: the processor would guess it wrong every other time. */
+            from += half & -(uint32_t)(from[half - 1] <= value);
             left -= half;
         }
         counts[(from - keys) + (left && *from <= value)]++;
