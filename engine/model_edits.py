@@ -17,6 +17,7 @@ from engine.live.segments import StoredSegments, segment_key
 from engine.model.definitions import Model
 from engine.model.diff import diff
 from engine.rules.bind import Binder
+from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
 from engine.store.store import Writer
 
@@ -64,10 +65,12 @@ class ModelEdit:
         then, and what is left to find of its segments."""
         leaving = farewells(self.before, self.after, writer.snapshot)
         kept = self.after.kept
+        # One that an earlier version of this program could not keep has no field, and no members.
+        unstored = {name for name in kept if segment_field(name) not in writer.fields}
         change_fields(writer, self.after.model, {name: self.versions[name] for name in kept})
         version = writer.set_model(files)
         changed = {change.definition for change in self.plan.changes}
-        stale = [name for name in kept if segment_key(name) in changed]
+        stale = [name for name in kept if segment_key(name) in changed or name in unstored]
         return version, Staged(stale, leaving)
 
 
