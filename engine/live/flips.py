@@ -12,8 +12,8 @@ give an instant at which nothing changes, but must leave none out. Forms with `n
 leaves it so much later, found from the events' times; and the ends of calendar windows, which are
 the same instants for everybody.
 
-`DueTimes` remembers of each block the next flip of one leaf, so that a clock that moves on past
-nobody's looks at no row.
+`DueTimes` remembers of each block the next flips of one leaf, so that a clock that moves on past
+nobody's looks at no row, and one that moves on past a few looks at these.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.rows_read import RowsRead
+from engine.live.rows_read import BlockRead, RowsRead
 from engine.store.snapshot import Snapshot
 
-__all__ = ["NEVER", "BlockFlips", "DueTimes", "FlipLeaf", "soonest"]
+__all__ = ["NEVER", "BlockFlips", "DueTimes", "FlipLeaf", "first_ahead", "soonest"]
 
 # After every instant that there is, and before every one: microseconds.
 NEVER: Final = (1 << 63) - 1
@@ -35,15 +35,22 @@ UNKNOWN: Final = -(1 << 63)
 
 _BLOCK_BITS = 16
 
+# Flips to come that are kept of each block and leaf: a block is looked through once for so many.
+FLIPS_AHEAD = 256
+
 
 class BlockFlips(NamedTuple):
-    """The flips of one leaf, in rows of one block, within a stretch of time: `rows` uint32 and
-    `instants` int64, side by side in any order, and the first one after that stretch (NEVER for
-    none)."""
+    """The flips of one leaf, in some rows, within a stretch of time: `rows` uint32 and `instants`
+    int64, side by side in any order.
+
+    `ahead_rows` and `ahead` are some of those after it, in the order of time: all up to `horizon`.
+    """
 
     rows: NDArray[np.uint32]
     instants: NDArray[np.int64]
-    next_us: int
+    ahead_rows: NDArray[np.uint32]
+    ahead: NDArray[np.int64]
+    horizon: int
 
 
 class FlipLeaf(Protocol):
@@ -52,8 +59,11 @@ class FlipLeaf(Protocol):
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """The fields whose cells decide when a row flips."""
 
-    def between(self, read: RowsRead, after_us: int, through_us: int) -> BlockFlips:
-        """The flips of some rows after one instant and up to another."""
+    def between(
+        self, read: RowsRead, after_us: int, through_us: int, most_ahead: int = 0
+    ) -> BlockFlips:
+        """The flips of some rows after one instant and up to another, and about `most_ahead` of
+        those to come."""
 
     def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
         """The first flip of each row after an instant, NEVER where there is none."""
@@ -65,10 +75,19 @@ class FlipLeaf(Protocol):
 
 
 class DueTimes:
-    """An instant of each block before which no row of it flips; for one leaf and one thread."""
+    """What is known of the flips to come of one leaf, block by block; for one thread.
 
-    def __init__(self) -> None:
+    Of each block there is an instant before which no row of it flips. Where a block was looked
+    through, there are also the rows that flip next, up to a horizon: those of them that are due
+    are looked at again, since they may have been written to, and the other rows are not.
+    """
+
+    def __init__(self, leaf: FlipLeaf) -> None:
+        self._leaf = leaf
         self._next = np.zeros(0, np.int64)
+        # Up to where `_ahead` is complete; UNKNOWN where there is none.
+        self._horizon = np.zeros(0, np.int64)
+        self._ahead: dict[int, tuple[NDArray[np.uint32], NDArray[np.int64]]] = {}
 
     def grow(self, block_count: int) -> None:
         """Makes room for new blocks, of which nothing is known."""
@@ -76,6 +95,7 @@ class DueTimes:
         if missing > 0:
             unknown = np.full(missing, UNKNOWN, np.int64)
             self._next = np.concatenate([self._next, unknown])
+            self._horizon = np.concatenate([self._horizon, unknown])
 
     @property
     def earliest(self) -> int:
@@ -84,19 +104,54 @@ class DueTimes:
 
     def due(self, through_us: int) -> list[int]:
         """The blocks in which somebody may flip up to an instant, in order."""
-        return np.flatnonzero(self._next <= through_us).tolist()
+        blocks: list[int] = np.flatnonzero(self._next <= through_us).tolist()
+        return blocks
 
     def is_due(self, block: int, through_us: int) -> bool:
         """Whether somebody of a block may flip up to an instant."""
         return bool(self._next[block] <= through_us)
 
-    def set(self, block: int, next_us: int) -> None:
-        """A block was looked through."""
-        self._next[block] = next_us
+    def take(self, read: BlockRead, after_us: int, through_us: int) -> BlockFlips:
+        """The flips of a block after one instant and up to another, which then are behind."""
+        block = read.block
+        if through_us > self._horizon[block]:
+            found = self._leaf.between(read.whole, after_us, through_us, FLIPS_AHEAD)
+            rows, ahead, horizon = found.ahead_rows, found.ahead, found.horizon
+        else:
+            rows, ahead = self._ahead[block]
+            due = int(np.searchsorted(ahead, through_us, side="right"))
+            candidates = read.some(np.unique(rows[:due]))
+            found = self._leaf.between(candidates, after_us, through_us)
+            rows, ahead, horizon = rows[due:], ahead[due:], int(self._horizon[block])
+        self._ahead[block] = rows, ahead
+        self._horizon[block] = horizon
+        self._next[block] = ahead[0] if len(ahead) else min(horizon + 1, NEVER)
+        return found
 
     def bring_forward(self, rows: NDArray[np.uint32], instants: NDArray[np.int64]) -> None:
         """Rows were written to, and flip next at these instants."""
-        np.minimum.at(self._next, rows >> np.uint32(_BLOCK_BITS), instants)
+        blocks = rows >> np.uint32(_BLOCK_BITS)
+        np.minimum.at(self._next, blocks, instants)
+        # Who flips among those ahead, and is not one of them, takes them away.
+        missed = np.unique(blocks[instants <= self._horizon[blocks]])
+        self._horizon[missed] = UNKNOWN
+        for block in missed.tolist():
+            self._ahead.pop(block, None)
+
+
+def first_ahead(
+    rows: NDArray[np.uint32], instants: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.uint32], NDArray[np.int64], int]:
+    """About the first `most` of some flips, in the order of time, and up to where these are all."""
+    horizon = NEVER - 1
+    if len(instants) > most:
+        chosen = np.argpartition(instants, most)[: most + 1]
+        # Others may flip together with the last one.
+        horizon = int(instants[chosen].max()) - 1
+        chosen = chosen[instants[chosen] <= horizon]
+        rows, instants = rows[chosen], instants[chosen]
+    order = np.argsort(instants, kind="stable")
+    return rows[order], instants[order], horizon
 
 
 def soonest(instants: Iterable[int]) -> int:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from engine.core.number_plan import attribute_field
 from engine.limits import TIME_US
-from engine.live.flips import NEVER, BlockFlips
+from engine.live.flips import NEVER, BlockFlips, first_ahead
 from engine.live.rows_read import SAFE, NumberSource, RowsRead
 from engine.rules import bound
 from engine.store.snapshot import Snapshot
@@ -66,18 +66,23 @@ class LinearFlips:
         found = (attribute_field(snapshot, source.attribute) for source in self._sources)
         return frozenset(field for field in found if field is not None)
 
-    def between(self, read: RowsRead, after_us: int, through_us: int) -> BlockFlips:
+    def between(
+        self, read: RowsRead, after_us: int, through_us: int, most_ahead: int = 0
+    ) -> BlockFlips:
         """See FlipLeaf."""
-        found_rows, found, next_us = [], [], NEVER
+        found_rows, found = [], []
+        ahead_rows, ahead = [read.rows[:0]], [np.zeros(0, np.int64)]
         for instants in self._instants(*self._sums(read)):
             is_ahead = instants > through_us
             hit = np.flatnonzero((instants > after_us) & ~is_ahead)
             found_rows.append(read.rows[hit])
             found.append(instants[hit])
-            # Taking the least of all is faster than taking out those ahead.
-            ahead = np.where(is_ahead, instants, NEVER)
-            next_us = min(next_us, int(ahead.min(initial=NEVER)))
-        return BlockFlips(np.concatenate(found_rows), np.concatenate(found), next_us)
+            if most_ahead:
+                later = np.flatnonzero(is_ahead & (instants < NEVER))
+                ahead_rows.append(read.rows[later])
+                ahead.append(instants[later])
+        first = first_ahead(np.concatenate(ahead_rows), np.concatenate(ahead), most_ahead)
+        return BlockFlips(np.concatenate(found_rows), np.concatenate(found), *first)
 
     def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
         """See FlipLeaf."""

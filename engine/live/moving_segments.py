@@ -25,7 +25,7 @@ from engine.live.flip_outcome import FlipOutcome, Passed, judge_flips
 from engine.live.flips import DueTimes, soonest
 from engine.live.moving_plan import MovingParts, MovingPlan
 from engine.live.row_choice import rows_to_judge
-from engine.live.rows_read import RowsRead, live_rows
+from engine.live.rows_read import BlockRead, RowsRead
 from engine.model.definitions import Model
 from engine.rules import bound
 from engine.store.snapshot import Snapshot
@@ -60,7 +60,7 @@ class MovingSegments:
         self._model = model
         self._fields = [fields[name] for name in self.names]
         self._parts = MovingParts(model, bodies)
-        self._due = [DueTimes() for _ in self._parts.leaves]
+        self._due = [DueTimes(leaf) for leaf in self._parts.leaves]
         self._plan: MovingPlan | None = None
 
     def forget_lists(self) -> None:
@@ -104,8 +104,9 @@ class MovingSegments:
         for leaf, fields, due in zip(self._parts.leaves, plan.leaf_fields, self._due, strict=True):
             due.grow(candidate.block_count)
             written = [touched.fields[field] for field in fields if field in touched.fields]
-            if written:
-                rows = np.unique(np.concatenate(written))
+            # A leaf without a field flips for everybody, new profiles too.
+            rows = np.unique(np.concatenate(written or [_NO_ROWS])) if fields else touched.created
+            if len(rows):
                 read = readers.setdefault(
                     rows.tobytes(), RowsRead(candidate, rows, self._parts.zone)
                 )
@@ -147,11 +148,10 @@ class MovingSegments:
         for block in waiting:
             if absorbs is not None and not absorbs(block):
                 continue
-            read = RowsRead(snapshot, live_rows(snapshot, block), self._parts.zone)
-            for number, (leaf, due) in enumerate(zip(self._parts.leaves, self._due, strict=True)):
+            read = BlockRead(snapshot, block, self._parts.zone)
+            for number, due in enumerate(self._due):
                 if due.is_due(block, through_us):
-                    found = leaf.between(read, after_us, through_us)
-                    due.set(block, found.next_us)
+                    found = due.take(read, after_us, through_us)
                     outcome.blocks_read += 1
                     if len(found.rows):
                         pending.append((number, found.rows, found.instants))

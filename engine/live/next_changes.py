@@ -21,7 +21,7 @@ from engine.live.flip_outcome import FlipOutcome, LeafFlips, judge_flips
 from engine.live.flips import NEVER, soonest
 from engine.live.moving_plan import MovingParts, MovingPlan
 from engine.live.row_names import uids_of
-from engine.live.rows_read import RowsRead, live_rows
+from engine.live.rows_read import BlockRead, RowsRead
 from engine.nearest import nearest
 from engine.rules import tree
 from engine.rules.bind import Binder
@@ -105,7 +105,7 @@ class NextChanges:
         for block in range(self._snapshot.block_count if self.names else 0):
             if control is not None:
                 control.check()
-            read = RowsRead(self._snapshot, live_rows(self._snapshot, block), self._parts.zone)
+            read = BlockRead(self._snapshot, block, self._parts.zone).whole
             for number, leaf in enumerate(self._parts.leaves):
                 found = leaf.between(read, after_us, through_us)
                 if len(found.rows):

@@ -8,6 +8,7 @@ at.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,7 @@ from engine.rules import bound
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
 
-__all__ = ["NumberSource", "RowsRead", "Sums", "live_rows"]
+__all__ = ["BlockRead", "NumberSource", "RowsRead", "Sums", "live_rows"]
 
 NumberSource = bound.AttributeSource | bound.DateStartSource
 
@@ -92,6 +93,24 @@ class RowsRead:
                 values[present] = _starts(values[present], self._zone)
             self._columns[key] = values, present
         return self._columns[key]
+
+
+class BlockRead:
+    """A block of one state of the store, whose live rows are read when somebody asks for all."""
+
+    def __init__(self, snapshot: Snapshot, block: int, zone: ZoneInfo) -> None:
+        self.block = block
+        self._snapshot = snapshot
+        self._zone = zone
+
+    @cached_property
+    def whole(self) -> RowsRead:
+        """All live rows."""
+        return RowsRead(self._snapshot, live_rows(self._snapshot, self.block), self._zone)
+
+    def some(self, rows: NDArray[np.uint32]) -> RowsRead:
+        """Some rows of it, which ascend."""
+        return RowsRead(self._snapshot, rows, self._zone)
 
 
 def live_rows(snapshot: Snapshot, block: int) -> NDArray[np.uint32]:

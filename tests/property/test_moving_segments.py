@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.live import committing
+from engine.live import committing, flips
 from tests.live_databases import only_the_log
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase, random_updates
 from tests.skips import soaking
@@ -21,7 +21,9 @@ ZONES = ("Europe/Berlin", "Asia/Shanghai", "UTC")
 
 @pytest.fixture(autouse=True)
 def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test, and the feed is kept from its beginning."""
+    """Weeks pass within a test, and the feed is kept from its beginning; of thirty people more flip
+    than are kept ahead."""
+    monkeypatch.setattr(flips, "FLIPS_AHEAD", 3)
     monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 

@@ -68,12 +68,12 @@ def test_nothing_changes_but_at_flips(live: MovingDatabase, text: str) -> None:
     with live.database._store.snapshot() as snapshot:
         assert live.database.model is not None
         read = RowsRead(snapshot, rows, live.database.model.time_zone)
-        found = leaf.between(read, first, last)
+        found = leaf.between(read, first, last, 10**6)
         flips = {row: {first} for row in range(40)}
         for row, at in zip(found.rows.tolist(), found.instants.tolist(), strict=True):
             assert first < at <= last
             flips[row].add(at)
-        assert found.next_us > last
+        assert (found.ahead > last).all() and (found.ahead[1:] >= found.ahead[:-1]).all()
         for at in sorted(set().union(*flips.values())):
             for asked in (at - 1, at, at + 1):
                 truths = leaf.holds(read, rows.astype(np.intp), np.full(40, asked))
@@ -117,3 +117,32 @@ def test_sums_beyond_64_bits(size: int, tmp_path: Path) -> None:
             assert truths.tolist() == [True, False]
     finally:
         live.close()
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 256])
+def test_what_is_ahead_is_complete_up_to_its_horizon(live: MovingDatabase, most: int) -> None:
+    """With many that flip together, and with more to come than are kept."""
+    leaf = _leaf(live, "joined > now - 1 second")
+    rows = np.arange(40, dtype=np.uint32)
+    with live.database._store.snapshot() as snapshot:
+        assert live.database.model is not None
+        read = RowsRead(snapshot, rows, live.database.model.time_zone)
+        for through_us in (
+            START_US - 9 * DAY_US,
+            START_US,
+            START_US + DAY_US,
+            START_US + 9 * DAY_US,
+        ):
+            found = leaf.between(read, START_US - 9 * DAY_US, through_us, most)
+            everything = leaf.between(read, through_us, NEVER - 1)
+            expected = sorted(
+                (at, row)
+                for row, at in zip(
+                    everything.rows.tolist(), everything.instants.tolist(), strict=True
+                )
+                if at <= found.horizon
+            )
+            told = sorted(zip(found.ahead.tolist(), found.ahead_rows.tolist(), strict=True))
+            assert told == expected and len(told) <= most
+            assert (found.ahead[1:] >= found.ahead[:-1]).all()
+            assert len(everything.rows) == len(told) or found.horizon < NEVER - 1
