@@ -154,7 +154,7 @@ def _midnights(column: pa.Array, zone: ZoneInfo) -> tuple[Ints, Faults]:
         starts = _each(days, lambda day: first_instant_us(day, zone))
     uneven = np.flatnonzero(valid & (micros != starts))
     valid[uneven] = False
-    reason = "is a time, not a day; declare the attribute as time, or cut it in a query"
+    reason = "is a time, not a day; declare it as time, or cut it in a query"
     return Ints(days, valid), {index: reason for index in uneven.tolist()}
 
 

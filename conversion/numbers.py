@@ -44,7 +44,7 @@ _QUICK_INT = r"^-?[0-9]{1,18}$"
 _QUICK_NUMBER = r"^-?[0-9]{1,18}(\.[0-9]{1,40})?$"
 # Rounds half away from zero, with room for every digit that a cell can bring.
 _ROUNDING = Context(prec=200_000, rounding=ROUND_HALF_UP)
-_NOT_FINITE = "no attribute can be infinite or not a number"
+_NOT_FINITE = "no value can be infinite or not a number"
 
 
 def int_cells(column: pa.Array) -> tuple[Ints, Faults]:

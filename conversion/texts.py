@@ -60,7 +60,7 @@ def single_cells(column: pa.Array) -> tuple[pa.Array, dict[int, str]]:
         return column, {}
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0))
     faults = {
-        index: f"holds {lengths[index]} values, and the attribute takes one"
+        index: f"holds {lengths[index]} values, and there is room for one"
         for index in np.flatnonzero(lengths > 1).tolist()
     }
     one = pa.array(lengths == 1)

@@ -14,7 +14,7 @@ from engine.columns.string_index import StringIndex
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid
 from engine.limits import DICTIONARY_VALUES
-from engine.store.catalog import GIVERS
+from engine.store.catalog import GIVERS, FieldKind, property_name
 from engine.store.store import Snapshot, Writer
 
 __all__ = ["Interning", "LoadDictionaries"]
@@ -43,7 +43,7 @@ class Interning:
         if len(self._index) > DICTIONARY_VALUES:
             raise InputInvalid(
                 f"{self._owner} would have more than {DICTIONARY_VALUES:,} different values. "
-                "Declare the attribute as text, or as an identifier."
+                "Declare it as text, or as an identifier."
             )
         return (places + np.int32(1)).astype(np.uint32)
 
@@ -76,6 +76,8 @@ class LoadDictionaries:
             return "the givers of set values"
         field = self._snapshot.fields.by_id(number)
         assert field is not None, f"there is no field {number}"
+        if field.kind == FieldKind.PROPERTY:
+            return f"property {property_name(field)}"
         return f"attribute {field.name}"
 
     def save(self, writer: Writer) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "giver_field",
     "identifier_field",
     "property_field",
+    "property_name",
     "segment_field",
     "time_field",
 ]
@@ -99,6 +100,11 @@ def property_field(name: str, type_: str, scale: int) -> str:
     """Name of the field that events know a property by: one for all types of events that declare
     it alike, so that its codes are of one dictionary."""
     return f":property:{type_}:{scale}:{name}"
+
+
+def property_name(field: Field) -> str:
+    """What the model calls a property; see `property_field`."""
+    return field.name.removeprefix(property_field("", field.type, field.scale))
 
 
 class Catalog(Mapping[str, Field]):

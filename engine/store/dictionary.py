@@ -211,7 +211,7 @@ class DictionaryGrowth:
         if longest > STRING_BYTES:
             raise InputInvalid(
                 f"A value of {longest:,} bytes is longer than the {STRING_BYTES:,} that a "
-                "category or a set takes. Declare the attribute as text, or shorten the value."
+                "category or a set takes. Declare it as text, or shorten the value."
             )
         room = DICTIONARY_VALUES - self._stored_count - len(self._added)
         if len(strings) > room:
@@ -220,7 +220,7 @@ class DictionaryGrowth:
             if len(distinct) > room:
                 raise InputInvalid(
                     f"A category or a set takes {DICTIONARY_VALUES:,} different values, and "
-                    "this would be more. Declare the attribute as text, or as an identifier."
+                    "this would be more. Declare it as text, or as an identifier."
                 )
 
     def pages(self) -> tuple[int, list[bytes]]:

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from engine.columns.strings import Strings
+from engine.errors import InputInvalid
 from engine.events.decode import decode_chunk
 from engine.events.encode import encode_events
 from engine.events.field import encoded
 from engine.limits import TIME_US
+from engine.live import interning
 from engine.live.batch import EventRows, Ints, ProfileBatch, Texts
 from engine.live.bulk_load import BulkLoad
 from engine.live.schema import change_fields
@@ -265,6 +267,16 @@ def test_events_of_many_blocks_in_any_order(store: Store) -> None:
     ]
     again = _load_many(store, profiles, times, step=50_000)
     assert (brought(again), again.blocks_written) == ((0, 0, count, 0), 0)
+
+
+def test_too_many_values_of_a_property_name_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interning, "DICTIONARY_VALUES", 2)
+    visits = [{"member": "a", "visit": {"time": 1, "channel": f"c{i}"}} for i in range(3)]
+    with pytest.raises(InputInvalid, match="property channel would have more than 2 different"):
+        load_events(store, visits)
+    assert stored_events(store, "visit") == []
 
 
 def test_texts_and_numbers_of_a_refused_update_are_not_kept(store: Store) -> None:

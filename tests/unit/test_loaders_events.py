@@ -173,7 +173,7 @@ def test_what_is_refused_is_told_and_the_rest_is_loaded(orders: Orders) -> None:
         (5, "column at: 'yesterday' is not a time such as 2026-11-01 08:30:00"),
         (6, "the time of order, 2998-12-31T16:00:00+00:00, is more than a day ahead of the clock"),
         (7, "column total: 'many' is not a number"),
-        (8, "column rate: nan is refused: no attribute can be infinite or not a number"),
+        (8, "column rate: nan is refused: no value can be infinite or not a number"),
         (9, "has 3 fields, and the header has 11"),
     ]
     assert orders.stored() == [(0, NEW_YEAR, EVENT)] * 2
