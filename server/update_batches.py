@@ -20,6 +20,7 @@ from engine.model.definitions import Model
 from server.convert import invalid
 from server.update_arrow import arrow_columns
 from server.update_columns import IDENTIFIER, UpdateColumns
+from server.update_events import EventColumns
 from server.update_rows import row_columns
 from strata.v1 import ingest_pb2 as pb
 
@@ -78,6 +79,7 @@ def receive(model: Model | None, origin: pb.Origin, message: pb.UpdateBatch) -> 
             "(strata apply MODEL)."
         )
     faults: Faults = {}
+    events: list[EventColumns] = []
     match message.WhichOneof("records"):
         case "rows":
             count = len(message.rows.updates)
@@ -85,7 +87,7 @@ def receive(model: Model | None, origin: pb.Origin, message: pb.UpdateBatch) -> 
                 raise invalid(
                     "batch.rows", f"has {count:,} updates", f"send at most {BATCH_ROWS:,} at a time"
                 )
-            columns, faults = row_columns(model, message.rows)
+            columns, events, faults = row_columns(model, message.rows)
         case "arrow":
             count, columns = arrow_columns(message.arrow)
             if not any(name.startswith(IDENTIFIER) for name in columns):
@@ -94,7 +96,7 @@ def receive(model: Model | None, origin: pb.Origin, message: pb.UpdateBatch) -> 
         case _:
             raise invalid("batch", "has no records", "give rows, or a record batch of Arrow")
     reading = UpdateColumns(model, count, faults)
-    batch = reading.batch(columns)
+    batch = reading.batch(columns, events)
     return ReceivedBatch(
         batch, reading.faults, _position(origin, message, count), message.giver or origin.source
     )

@@ -6,6 +6,7 @@
     +<set>, -<set>      values to add to a set, or to take out of it
     unset:<attribute>   true: take the value away
     time, giver         when the update happened, and who gives set values
+    event, event:*, property:<name>   what the profile did; see update_events
 
 A name that means nothing refuses the batch. A cell that its attribute cannot hold refuses its
 record: the reason is kept, and the record loses its identifiers in the batch, so that the engine
@@ -15,8 +16,7 @@ counts as a duplicate rather than as refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -31,11 +31,18 @@ from conversion.numbers import bool_cells
 from conversion.sets import set_cells
 from conversion.texts import is_list, plain_column
 from engine.columns.strings import Strings
-from engine.live.batch import Column, ProfileBatch, SetColumn, Texts
+from engine.live.batch import Column, EventRows, ProfileBatch, SetColumn, Texts
 from engine.live.update import NO_TIME
 from engine.model.definitions import Attribute, Model
 from engine.nearest import nearest
 from server.convert import invalid
+from server.update_events import (
+    EventColumns,
+    columns_by_type,
+    event_rows,
+    is_of_events,
+    typed,
+)
 
 __all__ = ["ATTRIBUTE", "GIVER", "IDENTIFIER", "TIME", "UNSET", "UpdateColumns"]
 
@@ -68,11 +75,17 @@ class UpdateColumns:
     _giver: Strings | None = None
     _times: NDArray[np.int64] | None = None
 
-    def batch(self, columns: Mapping[str, pa.Array]) -> ProfileBatch:
-        """The updates. InputInvalid where a column has no meaning or no possible type."""
+    def batch(
+        self, columns: Mapping[str, pa.Array], events: Sequence[EventColumns] = ()
+    ) -> ProfileBatch:
+        """The updates, and their events where these do not stand in columns, too. InputInvalid
+        where a column has no meaning or no possible type."""
+        of_events = {name: column for name, column in columns.items() if is_of_events(name)}
         for name, column in columns.items():
-            with _typed(name, column):
-                self._read(name, column)
+            if name not in of_events:
+                with typed(name, column):
+                    self._read(name, column)
+        rows = self._read_events(of_events, events)
         for name, unset in self._unset.items():
             self._take_away(name, unset)
         return ProfileBatch(
@@ -84,6 +97,7 @@ class UpdateColumns:
             added=self._added,
             removed=self._removed,
             times=self._times,
+            events=tuple(rows),
         )
 
     def _read(self, name: str, column: pa.Array) -> None:
@@ -107,6 +121,19 @@ class UpdateColumns:
             changes[declared.name] = self._set(name, declared, column)
         else:
             self._read_values(self._declared(name, name), column)
+
+    def _read_events(
+        self, columns: Mapping[str, pa.Array], events: Sequence[EventColumns]
+    ) -> list[EventRows]:
+        if columns:
+            events = [*events, *columns_by_type(self.model, columns, self.faults)]
+        found = []
+        for given in events:
+            rows, faults = event_rows(self.model, given, self._times)
+            found.append(rows)
+            for index, reason in faults.items():
+                self.faults.setdefault(index, reason)
+        return found
 
     def _read_identifiers(self, name: str, kind: str, column: pa.Array) -> None:
         if kind not in self.model.identifiers:
@@ -183,16 +210,6 @@ class UpdateColumns:
             kind: Strings(values.offsets, values.data, values.valid & sound)
             for kind, values in self._identifiers.items()
         }
-
-
-@contextmanager
-def _typed(name: str, column: pa.Array) -> Iterator[None]:
-    try:
-        yield
-    except pa.ArrowException:
-        raise invalid(
-            _FIELD, f"column {name}, of the type {column.type}, does not fit what it is for"
-        ) from None
 
 
 def _unknown(column: str, what: str, name: str, known: Mapping[str, Any]) -> NoReturn:

@@ -14,25 +14,24 @@ first one is told.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import IntEnum
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from conversion.cell_by_cell import Faults
 from engine.limits import TIME_US
-from engine.live.mentions import stretches
 from engine.model.definitions import Attribute, Model
 from engine.nearest import nearest
+from server.entry_columns import FIELDS, NUMBERS, TAKEN, Entries, EntryColumns
 from server.update_columns import ATTRIBUTE, GIVER, IDENTIFIER, TIME, UNSET
-from server.update_wire import copy_strings, read_rows
+from server.update_events import EVENT_GONE, EVENT_ID, EVENT_TIME, PROPERTY, EventColumns
+from server.update_wire import read_rows
 from strata.v1 import ingest_pb2 as pb
-from strata.v1 import value_pb2
 
 __all__ = ["row_columns"]
 
@@ -46,51 +45,18 @@ class _Part(IntEnum):
     CHANGE = 4
     GIVER = 5
     TIME = 6
+    EVENT = 7
+    # Of an event.
+    PROPERTY = 8
+    EVENT_ID = 9
+    EVENT_TIME = 10
+    EVENT_GONE = 11
 
 
-# The fields of Value by number, and back.
-_FIELDS = {field.number: field.name for field in value_pb2.Value.DESCRIPTOR.fields}
-_NUMBERS = {name: number for number, name in _FIELDS.items()}
-_INT, _TIME = _NUMBERS["int_value"], _NUMBERS["time_value"]
-# The fields that bring the values of an attribute, by its type, the usual one first.
-_TAKEN: Mapping[str, tuple[str, ...]] = {
-    "category": ("string_value",),
-    "text": ("string_value",),
-    "int": ("int_value",),
-    "decimal": ("decimal_value", "int_value"),
-    "float": ("float_value", "int_value"),
-    "bool": ("bool_value",),
-    "date": ("date_value",),
-    "time": ("time_value",),
-    "set": ("set_value",),
-}
+_NAMED = (*range(_Part.CHANGE + 1), _Part.EVENT, _Part.PROPERTY)
+
+
 _NO_TIME = "is a time outside the years 1 to 9999"
-
-
-@dataclass(frozen=True, slots=True)
-class _Entries:
-    """What the records say about one thing; see update_wire.h.
-
-    `at` are the places in the whole table. `rows` ascend.
-    """
-
-    at: NDArray[np.intp]
-    rows: NDArray[np.uint32]
-    kinds: NDArray[np.uint8]
-    values: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-
-    def only(self, chosen: NDArray[np.bool_]) -> _Entries:
-        """Some of them."""
-        if chosen.all():
-            return self
-        return _Entries(
-            self.at[chosen],
-            self.rows[chosen],
-            self.kinds[chosen],
-            self.values[chosen],
-            self.sizes[chosen],
-        )
 
 
 class _Rows:
@@ -98,14 +64,16 @@ class _Rows:
 
     def __init__(self, model: Model, message: bytes) -> None:
         self._model = model
-        self._message = message
         self.count, names, parts, rows, numbers, kinds, values, sizes, *elements = read_rows(
             message, *TIME_US
         )
-        self._elements = elements
+        self._cells = EntryColumns(message, elements, self.count)
+        self._message, self._elements = message, elements
+        # The events by type, and what is said of events.
+        self._events: list[tuple[str, Entries]] = []
+        self._said_of_events: list[tuple[int, str, Entries]] = []
         # Of each record at fault: the part and the place of the entry, and the reason.
         self._refused: dict[int, tuple[int, int, str]] = {}
-        self._twice: Faults = {}
         self._columns: dict[str, pa.Array] = {}
         self._unset: dict[str, NDArray[np.bool_]] = {}
         for part, name, said in _by_column(names, parts, rows, numbers, kinds, values, sizes):
@@ -119,13 +87,13 @@ class _Rows:
     def faults(self) -> Faults:
         """Reasons by record."""
         refused = {row: reason for row, (_, _, reason) in self._refused.items()}
-        return self._twice | refused
+        return self._cells.twice | refused
 
-    def _read(self, part: int, name: str, said: _Entries) -> None:
+    def _read(self, part: int, name: str, said: Entries) -> None:
         """The entries of one part about one thing."""
         match part:
             case _Part.IDENTIFIER if name in self._model.identifiers:
-                self._columns[f"{IDENTIFIER}{name}"] = self._strings(name, said)
+                self._columns[f"{IDENTIFIER}{name}"] = self._cells.strings(name, said)
             case _Part.IDENTIFIER:
                 known = self._model.identifiers
                 self._refuse(part, said, _unknown("kind of identifier", name, known))
@@ -137,44 +105,33 @@ class _Rows:
             case _Part.CHANGE:
                 self._read_changes(name, said)
             case _Part.GIVER:
-                self._columns[GIVER] = self._strings(GIVER, said)
-            case _:
+                self._columns[GIVER] = self._cells.strings(GIVER, said)
+            case _Part.TIME:
                 sound = self._with_times(part, TIME, said)
                 if len(sound.rows):
-                    self._columns[TIME] = self._times(TIME, sound)
+                    self._columns[TIME] = self._cells.times(TIME, sound)
+            case _Part.EVENT:
+                self._events.append((name, said))
+            case _:
+                self._said_of_events.append((part, name, said))
 
     # ------------------------------------------------------------------------ by part
 
-    def _read_values(self, name: str, said: _Entries) -> None:
+    def _read_values(self, name: str, said: Entries) -> None:
         declared = self._declared(_Part.ATTRIBUTE, name, said)
         if declared is None:
             return
-        taken = _TAKEN.get(declared.type, ("set_value",))
-        said = self._of_kinds(name, taken, said)
-        match taken[0]:
-            case "int_value":
-                cells = _fixed(pa.int64(), *self._spread(name, said))
-            case "float_value":
-                cells = self._floats(name, said)
-            case "bool_value":
-                values, valid = self._spread(name, said)
-                cells = pa.array(values != 0, mask=None if valid is None else ~valid)
-            case "time_value":
-                cells = self._times(name, self._with_times(_Part.ATTRIBUTE, name, said))
-            case "set_value":
-                # An empty one takes away.
-                filled = said.sizes > 0
-                self._take_away(name, said.only(~filled))
-                said = said.only(filled)
-                self._note_twice(name, said)
-                cells = self._lists(said)
-            case "decimal_value":
-                cells = self._decimals(name, said)
-            case _:
-                cells = self._strings(name, said)
-        self._columns[f"{ATTRIBUTE}{name}"] = cells
+        said = self._of_kinds(name, TAKEN.get(declared.type, ("set_value",)), said)
+        if declared.type == "time":
+            said = self._with_times(_Part.ATTRIBUTE, name, said)
+        elif declared.type == "set":
+            # An empty one takes away.
+            filled = said.sizes > 0
+            self._take_away(name, said.only(~filled))
+            said = said.only(filled)
+        self._columns[f"{ATTRIBUTE}{name}"] = self._cells.values(declared.type, name, said)
 
-    def _read_changes(self, name: str, said: _Entries) -> None:
+    def _read_changes(self, name: str, said: Entries) -> None:
         known = said.kinds > 0
         missing = f"{name}: its operation is missing; add or remove"
         self._refuse(_Part.CHANGE, said.only(~known), missing)
@@ -188,32 +145,36 @@ class _Rows:
         for sign, operation in (("+", pb.SET_OPERATION_ADD), ("-", pb.SET_OPERATION_REMOVE)):
             changes = said.only(said.kinds == operation)
             if len(changes.rows):
-                self._columns[f"{sign}{name}"] = self._lists(changes)
+                self._columns[f"{sign}{name}"] = self._cells.lists(changes)
 
-    def _take_away(self, name: str, said: _Entries) -> None:
+    def _take_away(self, name: str, said: Entries) -> None:
         if len(said.rows):
             cells = self._unset.setdefault(name, np.zeros(self.count, np.bool_))
             cells[said.rows] = True
 
-    def _of_kinds(self, name: str, taken: tuple[str, ...], said: _Entries) -> _Entries:
+    def _of_kinds(
+        self, name: str, taken: tuple[str, ...], said: Entries, part: int = _Part.ATTRIBUTE
+    ) -> Entries:
         """The entries whose values come as one of the fields; the others are at fault."""
-        fits = np.isin(said.kinds, [_NUMBERS[field] for field in taken])
+        fits = np.isin(said.kinds, [NUMBERS[field] for field in taken])
         rest = said.only(~fits)
         for kind in set(rest.kinds.tolist()):
             reason = (
-                f"comes as {_FIELDS[kind]}, and takes {taken[0]}"
+                f"comes as {FIELDS[kind]}, and takes {taken[0]}"
                 if kind
-                else ("has no value; name it in unset to take its value away")
+                else "has no value"
+                if part != _Part.ATTRIBUTE
+                else "has no value; name it in unset to take its value away"
             )
-            self._refuse(_Part.ATTRIBUTE, rest.only(rest.kinds == kind), f"{name}: {reason}")
+            self._refuse(part, rest.only(rest.kinds == kind), f"{name}: {reason}")
         return said.only(fits)
 
-    def _with_times(self, part: int, name: str, said: _Entries) -> _Entries:
+    def _with_times(self, part: int, name: str, said: Entries) -> Entries:
         """The entries whose instants are some; the others are at fault."""
         self._refuse(part, said.only(said.sizes > 0), f"{name}: {_NO_TIME}")
         return said.only(said.sizes == 0)
 
-    def _declared(self, part: int, name: str, said: _Entries) -> Attribute | None:
+    def _declared(self, part: int, name: str, said: Entries) -> Attribute | None:
         """The attribute that the entries are about; None where they are at fault."""
         found = self._model.attributes.get(name)
         if found is None:
@@ -224,83 +185,99 @@ class _Rows:
             return found
         return None
 
+    # ------------------------------------------------------------------------- events
+
+    def events(self) -> list[EventColumns]:
+        """The columns of the events, type by type."""
+        return [
+            columns
+            for name, said in self._events
+            if (columns := self._events_of(name, said)) is not None
+        ]
+
+    def _events_of(self, name: str, said: Entries) -> EventColumns | None:
+        """Events of one type; `said.values` are their numbers, and `said.rows` their records."""
+        declared = self._model.events.get(name)
+        if declared is None:
+            reason = _unknown("event", name, self._model.events) if name else "event has no type"
+            self._refuse(_Part.EVENT, said, reason)
+            return None
+        again = np.append(False, said.rows[1:] == said.rows[:-1])
+        told = f"{name}: two events of a type; send an update for each"
+        self._refuse(_Part.EVENT, said.only(again), told)
+        said = said.only(~again)
+        cells = EntryColumns(self._message, self._elements, len(said.rows))
+        columns: dict[str, pa.Array] = {}
+        for part, inner, about in self._said_of_events:
+            at = np.searchsorted(said.values, about.rows)
+            mine = at < len(said.values)
+            mine[mine] = said.values[at[mine]] == about.rows[mine]
+            of_type = about.only(mine)
+            if len(of_type.rows):
+                records = replace(of_type, rows=said.rows[at[mine]])
+                places = replace(of_type, rows=at[mine].astype(np.uint32))
+                self._read_event(columns, cells, (part, name, inner), (places, records))
+        for at_event, reason in cells.twice.items():
+            self._cells.twice.setdefault(int(said.rows[at_event]), reason)
+        return EventColumns(name, said.rows.astype(np.intp), columns)
+
+    def _read_event(
+        self,
+        columns: dict[str, pa.Array],
+        cells: EntryColumns,
+        about: tuple[int, str, str],
+        entries: tuple[Entries, Entries],
+    ) -> None:
+        """What entries say of events of a type, by the places of these; the same entries by their
+        records, for what is at fault."""
+        part, event, name = about
+        places, records = entries
+        label = f"{event}.{name}"
+        match part:
+            case _Part.EVENT_ID:
+                columns[EVENT_ID] = cells.strings(f"{event}: id", places)
+            case _Part.EVENT_GONE:
+                values, _ = cells.spread(f"{event}: gone", places)
+                columns[EVENT_GONE] = pa.array(values != 0)
+            case _Part.EVENT_TIME:
+                self._refuse(part, records.only(records.sizes > 0), f"{event}: time {_NO_TIME}")
+                sound = places.only(places.sizes == 0)
+                columns[EVENT_TIME] = cells.times(f"{event}: time", sound)
+            case _:
+                declared = self._model.events[event].properties.get(name)
+                if declared is None:
+                    known = self._model.events[event].properties
+                    unknown = _unknown("property", label, {f"{event}.{n}": n for n in known})
+                    self._refuse(part, records, unknown)
+                    return
+                taken = TAKEN.get(declared.type, ("string_value",))
+                fits = np.isin(places.kinds, [NUMBERS[field] for field in taken])
+                self._of_kinds(label, taken, records, part)
+                if declared.type == "time":
+                    self._refuse(
+                        part, records.only(fits & (records.sizes > 0)), f"{label}: {_NO_TIME}"
+                    )
+                    fits &= records.sizes == 0
+                column = cells.values(declared.type, label, places.only(fits))
+                columns[f"{PROPERTY}{name}"] = column
+
     # ------------------------------------------------------------------------- faults
 
-    def _refuse(self, part: int, said: _Entries, reason: str) -> None:
+    def _refuse(self, part: int, said: Entries, reason: str) -> None:
         """The records of some entries are at fault, unless an earlier entry was."""
         for row, at in zip(said.rows.tolist(), said.at.tolist(), strict=True):
             fault = part, at, reason
             self._refused[row] = min(self._refused.get(row, fault), fault)
 
-    def _note_twice(self, name: str, said: _Entries) -> bool:
-        """Whether a record says a thing twice, which is its fault."""
-        again = said.rows[1:][said.rows[1:] == said.rows[:-1]]
-        for row in again.tolist():
-            self._twice.setdefault(row, f"{name}: is given twice")
-        return len(again) > 0
 
-    # ------------------------------------------------------------------------ columns
-
-    def _spread(
-        self, name: str, said: _Entries, *, sizes: bool = False
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-        """The values, or the sizes, over all records of the batch, and which are there; None
-        where all are."""
-        cells = said.sizes if sizes else said.values
-        if not self._note_twice(name, said) and len(cells) == self.count:
-            return cells, None
-        spread, valid = np.zeros(self.count, np.int64), np.zeros(self.count, np.bool_)
-        spread[said.rows], valid[said.rows] = cells, True
-        return spread, valid
-
-    def _strings(self, name: str, said: _Entries) -> pa.Array:
-        starts, valid = self._spread(name, said)
-        sizes, _ = self._spread(name, said, sizes=True)
-        offsets, data = copy_strings(self._message, starts, sizes, int(sizes.sum()))
-        parts = [_bitmap(valid), pa.py_buffer(offsets), pa.py_buffer(data)]
-        return pa.Array.from_buffers(pa.string(), self.count, parts)
-
-    def _times(self, name: str, said: _Entries) -> pa.Array:
-        return _fixed(pa.timestamp("us", "UTC"), *self._spread(name, said))
-
-    def _floats(self, name: str, said: _Entries) -> pa.Array:
-        values, valid = self._spread(name, said)
-        floats = values.view(np.float64)
-        whole = said.rows[said.kinds == _INT]
-        if len(whole):
-            floats = floats.copy()
-            floats[whole] = values[whole]
-        return _fixed(pa.float64(), floats, valid)
-
-    def _decimals(self, name: str, said: _Entries) -> pa.Array:
-        """Texts; integers where all are, and among texts as such."""
-        is_int = said.kinds == _INT
-        if is_int.all():
-            return _fixed(pa.int64(), *self._spread(name, said))
-        texts = said.only(~is_int)
-        if not is_int.any():
-            return self._strings(name, texts)
-        self._note_twice(name, said)
-        whole = pc.cast(_fixed(pa.int64(), *self._spread(name, said.only(is_int))), pa.string())
-        return pc.coalesce(whole, self._strings(name, texts))
-
-    def _lists(self, said: _Entries) -> pa.Array:
-        """The elements of all entries of a record."""
-        starts, sizes = (cells[stretches(said.values, said.sizes)] for cells in self._elements)
-        edges, data = copy_strings(self._message, starts, sizes, int(sizes.sum()))
-        parts = [None, pa.py_buffer(edges), pa.py_buffer(data)]
-        elements = pa.Array.from_buffers(pa.string(), len(starts), parts)
-        offsets = np.zeros(self.count + 1, np.int32)
-        offsets[1:] = np.bincount(said.rows, said.sizes, minlength=self.count).cumsum()
-        buffers = [None, pa.py_buffer(offsets)]
-        kind = pa.list_(pa.string())
-        return pa.Array.from_buffers(kind, self.count, buffers, children=[elements])
-
-
-def row_columns(model: Model, message: pb.UpdateRows) -> tuple[dict[str, pa.Array], Faults]:
-    """The columns of some records, and the records that cannot be taken, with reasons."""
+def row_columns(
+    model: Model, message: pb.UpdateRows
+) -> tuple[dict[str, pa.Array], list[EventColumns], Faults]:
+    """The columns of some records, those of their events, and the records that cannot be taken,
+    with reasons."""
     rows = _Rows(model, message.SerializeToString())
-    return rows.columns(), rows.faults()
+    events = rows.events()
+    return rows.columns(), events, rows.faults()
 
 
 def _by_column(
@@ -311,7 +288,7 @@ def _by_column(
     kinds: NDArray[np.uint8],
     values: NDArray[np.int64],
     sizes: NDArray[np.int64],
-) -> Iterator[tuple[int, str, _Entries]]:
+) -> Iterator[tuple[int, str, Entries]]:
     """(part, name, entries) for each thing that is said of something."""
     keys = parts * np.int64(len(names) + 1) + numbers
     if (len(_Part) + 1) * (len(names) + 1) < 1 << 16:
@@ -324,16 +301,8 @@ def _by_column(
         at = order[start:stop]
         if len(at):
             part, number = int(parts[at[0]]), int(numbers[at[0]])
-            name = names[number] if part <= _Part.CHANGE else ""
-            yield part, name, _Entries(at, rows[at], kinds[at], values[at], sizes[at])
-
-
-def _fixed(kind: pa.DataType, values: NDArray[Any], valid: NDArray[np.bool_] | None) -> pa.Array:
-    return pa.Array.from_buffers(kind, len(values), [_bitmap(valid), pa.py_buffer(values)])
-
-
-def _bitmap(valid: NDArray[np.bool_] | None) -> pa.Buffer | None:
-    return None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+            name = names[number] if part in _NAMED else ""
+            yield part, name, Entries(at, rows[at], kinds[at], values[at], sizes[at])
 
 
 def _unknown(what: str, name: str, known: Mapping[str, Any]) -> str:

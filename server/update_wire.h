@@ -6,14 +6,16 @@
  *
  * What a record says becomes *entries*, in the order of its bytes:
  *
- *   part        1 identifier  2 attribute  3 unset  4 set change  5 giver  6 time
- *               (the numbers of the fields of ProfileUpdate)
- *   row         the record
- *   name        number of the kind or of the attribute; 0 where the part has no name
- *   kind        attribute: the number of its field of Value, 0 for none; set change: 1 adds,
+ *   part        1 identifier  2 attribute  3 unset  4 set change  5 giver  6 time  7 event
+ *               (the numbers of the fields of ProfileUpdate), and of an event
+ *               8 property  9 id  10 time  11 gone
+ *   row         the record; of 8 to 11 the event, by its number in the batch
+ *   name        number of the kind, attribute, type or property; 0 where the part has no name
+ *   kind        attribute, property: the number of its field of Value, 0 for none; set change: 1 adds,
  *               2 removes, 0 neither; else 0
  *   value       string: where it begins; set, set change: its first element; int: itself; float:
  *               its bits; bool: 0 or 1; time: microseconds
+ *               event: its number
  *   size        string: bytes; set, set change: elements; time: 1 where there is no such time
  *
  * Elements are the strings of sets: where each begins, and its bytes.
@@ -30,6 +32,11 @@ enum {
     STRATA_PART_CHANGE,
     STRATA_PART_GIVER,
     STRATA_PART_TIME,
+    STRATA_PART_EVENT,
+    STRATA_PART_PROPERTY,
+    STRATA_PART_EVENT_ID,
+    STRATA_PART_EVENT_TIME,
+    STRATA_PART_EVENT_GONE,
     /* Numbers of the fields of Value. */
     STRATA_VALUE_STRING = 1,
     STRATA_VALUE_INT,
@@ -55,7 +62,7 @@ typedef struct {
     const uint8_t *base;
     strata_string_index *names;
     int64_t time_least, time_most;
-    int64_t entry_count, element_count;
+    int64_t entry_count, element_count, event_count;
     uint8_t *parts, *kinds;
     uint32_t *rows;
     int32_t *name_numbers;
@@ -140,7 +147,8 @@ static inline int strata_wire_entry(strata_entries *out, uint32_t row, uint8_t p
                                     int64_t size) {
     if (out->rows) {
         int64_t number = 0, at = out->entry_count;
-        if (part <= STRATA_PART_CHANGE) {
+        if (part <= STRATA_PART_CHANGE || part == STRATA_PART_EVENT
+            || part == STRATA_PART_PROPERTY) {
             uint64_t hash = strata_xxh64(name.bytes, (size_t)name.word, 0);
             number = strata_index_add(out->names, hash, name.bytes, (int64_t)name.word);
             if (number < 0) return 0;
@@ -262,6 +270,42 @@ static inline int strata_wire_change(strata_entries *out, uint32_t row, strata_f
                                 out->element_count - first);
 }
 
+/* Message Event. */
+static inline int strata_wire_event(strata_entries *out, uint32_t row, strata_field message) {
+    strata_field field = strata_field_of(message.bytes, message.word);
+    strata_field name = strata_field_of(message.bytes, 0);
+    const uint32_t event = (uint32_t)out->event_count++;
+    int64_t time_us, bad;
+    int more, done = 1;
+    while (done && (more = strata_wire_next(&field)) > 0) {
+        if (field.number == 5 && field.type == 0 && field.word)
+            done = strata_wire_entry(out, event, STRATA_PART_EVENT_GONE, field, 0, 1, 0);
+        if (field.type != 2) continue;
+        switch (field.number) {
+        case 1:
+            name = field;
+            break;
+        case 2:
+            if (field.word)
+                done = strata_wire_entry(out, event, STRATA_PART_EVENT_ID, field, 0,
+                                         field.bytes - out->base, (int64_t)field.word);
+            break;
+        case 3:
+            done = strata_wire_time(out, field, &time_us, &bad)
+                   && strata_wire_entry(out, event, STRATA_PART_EVENT_TIME, field, 0, time_us,
+                                        bad);
+            break;
+        case 4:
+            done = strata_wire_named(out, event, STRATA_PART_PROPERTY, field);
+            break;
+        default:
+            break;
+        }
+    }
+    return done && more == 0
+           && strata_wire_entry(out, row, STRATA_PART_EVENT, name, 0, event, 0);
+}
+
 /* Message ProfileUpdate. */
 static inline int strata_wire_update(strata_entries *out, uint32_t row, strata_field message) {
     strata_field field = strata_field_of(message.bytes, message.word);
@@ -289,6 +333,9 @@ static inline int strata_wire_update(strata_entries *out, uint32_t row, strata_f
             done = strata_wire_time(out, field, &time_us, &bad)
                    && strata_wire_entry(out, row, STRATA_PART_TIME, field, 0, time_us, bad);
             break;
+        case STRATA_PART_EVENT:
+            done = strata_wire_event(out, row, field);
+            break;
         default:
             break;
         }
@@ -303,7 +350,7 @@ static inline int64_t strata_wire_rows(strata_entries *out, const uint8_t *bytes
     int64_t rows = 0;
     int more;
     out->base = bytes;
-    out->entry_count = out->element_count = 0;
+    out->entry_count = out->element_count = out->event_count = 0;
     while ((more = strata_wire_next(&field)) > 0) {
         if (field.number != 1 || field.type != 2) continue;
         if (!strata_wire_update(out, (uint32_t)rows, field)) return -1;

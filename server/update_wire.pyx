@@ -26,6 +26,7 @@ cdef extern from "server/update_wire.h" nogil:
         int64_t time_most
         int64_t entry_count
         int64_t element_count
+        int64_t event_count
         uint8_t *parts
         uint8_t *kinds
         uint32_t *rows

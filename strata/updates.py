@@ -11,7 +11,24 @@ from strata import messages
 from strata.answers import Value
 from strata.v1 import ingest_pb2, value_pb2
 
-__all__ = ["Update", "batch_message", "update_message"]
+__all__ = ["Event", "Update", "batch_message", "update_message"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a profile did.
+
+    `type` is as the model declares it, and `properties` maps names to values, as answers bring
+    them. `time` (with a time zone) is when it happened; None: the time of the update. An event with
+    the `id` of an earlier one of the same source, profile and type takes its place; `gone` takes
+    that one away.
+    """
+
+    type: str
+    properties: Mapping[str, Value] = field(default_factory=dict)
+    time: datetime.datetime | None = None
+    id: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +39,7 @@ class Update:
     values, as answers bring them; a tuple replaces what this giver gave to a set ("tag" for the
     tags), and None takes the value away. `added` and `removed` map sets to values. `giver` says
     who gives set values where it is not the source; `time` (with a time zone) when it happened.
+    `events` are what the profile did, at most one of a type.
     """
 
     identifiers: Mapping[str, str]
@@ -30,6 +48,7 @@ class Update:
     removed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     giver: str = ""
     time: datetime.datetime | None = None
+    events: Sequence[Event] = ()
 
 
 def update_message(update: Update) -> ingest_pb2.ProfileUpdate:
@@ -48,6 +67,13 @@ def update_message(update: Update) -> ingest_pb2.ProfileUpdate:
     ):
         for name, values in changes.items():
             message.set_changes.add(attribute=name, operation=operation, values=values)
+    for event in update.events:
+        added = message.events.add(
+            type=event.type, id=event.id, time=messages.timestamp(event.time), gone=event.gone
+        )
+        for name, given in event.properties.items():
+            if given is not None:
+                added.properties.add(name=name, value=_value(given))
     return message
 
 
