@@ -197,7 +197,8 @@ def expected_of(market: Market) -> dict[str, dict[int, bool]]:
         lambda word: word == "a", None)  # fmt: skip
     add("last_value(order.sku) = 'b'", ends(market, words[market.sku - 1], True),
         lambda word: word == "b", None)  # fmt: skip
-    add("last_value(order.gift) = true", ends(market, market.gift, True), lambda code: code == 2, None)
+    gift = ends(market, market.gift, True)
+    add("last_value(order.gift) = true", gift, lambda code: code == 2, None)
     add("first_value(order.note) contains 'a'", ends(market, words[market.note], False),
         lambda word: "a" in word, None)  # fmt: skip
     add("last_value(order.amount) > 300", ends(market, market.amount, True),
