@@ -86,7 +86,9 @@ def some_value(picks: random.Random) -> str:
         case 3:
             return summed(NUMBERS, ("", "1e18 * ", "1e25 * ", "0.000001 * "))
         case 4:
-            return f"{picks.choice(FLOATS)} - " + summed((*FLOATS, "price", "points"), ("", "3 * "))
+            return f"{picks.choice(FLOATS)} - " + summed(
+                (*FLOATS, "price", "points"), ("", "3 * ", "1e20 * ")
+            )
         case 5:
             return picks.choice(("joined", "seen", "birthday", "signed", *MOMENTS[3:]))
         case 6:

@@ -10,6 +10,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,28 @@ def test_doubles(name: str, filled: tuple[World, Database, Database]) -> None:
             assert by is not None
             assert by[key].count == int(mask.sum())
             assert by[key].sum == math.fsum(values[mask & present].tolist())
+
+
+def test_values_too_large_for_a_double(tmp_path: Path) -> None:
+    """They are counted, and are the greatest; with them there is no sum, and no bin."""
+    world = World(seed=7, rows=300)
+    values, present = world.columns["ratio"]
+    there = [1e10 * value for value in values[present].tolist()]
+    assert math.inf in there, "the world has such values"
+    with world.fill(tmp_path / "store") as database:
+        ask = database.measures
+        found = ask.summarize("1e10 * ratio").total
+        assert (found.present, found.sum, found.mean) == (len(there), None, None)
+        assert (found.least, found.greatest) == (min(there), math.inf)
+        for cut in (EqualBins(3), Quantiles(3)):
+            with pytest.raises(InputInvalid, match="too large for a float"):
+                ask.distribution("1e10 * ratio", cut=cut)
+        bins = ask.distribution("1e10 * ratio", cut=Edges(["-1e20", "0", "1e11"])).histogram
+        assert bins is not None and bins.above == sum(value >= 1e11 for value in there)
+        # Their difference is no number, so it is missing.
+        nothing = ask.summarize("1e10 * ratio - 1e10 * ratio").total
+        assert nothing.present == sum(math.isfinite(value) for value in there)
+        assert (nothing.sum, nothing.greatest) == (0.0, 0.0)
 
 
 def test_a_sum_of_doubles_carries(filled: tuple[World, Database, Database]) -> None:
