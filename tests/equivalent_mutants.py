@@ -187,13 +187,6 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
     ): "both ends are the same where one value is wanted",
     (
         "number_plan.py",
-        'f"{aggregate.function}(...) over events can be written and checked, "',
-        "and",
-        "or",
-    ): "words of a message",
-    ("number_plan.py", '"and not evaluated yet."', "and", "or"): "words of a message",
-    (
-        "number_plan.py",
         "return math.inf if value > 0 else -math.inf",
         ">",
         ">=",
