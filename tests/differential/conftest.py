@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -38,8 +39,14 @@ def shop(
 @pytest.fixture(scope="session")
 def client(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A client of a server process over a copy of the shop's store."""
-    folder = tmp_path_factory.mktemp("served")
-    shutil.copytree(shop.store, folder / "store")
+    with served(shop.store, tmp_path_factory.mktemp("served")) as connected:
+        yield connected
+
+
+@contextlib.contextmanager
+def served(store: Path, folder: Path) -> Iterator[Client]:
+    """A client of a server process over a copy of a store, made in a folder."""
+    shutil.copytree(store, folder / "store")
     port = folder / "port"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("STRATA_")}
     arguments = ["--store", str(folder / "store"), "--listen", "127.0.0.1:0"]

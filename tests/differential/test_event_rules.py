@@ -1,0 +1,116 @@
+"""Rules over events against SQL written by hand: the same customers, embedded and through gRPC."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import loaders
+from engine.database import Database
+from strata.client import Client
+from tests.differential.conftest import served
+from tests.differential.event_pairs import EVENT_PAIRS
+from tests.differential.made_lines import ZONE, write_lines
+from tests.differential.shop import AS_OF, AS_OF_US
+
+MODEL = Path(__file__).with_name("retail_events.yaml")
+_OWN_ZONE = "Europe/London"
+# Made from the lines as text, by itself: nothing of the model's queries.
+_LINES = """
+CREATE TABLE lines AS
+SELECT CustomerID AS customer,
+  CASE WHEN InvoiceNo[1] = 'C' THEN 'cancellation' ELSE 'sale' END AS kind,
+  epoch_us(CAST(InvoiceDate || '+00' AS TIMESTAMPTZ)) AS t,
+  CAST(InvoiceDate || '+00' AS TIMESTAMPTZ) AT TIME ZONE '{zone}' AS local,
+  TIMESTAMPTZ '2011-12-09 12:50:00+00' AT TIME ZONE '{zone}' AS local_now,
+  InvoiceNo AS invoice, StockCode AS product, Description AS description,
+  CAST(Quantity AS BIGINT) AS quantity, CAST(UnitPrice AS DECIMAL(12, 3)) AS price,
+  CAST(CAST(Quantity AS BIGINT) * CAST(UnitPrice AS DECIMAL(12, 3)) AS DECIMAL(18, 3)) AS amount,
+  CAST(UnitPrice AS DOUBLE) / 3 AS rate, CAST(InvoiceDate[:10] AS DATE) AS day,
+  CASE Country WHEN 'Unspecified' THEN NULL ELSE Country <> 'United Kingdom' END AS abroad
+FROM read_csv('{path}', header = true, all_varchar = true) WHERE CustomerID <> ''
+"""
+
+
+@dataclass(frozen=True)
+class EventShop:
+    """Lines as events in a store, and as a table."""
+
+    store: Path
+    database: Database
+    oracle: duckdb.DuckDBPyConnection
+
+    def wanted(self, having: str) -> list[str]:
+        """The customers of whose lines a condition holds."""
+        query = f"SELECT customer FROM lines GROUP BY customer HAVING {having} ORDER BY customer"
+        return [customer for (customer,) in self.oracle.execute(query).fetchall()]
+
+    def members(self, rule: str) -> list[str]:
+        """The customers for which the store finds a rule true."""
+        with self.database.members(rule, as_of_us=AS_OF_US) as members:
+            return sorted(c for chunk in members.identifiers("customer") for c in chunk)
+
+
+@pytest.fixture(scope="module", params=["made", "online-retail"])
+def events(
+    request: pytest.FixtureRequest, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EventShop]:
+    """A shop whose lines are events; the real one where there is real data."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "made":
+        lines, zone = folder / "lines.csv.gz", ZONE
+        write_lines(lines, seed)
+    else:
+        real_data: Path = request.getfixturevalue("real_data")
+        lines, zone = real_data / "online-retail" / "lines.csv.gz", _OWN_ZONE
+    text = MODEL.read_text(encoding="utf-8").replace(_OWN_ZONE, zone)
+    with (
+        Database.create(folder / "store") as database,
+        contextlib.closing(duckdb.connect()) as oracle,
+    ):
+        database.apply_model({"m.yaml": text})
+        for source in ("sales", "cancellations"):
+            loaders.load(database, source, [lines], refused=folder / "refused.csv")
+        oracle.execute(_LINES.format(zone=zone, path=lines))
+        yield EventShop(folder / "store", database, oracle)
+
+
+@pytest.fixture(scope="module")
+def client(events: EventShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A client of a server over the same events."""
+    with served(events.store, tmp_path_factory.mktemp("served")) as connected:
+        yield connected
+
+
+each_pair = pytest.mark.parametrize(
+    ("rule", "having"), EVENT_PAIRS, ids=[rule for rule, _ in EVENT_PAIRS]
+)
+
+
+@each_pair
+def test_embedded(events: EventShop, rule: str, having: str) -> None:
+    wanted = events.wanted(having)
+    assert events.members(rule) == wanted
+    assert events.database.count(rule, as_of_us=AS_OF_US).count == len(wanted)
+
+
+def test_through_the_server(events: EventShop, client: Client) -> None:
+    wanted = [events.wanted(having) for _, having in EVENT_PAIRS]
+    answers = client.count_many([rule for rule, _ in EVENT_PAIRS], as_of=AS_OF)
+    assert [answer.count for answer in answers] == [len(customers) for customers in wanted]
+    for (rule, _), customers in zip(EVENT_PAIRS, wanted, strict=True):
+        found = client.members(rule, identifier_kind="customer", as_of=AS_OF)
+        assert sorted(found.entries()) == customers, rule
+
+
+def test_the_pairs_tell_customers_apart(events: EventShop) -> None:
+    """A pair that nobody or everybody satisfies shows little."""
+    everybody = len(events.wanted("true"))
+    counts = [len(events.wanted(having)) for _, having in EVENT_PAIRS]
+    assert len(EVENT_PAIRS) >= 60
+    assert sum(0 < count < everybody for count in counts) >= len(EVENT_PAIRS) - 12
