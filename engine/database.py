@@ -388,28 +388,35 @@ class Database:
         position: Position | None = None,
         *,
         giver: str = "",
+        source: str = "",
         after: Future[IngestAck] | None = None,
     ) -> Future[IngestAck]:
         """Puts a batch of updates in line; the answer comes when it is durable.
 
         `position` says which of its records are new (see Position); without one, all are.
         `giver` gives the set values of updates that name nobody; '' stands for the position's
-        source. Who sends batches of a partition before the answers to those before have come
-        gives the answer to the last one as `after`: if that one is refused, so is this, and the
-        position does not pass what was not taken.
+        source. `source` is whose the ids of events are; '' stands for the position's, and without
+        one for the giver. Who sends batches of a partition before the answers to those before have
+        come gives the answer to the last one as `after`: if that one is refused, so is this, and
+        the position does not pass what was not taken.
 
         Raises Overloaded, StoreUnwritable; the answer raises those, InputInvalid where the batch
         does not fit the model, OwnerFenced.
         """
-        submission = Submission(batch, position, giver, after)
+        submission = Submission(batch, position, giver, after, source)
         self._live.submit(submission)
         return submission.answer
 
     def ingest(
-        self, batch: ProfileBatch, position: Position | None = None, *, giver: str = ""
+        self,
+        batch: ProfileBatch,
+        position: Position | None = None,
+        *,
+        giver: str = "",
+        source: str = "",
     ) -> IngestAck:
         """The same, waiting for the answer, and for room in line."""
-        submission = Submission(batch, position, giver)
+        submission = Submission(batch, position, giver, source=source)
         self._live.submit(submission, wait=True)
         return submission.answer.result()
 

@@ -153,7 +153,11 @@ class IngestService:
         def work() -> _Submitted:
             received = receive(self._database.model, origin, batch)
             future = self._database.submit(
-                received.batch, received.position, giver=received.giver, after=after
+                received.batch,
+                received.position,
+                giver=received.giver,
+                source=origin.source,
+                after=after,
             )
             return _Submitted(received, future)
 

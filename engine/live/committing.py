@@ -61,13 +61,15 @@ NOBODY = "ingest"
 class Submission:
     """A batch that waits to be logged, and where its acknowledgement goes.
 
-    Where the batch that it comes `after` was not taken, it is not taken either.
+    Where the batch that it comes `after` was not taken, it is not taken either. `source` is whose
+    the ids of events are; '' stands for the position's, and without one for the giver.
     """
 
     batch: ProfileBatch
     position: Position | None
     giver: str
     after: Future[IngestAck] | None = None
+    source: str = ""
     answer: Future[IngestAck] = field(default_factory=Future)
 
     def __post_init__(self) -> None:
@@ -213,7 +215,8 @@ class Committer:
                 active[self._positions.fresh(position)] = True
             source = "" if position is None else position.source
             giver = submission.giver or (NOBODY if position is None else source)
-            resolved = resolver.resolve(batch, giver, writer.next_sequence, active, source=source)
+            whose = submission.source or source or giver
+            resolved = resolver.resolve(batch, giver, writer.next_sequence, active, source=whose)
         except EngineError as error:
             submission.fail(error)
             return

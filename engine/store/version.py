@@ -189,7 +189,7 @@ class Version:
         """See Snapshot."""
         heap = self.overlay.get(field_id, block)
         if heap is not None:
-            return heap.zone
+            return heap.zone if heap.kept or heap.addresses else None
         if block >= len(self.state.manifests):
             return None
         entries = self.state.manifests[block].field(field_id)

@@ -74,6 +74,7 @@ class FakeIngest(FakeDatabase):
         position: Position | None = None,
         *,
         giver: str = "",
+        source: str = "",
         after: Future[IngestAck] | None = None,
     ) -> Future[IngestAck]:
         refusal = self.refuse()
