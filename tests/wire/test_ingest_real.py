@@ -15,10 +15,12 @@ from strata.cli.embedded import EmbeddedTransport
 from strata.client import Client
 from strata.errors import StrataError
 from strata.ingesting import Ingestor
-from strata.updates import Update
+from strata.updates import Event, Update
+from tests.event_stores import stored_events
 from tests.wire.arrow_batches import arrow_bytes
 from tests.wire.real_store import MODEL
 
+EVENTS = "events: {order: {properties: {amount: {type: decimal, scale: 2}}}}"
 NOON = datetime.datetime(2026, 11, 1, 4, tzinfo=datetime.UTC)
 
 
@@ -26,7 +28,7 @@ NOON = datetime.datetime(2026, 11, 1, 4, tzinfo=datetime.UTC)
 def database(tmp_path: Path) -> Database:
     """An empty store with the model of the wire tests."""
     made = Database.create(tmp_path / "store")
-    made.apply_model({"model.yaml": MODEL})
+    made.apply_model({"model.yaml": MODEL, "events.yaml": EVENTS})
     return made
 
 
@@ -123,3 +125,37 @@ def test_a_plan_says_what_an_apply_does(client: Client) -> None:
     with pytest.raises(StrataError) as caught:
         client.plan_model({"model.yaml": new.replace("type: int", "type: integer")})
     assert caught.value.reason == "MODEL_INVALID"
+
+
+def test_events_are_stored_corrected_and_taken_away(client: Client, database: Database) -> None:
+    noon_us = int(NOON.timestamp()) * 1_000_000
+
+    def send(updates: Any, **more: Any) -> None:
+        ack = client.ingest_batch(updates, source="shop", **more)
+        assert ack.refused_count == 0
+        client.profile("member", "m1", min_offset=ack.offset)
+
+    first = Event("order", {"amount": Decimal("12.50")}, NOON, "o-1")
+    send([Update({"member": "m1"}, events=[first]), Update({"member": "m1"}, events=[first])])
+    assert stored_events(database._store, "order") == [(0, noon_us, {"amount": 1250})]
+    columns = {
+        "id:member": ["m1", "m1"],
+        "event": ["order", "order"],
+        "event:time": [NOON, NOON],
+        "event:id": ["o-1", "o-2"],
+        "property:amount": ["12.51", None],
+    }
+    send(arrow_bytes(columns), giver="ann")
+    assert stored_events(database._store, "order") == [
+        (0, noon_us, {"amount": 1251}),
+        (0, noon_us, {}),
+    ]
+    send([Update({"member": "m1"}, events=[Event("order", id="o-1", gone=True)])])
+    assert stored_events(database._store, "order") == [(0, noon_us, {})]
+
+
+def test_an_event_without_a_time_is_refused_alone(client: Client) -> None:
+    updates = [Update({"member": name}, events=[Event("order")]) for name in ("m1", "m2")]
+    ack = client.ingest_batch([*updates, Update({"member": "m3"}, {"age": 3})], source="shop")
+    assert (ack.accepted, ack.created) == (1, 1)
+    assert {refused.reason for refused in ack.refused} == {"order has no time"}
