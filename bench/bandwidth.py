@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data.events import DAYS, EVENTS_A_PERSON, TYPES
 from bench.data.people import TAGS, tag_share
-from bench.questions import AnyOf, Between, Condition, Draw, Has
+from bench.questions import AnyOf, Between, Condition, Did, Draw, Followed, Has, Spent
 
 __all__ = ["bytes_read", "floor_us", "read_bandwidth"]
 
@@ -27,6 +28,8 @@ LINE_BYTES = 64
 ROW_NUMBER_BYTES = 2
 WIDTHS = {"industry": 1, "region": 1, "title": 1, "stage": 1, "age": 1}
 WIDE = 4  # company_size and revenue
+# Of an event whose time is known to lie in a window: the row. Of one of a sequence also the time.
+EVENT_ROW_BYTES, EVENT_TIME_BYTES, AMOUNT_BYTES = 2, 4, 4
 
 
 def read_bandwidth(threads: Sequence[int], largest: int = AMOUNTS[-1]) -> list[dict[str, float]]:
@@ -69,9 +72,8 @@ def bytes_read(draw: Draw, rows: int) -> int:
     conditions = {condition for audience in draw.audiences for condition in audience}
     fields: dict[Any, float] = {}
     for condition in conditions:
-        fields[condition.tag if isinstance(condition, Has) else condition.column] = _bytes(
-            condition, rows
-        )
+        for field in _fields(condition):
+            fields[field] = max(fields.get(field, 0.0), _bytes(condition, field, rows))
     if draw.group_by is not None:
         fields[draw.group_by] = WIDTHS[draw.group_by] * rows
     rare = [c for c in conditions if isinstance(c, Has) and c.wanted and _share(c) < 1 / 64]
@@ -83,12 +85,32 @@ def bytes_read(draw: Draw, rows: int) -> int:
     return round(first + sum(min(size, looked_at * LINE_BYTES) for size in others))
 
 
-def _bytes(condition: Condition, rows: int) -> float:
+def _fields(condition: Condition) -> tuple[str, ...]:
+    match condition:
+        case Has(tag, _):
+            return (tag,)
+        case AnyOf(column, _) | Between(column, _, _):
+            return (column,)
+        case Did(event, _, _):
+            return (f"{event}:row",)
+        case Spent():
+            return ("order:row", "order:amount")
+        case Followed(first, second, _, _):
+            return f"{first}:row", f"{first}:time", f"{second}:row", f"{second}:time"
+
+
+_EVENT_BYTES = {"row": EVENT_ROW_BYTES, "time": EVENT_TIME_BYTES, "amount": AMOUNT_BYTES}
+
+
+def _bytes(condition: Condition, field: str, rows: int) -> float:
     match condition:
         case Has():
             return min(rows / 8, _share(condition) * rows * ROW_NUMBER_BYTES)
-        case AnyOf(column, _) | Between(column, _, _):
-            return float(WIDTHS.get(column, WIDE) * rows)
+        case AnyOf() | Between():
+            return float(WIDTHS.get(field, WIDE) * rows)
+        case Did(days=days) | Spent(days=days) | Followed(days=days):
+            events = rows * EVENTS_A_PERSON / len(TYPES) * min(1, days / DAYS)
+            return events * _EVENT_BYTES[field.partition(":")[2]]
 
 
 def _share(condition: Has) -> float:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from statistics import median
 from typing import Any
 
-from bench.data.data_set import data_folder, people
+from bench.data.data_set import data_folder, events, people
 from bench.data.stores import StoredPeople, stored
 from bench.match import OURS, Answers, alone, ask_engine
 from bench.questions import Question
@@ -41,7 +41,8 @@ def growth(wanted: Wanted, sizes: Sequence[int], tell: Tell) -> dict[str, Any]:
 def _of_size(wanted: Wanted, questions: list[Question], tell: Tell) -> dict[str, Any]:
     data = people(data_folder(wanted.data), wanted.size, seed=wanted.data_seed, tell=tell)
     # The rate of a load by another commit says nothing of this one.
-    store = stored(data, tell=tell, again=wanted.load_again, by_this_commit=True)
+    happened = events(data, tell=tell) if any(one.events for one in questions) else None
+    store = stored(data, tell=tell, events=happened, again=wanted.load_again, by_this_commit=True)
     answers = {question.name: Answers(question, wanted.seed) for question in questions}
     runs = [
         _run(wanted, store, answers, questions, count, tell) for count in wanted.chosen_threads()

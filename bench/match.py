@@ -103,7 +103,7 @@ def ask_engine(side: Side) -> Ask:
         if draw.many:
             answer: tuple[Answer, int] = side.call("count_many", texts)
         else:
-            answer = side.call("count", texts, draw.group_by)
+            answer = side.call("count", texts, draw.group_by, draw.as_of_us)
         return answer
 
     return ask

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.data.people import SEED, TAGS, VALUES
+from bench.data.events import TYPES
+from bench.data.people import NOW, SEED, TAGS, VALUES, microseconds
 
 __all__ = [
     "QUESTIONS",
@@ -21,10 +22,13 @@ __all__ = [
     "Audience",
     "Between",
     "Condition",
+    "Did",
     "Draw",
+    "Followed",
     "Goal",
     "Has",
     "Question",
+    "Spent",
     "as_text",
 ]
 
@@ -61,17 +65,48 @@ class Between:
     high: int | None = None
 
 
-Condition = Has | AnyOf | Between
+@dataclass(frozen=True, slots=True)
+class Did:
+    """Who did something `times` times at least in the last `days` days."""
+
+    event: str
+    days: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Whose orders of the last `days` days come to more than `amount` hundredths."""
+
+    days: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Who did `first` in the last `days` days, and `second` after that within `within` days."""
+
+    first: str
+    second: str
+    within: int
+    days: int
+
+
+Condition = Has | AnyOf | Between | Did | Spent | Followed
 Audience = tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A question with its literals: audiences, and perhaps what the one is grouped by."""
+    """A question with its literals: audiences, and perhaps what the one is grouped by.
+
+    `as_of_us` is the instant that it is asked for, where what people did is asked about.
+    """
 
     audiences: tuple[Audience, ...]
     group_by: str | None = None
     many: bool = False
+    as_of_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +121,7 @@ class Goal:
 class Question:
     """One question: its name, what it is in words, how it is drawn, and who can be asked it.
 
-    `rivals` None asks all.
+    `rivals` None asks all. `events` tells whether it needs what people did.
     """
 
     name: str
@@ -94,6 +129,7 @@ class Question:
     draw: Callable[[np.random.Generator], Draw]
     goals: tuple[Goal, ...]
     rivals: tuple[str, ...] | None = None
+    events: bool = False
 
     def drawn(self, seed: int, number: int) -> Draw:
         """The draw of a number; the same for everybody who is asked."""
@@ -103,6 +139,10 @@ class Question:
 # Engines of tables. Bitmaps put together by hand for a question are asked it, too, where they
 # can, but are no goal.
 TABLES = ("polars", "duckdb", "clickhouse", "numpy")
+# Engines that can be asked about events.
+OF_EVENTS = ("polars", "duckdb", "clickhouse")
+# The instant after the last event.
+END_US = microseconds(NOW)
 # From 50% to 10% of all; from one in a thousand to one in seven thousand.
 DENSE = TAGS[:8]
 RARE = TAGS[28:37]
@@ -168,6 +208,26 @@ def _some_audience(rng: np.random.Generator) -> Audience:
     return tuple(conditions[place] for place in chosen)
 
 
+def _of_events(*conditions: Condition) -> Draw:
+    return Draw((conditions,), as_of_us=END_US)
+
+
+def _counted(rng: np.random.Generator) -> Draw:
+    kind = _some(rng, TYPES, 1)[0]
+    return _of_events(Did(kind, int(rng.integers(25, 36)), 2), _any_of(rng, "stage", 1))
+
+
+def _counted_and_summed(rng: np.random.Generator) -> Draw:
+    days = int(rng.integers(80, 91))
+    amount = int(rng.integers(20_000, 200_000))
+    return _of_events(Did("order", days, int(rng.integers(1, 4))), Spent(days, amount))
+
+
+def _in_order(rng: np.random.Generator) -> Draw:
+    first, second = _some(rng, TYPES, 2)
+    return _of_events(Followed(first, second, 3, int(rng.integers(80, 91))))
+
+
 _ALL = (
     Question(
         "Q1",
@@ -177,7 +237,31 @@ _ALL = (
     ),
     Question("Q2", "industry in 3, title in 2, revenue >= x, not tag", _mixed, (Goal(10, TABLES),)),
     Question("Q3", "a rare tag and three columns", _rare, (Goal(20, TABLES),)),
+    Question(
+        "Q4",
+        "count(x in last 30 days) >= 2 and a stage",
+        _counted,
+        (Goal(15, OF_EVENTS),),
+        OF_EVENTS,
+        events=True,
+    ),
+    Question(
+        "Q5",
+        "count and sum of orders in 90 days",
+        _counted_and_summed,
+        (Goal(15, OF_EVENTS),),
+        OF_EVENTS,
+        events=True,
+    ),
     Question("Q7", "Q2 grouped by region", _by_region, (Goal(10, TABLES),)),
+    Question(
+        "Q8",
+        "a sequence of two steps within 3 days",
+        _in_order,
+        (Goal(20, ("duckdb", "clickhouse")),),
+        OF_EVENTS,
+        events=True,
+    ),
     Question(
         "Q9",
         "200 expressions over the same fields in one call",
@@ -204,6 +288,13 @@ def _condition_text(condition: Condition) -> str:
             if high is None:
                 return f"{column} >= {_number(column, low)}"
             return f"{column} between {_number(column, low)} and {_number(column, high)}"
+        case Did(event, days, times):
+            return f"count({event} in last {days} days) >= {times}"
+        case Spent(days, amount):
+            limit = _number("revenue", amount)
+            return f"sum(order.amount in last {days} days) > {limit}"
+        case Followed(first, second, within, days):
+            return f"sequence({first} then {second} within {within} days in last {days} days)"
 
 
 def _number(column: str, value: int) -> str:

@@ -20,7 +20,7 @@ from statistics import median
 from typing import Any
 
 from bench.bandwidth import bytes_read, read_bandwidth
-from bench.data.data_set import PeopleSet, data_folder, people
+from bench.data.data_set import EventSet, PeopleSet, data_folder, events, people
 from bench.data.people import SEED
 from bench.data.stores import ENGINE_SIDE, stored
 from bench.failure import BenchFailed
@@ -129,7 +129,8 @@ def run(wanted: Wanted, tell: Tell) -> dict[str, Any]:
     result = about("questions")
     folder = data_folder(wanted.data)
     data = people(folder, wanted.size, seed=wanted.data_seed, tell=tell)
-    store = stored(data, tell=tell, again=wanted.load_again)
+    happened = events(data, tell=tell) if any(one.events for one in questions) else None
+    store = stored(data, tell=tell, again=wanted.load_again, events=happened)
     threads = wanted.chosen_threads()
     bandwidth = []
     if wanted.bandwidth:
@@ -147,7 +148,7 @@ def run(wanted: Wanted, tell: Tell) -> dict[str, Any]:
         with engine(store.path, count) as ours:
             _by_itself(state, ours, count)
             for kind in installed:
-                _beside(state, ours, kind, data, count)
+                _beside(state, ours, kind, (data, happened), count)
     if wanted.served:
         for count in threads:
             _through_grpc(state, store.path, count)
@@ -157,6 +158,7 @@ def run(wanted: Wanted, tell: Tell) -> dict[str, Any]:
             "rows": data.count,
             "seed": data.seed,
             "digest": data.digest,
+            "events": 0 if happened is None else happened.count,
         },
         "store": asdict(store.load),
         "settings": {"seed": wanted.seed, "rounds": wanted.rounds, "threads": threads},
@@ -217,15 +219,23 @@ def _by_itself(state: _Run, ours: Side, threads: int) -> None:
             state.ours_us[question.name, threads] = times
 
 
-def _beside(state: _Run, ours: Side, kind: RivalKind, data: PeopleSet, threads: int) -> None:
+def _beside(
+    state: _Run,
+    ours: Side,
+    kind: RivalKind,
+    given: tuple[PeopleSet, EventSet | None],
+    threads: int,
+) -> None:
     """Our engine beside one rival, in each of its layouts."""
     if threads > 1 and not kind.threads:
         return
+    data, happened = given
     for layout, can in kind.layouts.items():
         asked = [
             question
             for question in state.questions
-            if question.name in can and (question.rivals is None or kind.name in question.rivals)
+            if question.name in can.questions
+            and (question.rivals is None or kind.name in question.rivals)
         ]
         if not asked:
             continue
@@ -236,6 +246,9 @@ def _beside(state: _Run, ours: Side, kind: RivalKind, data: PeopleSet, threads: 
         with Side(kind.title, *program, environment=environment) as theirs:
             with MemoryWatch(theirs.process.pid) as memory:
                 seconds = theirs.call("load", [str(file) for file in data.files])
+                if can.events and happened is not None:
+                    files = {kind: [*map(str, of)] for kind, of in happened.files.items()}
+                    seconds += theirs.call("load_events", files)
             what = {
                 "side": kind.name,
                 "layout": layout,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import subprocess
 import sys
@@ -73,6 +74,12 @@ def served(store: Path, threads: int) -> Iterator[Server]:
             server.stop()
 
 
+def _instant(draw: Draw) -> datetime.datetime | None:
+    if draw.as_of_us is None:
+        return None
+    return datetime.datetime.fromtimestamp(draw.as_of_us / 1_000_000, datetime.UTC)
+
+
 def ask_server(client: Client) -> Ask:
     """Our engine through gRPC: one call of the client, from text to the decoded answer."""
 
@@ -83,7 +90,7 @@ def ask_server(client: Client) -> Ask:
         if draw.many:
             answer = [one.count for one in client.count_many(texts)]
         else:
-            counted = client.count(texts[0], group_by=draw.group_by)
+            counted = client.count(texts[0], group_by=draw.group_by, as_of=_instant(draw))
             answer = counted.count
             if draw.group_by is not None:
                 answer = {group.value: group.count for group in counted.groups}

@@ -1,8 +1,10 @@
-"""The model of the people, with segments where they are wanted."""
+"""The model of the people, with what they did where that is wanted."""
 
 from __future__ import annotations
 
-__all__ = ["HEAD", "SOURCE"]
+from bench.data.events import PROPERTIES
+
+__all__ = ["HEAD", "SOURCE", "model_text"]
 
 SOURCE = "people"
 
@@ -27,3 +29,24 @@ sources:
                  company_size: company_size, revenue: revenue, joined: joined, last_seen: last_seen}
     tags: tags
 """
+
+
+def model_text(*, events: bool) -> str:
+    """The people, and with `events` a type and a source of the same name for each type of what
+    they did."""
+    if not events:
+        return HEAD
+    types, sources = ["events:"], []
+    for kind, names in PROPERTIES.items():
+        declared = ", ".join(
+            f"{name}: {{type: decimal, scale: 2}}" if name == "amount" else f"{name}: category"
+            for name in names
+        )
+        types.append(f"  {kind}: {{properties: {{{declared}}}}}")
+        brought = ", ".join(f"{name}: {name}" for name in names)
+        sources.append(
+            f"  {kind}: {{event: {kind}, identify: {{person: id}}, time: time,"
+            f" properties: {{{brought}}}}}"
+        )
+    # Sources stand last in the text of the people.
+    return "\n".join([HEAD.rstrip(), *sources, *types, ""])

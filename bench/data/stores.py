@@ -7,8 +7,8 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.data.data_set import PeopleSet, Tell
-from bench.data.model import HEAD, SOURCE
+from bench.data.data_set import EventSet, PeopleSet, Tell
+from bench.data.model import SOURCE, model_text
 from bench.machine import CHANGED, commit
 from bench.sides.process import MemoryWatch, Side
 
@@ -19,7 +19,10 @@ ENGINE_SIDE = Path(__file__).resolve().parents[1] / "sides" / "engine_side.py"
 
 @dataclass(frozen=True, slots=True)
 class LoadFigures:
-    """What loading took: seconds, rows a second, and the peaks of memory, in bytes."""
+    """What loading took: seconds, rows a second, and the peaks of memory, in bytes.
+
+    `rows` are people; of events, where there are any, how many and how many a second.
+    """
 
     commit: str
     rows: int
@@ -29,6 +32,8 @@ class LoadFigures:
     anonymous_bytes: int
     mapped_bytes: int
     file_bytes: int
+    events: int = 0
+    events_a_second: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ def stored(
     data: PeopleSet,
     *,
     tell: Tell,
+    events: EventSet | None = None,
     again: bool = False,
     by_this_commit: bool = False,
     folder: Path | None = None,
@@ -52,12 +58,14 @@ def stored(
 
     A store is kept by the layout of its bytes, so one that another commit loaded may serve, unless
     it is asked for `by_this_commit`; its figures say which. `source_tree` names a checkout whose
-    engine loads it, `folder` where it goes: else this one, and beside the data.
+    engine loads it, `folder` where it goes: else this one, and beside the data. `events` are
+    loaded after the people.
     """
     from engine.store.records import LAYOUT_VERSION
 
     kept = folder or data.folder.parent / "stores" / f"{data.name}-{data.digest[:8]}"
-    kept = kept if folder else kept.with_name(f"{kept.name}-layout-{LAYOUT_VERSION}")
+    what = "" if events is None else f"-events-{events.digest[:8]}"
+    kept = kept if folder else kept.with_name(f"{kept.name}{what}-layout-{LAYOUT_VERSION}")
     figures = kept / "load.json"
     name = source_tree.name if source_tree else commit()
     if not again and figures.exists():
@@ -73,17 +81,25 @@ def stored(
         Side("Strata", str(ENGINE_SIDE), environment=environment, cwd=kept) as side,
         MemoryWatch(side.process.pid) as memory,
     ):
-        made = side.call("make", str(store), HEAD, SOURCE, [str(file) for file in data.files])
+        loads = [(SOURCE, [str(file) for file in data.files])]
+        for kind, files in () if events is None else events.files.items():
+            loads.append((kind, [str(file) for file in files]))
+        made, *more = side.call("make", str(store), model_text(events=bool(events)), loads)
     assert made["accepted"] == data.count, f"{made} of {data.count}"
+    event_count = sum(one["accepted"] for one in more)
+    assert events is None or event_count == events.count, f"{more} of {events}"
+    event_seconds = sum(one["seconds"] for one in more)
     load = LoadFigures(
         commit=name,
         rows=data.count,
         seconds=round(made["seconds"], 3),
-        close_seconds=round(made["close_seconds"], 3),
+        close_seconds=round([made, *more][-1]["close_seconds"], 3),
         rows_a_second=round(data.count / made["seconds"]),
         anonymous_bytes=memory.anonymous,
         mapped_bytes=memory.mapped,
         file_bytes=(store / "data.mdb").stat().st_size,
+        events=event_count,
+        events_a_second=round(event_count / event_seconds) if event_count else 0,
     )
     figures.write_text(json.dumps(asdict(load), indent=2) + "\n")
     return StoredPeople(store, load)

@@ -10,15 +10,28 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["RIVALS", "RivalKind", "missing_package"]
+__all__ = ["RIVALS", "Layout", "RivalKind", "missing_package"]
 
 COUNTS = ("Q1", "Q2", "Q3", "Q7")
+OF_EVENTS = ("Q4", "Q5", "Q8")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One layout of the data: the questions that it is asked, and the class that has it.
+
+    `events` tells whether it holds what people did.
+    """
+
+    questions: tuple[str, ...]
+    module: str
+    class_name: str
+    events: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RivalKind:
-    """A rival: its module and class in this package, the package it comes in, and its layouts,
-    each with the questions that it is asked.
+    """A rival: the package it comes in, and its layouts.
 
     `threads` tells whether it can use several; `fixed_threads`, that it must be told when it
     starts, by `threads_variable`.
@@ -27,11 +40,24 @@ class RivalKind:
     name: str
     title: str
     package: str
-    module: str
-    class_name: str
-    layouts: Mapping[str, tuple[str, ...]]
+    layouts: Mapping[str, Layout]
     threads: bool = True
     threads_variable: str = ""
+
+
+def _layouts(module: str, class_name: str, **questions: tuple[str, ...]) -> dict[str, Layout]:
+    return {
+        layout: Layout(asked, f"bench.rivals.{module}", class_name)
+        for layout, asked in questions.items()
+    }
+
+
+def _of_events(module: str, class_name: str) -> dict[str, Layout]:
+    """Events in the order of people and then of time, or of time alone."""
+    return {
+        layout: Layout(OF_EVENTS, f"bench.rivals.{module}", class_name, events=True)
+        for layout in ("by_person", "by_time")
+    }
 
 
 _ALL = (
@@ -39,43 +65,36 @@ _ALL = (
         "polars",
         "Polars",
         "polars",
-        "bench.rivals.in_polars",
-        "PolarsRival",
-        {"bools": (*COUNTS, "Q9"), "list": ("Q1", "Q2", "Q3", "Q7")},
+        _layouts("in_polars", "PolarsRival", bools=(*COUNTS, "Q9"), list=COUNTS)
+        | _of_events("events_in_polars", "PolarsEvents"),
         threads_variable="POLARS_MAX_THREADS",
     ),
     RivalKind(
         "duckdb",
         "DuckDB",
         "duckdb",
-        "bench.rivals.in_duckdb",
-        "DuckDBRival",
-        {"bools": COUNTS, "bits": COUNTS},
+        _layouts("in_duckdb", "DuckDBRival", bools=COUNTS, bits=COUNTS)
+        | _of_events("events_in_duckdb", "DuckDBEvents"),
     ),
     RivalKind(
         "clickhouse",
         "ClickHouse (chDB)",
         "chdb",
-        "bench.rivals.in_clickhouse",
-        "ClickHouseRival",
-        {"columns": COUNTS, "bitmaps": ("Q1", "Q3")},
+        _layouts("in_clickhouse", "ClickHouseRival", columns=COUNTS, bitmaps=("Q1", "Q3"))
+        | _of_events("events_in_clickhouse", "ClickHouseEvents"),
     ),
     RivalKind(
         "pyroaring",
         "pyroaring",
         "pyroaring",
-        "bench.rivals.in_pyroaring",
-        "PyroaringRival",
-        {"bitmaps": ("Q1", "Q3")},
+        _layouts("in_pyroaring", "PyroaringRival", bitmaps=("Q1", "Q3")),
         threads=False,
     ),
     RivalKind(
         "numpy",
         "numpy",
         "numpy",
-        "bench.rivals.in_numpy",
-        "NumpyRival",
-        {"bytes": COUNTS, "bits": COUNTS},
+        _layouts("in_numpy", "NumpyRival", bytes=COUNTS, bits=COUNTS),
         threads=False,
     ),
 )

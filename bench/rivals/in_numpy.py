@@ -89,7 +89,7 @@ class NumpyRival(Rival):
             )
             rows = words[word] * WORD + bit
         for condition in conditions:
-            assert not isinstance(condition, Has)
+            assert isinstance(condition, AnyOf | Between)
             rows = rows[holds(self._columns[condition.column][start:end][rows], condition)]
         return len(rows)
 
@@ -115,6 +115,7 @@ class NumpyRival(Rival):
                 held = self._tag(condition.tag, start, end)
                 found = held if condition.wanted else ~held
             else:
+                assert isinstance(condition, AnyOf | Between)
                 found = holds(self._columns[condition.column][start:end], condition)
             # Not in place: what came first may be a view of the column itself.
             hits = found if hits is None else hits & found

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.questions import Answer, Draw, Has
+from bench.questions import Answer, AnyOf, Between, Draw, Has
 from bench.rivals.in_numpy import holds
 from bench.rivals.rival import ASKED_TAGS, Columns, Rival, bit_of, read_columns
 
@@ -47,7 +47,7 @@ class PyroaringRival(Rival):
         (audience,) = draw.audiences
         wanted = [self._bitmaps[c.tag] for c in audience if isinstance(c, Has) and c.wanted]
         refused = [self._bitmaps[c.tag] for c in audience if isinstance(c, Has) and not c.wanted]
-        others = [c for c in audience if not isinstance(c, Has)]
+        others = [c for c in audience if isinstance(c, AnyOf | Between)]
         hits = wanted[0]
         for bitmap in wanted[1:]:
             hits = hits & bitmap

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from bench.data.people import TAGS, VALUES
 from bench.questions import DENSE, RARE, Answer, AnyOf, Draw
 
-__all__ = ["ASKED_TAGS", "MISSING_CODE", "Columns", "Rival", "bit_of", "codes_of", "read_columns"]
+__all__ = [
+    "ASKED_TAGS",
+    "MISSING_CODE",
+    "Columns",
+    "Rival",
+    "bit_of",
+    "codes_of",
+    "read_columns",
+    "read_events",
+]
 
 # Only these are asked about, so only these get columns of their own.
 ASKED_TAGS = (*DENSE, *RARE)
@@ -36,6 +45,10 @@ class Rival(ABC):
     @abstractmethod
     def load(self, files: Sequence[Path]) -> None:
         """Takes the people of some Parquet files; not measured."""
+
+    def load_events(self, files: Mapping[str, Sequence[Path]]) -> None:
+        """Takes what the people did, by type; for layouts that have it."""
+        raise NotImplementedError
 
     @abstractmethod
     def ask(self, draw: Draw) -> Answer:
@@ -59,6 +72,23 @@ def read_columns(files: Sequence[Path]) -> Iterator[Columns]:
         hundredths = pc.cast(pc.multiply(table["revenue"], hundred), pa.int64())
         columns["revenue"] = _fitting(_numbers(hundredths))
         columns["tag_bits"] = table["tag_bits"].to_numpy()
+        yield columns
+
+
+def read_events(files: Sequence[Path]) -> Iterator[Columns]:
+    """What people did, file by file: `row` (uint32), the person's number; `time` (int64), in
+    microseconds; and `amount` (int32, hundredths) of orders."""
+    for file in files:
+        names = [name for name in pq.read_schema(file).names if name in ("row", "time", "amount")]
+        table = pq.read_table(file, columns=names).combine_chunks()
+        columns: Columns = {
+            "row": table["row"].to_numpy(),
+            "time": pc.cast(table["time"], pa.int64()).to_numpy(),
+        }
+        if "amount" in names:
+            hundred = pa.scalar(100, pa.decimal128(3, 0))
+            amounts = pc.cast(pc.multiply(table["amount"], hundred), pa.int64())
+            columns["amount"] = _fitting(amounts.to_numpy())
         yield columns
 
 

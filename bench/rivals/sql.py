@@ -8,7 +8,9 @@ from bench.data.people import VALUES
 from bench.questions import AnyOf, Audience, Between, Condition, Has
 from bench.rivals.rival import codes_of
 
-__all__ = ["by_name", "where"]
+__all__ = ["DAY_US", "by_name", "order_of", "where"]
+
+DAY_US = 86_400_000_000
 
 
 def where(audience: Audience, has: Callable[[Has], str]) -> str:
@@ -26,6 +28,13 @@ def _sql(condition: Condition, has: Callable[[Has], str]) -> str:
             return f"{column} >= {low}"
         case Between(column, low, high):
             return f"{column} BETWEEN {low} AND {high}"
+        case _:
+            raise AssertionError(f"no condition of one row: {condition}")
+
+
+def order_of(layout: str) -> str:
+    """The order of events in a layout."""
+    return "row, time" if layout == "by_person" else "time, row"
 
 
 def by_name(column: str, rows: list[tuple[int, int]]) -> dict[str | None, int]:

@@ -32,15 +32,21 @@ class Engine:
     def __init__(self) -> None:
         self._database: Database | None = None
 
-    def make(self, store: str, model: str, source: str, files: list[str]) -> dict[str, Any]:
-        """A new store with everybody of the files; what the load took."""
+    def make(
+        self, store: str, model: str, loads: list[tuple[str, list[str]]]
+    ) -> list[dict[str, Any]]:
+        """A new store with what is in the files of each source; what each load took."""
+        loaded = []
         with Database.create(Path(store)) as database:
             database.apply_model({"model.yaml": model})
+            for source, files in loads:
+                started = time.perf_counter()
+                summary = load(database, source, [Path(file) for file in files])
+                taken_s = time.perf_counter() - started
+                loaded.append({"accepted": summary.accepted, "seconds": taken_s})
             started = time.perf_counter()
-            summary = load(database, source, [Path(file) for file in files])
-            taken_s = time.perf_counter() - started
-        closed_s = time.perf_counter() - started - taken_s
-        return {"accepted": summary.accepted, "seconds": taken_s, "close_seconds": closed_s}
+        loaded[-1]["close_seconds"] = time.perf_counter() - started
+        return loaded
 
     def open(self, store: str, threads: int) -> dict[str, Any]:
         """Opens a store for reading; the time until it is open, and until it gave a first count."""
@@ -54,12 +60,14 @@ class Engine:
         gc.freeze()
         return {"open_s": opened_s, "first_count_s": time.perf_counter() - started}
 
-    def count(self, texts: list[str], group_by: str | None) -> tuple[Any, int]:
+    def count(
+        self, texts: list[str], group_by: str | None, as_of_us: int | None = None
+    ) -> tuple[Any, int]:
         """A count, or counts by group, of the one text."""
         assert self._database is not None
         (text,) = texts
         started = time.perf_counter_ns()
-        result = self._database.count(text, group_by=group_by)
+        result = self._database.count(text, group_by=group_by, as_of_us=as_of_us)
         answer = result.count if group_by is None else dict(result.groups or {})
         return answer, time.perf_counter_ns() - started
 

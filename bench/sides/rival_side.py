@@ -32,6 +32,14 @@ class RivalSide:
         gc.freeze()
         return time.perf_counter() - started
 
+    def load_events(self, files: dict[str, list[str]]) -> float:
+        """Takes what the people did, by type; seconds."""
+        started = time.perf_counter()
+        self._rival.load_events({kind: [*map(Path, paths)] for kind, paths in files.items()})
+        gc.collect()
+        gc.freeze()
+        return time.perf_counter() - started
+
     def ask(self, draw: Draw) -> tuple[Answer, int]:
         """The answer, and the nanoseconds that it took."""
         started = time.perf_counter_ns()
@@ -52,7 +60,8 @@ def _main() -> None:
             os._exit(0)
         try:
             if side is None:
-                rival = getattr(import_module(kind.module), kind.class_name)
+                given = kind.layouts[layout]
+                rival = getattr(import_module(given.module), given.class_name)
                 side = RivalSide(rival(layout, int(threads)))
             pipe.send((getattr(side, request)(*arguments), None))
         except Exception as error:
