@@ -135,7 +135,8 @@ static inline int strata_form_fits(const strata_reader *reader, const strata_lea
     if (leaf->wide) {
         return 0;
     }
-    if (leaf->term_count == 1 && leaf->terms[0].factor == 1 && !leaf->constant) {
+    if (leaf->term_count == 1 && leaf->terms[0].factor == 1 && !leaf->constant &&
+        leaf->terms[0].source.kind != STRATA_SOURCE_SUM) {
         return 1; /* as it is stored */
     }
     strata_uint128 most = leaf->constant < 0 ? -(strata_uint128)leaf->constant

@@ -19,7 +19,15 @@ from libc.string cimport memcpy
 import numpy as np
 
 from engine.core.control cimport GO_ON, Control, raise_stopped, stop_reason
-from engine.core.nodes cimport A_MASK, context, live_rows, open_block, outcome, run_root
+from engine.core.nodes cimport (
+    A_MASK,
+    context,
+    live_rows,
+    need_columns,
+    open_block,
+    outcome,
+    run_root,
+)
 from engine.core.program cimport NODE_LEAF, Program
 from engine.core.structures cimport (
     STRATA_ALL,
@@ -193,6 +201,9 @@ cdef class ValueBlocks:
         if self.leaf == NULL:
             return GO_ON
         # A leaf is looked at before it is read.
+        need_columns(c, self.leaf)
+        if c.stopped != GO_ON:
+            return c.stopped
         strata_leaf_state(&c.reader, self.leaf)
         if self.is_float:
             self.read_doubles(c)

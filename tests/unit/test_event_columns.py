@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from engine.audience import Audience
 from engine.columns.sets import encode_rows
 from engine.columns.strings import Strings
+from engine.errors import NotYet
 from engine.events.encode import encode_events
 from engine.events.events import Codes, Events, Floats, Ints, Texts
 from engine.events.field import encoded
 from engine.live.schema import change_fields
+from engine.measures import Measures
 from engine.model.load import load_model
 from engine.rules.bind import Binder
 from engine.store.catalog import LIVE, event_field, property_field
@@ -251,3 +253,26 @@ def test_an_event_that_the_store_has_not_seen_is_nobodys(market: Market) -> None
             audience.add(text)
         live = int(market.live.sum())
         assert [result.count for result in audience.counts()] == [live, 0, 0, live, 0]
+
+
+def test_aggregates_are_measured_as_they_are_counted(market: Market) -> None:
+    """A value that is folded from events is folded before it is read, sums in all their bits."""
+    measures = Measures(
+        market.store.snapshot,
+        lambda snapshot, as_of_us, control: Audience(
+            snapshot, Binder(market.model), as_of_us=as_of_us, control=control
+        ),
+        lambda snapshot: Binder(market.model),
+    )
+    ever = market.within(None)
+    for text, values, chosen in (
+        ("count(order)", np.ones(len(market.row), np.int64), ever),
+        ("sum(order.huge)", market.huge, ever & market.has),
+    ):
+        by_row = market.by_row(chosen, values, sum)
+        alive = {row: value for row, value in by_row.items() if market.live[row]}
+        summary = measures.summarize(text, as_of_us=NOW_US)
+        assert summary.total.count == int(market.live.sum()), text
+        assert summary.total.sum == sum(alive.values()), text
+    with pytest.raises(NotYet):
+        measures.summarize("avg(order.huge)", as_of_us=NOW_US)
