@@ -78,7 +78,7 @@ class Applier:
             else:
                 self._update(mutation, logged, in_force, absorbs, with_feed=with_feed)
             failpoint("apply.before_publish")
-            self._store.publish(mutation)
+            self._store.publish(mutation, is_tick=logged.is_tick)
         if in_force is not None:
             in_force.resolver.applied(sequence)
         self.identities.settle(sequence)

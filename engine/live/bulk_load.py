@@ -78,7 +78,7 @@ class BulkLoad:
         self._store = store
         self._write_through = write or self._write_alone
         self._model = model
-        self._published = store.published
+        self._published = store.published_updates
         self._snapshot = store.snapshot()
         self._open = True
         fields = self._snapshot.fields
@@ -236,7 +236,7 @@ class BulkLoad:
             now.meta(_REVISION) != before.meta(_REVISION)
             or now.model_version != before.model_version
             or now.version.state.root.row_count != before.version.state.root.row_count
-            or self._store.published != self._published
+            or self._store.published_updates != self._published
         ):
             raise InputInvalid(
                 "profiles or the model changed while the load was running; nothing of the "

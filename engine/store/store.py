@@ -92,8 +92,9 @@ class Store:
         # Why nothing can be read: memory was left in the middle of a change.
         self._torn = ""
         self._version: Version | None = Version.opened(view, state, Lineage())
-        # How many records of the log were made visible since opening.
-        self.published = 0
+        # How many records of the log were made visible since opening, and of those that say
+        # something of profiles; the others let time pass.
+        self.published = self.published_updates = 0
         # Gives what snapshots of the next version carry for a higher room of the engine.
         self.attach: Callable[[], object] = lambda: None
         # What the next write begins from; newer than what is seen after `show=False`.
@@ -257,8 +258,8 @@ class Store:
             self._version.attached = self.attach()
             self._newest = self._version
 
-    def publish(self, mutation: Mutation) -> None:
-        """Let new snapshots see what a mutation has done."""
+    def publish(self, mutation: Mutation, *, is_tick: bool = False) -> None:
+        """Let new snapshots see what a mutation has done; `is_tick`: by the clock alone."""
         made = mutation.candidate_version
         assert made is not None, "a candidate is made first"
         with self._publishing:
@@ -277,6 +278,7 @@ class Store:
             after.attached = self.attach()
             self._version = self._newest = after
             self.published += 1
+            self.published_updates += not is_tick
         if self.published % RECORDS_BETWEEN_SWEEPS == 0:
             self._cool()
 

@@ -9,8 +9,10 @@ import pytest
 
 from engine.errors import InputInvalid, NotFound, StoreUnwritable
 from engine.live.change import Cause
+from engine.model.definitions import Source
 from engine.store.store import Store
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase
+from tests.updates import update_batch
 
 SECOND_US = 1_000_000
 RULES = {
@@ -201,3 +203,19 @@ def test_what_will_happen(live: MovingDatabase) -> None:
         database.next_changes(["fres"], within_us=1)
     with pytest.raises(InputInvalid, match="1,000 years"):
         database.next_changes(within_us=-1)
+
+
+def test_time_passes_while_a_load_runs(live: MovingDatabase) -> None:
+    """Who enters and leaves by time alone is no reason to refuse it."""
+    database = live.database
+    assert database.model is not None
+    source = Source("crm", {"member": "id"})
+    with database.bulk_load(source) as load:
+        load.add(update_batch([{"member": "d", "size": 70}], database.model))
+        before = database.data_version
+        live.go(START_US + 4 * DAY_US)
+        assert database.data_version > before, "somebody was due"
+        load.finish()
+    live.agree()
+    with database.members("segment('awake')") as members:
+        assert members.count == 1
