@@ -2,7 +2,7 @@
 
 1. The model is applied to a new store.
 2. Real customers are fetched and loaded; without network the demo goes on without them.
-3. A million synthetic customers are made and loaded.
+3. A million synthetic customers are made and loaded, and what they did.
 4. The store is served on loopback, and asked through gRPC.
 5. Customers are written to while somebody watches who enters and leaves.
 6. The server is stopped, and all that was made is removed, also after Ctrl-C or a failure.
@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from bench.data.events import write_events
 from bench.data.people import write_people
 from examples.demo.cdnow import Unreachable, fetch_purchases
 from examples.demo.changes import changing_customers
@@ -32,6 +33,8 @@ from examples.demo.tour import QUESTIONS, real_customers, synthetic_customers
 _ROOT = Path(__file__).resolve().parents[2]
 _MODEL = "examples/demo/model.yaml"
 _PEOPLE = 1_000_000
+# Types of events that are loaded, each by its source.
+_SOURCES = {"visit": "visits", "read": "reads", "order": "orders"}
 _INTERRUPTED = 130
 _FAILED = 1
 
@@ -129,6 +132,10 @@ def _load_people(terminal: Terminal, folder: Path, at: tuple[str, ...], count: i
     size_mb = path.stat().st_size / 1e6
     terminal.say(f"Made in {time.monotonic() - started:.1f} s: {size_mb:.0f} MB of Parquet.")
     terminal.run("load", "--source", "people", str(path), *at)
+    terminal.heading("What they did in ninety days")
+    write_events(folder, "events", count)
+    for kind, source in _SOURCES.items():
+        terminal.run("load", "--source", source, str(folder / f"events-{kind}.parquet"), *at)
 
 
 def _say_what_next(terminal: Terminal, keep: Path | None) -> None:

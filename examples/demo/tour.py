@@ -12,6 +12,10 @@ _AUDIENCE = (
     "segment('target_industry') and (segment('decision_maker') or tag = 'VIP')"
     " and revenue >= 500 and not segment('asleep')"
 )
+_BEHAVIOUR = (
+    "stage in ('lead', 'mql') and count(read where asset = '白皮书' in last 30 days) >= 1"
+    " and days(any in last 4 calendar weeks) >= 3 and count(order) = 0"
+)
 # The synthetic customers were last seen before this day.
 _TODAY = "2026-11-01"
 
@@ -19,16 +23,21 @@ _TODAY = "2026-11-01"
 def real_customers(terminal: Terminal, server: str) -> None:
     """Questions about CDNOW, whose answers are known."""
     at = ("--server", server)
+    then = ("--as-of", "1998-06-30", *at)
     terminal.heading("Who bought exactly once?")
-    terminal.count("orders = 1", *at, expected=11_908)
+    terminal.count("count(purchase) = 1", *then, expected=11_908)
     terminal.heading("Whose last purchase was more than 180 days before the end of the data?")
-    terminal.count("last_purchase < now - 180 days", "--as-of", "1998-06-30", *at, expected=18_196)
-    terminal.heading("The three who spent most, and all that is known about one of them")
-    best = terminal.run(
-        "list", "spent > 0", "--ids", "cdnow", "--order-by", "spent", "--descending",
-        "--limit", "3", *at,
+    terminal.count("last(purchase) < now - 180 days", *then, expected=18_196)
+    terminal.heading("The same half a year earlier: any instant can be asked for")
+    terminal.count("last(purchase) < now - 180 days", "--as-of", "1997-12-31", *at, expected=None)
+    terminal.heading("How many bought how often, and what they spent")
+    terminal.run(
+        "distribution", "count(purchase)", "--of", "count(purchase) >= 1",
+        "--thresholds", "1,2,3,5,10,20", *then,
     )  # fmt: skip
-    terminal.run("profile", f"cdnow:{best.split()[0]}", *at)
+    terminal.run("summarize", "sum(purchase.amount)", "--of", "count(purchase) >= 1", *then)
+    terminal.heading("Who spent more than 6,000 dollars")
+    terminal.run("list", "sum(purchase.amount) > 6000", "--ids", "cdnow", *then)
 
 
 def synthetic_customers(terminal: Terminal, server: str) -> None:
@@ -39,6 +48,13 @@ def synthetic_customers(terminal: Terminal, server: str) -> None:
     terminal.count(_AUDIENCE, "--nodes", *now, expected=None)
     terminal.heading("The same audience by region")
     terminal.run("count", _AUDIENCE, "--group-by", "region", *now)
+    terminal.heading("What people did counts like what they are")
+    terminal.count(_BEHAVIOUR, "--nodes", *now, expected=None)
+    terminal.heading("What they spent in thirty days, by stage")
+    terminal.run(
+        "summarize", "sum(order.amount in last 30 days)", "--of",
+        "count(order in last 30 days) >= 1", "--by", "stage", *now,
+    )  # fmt: skip
     terminal.heading("Several questions in one pass over the data")
     terminal.run("count", "--file", QUESTIONS, *now)
     terminal.heading("Five members, drawn at random: the same five whenever it is asked")

@@ -56,6 +56,8 @@ def test_offline_it_says_so_shows_the_rest_and_leaves_nothing(temporary: Path) -
     assert re.search(r"\n[\d,]+   [\d.]+ ms   as of 2026-11-01T00:00:00", shown)
     assert "├─ segment('target_industry')" in shown, "counts at every node"
     assert "制造业" in shown and "████" in shown, "a profile and a group-by"
+    assert "├─ days(any in last 4 calendar weeks) >= 3" in shown, "what people did"
+    assert re.search(r"\nlead +[\d,]+ +[\d,]+ +[\d,.]+ ", shown), "what they spent, by stage"
     assert '{"expression": "segment(\'target_industry\')", "count": ' in shown
     assert "\nnot stage = 'lead' and age >= 30\n" in shown
     assert "did you mean 'industry'" in shown
