@@ -1,11 +1,12 @@
 """Segments that move with the clock, judged for single rows at instants of their own.
 
 What a row is in at an instant depends on its data, which stands still while only time passes, and
-on the leaves that read `now`. So a definition is taken apart once:
+on the leaves that move with it. So a definition is taken apart once:
 
-1. its greatest parts without `now` become roots of one program over the blocks
+1. its greatest parts that stand still become roots of one program over the blocks
    (`engine.live.segment_plan`), asked once for each row, however many instants it is judged at;
-2. its leaves with `now` are finders of flips (`engine.live.flips`), which say what holds when;
+2. its leaves with `now`, or over events, are finders of flips (`engine.live.flips`), which say what
+   holds when;
 3. what joins both is a flat list of steps, children first, worked off over arrays with one
    element for each (row, instant).
 
@@ -15,7 +16,7 @@ Equal leaves and equal parts of several segments are there once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from engine.core.memberships import holds_row
 from engine.core.row_tests import test_many
 from engine.live.change import Touched
+from engine.live.event_flips import EventFlips, EventSources
 from engine.live.flips import FlipLeaf
 from engine.live.linear_flips import LinearFlips
 from engine.live.rows_read import RowsRead
@@ -55,13 +57,15 @@ class MovingParts:
 
     Of segment i in the order of `bodies`: `roots[i]` is its step, `steps_of[i]` the steps that it
     needs, `leaves_of[i]` its leaves and `parts_of[i]` its parts, all by number and in order.
-    `parts` are the expressions without `now`, the first of which holds for every live row.
+    `parts` are the expressions that stand still, the first of which holds for every live row.
     """
 
     def __init__(self, model: Model, bodies: Mapping[str, bound.BoundExpr]) -> None:
         self.leaves: list[FlipLeaf] = []
         self.parts: list[bound.BoundExpr] = [_ALIVE]
         self.zone = model.time_zone
+        self._model = model
+        self._sources = EventSources(model)
         self._steps: list[_Step] = []
         self._known_steps: dict[_Step, int] = {}
         self._known_leaves: dict[object, int] = {}
@@ -132,11 +136,8 @@ class MovingParts:
                     return moving[0]
                 kind: Literal["and", "or"] = "and" if isinstance(item, bound.BoundAnd) else "or"
                 return self._step(_Step(kind, children=tuple(dict.fromkeys(moving))))
-            case bound.BoundCompare() | bound.BoundIn():
-                assert moves(item)
-                return self._leaf(item)
             case _:
-                raise AssertionError(f"{type(item).__name__} has no finder of flips")
+                return self._leaf(item)
 
     def _step(self, step: _Step) -> int:
         number = self._known_steps.get(step)
@@ -153,16 +154,17 @@ class MovingParts:
             self.parts.append(part)
         return self._step(_Step("part", number))
 
-    def _leaf(self, leaf: bound.BoundCompare | bound.BoundIn) -> int:
-        key: object
-        if isinstance(leaf, bound.BoundCompare):
-            key = leaf.form, leaf.op
-        else:
-            key = leaf.form, leaf.values, leaf.negated
+    def _leaf(self, leaf: bound.BoundExpr) -> int:
+        # Where it came from makes no difference.
+        key = replace(leaf, node=None)
         number = self._known_leaves.get(key)
         if number is None:
             number = self._known_leaves[key] = len(self.leaves)
-            self.leaves.append(LinearFlips(leaf))
+            if bound.aggregates_of(leaf):
+                self.leaves.append(EventFlips(leaf, self._sources, self._model))
+            else:
+                assert isinstance(leaf, bound.BoundCompare | bound.BoundIn)
+                self.leaves.append(LinearFlips(leaf))
         return self._step(_Step("leaf", number))
 
     def _needed(self, root: int) -> list[int]:

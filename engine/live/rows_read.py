@@ -19,11 +19,12 @@ from engine.columns.hot_cells import read_rows
 from engine.columns.sets import decode_rows
 from engine.core.day_starts import day_starts
 from engine.core.number_plan import attribute_field
+from engine.live.event_timelines import EventSource, Timelines
 from engine.rules import bound
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
 
-__all__ = ["BlockRead", "NumberSource", "RowsRead", "Sums", "live_rows"]
+__all__ = ["BlockRead", "NumberSource", "RowsRead", "Sums", "live_rows", "starts_of"]
 
 NumberSource = bound.AttributeSource | bound.DateStartSource
 
@@ -52,6 +53,13 @@ class RowsRead:
         self._zone = zone
         self._columns: dict[tuple[int, bool], tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
         self._sums: dict[tuple[tuple[tuple[str, bool], int], ...], Sums] = {}
+        self._timelines: dict[EventSource, Timelines] = {}
+
+    def timelines(self, source: EventSource) -> Timelines:
+        """The events of a source."""
+        if source not in self._timelines:
+            self._timelines[source] = source.timelines(self.snapshot, self.rows)
+        return self._timelines[source]
 
     def sums(self, sources: Sequence[NumberSource], factors: Sequence[int]) -> Sums:
         """Sum of factor * source, over the stored integers; a row that lacks one has none."""
@@ -90,7 +98,7 @@ class RowsRead:
             values, present = read_rows(self.snapshot.addresses(field), self.rows)
             values = values * present
             if as_instant and present.any():
-                values[present] = _starts(values[present], self._zone)
+                values[present] = starts_of(values[present], self._zone)
             self._columns[key] = values, present
         return self._columns[key]
 
@@ -120,7 +128,7 @@ def live_rows(snapshot: Snapshot, block: int) -> NDArray[np.uint32]:
     return inside + np.uint32(block << _BLOCK_BITS)
 
 
-def _starts(days: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+def starts_of(days: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
     """The first instants of days, by as few tables as they need."""
     starts = np.empty(len(days), np.int64)
     stretches = days // _TABLE_DAYS

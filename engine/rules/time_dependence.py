@@ -1,14 +1,17 @@
 """What changes the members of an expression while no data does: the passing of time.
 
 Of the leaves of a bound tree these move with the clock:
-- a form with `now` in it (`joined > now - 7 days`), also one without a field (`now > time '...'`).
-  The instants at which its truth changes follow from the row by arithmetic, so a segment that
-  reads it can be kept (`moves`);
+- a form with `now` in it (`joined > now - 7 days`), also one without a field (`now > time '...'`);
+- whatever reads an aggregate over events, whose window goes on, and which an event that is dated
+  ahead enters at its own time.
+  The instants at which either changes follow from the row, so a segment that reads it can be
+  kept (`moves`);
 - whatever reads an attribute with `history`, whose value is that of the instant asked, and an
   attribute that `needs` a purpose, since consent expires;
-- aggregates over events, sequences and scores, by their windows, half-lives and consent; `band`,
-  `tier` and `consent` too, which are bound to BoundLater.
-Nothing finds the instants of the last two so far, and who reads them is not kept (`why_unkept`).
+- sequences and scores, by their windows, half-lives and consent; `band`, `tier` and `consent` too,
+  which are bound to BoundLater.
+Nothing finds the instants of the last two so far, nor of a few forms over aggregates, and who reads
+them is not kept (`why_unkept`).
 
 And these do not move: an attribute compared with literals or with other attributes, presence, sets,
 texts, lists, buckets, and the first instant of a date's day (DateStartSource), which the model's
@@ -18,15 +21,20 @@ counted with those that are not kept, since it has no evaluator so far.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.model.definitions import Attribute
 from engine.rules import bound
-from engine.rules.bound_events import BoundSequence
+from engine.rules.bound_events import BoundAggregate, BoundSequence
 
 __all__ = ["moves", "moves_anywhere", "why_unkept"]
 
 
 def moves(predicate: bound.BoundExpr) -> bool:
-    """Whether one predicate reads `now`, and changes at instants that can be worked out."""
+    """Whether one predicate reads `now` or events, and changes at instants that can be worked
+    out."""
+    if bound.aggregates_of(predicate):
+        return True
     match predicate:
         case bound.BoundCompare(form=form) | bound.BoundIn(form=form):
             return bool(form.now_factor)
@@ -36,7 +44,7 @@ def moves(predicate: bound.BoundExpr) -> bool:
 
 
 def moves_anywhere(expression: bound.BoundExpr) -> bool:
-    """Whether an expression reads `now` somewhere, through segments too."""
+    """Whether an expression reads `now` or events somewhere, through segments too."""
     return any(moves(predicate) for predicate in bound.predicates_of(expression))
 
 
@@ -48,8 +56,10 @@ def why_unkept(expression: bound.BoundExpr) -> str:
             return f"it reads {predicate.construct}, which is not evaluated so far"
         if isinstance(predicate, BoundSequence):
             return "it reads sequence(...), which is not evaluated so far"
-        for aggregate in bound.aggregates_of(predicate):
-            return f"it reads {aggregate.function}(...), which is not evaluated so far"
+        aggregates = bound.aggregates_of(predicate)
+        reason = _why_events_move(predicate, aggregates) if aggregates else ""
+        if reason:
+            return reason
         for source in bound.sources_of(predicate):
             if isinstance(source, bound.ScoreSource):
                 return f"it reads score('{source.name}'), which is not evaluated so far"
@@ -57,6 +67,22 @@ def why_unkept(expression: bound.BoundExpr) -> str:
             reason = _why_attribute_moves(attribute)
             if reason:
                 return reason
+    return ""
+
+
+def _why_events_move(predicate: bound.BoundExpr, aggregates: Sequence[BoundAggregate]) -> str:
+    """Why nobody can say when a predicate over aggregates changes."""
+    name = f"{aggregates[0].function}(...)"
+    if isinstance(predicate, bound.BoundFloatCompare | bound.BoundFloatIn):
+        return f"it compares {name} as a float"
+    if isinstance(predicate, bound.BoundCategoryPair):
+        return f"it compares {name} with another category"
+    if any(isinstance(source, bound.BucketSource) for source in bound.sources_of(predicate)):
+        return f"it compares {name} with bucket(...)"
+    for aggregate in aggregates:
+        where = aggregate.events.where
+        if where is not None and moves_anywhere(where):
+            return f"it reads {aggregate.function}(...) with `now` in its where"
     return ""
 
 

@@ -1,0 +1,140 @@
+"""What an aggregate comes to for many rows, each at an instant of its own."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.live.event_timelines import EventSource, Timelines
+from engine.live.rows_read import RowsRead
+from engine.live.window_edges import WindowEdges
+from engine.model.definitions import Model
+from engine.rules.bound_events import BoundAggregate
+from engine.store.snapshot import Snapshot
+
+__all__ = ["AggregateValues"]
+
+# Events that are written out at a time, once for each instant that asks for them.
+EVENTS_AT_A_TIME = 1 << 20
+
+
+class AggregateValues:
+    """One aggregate. `source` is where its events are read."""
+
+    def __init__(self, model: Model, aggregate: BoundAggregate, source: EventSource) -> None:
+        self.scale = 0 if aggregate.property is None else aggregate.property.scale
+        if aggregate.function in ("count", "days", "distinct", "first", "last"):
+            self.scale = 0
+        self._function = aggregate.function
+        self._source = source
+        self._edges = WindowEdges(aggregate.window, model.time_zone)
+
+    def fields(self, snapshot: Snapshot) -> frozenset[int]:
+        """The fields that have the events."""
+        return self._source.fields(snapshot)
+
+    def flips(self, read: RowsRead) -> tuple[NDArray[np.intp], list[NDArray[np.int64]]]:
+        """When events come to count and cease to: places of their rows, and instants."""
+        lines = read.timelines(self._source)
+        return lines.places, self._edges.flips(lines.times)
+
+    def at(
+        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The value of the row at each place at the instant beside it, as it is stored, and where
+        there is one; an average is a Fraction of what is stored. Missing values are 0."""
+        lines = read.timelines(self._source)
+        from_us, to_us = self._edges.bounds(instants)
+        first = lines.first_from(places, from_us)
+        # A window that is empty, or ends before it begins, takes in nothing.
+        end = np.maximum(lines.first_from(places, to_us), first)
+        some = end > first
+        always = np.ones(len(places), np.bool_)
+        match self._function:
+            case "count":
+                return (end - first).astype(np.int64), always
+            case "sum":
+                return lines.sums[end] - lines.sums[first], always
+            case "distinct":
+                return _different(lines.ranks, first, end), always
+            case "days":
+                return _different(lines.days, first, end), always
+            case "first":
+                return _picked(lines.times, first, some), some
+            case "last":
+                return _picked(lines.times, end - 1, some), some
+        match self._function:
+            case "avg":
+                return _averages(lines, first, end, some), some
+            case "first_value":
+                return _picked(lines.values, first, some), some
+            case "last_value":
+                return _picked(lines.values, end - 1, some), some
+            case "min":
+                return _reduced(np.minimum, lines.values, first, end, some), some
+            case _:
+                assert self._function == "max", self._function
+                return _reduced(np.maximum, lines.values, first, end, some), some
+
+
+def _picked(
+    values: NDArray[Any], places: NDArray[np.intp], some: NDArray[np.bool_]
+) -> NDArray[Any]:
+    found = np.zeros(len(places), values.dtype)
+    found[some] = values[places[some]]
+    return found
+
+
+def _averages(
+    lines: Timelines, first: NDArray[np.intp], end: NDArray[np.intp], some: NDArray[np.bool_]
+) -> NDArray[Any]:
+    found = np.full(len(first), 0, object)
+    if some.any():
+        totals = (lines.sums[end] - lines.sums[first])[some].tolist()
+        counts = (end - first)[some].tolist()
+        found[some] = [Fraction(t, count) for t, count in zip(totals, counts, strict=True)]
+    return found
+
+
+def _reduced(
+    reduce: np.ufunc,
+    values: NDArray[Any],
+    first: NDArray[np.intp],
+    end: NDArray[np.intp],
+    some: NDArray[np.bool_],
+) -> NDArray[Any]:
+    found = np.zeros(len(first), values.dtype)
+    if some.any():
+        # Every other stretch is what lies between two that are asked for.
+        borders = np.stack([first[some], end[some]], axis=1).ravel()
+        padded = np.concatenate([values, values[:1]])
+        found[some] = reduce.reduceat(padded, borders)[::2]
+    return found
+
+
+def _different(
+    numbers: NDArray[np.int64], first: NDArray[np.intp], end: NDArray[np.intp]
+) -> NDArray[np.int64]:
+    """How many different numbers each stretch has."""
+    found = np.zeros(len(first), np.int64)
+    sizes = end - first
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(first):
+        done = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + EVENTS_AT_A_TIME, side="right")))
+        asked = np.repeat(np.arange(start, stop), sizes[start:stop])
+        inside = np.arange(len(asked)) - np.repeat(
+            ends[start:stop] - sizes[start:stop] - done, sizes[start:stop]
+        )
+        held = numbers[first[asked] + inside]
+        order = np.lexsort((held, asked))
+        asked, held = asked[order], held[order]
+        fresh = np.ones(len(asked), np.bool_)
+        fresh[1:] = (asked[1:] != asked[:-1]) | (held[1:] != held[:-1])
+        found[start:stop] = np.bincount(asked[fresh] - start, minlength=stop - start)
+        start = stop
+    return found

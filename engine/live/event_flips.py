@@ -1,0 +1,224 @@
+"""The flips of a predicate that reads what events come to, exactly.
+
+While nobody writes, an aggregate changes only when an event comes to count (one that is dated
+ahead, at its own time) or passes an edge of the window (`engine.live.window_edges`). In between it
+stays the same, so
+
+1. without `now` in it the predicate flips at no other instants than these;
+2. with `now` (`last(order) < now - 30 days`), each stretch between two of them is a linear form of
+   its own (`engine.live.linear_forms`), whose instants count where they lie within the stretch.
+
+What holds is worked out for each row and instant from the row's events, never carried on from what
+held before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.leaf_plan import passes
+from engine.core.number_plan import attribute_field
+from engine.live.aggregate_values import AggregateValues
+from engine.live.event_timelines import EventSource
+from engine.live.flips import NEVER, BlockFlips, first_ahead
+from engine.live.linear_forms import LinearTest
+from engine.live.rows_read import SAFE, NumberSource, RowsRead, starts_of
+from engine.model.definitions import Attribute, Model
+from engine.rules import bound
+from engine.rules.bound_events import BoundAggregate, BoundEvents
+from engine.store.snapshot import Snapshot
+
+__all__ = ["EventFlips", "EventSources"]
+
+_Totals = tuple[NDArray[Any], NDArray[np.bool_]]
+
+
+class EventSources:
+    """The sources of events of some definitions, each there once."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._known: dict[tuple[BoundEvents, Attribute | None], EventSource] = {}
+
+    def values(self, aggregate: BoundAggregate) -> AggregateValues:
+        """An aggregate over its source."""
+        key = aggregate.events, aggregate.property
+        if key not in self._known:
+            self._known[key] = EventSource(self._model, *key)
+        return AggregateValues(self._model, aggregate, self._known[key])
+
+
+class EventFlips:
+    """One predicate that reads aggregates; see FlipLeaf."""
+
+    def __init__(self, predicate: bound.BoundExpr, sources: EventSources, model: Model) -> None:
+        self._predicate = predicate
+        self._zone = model.time_zone
+        self._aggregates: Mapping[BoundAggregate, AggregateValues] = {
+            aggregate: sources.values(aggregate) for aggregate in bound.aggregates_of(predicate)
+        }
+        self._linear: LinearTest | None = None
+        self._moves = False
+        if isinstance(predicate, bound.BoundCompare | bound.BoundIn):
+            self._terms = [term.source for term in predicate.form.terms]
+            self._linear = LinearTest(predicate, [10 ** self._scale(one) for one in self._terms])
+            self._moves = bool(predicate.form.now_factor)
+
+    def _scale(self, source: bound.Source) -> int:
+        if isinstance(source, bound.AggregateSource):
+            return self._aggregates[source.aggregate].scale
+        assert isinstance(source, NumberSource), "no finder: see why_unkept"
+        return source.attribute.scale
+
+    def fields(self, snapshot: Snapshot) -> frozenset[int]:
+        """See FlipLeaf."""
+        attributes = bound.attributes_of(self._predicate)
+        found = (attribute_field(snapshot, attribute) for attribute in attributes)
+        return frozenset(field for field in found if field is not None).union(
+            *(values.fields(snapshot) for values in self._aggregates.values())
+        )
+
+    def between(
+        self, read: RowsRead, after_us: int, through_us: int, most_ahead: int = 0
+    ) -> BlockFlips:
+        """See FlipLeaf."""
+        places, instants = self._flips(read, after_us, NEVER - 1 if most_ahead else through_us)
+        rows, near = read.rows[places], instants <= through_us
+        first = first_ahead(rows[~near], instants[~near], most_ahead)
+        return BlockFlips(rows[near], instants[near], *first)
+
+    def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
+        """See FlipLeaf."""
+        soonest = np.full(len(read.rows), NEVER, np.int64)
+        places, instants = self._flips(read, after_us, NEVER - 1)
+        np.minimum.at(soonest, places, instants)
+        return soonest
+
+    def _flips(
+        self, read: RowsRead, after_us: int, through_us: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """All flips after one instant and up to another: places and instants."""
+        places, instants = [np.zeros(0, np.intp)], [np.zeros(0, np.int64)]
+        for values in self._aggregates.values():
+            of_events, found = values.flips(read)
+            for at in found:
+                hit = np.flatnonzero((at > after_us) & (at <= through_us))
+                places.append(of_events[hit])
+                instants.append(at[hit])
+        passed = np.concatenate(places), np.concatenate(instants)
+        if not self._moves:
+            return passed
+        in_between = self._in_between(read, *passed, after_us, through_us)
+        return (
+            np.concatenate([passed[0], in_between[0]]),
+            np.concatenate([passed[1], in_between[1]]),
+        )
+
+    def _in_between(
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        after_us: int,
+        through_us: int,
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """What time does within the stretches that begin at `after_us` and at each instant."""
+        assert self._linear is not None
+        everybody = np.arange(len(read.rows))
+        places = np.concatenate([everybody, places])
+        instants = np.concatenate([np.full(len(everybody), after_us, np.int64), instants])
+        order = np.lexsort((instants, places))
+        places, starts = places[order], instants[order]
+        ends = np.append(starts[1:], NEVER)
+        ends[np.append(places[1:] != places[:-1], True)] = NEVER
+        ends = np.minimum(ends, through_us + 1)
+        found_places, found = [places[:0]], [starts[:0]]
+        for at in self._linear.instants(*self._totals(read, places, starts)):
+            hit = np.flatnonzero((at > starts) & (at < ends))
+            found_places.append(places[hit])
+            found.append(at[hit])
+        return np.concatenate(found_places), np.concatenate(found)
+
+    # ---------------------------------------------------------------------- what holds
+
+    def holds(
+        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """See FlipLeaf."""
+        if self._linear is not None:
+            totals, present = self._totals(read, places, instants)
+            return present & self._linear.passes(totals, instants)
+        (aggregate,) = self._aggregates
+        values, present = self._aggregates[aggregate].at(read, places, instants)
+        match self._predicate:
+            case bound.BoundPresence():
+                return present
+            case bound.BoundBool(wanted=wanted):
+                present[values != (2 if wanted else 1)] = False
+                return present
+            case bound.BoundCategory(test=test, negated=negated):
+                return _tested(test, negated, values, present)
+            case bound.BoundText(how=how, needle=needle, negated=negated):
+                test = bound.StringTest(how, frozenset({needle}))
+                return _tested(test, negated, values, present)
+            case _:
+                raise AssertionError(f"{type(self._predicate).__name__} has no finder of flips")
+
+    def _totals(
+        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
+    ) -> _Totals:
+        """N of the linear form, int64 or objects, and where it is there."""
+        assert self._linear is not None
+        present = np.ones(len(places), np.bool_)
+        total: NDArray[Any] = np.zeros(len(places), np.int64)
+        reach = 0
+        for source, factor in zip(self._terms, self._linear.factors, strict=True):
+            values, there, size = self._term(source, factor, read, places, instants)
+            present = present & there
+            reach += size
+            if reach >= SAFE or values.dtype == object:
+                total, values = total.astype(object), values.astype(object)
+            total = total + factor * values
+        return self._linear.totals(total, reach), present
+
+    def _term(
+        self,
+        source: bound.Source,
+        factor: int,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+    ) -> tuple[NDArray[Any], NDArray[np.bool_], int]:
+        """What one term is made of, 0 where missing; where it is there; a bound of its size."""
+        if isinstance(source, bound.AggregateSource):
+            values, there = self._aggregates[source.aggregate].at(read, places, instants)
+            if source.day_start:
+                starts = np.zeros(len(values), np.int64)
+                starts[there] = starts_of(values[there], self._zone)
+                values = starts
+        else:
+            assert isinstance(source, NumberSource)
+            of_rows, present, _ = read.sums([source], [1])
+            values, there = of_rows[places], present[places]
+        if values.dtype == object:
+            return values, there, SAFE
+        largest = max(-int(values.min(initial=0)), int(values.max(initial=0)))
+        return values, there, abs(factor) * largest
+
+
+def _tested(
+    test: bound.StringTest, negated: bool, values: NDArray[Any], present: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which strings pass a test; negated: are there, and do not."""
+    found = np.zeros(len(values), np.bool_)
+    known: dict[str, bool] = {}
+    for place in np.flatnonzero(present).tolist():
+        value = values[place]
+        if value not in known:
+            known[value] = passes(test, value)
+        found[place] = known[value] != negated
+    return found

@@ -1,0 +1,222 @@
+"""The events of some rows in the order of time, for whoever asks at many instants.
+
+What aggregates read is events of some types that pass a condition, with one property or none.
+Of such a source all chunks of a block are looked through once, and the events of the rows asked
+for lie side by side: by row, then time, then value. What any window takes in of a row is then a
+stretch, found by bisection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.where_nodes import WhereNodes
+from engine.core.where_plan import WhereNode, plan_where
+from engine.events import head
+from engine.events.chunks import Chunks
+from engine.events.decode import decode_columns
+from engine.events.events import Codes, Events, Floats, Ints, Property, Texts
+from engine.events.tail import TailVersion
+from engine.live.day_turns import days_by_start
+from engine.model.definitions import Attribute, Model
+from engine.rules.bound_events import BoundEvents
+from engine.store.catalog import FieldKind, event_field, property_field
+from engine.store.dictionary import Dictionary
+from engine.store.snapshot import Snapshot
+
+__all__ = ["EventSource", "Timelines"]
+
+_BLOCK_BITS = 16
+_BLOCK_ROWS = 1 << _BLOCK_BITS
+_EVER = -(1 << 63), (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """Some events: places of their rows among those asked for, times, and values or None."""
+
+    places: NDArray[np.intp]
+    times: NDArray[np.int64]
+    values: NDArray[Any] | None
+
+
+class Timelines:
+    """Events of rows: those of place i are starts[i]:starts[i + 1] of `times` and `values`.
+
+    Values are int64 (unscaled decimals, days, microseconds; bools 1 and 2; 0 where no property is
+    read), float64, or strings as objects. Events of one row at one time are in the order of their
+    values.
+    """
+
+    def __init__(self, row_count: int, pieces: Sequence[_Piece], zone: ZoneInfo) -> None:
+        self._zone = zone
+        places = np.concatenate([np.zeros(0, np.intp), *(piece.places for piece in pieces)])
+        times = np.concatenate([np.zeros(0, np.int64), *(piece.times for piece in pieces)])
+        listed = [piece.values for piece in pieces if piece.values is not None]
+        values: NDArray[Any] = np.concatenate(listed) if listed else np.zeros(len(times), np.int64)
+        ranks = values
+        if values.dtype == object:
+            ranks = np.unique(values, return_inverse=True)[1]
+        order = np.lexsort((ranks, times, places))
+        self.places = places[order]
+        self.times = times[order]
+        self.values = values[order]
+        self.starts = np.searchsorted(self.places, np.arange(row_count + 1))
+
+    def first_from(self, places: NDArray[np.intp], instants: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Of the events of the row at each place, where the first is that is not before the instant
+        beside it; the end of the row's events where there is none."""
+        low, high = self.starts[places], self.starts[places + 1]
+        longest = int((high - low).max(initial=0))
+        for _ in range(longest.bit_length()):
+            middle = (low + high) // 2
+            open_ = low < high
+            # Where the search is over nothing is read that counts.
+            before = open_ & (self.times[np.where(open_, middle, 0)] < instants)
+            low = np.where(before, middle + 1, low)
+            high = np.where(open_ & ~before, middle, high)
+        return low
+
+    @cached_property
+    def sums(self) -> NDArray[Any]:
+        """The sum of the values before each event, and of all: int64, objects where 64 bits may not
+        do."""
+        values = self.values
+        largest = max(abs(int(values.min())), abs(int(values.max()))) if len(values) else 0
+        if largest * len(values) >= 1 << 62:
+            values = values.astype(object)
+        return np.concatenate([np.zeros(1, values.dtype), np.cumsum(values)])
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """A number for each value, equal for equal values only."""
+        return np.unique(self.values, return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def days(self) -> NDArray[np.int64]:
+        """The calendar day of each event."""
+        return days_by_start(self.times, self._zone)
+
+
+class EventSource:
+    """Events of some types under a condition, with a property (those without it are left out) or
+    as such. The condition must not read `now`."""
+
+    def __init__(self, model: Model, events: BoundEvents, read: Attribute | None) -> None:
+        self._model = model
+        self._events = events
+        self._read = read
+
+    def fields(self, snapshot: Snapshot) -> frozenset[int]:
+        """The fields that have the events."""
+        found = (snapshot.fields.get(event_field(name)) for name in self._events.types)
+        return frozenset(
+            field.id for field in found if field is not None and field.kind == FieldKind.EVENTS
+        )
+
+    def timelines(self, snapshot: Snapshot, rows: NDArray[np.uint32]) -> Timelines:
+        """The events of rows, which ascend."""
+        wheres = plan_where(
+            snapshot, self._events.types, self._events.where, 0, self._model.time_zone,
+            model=self._model,
+        )  # fmt: skip
+        pieces = []
+        number, dictionary = 0, None
+        if self._read is not None:
+            field = snapshot.fields.get(
+                property_field(self._read.name, self._read.type, self._read.scale)
+            )
+            number = 0 if field is None else field.id
+            if number and self._read.type == "category":
+                dictionary = snapshot.dictionary(number)
+        for name in self._events.types:
+            field, where = snapshot.fields.get(event_field(name)), wheres[name]
+            if field is None or where is None or (self._read is not None and not number):
+                continue
+            for block in np.unique(rows >> np.uint32(_BLOCK_BITS)).tolist():
+                wanted = _Wanted(rows, block, number, dictionary)
+                chunks = snapshot.chunks(field.id, block)
+                passing = _passing(chunks, where)
+                pieces += [wanted.of(*pair) for pair in zip(chunks, passing, strict=True)]
+        found = [piece for piece in pieces if piece is not None]
+        return Timelines(len(rows), found, self._model.time_zone)
+
+
+class _Wanted:
+    """Rows of one block, and what is wanted of their events."""
+
+    def __init__(
+        self, rows: NDArray[np.uint32], block: int, number: int, dictionary: Dictionary | None
+    ) -> None:
+        first, end = np.searchsorted(rows, [block << _BLOCK_BITS, (block + 1) << _BLOCK_BITS])
+        self._place_of = np.full(_BLOCK_ROWS, -1, np.intp)
+        self._place_of[rows[first:end] & np.uint32(_BLOCK_ROWS - 1)] = np.arange(first, end)
+        self._number = number
+        self._dictionary = dictionary
+
+    def of(
+        self, chunk: memoryview | TailVersion, passing: NDArray[np.bool_] | None
+    ) -> _Piece | None:
+        """The events of a chunk that are of these rows and pass."""
+        events = _read(chunk, self._number)
+        places = self._place_of[events.rows]
+        chosen = places >= 0
+        if passing is not None:
+            chosen &= passing
+        values = None
+        if self._number:
+            held = events.properties.get(self._number)
+            if held is None:
+                return None
+            chosen &= held.present
+            values = _values(held.take(chosen), self._dictionary)
+        return _Piece(places[chosen], events.times[chosen], values)
+
+
+def _passing(
+    chunks: Sequence[memoryview | TailVersion], where: Sequence[WhereNode]
+) -> Sequence[NDArray[np.bool_] | None]:
+    """Which events of each chunk pass; None: all."""
+    if not where:
+        return [None] * len(chunks)
+    return WhereNodes(where).pick(Chunks(chunks), *_EVER)
+
+
+def _read(chunk: memoryview | TailVersion, number: int) -> Events:
+    """The rows and times of a chunk, and a property."""
+    if isinstance(chunk, TailVersion):
+        return chunk.events()
+    found = head.read_head(chunk)
+    columns = [
+        column
+        for column in head.read_columns(chunk, found)
+        if column.role in (head.ROW, head.TIME)
+        or (column.role == head.PROPERTY and number and column.property == number)
+    ]
+    return decode_columns(chunk, found, columns)
+
+
+def _values(held: Property, dictionary: Dictionary | None) -> NDArray[Any]:
+    match held:
+        case Ints(values=values) | Floats(values=values):
+            return values
+        case Codes(codes=codes):
+            if dictionary is None:
+                return codes.astype(np.int64)
+            known, of_code = np.unique(codes, return_inverse=True)
+            return _strings([dictionary.value(code) for code in known.tolist()])[of_code]
+        case Texts(strings=strings):
+            return _strings(strings.to_list())
+
+
+def _strings(values: Sequence[str | None]) -> NDArray[Any]:
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found

@@ -1,0 +1,132 @@
+"""Databases whose clock is set by hand, with segments over events that move with it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tests.event_stores import event_batch
+from tests.moving_worlds import DAY_US, MovingDatabase
+
+__all__ = ["EVENT_SEGMENTS", "HOUR_US", "EventDatabase", "event_updates"]
+
+HOUR_US = 3_600_000_000
+
+# Of every function and every kind of window.
+EVENT_SEGMENTS = {
+    "readers": "count(read in last 3 days) >= 2 and stage = 'x'",
+    "silent": "count(read where page = 'p' in last 7 days) = 0",
+    "buyers": "count(order) >= 3",
+    "some": "count(order in last 90 seconds) > 0",
+    "spent": "sum(order.amount in last 2 days) > 50",
+    "spent_more": "sum(order.amount in last 1 week) > sum(order.amount between 2 weeks and 1 week ago)",
+    "mean": "avg(order.amount in last 3 days) >= 10.55",
+    "gone": "last(order) < now - 2 days",
+    "gone_on": "last(order) <= now - 2 days",
+    "born_with": "now - first(read) > 1 day and first(read) > seen",
+    "moment": "last(read) = now - 1 day",
+    "dear": "max(order.amount in last 2 days) >= 40 or min(order.amount) < 1",
+    "pages": "distinct(read.page in last 2 days) >= 2",
+    "days": "days(read in last 3 days) >= 2",
+    "days_ever": "days(any) > 5",
+    "today": "count(read today) > 0",
+    "yesterday": "count(read yesterday) >= 1",
+    "this_week": "count(any this week) >= 3",
+    "month": "sum(order.pieces in last 2 calendar months) >= 7",
+    "ago": "count(read 1 calendar week ago) > count(read this week)",
+    "since": "count(read since now - 36 hours) >= 2",
+    "before": "count(order before now - 1 day) = 1",
+    "span": "count(read from date '2025-10-25' to now - 1 hour) in (1, 3, 5)",
+    "fixed": "not count(read from date '2025-10-24' to date '2025-10-26') = 0",
+    "newest": "last_value(read.page) = 'p'",
+    "oldest": "first_value(order.paid in last 2 days) = true",
+    "noted": "last_value(order.note in last 2 days) contains 'b'",
+    "there": "last(order where pieces > 2 in last 1 day) is present",
+    "due": "max(order.due in last 3 days) < now",
+    "mixed": "2 * count(read in last 1 day) + sum(order.pieces in last 2 days) > size",
+    "any": "segment('readers') or not segment('silent')",
+    "still": "size >= 5",
+}
+
+_HEAD = """\
+time_zone: {zone}
+identifiers:
+  member: {{per_profile: 1}}
+attributes:
+  seen: {{type: time}}
+  size: {{type: int}}
+  stage: {{type: category}}
+events:
+  read: {{properties: {{page: category}}}}
+  order:
+    properties:
+      amount: {{type: decimal, scale: 2}}
+      pieces: int
+      paid: bool
+      note: text
+      due: date
+sources:
+  crm: {{identify: {{member: member}}, attributes: {{size: size}}}}
+segments:
+"""
+
+
+class EventDatabase(MovingDatabase):
+    """A database of reads and orders whose clock is `now_us`."""
+
+    segments = EVENT_SEGMENTS
+
+    def apply(self, segments: dict[str, str], *, zone: str = "Europe/Berlin") -> None:
+        """Puts a model in force."""
+        lines = [f'  {name}: "{text}"\n' for name, text in segments.items()]
+        self.database.apply_model({"model.yaml": _HEAD.format(zone=zone) + "".join(lines)})
+
+    def send(self, *updates: dict[str, Any]) -> None:
+        """Ingests updates as one batch, and waits until they are visible."""
+        assert self.database.model is not None
+        ack = self.database.ingest(event_batch(updates, self.database.model), giver="shop")
+        assert not ack.refused
+        self.database.wait_visible(ack.offset)
+
+
+def event_updates(
+    chance: random.Random, now_us: int, people: int, size: int
+) -> list[dict[str, Any]]:
+    """Updates of random people: events now, late, ahead, brought again, corrected, taken away."""
+    return [_update(chance, now_us, chance.randrange(people)) for _ in range(size)]
+
+
+def _update(chance: random.Random, now_us: int, number: int) -> dict[str, Any]:
+    def instant() -> int:
+        near = now_us + chance.choice((-14, -7, -3, -2, -1, 0, 0, 0, 0, 1)) * DAY_US
+        return near + chance.choice((0, 0, 1, -1, -HOUR_US, -chance.randrange(DAY_US)))
+
+    def event(properties: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {"time": instant()}
+        # Few ids, so that many are met again.
+        if chance.random() < 0.5:
+            found["id"] = f"{number} {chance.randrange(6)}"
+            if chance.random() < 0.2:
+                return {**found, "gone": True}
+        return found | {k: v for k, v in properties.items() if chance.random() < 0.8}
+
+    update: dict[str, Any] = {"member": f"m{number}"}
+    if chance.random() < 0.6:
+        update["read"] = event({"page": chance.choice("pqr")})
+    if chance.random() < 0.5:
+        update["order"] = event(
+            {
+                "amount": chance.choice((1055, 99, 4000, -200, chance.randrange(6000))),
+                "pieces": chance.randrange(5),
+                "paid": chance.random() < 0.5,
+                "note": chance.choice(("abc", "b", "x", "äb")),
+                "due": now_us // DAY_US + chance.randrange(-2, 3),
+            }
+        )
+    if chance.random() < 0.3:
+        update |= {
+            "seen": instant(),
+            "size": chance.randrange(10),
+            "stage": chance.choice("xyz"),
+        }
+    return update

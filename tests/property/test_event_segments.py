@@ -1,0 +1,72 @@
+"""Segments over events that are kept, under simulated time: after every step the stored members
+are those of the definition at that instant, the feed leads to them, and it is the same in however
+many steps the clock moved."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from engine.live import committing, flips
+from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_updates
+from tests.moving_worlds import DAY_US
+from tests.skips import soaking
+
+ROUNDS = 40 if soaking() else 6
+
+# Clocks are set back in Berlin on 2025-10-26; in Shanghai they were in 1986 to 1991, on Sundays; in
+# St. John's in 2005, one minute after midnight, so that a day came twice.
+STARTS = {
+    "Europe/Berlin": datetime(2025, 10, 23, 22, 30),
+    "Asia/Shanghai": datetime(1988, 9, 9, 12),
+    "America/St_Johns": datetime(2005, 10, 29, 3),
+}
+
+
+@pytest.fixture(autouse=True)
+def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weeks pass within a test, and the feed is kept from its beginning; of few people more flip
+    than are kept ahead."""
+    monkeypatch.setattr(flips, "FLIPS_AHEAD", 3)
+    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
+
+
+def _start_us(zone: str) -> int:
+    return int(STARTS[zone].replace(tzinfo=ZoneInfo("UTC")).timestamp()) * 10**6
+
+
+def _step_us(chance: random.Random) -> int:
+    return chance.choice(
+        (0, 1, 10**6, HOUR_US, DAY_US, DAY_US - 1, chance.randrange(3 * HOUR_US), 2 * DAY_US,
+         chance.randrange(3 * DAY_US))
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", STARTS)
+def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_path: Path) -> None:
+    chance = random.Random(f"{seed} {zone}")
+    start_us = _start_us(zone)
+    few = EventDatabase(tmp_path / "few", EVENT_SEGMENTS, zone=zone, now_us=start_us)
+    many = EventDatabase(tmp_path / "many", EVENT_SEGMENTS, zone=zone, now_us=start_us)
+    try:
+        for _ in range(ROUNDS):
+            now_us, later_us = few.now_us, few.now_us + _step_us(chance)
+            for at_us in sorted(chance.randint(now_us, later_us) for _ in range(12)):
+                many.go(at_us)
+            many.now_us = few.now_us = later_us
+            updates = event_updates(chance, later_us, 12, chance.randrange(1, 12))
+            few.send(*updates)
+            many.send(*updates)
+            few.agree()
+            many.agree()
+            if chance.random() < 0.3:
+                many.reopen()
+        assert few.entries() == many.entries()
+        assert len(few.by_clock()) > ROUNDS
+    finally:
+        few.close()
+        many.close()
