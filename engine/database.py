@@ -496,7 +496,7 @@ class Database:
         """Segments of the model that are evaluated only when asked -> why, as the end of a
         sentence."""
         in_force = self._live.in_force
-        return {} if in_force is None else in_force.segments.not_kept
+        return {} if in_force is None else in_force.segments.unkept
 
     def add_feed_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Calls `listener`, on any thread, whenever the feed has grown; returns what ends that."""

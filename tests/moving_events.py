@@ -19,7 +19,7 @@ EVENT_SEGMENTS = {
     "buyers": "count(order) >= 3",
     "some": "count(order in last 90 seconds) > 0",
     "spent": "sum(order.amount in last 2 days) > 50",
-    "spent_more": "sum(order.amount in last 1 week) > sum(order.amount between 2 weeks and 1 week ago)",
+    "more": "sum(order.amount in last 1 week) > sum(order.amount between 2 weeks and 1 week ago)",
     "mean": "avg(order.amount in last 3 days) >= 10.55",
     "gone": "last(order) < now - 2 days",
     "gone_on": "last(order) <= now - 2 days",

@@ -8,7 +8,7 @@ stretch, found by bisection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from engine.core.where_plan import WhereNode, plan_where
 from engine.events import head
 from engine.events.chunks import Chunks
 from engine.events.decode import decode_columns
+from engine.events.edit import read_rows
 from engine.events.events import Codes, Events, Floats, Ints, Property, Texts
 from engine.events.tail import TailVersion
 from engine.live.day_turns import days_by_start
@@ -31,7 +32,7 @@ from engine.store.catalog import FieldKind, event_field, property_field
 from engine.store.dictionary import Dictionary
 from engine.store.snapshot import Snapshot
 
-__all__ = ["EventSource", "Timelines"]
+__all__ = ["EventSource", "HeldEvents", "Timelines"]
 
 _BLOCK_BITS = 16
 _BLOCK_ROWS = 1 << _BLOCK_BITS
@@ -121,86 +122,117 @@ class EventSource:
             field.id for field in found if field is not None and field.kind == FieldKind.EVENTS
         )
 
-    def timelines(self, snapshot: Snapshot, rows: NDArray[np.uint32]) -> Timelines:
-        """The events of rows, which ascend."""
+    def timelines(self, held: HeldEvents) -> Timelines:
+        """The events of the rows that are looked at."""
+        snapshot = held.snapshot
         wheres = plan_where(
             snapshot, self._events.types, self._events.where, 0, self._model.time_zone,
             model=self._model,
         )  # fmt: skip
-        pieces = []
         number, dictionary = 0, None
         if self._read is not None:
-            field = snapshot.fields.get(
-                property_field(self._read.name, self._read.type, self._read.scale)
-            )
+            name = property_field(self._read.name, self._read.type, self._read.scale)
+            field = snapshot.fields.get(name)
             number = 0 if field is None else field.id
             if number and self._read.type == "category":
                 dictionary = snapshot.dictionary(number)
+        pieces = []
         for name in self._events.types:
             field, where = snapshot.fields.get(event_field(name)), wheres[name]
-            if field is None or where is None or (self._read is not None and not number):
-                continue
-            for block in np.unique(rows >> np.uint32(_BLOCK_BITS)).tolist():
-                wanted = _Wanted(rows, block, number, dictionary)
-                chunks = snapshot.chunks(field.id, block)
-                passing = _passing(chunks, where)
-                pieces += [wanted.of(*pair) for pair in zip(chunks, passing, strict=True)]
-        found = [piece for piece in pieces if piece is not None]
-        return Timelines(len(rows), found, self._model.time_zone)
+            if field is not None and where is not None and (number or self._read is None):
+                found = held.of(field.id)
+                passing = _passing(found, where)
+                pieces += [
+                    _piece(one, some, number, dictionary)
+                    for one, some in zip(found, passing, strict=True)
+                ]
+        there = [piece for piece in pieces if piece is not None]
+        return Timelines(len(held.rows), there, self._model.time_zone)
 
 
-class _Wanted:
-    """Rows of one block, and what is wanted of their events."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """What a chunk holds of some rows: which of its events, and the places of their rows."""
 
-    def __init__(
-        self, rows: NDArray[np.uint32], block: int, number: int, dictionary: Dictionary | None
-    ) -> None:
-        first, end = np.searchsorted(rows, [block << _BLOCK_BITS, (block + 1) << _BLOCK_BITS])
-        self._place_of = np.full(_BLOCK_ROWS, -1, np.intp)
-        self._place_of[rows[first:end] & np.uint32(_BLOCK_ROWS - 1)] = np.arange(first, end)
-        self._number = number
-        self._dictionary = dictionary
+    chunk: memoryview | TailVersion
+    at: NDArray[np.intp]
+    places: NDArray[np.intp]
+    tail: Events | None
 
-    def of(
-        self, chunk: memoryview | TailVersion, passing: NDArray[np.bool_] | None
-    ) -> _Piece | None:
-        """The events of a chunk that are of these rows and pass."""
-        events = _read(chunk, self._number)
-        places = self._place_of[events.rows]
-        chosen = places >= 0
-        if passing is not None:
-            chosen &= passing
-        values = None
-        if self._number:
-            held = events.properties.get(self._number)
-            if held is None:
-                return None
-            chosen &= held.present
-            values = _values(held.take(chosen), self._dictionary)
-        return _Piece(places[chosen], events.times[chosen], values)
+    def read(self, number: int) -> Events:
+        """Rows and times of these events, and one property (0: none)."""
+        if isinstance(self.chunk, TailVersion):
+            assert self.tail is not None
+            return self.tail.take(self.at)
+        found = head.read_head(self.chunk)
+        columns = [
+            column
+            for column in head.read_columns(self.chunk, found)
+            if column.role in (head.ROW, head.TIME)
+            or (column.role == head.PROPERTY and number and column.property == number)
+        ]
+        return decode_columns(self.chunk, found, columns).take(self.at)
+
+
+class HeldEvents:
+    """Where the events of some rows are, which ascend; found once for each type of event."""
+
+    def __init__(self, snapshot: Snapshot, rows: NDArray[np.uint32]) -> None:
+        self.snapshot = snapshot
+        self.rows = rows
+        self._known: dict[int, list[_Held]] = {}
+
+    def of(self, field_id: int) -> list[_Held]:
+        """The chunks of a type that have any of them."""
+        if field_id not in self._known:
+            self._known[field_id] = list(self._find(field_id))
+        return self._known[field_id]
+
+    def _find(self, field_id: int) -> Iterator[_Held]:
+        for block in np.unique(self.rows >> np.uint32(_BLOCK_BITS)).tolist():
+            borders = [block << _BLOCK_BITS, (block + 1) << _BLOCK_BITS]
+            first, end = np.searchsorted(self.rows, borders)
+            place_of = np.full(_BLOCK_ROWS, -1, np.int32)
+            inside = self.rows[first:end] & np.uint32(_BLOCK_ROWS - 1)
+            place_of[inside] = np.arange(first, end, dtype=np.int32)
+            for chunk in self.snapshot.chunks(field_id, block):
+                tail = None
+                if isinstance(chunk, TailVersion):
+                    tail = chunk.events()
+                    places = place_of[tail.rows]
+                else:
+                    places = place_of[read_rows(chunk)]
+                at = np.flatnonzero(places >= 0)
+                if len(at):
+                    yield _Held(chunk, at, places[at].astype(np.intp), tail)
 
 
 def _passing(
-    chunks: Sequence[memoryview | TailVersion], where: Sequence[WhereNode]
+    held: Sequence[_Held], where: Sequence[WhereNode]
 ) -> Sequence[NDArray[np.bool_] | None]:
-    """Which events of each chunk pass; None: all."""
+    """Which of the events pass, chunk by chunk; None: all."""
     if not where:
-        return [None] * len(chunks)
-    return WhereNodes(where).pick(Chunks(chunks), *_EVER)
+        return [None] * len(held)
+    picked = WhereNodes(where).pick(Chunks([one.chunk for one in held]), *_EVER)
+    return [some[one.at] for one, some in zip(held, picked, strict=True)]
 
 
-def _read(chunk: memoryview | TailVersion, number: int) -> Events:
-    """The rows and times of a chunk, and a property."""
-    if isinstance(chunk, TailVersion):
-        return chunk.events()
-    found = head.read_head(chunk)
-    columns = [
-        column
-        for column in head.read_columns(chunk, found)
-        if column.role in (head.ROW, head.TIME)
-        or (column.role == head.PROPERTY and number and column.property == number)
-    ]
-    return decode_columns(chunk, found, columns)
+def _piece(
+    held: _Held, passing: NDArray[np.bool_] | None, number: int, dictionary: Dictionary | None
+) -> _Piece | None:
+    """The events that pass and have the property."""
+    events, places, values = held.read(number), held.places, None
+    if number:
+        found = events.properties.get(number)
+        if found is None:
+            return None
+        passing = found.present if passing is None else passing & found.present
+        if not passing.any():
+            return None
+        values = _values(found.take(passing), dictionary)
+    if passing is None:
+        return _Piece(places, events.times, None)
+    return _Piece(places[passing], events.times[passing], values)
 
 
 def _values(held: Property, dictionary: Dictionary | None) -> NDArray[Any]:

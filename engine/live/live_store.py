@@ -26,7 +26,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import StoreCorrupt, StoreUnwritable
+from engine.errors import NotFound, NotYet, StoreCorrupt, StoreUnwritable
 from engine.failpoints import failpoint
 from engine.identity.live import LiveIdentities
 from engine.live.applier import Applier
@@ -41,7 +41,7 @@ from engine.live.pipeline import Pipeline
 from engine.live.position_table import PositionTable
 from engine.live.recovery import replay_log
 from engine.live.resolving import Resolver
-from engine.live.schema import segment_versions
+from engine.live.schema import change_fields, segment_versions
 from engine.live.segments import StoredSegments
 from engine.rules.bind import Binder
 from engine.store.attached import Attached
@@ -159,6 +159,7 @@ class LiveStore:
             self._finish_edit_unsaved()
         else:
             self.pipeline.start()
+            self._keep_more()
 
     def close(self) -> None:
         """Saves everything and ends the threads; harmless when done before.
@@ -273,6 +274,28 @@ class LiveStore:
                     for block, encoded in blocks.items():
                         mutation.put(field_id, block, encoded)
                 self.store.publish(mutation)
+
+    def _keep_more(self) -> None:
+        """Stores the members of segments that an earlier version of this program could not keep."""
+        in_force = self.pipeline.in_force
+        names = () if in_force is None else in_force.segments.unstored
+        if in_force is None or not names:
+            return
+        segments = in_force.segments
+
+        def stage(writer: Writer) -> Staged:
+            # What has no answer is found out before anything is changed.
+            snapshot = writer.snapshot
+            segments.evaluate(snapshot, names, pool=self._pool, threads=self._threads)
+            versions = {name: segments.definition_version(name) for name in segments.stored}
+            versions |= dict.fromkeys(names, snapshot.model_version)
+            change_fields(writer, segments.model, versions)
+            return Staged(names)
+
+        try:
+            self.edit(stage, cause=Cause.EDIT)
+        except (NotYet, NotFound, StoreUnwritable) as error:
+            _LOG.warning("%s stay unstored in %s: %s", ", ".join(names), self.store.path, error)
 
     def _finish_edit(self) -> None:
         """The second half of an edit that a crash cut in two."""

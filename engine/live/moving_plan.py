@@ -223,9 +223,14 @@ class MovingPlan:
         return self.still.fits(snapshot, touched)
 
     def rows(
-        self, snapshot: Snapshot, rows: NDArray[np.uint32], segments: Sequence[int]
+        self,
+        snapshot: Snapshot,
+        rows: NDArray[np.uint32],
+        segments: Sequence[int],
+        read: RowsRead | None = None,
     ) -> RowsJudged:
-        """Everything that is asked of rows (uint32, sorted, each once) for some segments."""
+        """Everything that is asked of rows (uint32, sorted, each once) for some segments; `read` is
+        what was read of them already."""
         self.still.move(snapshot, rows)
         try:
             numbers = sorted({0}.union(*(self.parts.parts_of[i] for i in segments)))
@@ -239,7 +244,7 @@ class MovingPlan:
         stored = dict(zip(segments, truths[len(numbers) :], strict=False))
         if self._stored:
             self._look_up_dead(snapshot, rows, parts[0], stored)
-        read = RowsRead(snapshot, rows, self.parts.zone)
+        read = read or RowsRead(snapshot, rows, self.parts.zone)
         return RowsJudged(self.parts, read, parts, stored)
 
     def _look_up_dead(

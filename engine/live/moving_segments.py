@@ -81,12 +81,13 @@ class MovingSegments:
         """What the changes of one record do, judged at the clock. `candidate` has the changes, and
         the memberships as they were."""
         plan = self._plan_for(candidate, touched)
-        self._bring_forward(candidate, plan, touched, now_us)
         rows, kinds, wanted = rows_to_judge(plan.reads, touched)
+        read = RowsRead(candidate, rows, self._parts.zone)
+        self._bring_forward(read, plan, touched, now_us)
         nobody: list[NDArray[np.uint32]] = [_NO_ROWS] * len(self.names)
         if not len(rows):
             return Judged(nobody, nobody, 0)
-        judged = plan.rows(candidate, rows, range(len(self.names)))
+        judged = plan.rows(candidate, rows, range(len(self.names)), read)
         entered, left, evaluated = [], [], 0
         for i, kind in enumerate(kinds):
             places = np.flatnonzero(wanted[kind])
@@ -98,17 +99,17 @@ class MovingSegments:
         return Judged(entered, left, evaluated)
 
     def _bring_forward(
-        self, candidate: Snapshot, plan: MovingPlan, touched: Touched, now_us: int
+        self, judged: RowsRead, plan: MovingPlan, touched: Touched, now_us: int
     ) -> None:
-        readers: dict[bytes, RowsRead] = {}
+        readers: dict[bytes, RowsRead] = {judged.rows.tobytes(): judged}
         for leaf, fields, due in zip(self._parts.leaves, plan.leaf_fields, self._due, strict=True):
-            due.grow(candidate.block_count)
+            due.grow(judged.snapshot.block_count)
             written = [touched.fields[field] for field in fields if field in touched.fields]
             # A leaf without a field flips for everybody, new profiles too.
             rows = np.unique(np.concatenate(written or [_NO_ROWS])) if fields else touched.created
             if len(rows):
                 read = readers.setdefault(
-                    rows.tobytes(), RowsRead(candidate, rows, self._parts.zone)
+                    rows.tobytes(), RowsRead(judged.snapshot, rows, self._parts.zone)
                 )
                 due.bring_forward(rows, leaf.next_of(read, now_us))
 

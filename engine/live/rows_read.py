@@ -19,7 +19,7 @@ from engine.columns.hot_cells import read_rows
 from engine.columns.sets import decode_rows
 from engine.core.day_starts import day_starts
 from engine.core.number_plan import attribute_field
-from engine.live.event_timelines import EventSource, Timelines
+from engine.live.event_timelines import EventSource, HeldEvents, Timelines
 from engine.rules import bound
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
@@ -53,12 +53,13 @@ class RowsRead:
         self._zone = zone
         self._columns: dict[tuple[int, bool], tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
         self._sums: dict[tuple[tuple[tuple[str, bool], int], ...], Sums] = {}
+        self._held = HeldEvents(snapshot, rows)
         self._timelines: dict[EventSource, Timelines] = {}
 
     def timelines(self, source: EventSource) -> Timelines:
         """The events of a source."""
         if source not in self._timelines:
-            self._timelines[source] = source.timelines(self.snapshot, self.rows)
+            self._timelines[source] = source.timelines(self._held)
         return self._timelines[source]
 
     def sums(self, sources: Sequence[NumberSource], factors: Sequence[int]) -> Sums:

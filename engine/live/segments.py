@@ -48,6 +48,7 @@ __all__ = ["SegmentChange", "StoredSegments", "TimeChange", "in_turns", "segment
 # Masks of many segments over all blocks take 8 KiB each; more than this is done in turns.
 MASK_BYTES_AT_A_TIME = 64 << 20
 _MASK_BYTES = 8192
+_UNSTORED = "its members are stored once the store has been opened for writing"
 
 
 def segment_key(name: str) -> str:
@@ -135,6 +136,17 @@ class StoredSegments:
         """Names of the kept segments that have a membership field, in model order; `moving` has
         those among them that change by time alone."""
         return tuple(self._fields)
+
+    @property
+    def unstored(self) -> tuple[str, ...]:
+        """Names of the segments that can be kept, and have no field so far: an earlier version of
+        this program, which wrote the store, could not keep them."""
+        return tuple(name for name in self.kept if name not in self._fields)
+
+    @property
+    def unkept(self) -> Mapping[str, str]:
+        """Name of each segment without stored members -> why, as the end of a sentence."""
+        return {**self.not_kept, **dict.fromkeys(self.unstored, _UNSTORED)}
 
     def membership_field(self, name: str) -> int | None:
         """Number of the field with the members of a segment; None where none are stored."""

@@ -1,0 +1,216 @@
+"""Flips of predicates over events, against truth asked microsecond by microsecond; and stores of
+times when nobody kept them."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from engine.database import Database
+from engine.live import segments
+from engine.live.day_turns import days_by_start, local_days, turns
+from engine.live.event_flips import EventFlips, EventSources
+from engine.live.flips import NEVER
+from engine.live.rows_read import RowsRead
+from engine.rules import bound
+from engine.rules.bind import Binder
+from engine.rules.calendar import first_instant_us, local_day
+from engine.rules.parse import parse
+from engine.rules.time_dependence import why_unkept
+from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_updates
+from tests.moving_worlds import DAY_US, START_US
+
+# Clocks are set back in Berlin one day later.
+NOON_US = START_US + 16 * DAY_US
+PEOPLE = 12
+RULES = [name for name in EVENT_SEGMENTS if name not in ("any", "still", "readers")]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventDatabase]:
+    made = EventDatabase(tmp_path_factory.mktemp("flips") / "store", {}, now_us=NOON_US)
+    chance = random.Random(7)
+    for _ in range(12):
+        made.send(*event_updates(chance, NOON_US, PEOPLE, 8))
+    yield made
+    made.close()
+
+
+def leaf_of(live: EventDatabase, text: str) -> EventFlips:
+    """The finder of a rule that is one predicate, or the negation of one."""
+    model = live.database.model
+    assert model is not None
+    found = Binder(model).bind(parse(text))
+    while isinstance(found, bound.BoundNot):
+        found = found.item
+    if isinstance(found, bound.BoundOr | bound.BoundAnd):
+        found = found.items[0]
+    return EventFlips(found, EventSources(model), model)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_nothing_changes_but_at_flips(live: EventDatabase, name: str) -> None:
+    """Of every row, a microsecond before each flip everything is as it was at the one before."""
+    leaf = leaf_of(live, EVENT_SEGMENTS[name])
+    first, last = NOON_US - 20 * DAY_US, NOON_US + 20 * DAY_US
+    assert live.database.model is not None
+    with live.database._store.snapshot() as snapshot:
+        rows = np.arange(snapshot.row_count, dtype=np.uint32)
+        read = RowsRead(snapshot, rows, live.database.model.time_zone)
+        found = leaf.between(read, first, last, 10**6)
+        assert ((found.instants > first) & (found.instants <= last)).all()
+        assert (found.ahead > last).all() and (found.ahead[1:] >= found.ahead[:-1]).all()
+        assert found.horizon == NEVER - 1
+        changed = 0
+        soonest = leaf.next_of(read, first)
+        for row in rows.tolist():
+            at = np.unique(np.append(found.instants[found.rows == row], first))
+            places = np.full(len(at), row)
+            starts = leaf.holds(read, places, at)
+            ends = leaf.holds(read, places, np.append(at[1:] - 1, last))
+            assert (starts == ends).all(), (row, at[starts != ends])
+            changed += int((starts[1:] != starts[:-1]).sum())
+            later = np.append(at[1:], found.ahead[found.ahead_rows == row])
+            assert soonest[row] == (later[0] if len(later) else NEVER)
+        assert changed, "the rule was never put to the test"
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_what_holds_is_what_the_evaluator_says(live: EventDatabase, name: str) -> None:
+    text = EVENT_SEGMENTS[name]
+    chance = random.Random(name)
+    instants = [NOON_US + chance.randrange(-20 * DAY_US, 20 * DAY_US) for _ in range(20)]
+    instants += [NOON_US + day * DAY_US + off for day in (-2, 0, 1, 2, 7) for off in (-1, 0, 1)]
+    negated = text.startswith("not ")
+    assert live.database.model is not None
+    with live.database._store.snapshot() as snapshot:
+        rows = np.arange(snapshot.row_count, dtype=np.uint32)
+        read = RowsRead(snapshot, rows, live.database.model.time_zone)
+        if name in ("born_with", "dear"):
+            text = re.split(" and | or ", text)[0]
+        leaf = leaf_of(live, text)
+        for at in instants:
+            truths = leaf.holds(read, rows.astype(np.intp), np.full(len(rows), at))
+            with live.database.members(text, as_of_us=at) as members:
+                held = np.flatnonzero(truths != negated).tolist()
+                assert held == members.rows.tolist(), at
+
+
+def test_an_event_counts_until_it_is_exactly_so_old(tmp_path: Path) -> None:
+    """`in last D` takes in D less a microsecond, and `between` begins at the second duration."""
+    live = EventDatabase(
+        tmp_path / "store",
+        {
+            "fresh": "count(read in last 2 days) > 0",
+            "older": "count(read between 3 days and 2 days ago) > 0",
+            "today": "count(read today) > 0",
+            "yesterday": "count(read yesterday) > 0",
+            "late": "last(read) < now - 2 days",
+            "late_on": "last(read) <= now - 2 days",
+            "ever": "count(read) > 0",
+            "never": "count(read) = 0",
+        },
+        zone="Asia/Shanghai",
+    )
+    try:
+        live.send({"member": "b"}, {"member": "a", "read": {"time": START_US + HOUR_US}})
+        live.go(START_US + 20 * DAY_US)
+        told = {what: at - START_US - HOUR_US for what, row, at in live.by_clock() if row == 1}
+        midnight = first_instant_us(
+            local_day(START_US + HOUR_US, ZoneInfo("Asia/Shanghai")) + 1, ZoneInfo("Asia/Shanghai")
+        )
+        day_end = midnight - START_US - HOUR_US
+        assert told == {
+            "+fresh": 0,
+            "-fresh": 2 * DAY_US,
+            "+older": 2 * DAY_US,
+            "-older": 3 * DAY_US,
+            "+today": 0,
+            "-today": day_end,
+            "+yesterday": day_end,
+            "-yesterday": day_end + DAY_US,
+            "+late": 2 * DAY_US + 1,
+            "+late_on": 2 * DAY_US,
+            "+ever": 0,
+            "-never": 0,
+        }
+        assert [row for _, row, _ in live.by_clock() if row != 1] == []
+        live.agree()
+    finally:
+        live.close()
+
+
+def test_a_tick_with_nobody_due_reads_nothing(tmp_path: Path) -> None:
+    live = EventDatabase(tmp_path / "store", {"fresh": "count(read in last 2 days) > 0"})
+    try:
+        live.send({"member": "a", "read": {"time": START_US}})
+        live.go(START_US + 1)
+        before = live.database.stats()
+        live.go(START_US + DAY_US)
+        assert live.database.stats() == before
+        live.go(START_US + 2 * DAY_US)
+        assert live.count("fresh") == 0
+    finally:
+        live.close()
+
+
+def _unkept(expression: bound.BoundExpr) -> str:
+    """As a version said that kept nothing over events."""
+    for predicate in bound.predicates_of(expression):
+        if bound.aggregates_of(predicate):
+            return "it reads events"
+    return why_unkept(expression)
+
+
+def test_a_store_of_a_version_that_kept_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened for reading it says that their members are not stored; opened for writing it stores
+    them."""
+    chosen = {"fresh": "count(read in last 2 days) > 0", "through": "not segment('fresh')"}
+    with monkeypatch.context() as patched:
+        patched.setattr(segments, "why_unkept", _unkept)
+        live = EventDatabase(tmp_path / "store", chosen)
+        live.send({"member": "a", "read": {"time": START_US}}, {"member": "b"})
+        assert set(live.database.unkept_segments()) == set(chosen)
+        live.close()
+    with Database.open(tmp_path / "store", threads=1, read_only=True) as reading:
+        assert set(reading.unkept_segments()) == set(chosen)
+        assert "opened for writing" in reading.unkept_segments()["fresh"]
+    live.reopen(after_us=DAY_US)
+    try:
+        assert live.database.unkept_segments() == {}
+        live.agree()
+        assert live.count("fresh") == 1 and live.count("through") == 1
+        live.go(START_US + 2 * DAY_US)
+        live.agree()
+        assert live.count("fresh") == 0
+    finally:
+        live.close()
+
+
+@pytest.mark.parametrize(
+    ("zone", "year"),
+    [("America/St_Johns", 2005), ("Europe/Berlin", 2025), ("Asia/Shanghai", 1988),
+     ("Pacific/Apia", 2011), ("America/Sao_Paulo", 2018)],
+)  # fmt: skip
+def test_days_of_instants(zone: str, year: int) -> None:
+    """Clocks that are set back over a midnight, and days that are skipped, too."""
+    clock = ZoneInfo(zone)
+    first = (year - 1970) * 36525 // 100
+    instants = [
+        at + off
+        for day in range(first, first + 367)
+        for at in turns(day, clock)
+        for off in (-1, 0, 1, 30 * 60 * 10**6)
+    ]
+    asked = np.array(instants, np.int64)
+    assert local_days(asked, clock).tolist() == [local_day(at, clock) for at in instants]
+    for at, day in zip(instants, days_by_start(asked, clock).tolist(), strict=True):
+        assert first_instant_us(day, clock) <= at < first_instant_us(day + 1, clock)
