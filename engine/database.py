@@ -41,6 +41,7 @@ from engine.live.live_store import LiveStore, Staged
 from engine.live.log_clock import system_clock
 from engine.live.next_changes import ComingChanges, NextChange, NextChanges
 from engine.live.positions import IngestAck, Position, StoredPosition
+from engine.live.profile_events import EventPage, EventsAsked, read_events
 from engine.live.profiles import ProfileRecord, read_profiles
 from engine.live.schema import holds_data
 from engine.live.stored_feed import StoredFeed
@@ -346,14 +347,25 @@ class Database:
         audience.add(expression)
         return audience.members(order_by)
 
-    def profiles(self, identifiers: Sequence[tuple[str, str]]) -> list[ProfileRecord | None]:
+    def profiles(
+        self, identifiers: Sequence[tuple[str, str]], *, recent_events: int = 0
+    ) -> list[ProfileRecord | None]:
         """The profile that owns each (kind, value), None where nobody does; kind `uid` takes
-        32 hexadecimal digits."""
+        32 hexadecimal digits. With at most so many of its last events."""
         with self._store.snapshot() as snapshot:
             model = self._require_binder(snapshot).model
             rows = rows_of(identities_of(snapshot), model, identifiers)
             moved = self._audience(snapshot, None, None).moved_segments(rows)
-            return read_profiles(snapshot, model, rows.tolist(), moved)
+            recent = EventsAsked(recent_events, self._now()) if recent_events else None
+            return read_profiles(snapshot, model, rows.tolist(), moved, recent)
+
+    def events(self, identifier: tuple[str, str], asked: EventsAsked) -> EventPage | None:
+        """A page of the events of the profile that owns (kind, value), None where nobody does."""
+        with self._store.snapshot() as snapshot:
+            model = self._require_binder(snapshot).model
+            (row,) = rows_of(identities_of(snapshot), model, [identifier]).tolist()
+            asked = asked.by(self._now())
+            return None if row == UNKNOWN else read_events(snapshot, model, row, asked)
 
     def _audience(
         self, snapshot: Snapshot, as_of_us: int | None, control: Control | None

@@ -62,6 +62,7 @@ __all__ = [
     "POSITIONS_LAG",
     "POSITION_NAME_BYTES",
     "QUIET_S",
+    "RECENT_EVENTS",
     "ROW_MEMBERSHIPS_BYTES",
     "SAVE_SLICE_BYTES",
     "SAVE_SLICE_LEAST_BYTES",
@@ -329,6 +330,11 @@ MEASURED_GROUPS: Final = 10_001
 # Bins, edges, thresholds and named values of one distribution, as many as a message takes with
 # ease; each value is looked for among them by bisection.
 MEASURED_BORDERS: Final = 10_000
+
+# ------------------------------------------------------------------------------ profiles
+
+# The last events that come with a profile: what fits on a screen beside the rest of it.
+RECENT_EVENTS: Final = 10
 
 # ------------------------------------------------------------------------------- clock
 

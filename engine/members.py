@@ -20,7 +20,7 @@ from engine.listing.columns import attribute_cells, owned_identifiers
 from engine.listing.frozen import ROW_EPOCH, Frozen
 from engine.listing.picking import uids_of_mask, uids_of_rows
 from engine.live.memberships import rows_of_masks
-from engine.live.profiles import AttributeValue
+from engine.live.stored_values import AttributeValue
 from engine.model.definitions import Model
 from engine.nearest import nearest
 from engine.store.catalog import UIDS, identifier_field

@@ -18,6 +18,7 @@ from strata.v1 import audience_pb2, expression_pb2, profile_pb2, value_pb2
 
 if TYPE_CHECKING:
     from engine.audience import CountResult
+    from engine.live.profile_events import ProfileEvent
     from engine.live.profiles import ProfileRecord
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "frozen_name",
     "invalid",
     "profile",
+    "profile_event",
     "timestamp",
     "value",
 ]
@@ -157,4 +159,16 @@ def profile(record: ProfileRecord) -> profile_pb2.Profile:
         ],
         tags=sorted(record.tags),
         segments=record.segments,
+    )
+
+
+def profile_event(event: ProfileEvent) -> profile_pb2.ProfileEvent:
+    """The message of an event."""
+    return profile_pb2.ProfileEvent(
+        type=event.type,
+        time=timestamp(event.time_us),
+        properties=[
+            value_pb2.NamedValue(name=name, value=value(given))
+            for name, given in event.properties.items()
+        ],
     )

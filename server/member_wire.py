@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.columns.strings import Strings
-    from engine.live.profiles import AttributeValue
+    from engine.live.stored_values import AttributeValue
     from engine.members import MemberTable
 
 __all__ = ["CHUNK_BYTES", "bitmap_chunks", "identifier_chunks", "table_chunks", "uid_chunks"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import NotFound
+from engine.limits import RECENT_EVENTS
+from engine.live.profile_events import EventPage, EventPlace, EventsAsked
 from server import convert
 from server.call import Call
 from server.lanes import Lane
@@ -19,6 +21,9 @@ __all__ = ["ProfileService"]
 # Profiles travel in one message, and a thousand of them are well below its limit.
 BATCH_MOST = 1000
 
+PAGE_DEFAULT = 100
+PAGE_MOST = 1000
+
 
 class ProfileService:
     """Reads profiles, one method per call of the contract."""
@@ -30,20 +35,20 @@ class ProfileService:
 
     async def get_profile(self, request: pb.GetProfileRequest, call: Call) -> pb.GetProfileResponse:
         """Reads one profile."""
-        if not request.HasField("identifier"):
-            raise convert.invalid("identifier", "is missing", "give a kind and a value")
+        wanted = _wanted(request)
         await self._visible.wait(request.min_offset, call)
         call.field = "identifier"
-        wanted = (request.identifier.kind, request.identifier.value)
 
-        def work() -> pb.Profile | None:
-            record = self._database.profiles([wanted])[0]
-            return None if record is None else convert.profile(record)
+        def work() -> pb.GetProfileResponse:
+            (record,) = self._database.profiles([wanted], recent_events=RECENT_EVENTS)
+            if record is None:
+                raise _nobody(wanted)
+            return pb.GetProfileResponse(
+                profile=convert.profile(record),
+                recent_events=map(convert.profile_event, record.recent_events),
+            )
 
-        profile = await self._reads.run(work, call.control)
-        if profile is None:
-            raise NotFound(f"No profile owns the identifier {wanted[0]}:{wanted[1]}.")
-        return pb.GetProfileResponse(profile=profile)
+        return await self._reads.run(work, call.control)
 
     async def batch_get_profiles(
         self, request: pb.BatchGetProfilesRequest, call: Call
@@ -68,3 +73,53 @@ class ProfileService:
             )
 
         return await self._reads.run(work, call.control)
+
+    async def list_events(self, request: pb.ListEventsRequest, call: Call) -> pb.ListEventsResponse:
+        """One page of the events of one profile."""
+        wanted = _wanted(request)
+        asked = _asked(request)
+        await self._visible.wait(request.min_offset, call)
+        call.field = "identifier"
+
+        def work() -> pb.ListEventsResponse:
+            page = self._database.events(wanted, asked)
+            if page is None:
+                raise _nobody(wanted)
+            return _page(page)
+
+        return await self._reads.run(work, call.control)
+
+
+def _wanted(request: pb.GetProfileRequest | pb.ListEventsRequest) -> tuple[str, str]:
+    if not request.HasField("identifier"):
+        raise convert.invalid("identifier", "is missing", "give a kind and a value")
+    return request.identifier.kind, request.identifier.value
+
+
+def _nobody(wanted: tuple[str, str]) -> NotFound:
+    return NotFound(f"No profile owns the identifier {wanted[0]}:{wanted[1]}.")
+
+
+def _asked(request: pb.ListEventsRequest) -> EventsAsked:
+    def instant_us(field: str) -> int | None:
+        stamp = getattr(request, field) if request.HasField(field) else None
+        return convert.as_of_us(stamp, field)
+
+    token = request.page_token
+    return EventsAsked(
+        limit=min(request.page_size or PAGE_DEFAULT, PAGE_MOST),
+        as_of_us=instant_us("as_of"),
+        types=tuple(request.types),
+        since_us=instant_us("since"),
+        until_us=instant_us("until"),
+        after=EventPlace.of_text(token, "page_token") if token else None,
+    )
+
+
+def _page(page: EventPage) -> pb.ListEventsResponse:
+    return pb.ListEventsResponse(
+        events=map(convert.profile_event, page.events),
+        next_page_token="" if page.next is None else page.next.text(),
+        as_of=convert.timestamp(page.as_of_us),
+        data_version=page.data_version,
+    )

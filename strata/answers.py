@@ -23,6 +23,7 @@ __all__ = [
     "ModelText",
     "NodeCount",
     "Profile",
+    "ProfileEvent",
     "RefusedRecord",
     "UploadedList",
     "Value",
@@ -173,10 +174,21 @@ class MembersChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileEvent:
+    """Something that a profile did. `time` has UTC; `properties` are in the order of the model,
+    those without a value left out."""
+
+    type: str
+    time: datetime.datetime
+    properties: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One profile. `uid` is 32 hexadecimal digits; `identifiers` are (kind, value) pairs.
 
-    `segments` are those of the kept segments that it is in.
+    `segments` are those of the kept segments that it is in. `recent_events`, the latest first,
+    are its last ones where it was asked for alone.
     """
 
     uid: str
@@ -184,6 +196,7 @@ class Profile:
     attributes: Mapping[str, Value]
     tags: tuple[str, ...]
     segments: tuple[str, ...] = ()
+    recent_events: tuple[ProfileEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

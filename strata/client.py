@@ -33,9 +33,14 @@ if TYPE_CHECKING:
 __all__ = ["Client", "MemberList"]
 
 # The listings that come in pages.
-_PagedRequest = frozen_pb2.ListFrozenRequest | list_pb2.ListListsRequest
+_PagedRequest = (
+    frozen_pb2.ListFrozenRequest | list_pb2.ListListsRequest | profile_pb2.ListEventsRequest
+)
 _PagedResponse = TypeVar(
-    "_PagedResponse", frozen_pb2.ListFrozenResponse, list_pb2.ListListsResponse
+    "_PagedResponse",
+    frozen_pb2.ListFrozenResponse,
+    list_pb2.ListListsResponse,
+    profile_pb2.ListEventsResponse,
 )
 
 # Enough values per message that its cost disappears, few enough for a message of text.
@@ -273,7 +278,8 @@ class Client:
         return answers.Formatted(response.expression, tree)
 
     def profile(self, identifier_kind: str, value: str, *, min_offset: int = 0) -> answers.Profile:
-        """The profile that owns an identifier (of kind "uid": 32 hexadecimal digits)."""
+        """The profile that owns an identifier (of kind "uid": 32 hexadecimal digits), with its
+        last events."""
         response = self._transport.one(
             "/strata.v1.ProfileService/GetProfile",
             profile_pb2.GetProfileRequest(
@@ -282,7 +288,7 @@ class Client:
             ),
             profile_pb2.GetProfileResponse,
         )
-        return messages.profile(response.profile)
+        return messages.profile(response.profile, response.recent_events)
 
     def profiles(
         self, identifiers: Sequence[tuple[str, str]], *, min_offset: int = 0
@@ -300,6 +306,35 @@ class Client:
             messages.profile(one.profile) if one.HasField("profile") else None
             for one in response.profiles
         ]
+
+    def events(
+        self,
+        identifier_kind: str,
+        value: str,
+        *,
+        types: Sequence[str] = (),
+        since: datetime.datetime | None = None,
+        until: datetime.datetime | None = None,
+        as_of: datetime.datetime | None = None,
+        page_size: int = 0,
+        min_offset: int = 0,
+    ) -> Iterator[answers.ProfileEvent]:
+        """What the profile that owns an identifier did, the latest first, page by page as they
+        are read; without types all of them, from `since` on and before `until`."""
+        pages = self._pages(
+            "/strata.v1.ProfileService/ListEvents",
+            profile_pb2.ListEventsRequest(
+                identifier=value_pb2.Identifier(kind=identifier_kind, value=value),
+                types=types,
+                since=messages.timestamp(since),
+                until=messages.timestamp(until),
+                as_of=messages.timestamp(as_of),
+                page_size=page_size,
+                min_offset=min_offset,
+            ),
+            profile_pb2.ListEventsResponse,
+        )
+        return (messages.profile_event(one) for page in pages for one in page.events)
 
     def ingest_batch(
         self,

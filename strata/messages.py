@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from decimal import Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,6 +20,7 @@ __all__ = [
     "members_chunk",
     "members_header",
     "profile",
+    "profile_event",
     "timestamp",
     "uploaded_list",
     "value",
@@ -127,7 +129,9 @@ def frozen_audience(message: audience_pb2.FrozenAudience) -> answers.FrozenAudie
     )
 
 
-def profile(message: profile_pb2.Profile) -> answers.Profile:
+def profile(
+    message: profile_pb2.Profile, recent_events: Iterable[profile_pb2.ProfileEvent] = ()
+) -> answers.Profile:
     """A profile."""
     return answers.Profile(
         uid=message.uid.hex(),
@@ -135,6 +139,16 @@ def profile(message: profile_pb2.Profile) -> answers.Profile:
         attributes={one.name: value(one.value) for one in message.attributes},
         tags=tuple(message.tags),
         segments=tuple(message.segments),
+        recent_events=tuple(map(profile_event, recent_events)),
+    )
+
+
+def profile_event(message: profile_pb2.ProfileEvent) -> answers.ProfileEvent:
+    """An event of a profile."""
+    return answers.ProfileEvent(
+        type=message.type,
+        time=instant(message.time),
+        properties={one.name: value(one.value) for one in message.properties},
     )
 
 

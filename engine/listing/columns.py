@@ -25,7 +25,7 @@ from engine.columns.strings import Strings, concat
 from engine.columns.texts import decode_texts
 from engine.columns.values import decode_values
 from engine.listing.batches import Batch, Stretch
-from engine.live.profiles import AttributeValue
+from engine.live.stored_values import AttributeValue
 from engine.store.catalog import Field, FieldKind
 from engine.store.snapshot import Snapshot
 

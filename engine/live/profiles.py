@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from dataclasses import field as default
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from types import MappingProxyType
 
 from engine.bitmaps import Buffer
@@ -14,16 +12,13 @@ from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns import bools, codes, floats, ints, sets, texts, uids, values
 from engine.core.memberships import has_row, holds_row
 from engine.identity.digests import UNKNOWN
+from engine.live.profile_events import EventsAsked, ProfileEvent, read_events
+from engine.live.stored_values import AttributeValue, of_int
 from engine.model.definitions import TAG, Model
 from engine.store.catalog import LIVE, UIDS, Field, FieldKind, identifier_field, segment_field
 from engine.store.store import Snapshot
 
-__all__ = ["AttributeValue", "ProfileRecord", "read_profiles"]
-
-AttributeValue = int | Decimal | float | bool | date | datetime | str | list[str]
-
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = ["ProfileRecord", "read_profiles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +28,7 @@ class ProfileRecord:
     `identifiers` maps kinds, strongest first, to sorted values. `attributes` maps names, in
     model order, to values; missing ones are absent, sets are sorted lists, times are aware
     and in UTC. `segments` names the stored segments that the profile is in, in model order.
+    `recent_events` are those that were asked for.
     """
 
     uid: bytes
@@ -40,6 +36,7 @@ class ProfileRecord:
     identifiers: Mapping[str, list[str]]
     attributes: Mapping[str, AttributeValue]
     segments: list[str] = default(default_factory=list)
+    recent_events: list[ProfileEvent] = default(default_factory=list)
 
     @property
     def tags(self) -> list[str]:
@@ -54,20 +51,30 @@ def read_profiles(
     model: Model,
     rows: Iterable[int],
     moved: Mapping[str, Set[int]] = MappingProxyType({}),
+    recent: EventsAsked | None = None,
 ) -> list[ProfileRecord | None]:
     """The profiles of rows, in their order; None for UNKNOWN and for rows that are not alive.
 
-    `moved` has the segments whose stored members are not to be read, with the rows in them.
+    `moved` has the segments whose stored members are not to be read, with the rows in them, and
+    `recent` says which events of each to bring.
     """
-    reader = _Reader(snapshot, model, moved)
+    reader = _Reader(snapshot, model, moved, recent)
     return [None if row == UNKNOWN else reader.read(row) for row in map(int, rows)]
 
 
 class _Reader:
     """Reads row by row, and keeps the payloads that it has seen."""
 
-    def __init__(self, snapshot: Snapshot, model: Model, moved: Mapping[str, Set[int]]) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        model: Model,
+        moved: Mapping[str, Set[int]],
+        recent: EventsAsked | None,
+    ) -> None:
         self._snapshot = snapshot
+        self._model = model
+        self._recent = recent
         self._moved = moved
         self._parts: dict[tuple[int, int], Sequence[Buffer]] = {}
         fields = snapshot.fields
@@ -114,7 +121,10 @@ class _Reader:
                 else holds_row(self._snapshot.addresses(field.id), row)
             )
         ]
-        return ProfileRecord(uid, row, owned, attributes, segments)
+        recent: list[ProfileEvent] = []
+        if self._recent is not None:
+            recent = read_events(self._snapshot, self._model, row, self._recent).events
+        return ProfileRecord(uid, row, owned, attributes, segments, recent)
 
     def _payloads(self, field: Field, block: int) -> Sequence[Buffer]:
         key = field.id, block
@@ -126,7 +136,7 @@ class _Reader:
         match field.kind:
             case FieldKind.INTS:
                 number = ints.read_row(parts, row)
-                return None if number is None else _of_int(field, number)
+                return None if number is None else of_int(field, number)
             case FieldKind.FLOATS:
                 return floats.read_row(parts, row)
             case FieldKind.BOOL:
@@ -141,14 +151,3 @@ class _Reader:
                 members = sets.read_row(parts, row).tolist()
                 return sorted(dictionary.value(code) for code in members if code) or None
         raise AssertionError(f"field {field.name} is not an attribute")
-
-
-def _of_int(field: Field, number: int) -> AttributeValue:
-    """The value of an int, decimal, date or time from the integer that is stored."""
-    if field.type == "decimal":
-        return Decimal(number).scaleb(-field.scale)
-    if field.type == "date":
-        return date.fromordinal(_EPOCH_DAY + number)
-    if field.type == "time":
-        return _EPOCH + timedelta(microseconds=number)
-    return number

@@ -17,6 +17,7 @@ from strata.answers import (
     GroupCount,
     NodeCount,
     Profile,
+    ProfileEvent,
     Value,
 )
 
@@ -24,6 +25,8 @@ __all__ = [
     "bars",
     "count_json",
     "definition_changes",
+    "event_json",
+    "events",
     "figures",
     "groups",
     "instant",
@@ -110,7 +113,33 @@ def profile_json(profile: Profile) -> dict[str, Any]:
         "attributes": {name: json_value(value) for name, value in profile.attributes.items()},
         "tags": list(profile.tags),
         "segments": list(profile.segments),
+        "recent_events": [event_json(event) for event in profile.recent_events],
     }
+
+
+def event_json(event: ProfileEvent) -> dict[str, Any]:
+    """An event as one object."""
+    return {
+        "type": event.type,
+        "time": instant(event.time),
+        "properties": {name: json_value(value) for name, value in event.properties.items()},
+    }
+
+
+def events(listed: Sequence[ProfileEvent]) -> Iterator[str]:
+    """A table of events, one line each: time, type, and what it says."""
+    types = [event.type for event in listed]
+    for event in listed:
+        said = (f"{name}={_quoted(value)}" for name, value in event.properties.items())
+        line = f"{instant(event.time)}  {padded(event.type, types)}  {' '.join(said)}"
+        yield line.rstrip()
+
+
+def _quoted(given: Value) -> str:
+    """A value as one word, in quotes where it would not be one."""
+    text = text_value(given)
+    plain = text and text.isprintable() and not set(text) & set(' "')
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def nodes(counted: Sequence[NodeCount]) -> Iterator[str]:
