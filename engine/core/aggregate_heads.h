@@ -61,6 +61,14 @@ static inline strata_entry strata_bitset_entry(uint32_t code, uint32_t count, ui
     return entry;
 }
 
+/* The head of a set of one element, whose rows stand behind it. */
+static inline void strata_mark_head(strata_aggregate_column *column, uint32_t count) {
+    strata_set *head = (strata_set *)(void *)column->memory;
+    head->entry_count = 1;
+    head->first_code = head->last_code = 0;
+    *(strata_entry *)(head + 1) = strata_bitset_entry(0, count, STRATA_AGGREGATE_PRESENCE);
+}
+
 /* Says that the rows marked have a value. */
 static inline void strata_marked_have(const strata_aggregates *all,
                                       const strata_aggregate_column *column,

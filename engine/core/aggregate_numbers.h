@@ -12,14 +12,10 @@
 
 static inline void strata_fill_mark(strata_aggregates *all, const strata_aggregate *what,
                                     strata_aggregate_column *column) {
-    strata_set *head = (strata_set *)(void *)column->memory;
     uint64_t *bits = (uint64_t *)(void *)(column->memory + STRATA_AGGREGATE_PRESENCE);
     memset(bits, 0, STRATA_BITSET_BYTES);
     strata_fold_sources(all, what, STRATA_FOLD_MARK, bits, 0);
-    uint32_t count = strata_live_marks(all, bits, bits);
-    head->entry_count = 1;
-    head->first_code = head->last_code = 0;
-    *(strata_entry *)(head + 1) = strata_bitset_entry(0, count, STRATA_AGGREGATE_PRESENCE);
+    strata_mark_head(column, strata_live_marks(all, bits, bits));
 }
 
 /* Counts of a row: of events, days or distinct values, none above `most`. */

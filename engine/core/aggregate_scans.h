@@ -10,6 +10,7 @@
 
 #include "engine/core/fields.h"
 #include "engine/events/fold_block.h"
+#include "engine/events/sequences.h"
 
 enum {
     STRATA_AGGREGATE_MARK = 1,
@@ -31,6 +32,16 @@ typedef struct {
     uint32_t node_count;
 } strata_event_source;
 
+/* Which events follow each other: a mark whose sources are those of the sets, one after another. */
+typedef struct {
+    const strata_step *steps;
+    uint32_t step_count;
+    uint32_t set_count;
+    const uint32_t *set_sources; /* of set s: set_sources[s] .. set_sources[s + 1] */
+    int64_t first_to;            /* the first step is in [from, first_to) of the mark */
+    int64_t now;
+} strata_followed;
+
 typedef struct {
     uint32_t function;
     uint32_t kind;  /* of the values: STRATA_EVENT_* */
@@ -42,6 +53,7 @@ typedef struct {
     uint32_t day_count;
     const int64_t *starts; /* DAYS: first instants of days, day_count of them and one more */
     const uint32_t *ranks; /* FIRST and LAST of categories: order of the strings, by code */
+    const strata_followed *followed; /* MARK: of those with a sequence; NULL: with any event */
 } strata_aggregate;
 
 /* Where things stand in the memory of a column: its presence, values and 128-bit sums. */
@@ -88,6 +100,9 @@ typedef struct {
     size_t slot_bytes;
     strata_valued_part *parts;
     uint32_t part_room;
+    strata_sequence_scratch *sequence_scratch; /* where there are sequences, */
+    strata_event_set *sets;                    /* with room for the sets of any one */
+    strata_typed_events *typed;                /* and for its sources */
 } strata_aggregates;
 
 /* ---------------------------------------------------------------------------------- events */

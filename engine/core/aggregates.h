@@ -2,7 +2,8 @@
  *
  * An aggregate is folded over the events of the open block into memory of the worker, in the very
  * layout of a stored field (engine/bitmaps/layout.h), so that leaves read it as they read others:
- *   marks, bools     strata_set: the rows that have such an event; false, true and present
+ *   marks, bools     strata_set: the rows that have such an event, or a sequence of them; false,
+ *                    true and present
  *   numbers          strata_column of ints or floats
  *   categories       strata_column of codes
  *   texts            strata_text
@@ -21,6 +22,7 @@
 #define STRATA_AGGREGATES_H
 
 #include "engine/core/aggregate_ends.h"
+#include "engine/core/aggregate_sequences.h"
 
 /* What a column is where its window has no events. */
 static inline void strata_fill_nothing(const strata_aggregates *all, const strata_aggregate *what,
@@ -64,6 +66,11 @@ static inline int strata_fill_aggregate(strata_aggregates *all, uint32_t number)
     int is_done = 1;
     if (column->is_filled) return 1;
     column->is_filled = 1;
+    if (what->followed) {
+        is_done = strata_fill_sequence(all, what, column);
+        all->failed |= !is_done;
+        return is_done;
+    }
     if (what->function != STRATA_AGGREGATE_MARK) strata_clear_aggregate(column);
     uint64_t events = strata_aggregate_events(all, what);
     if (!events) {

@@ -10,7 +10,9 @@ cdef class AggregateLayout:
     cdef readonly int32_t count
     cdef void *aggregates      # strata_aggregate, `count` of them
     cdef uint32_t node_room    # nodes of the longest `where`
-    cdef list _columns         # EventColumn
+    cdef uint32_t set_room     # sets of events of the sequence with most, 0 without sequences
+    cdef uint32_t source_room  # and sources
+    cdef list _columns         # Column
     cdef list _kept            # what the aggregates point into,
     cdef list _tables          # and what of one state of the store
 

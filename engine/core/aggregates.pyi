@@ -1,13 +1,13 @@
 from collections.abc import Callable, Sequence
 
-from engine.core.operations import EventColumn
+from engine.core.operations import Column
 from engine.store.snapshot import Snapshot
 
 __all__ = ["AggregateColumns", "AggregateLayout"]
 
 class AggregateLayout:
     count: int
-    def __init__(self, columns: Sequence[EventColumn], position: Callable[[int], int]) -> None: ...
+    def __init__(self, columns: Sequence[Column], position: Callable[[int], int]) -> None: ...
     def bind(self, snapshot: Snapshot) -> None: ...
 
 class AggregateColumns:

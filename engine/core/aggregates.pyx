@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Aggregates over events: laid out for a plan, and folded into columns by each thread.
+"""Aggregates and sequences of events: laid out for a plan, and made into columns by each thread.
 
 1. An AggregateLayout has the aggregates of a plan in C. What they take from a state of the store,
    the days of a window and the order of strings, is made anew for the next state.
@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 
 import numpy as np
 
+from engine.core import operations
 from engine.core.event_tables import days_of, ranks
 
 from engine.core.structures cimport strata_field, strata_kernels
@@ -53,6 +54,30 @@ cdef extern from "engine/core/aggregates.h" nogil:
     ctypedef struct strata_valued_part:
         pass
 
+    ctypedef struct strata_step:
+        uint32_t set
+        int absent
+        int64_t within_us
+
+    ctypedef struct strata_event_set:
+        pass
+
+    ctypedef struct strata_typed_events:
+        pass
+
+    ctypedef struct strata_sequence_scratch:
+        pass
+
+    void strata_free_sequence_scratch(strata_sequence_scratch *scratch) noexcept
+
+    ctypedef struct strata_followed:
+        const strata_step *steps
+        uint32_t step_count
+        uint32_t set_count
+        const uint32_t *set_sources
+        int64_t first_to
+        int64_t now
+
     ctypedef struct strata_event_source:
         int32_t field
         uint32_t property
@@ -71,6 +96,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
         uint32_t day_count
         const int64_t *starts
         const uint32_t *ranks
+        const strata_followed *followed
 
     ctypedef struct strata_aggregate_column:
         uint8_t *memory
@@ -94,6 +120,9 @@ cdef extern from "engine/core/aggregates.h" nogil:
         uint64_t *bits
         uint8_t *slots
         strata_valued_part *parts
+        strata_sequence_scratch *sequence_scratch
+        strata_event_set *sets
+        strata_typed_events *typed
 
     void strata_open_aggregates(
         strata_aggregates *all, uint32_t block, const uint64_t *live, uint32_t live_count,
@@ -143,7 +172,7 @@ cdef uint8_t *room_for(list kept, size_t size) except? NULL:
 
 
 cdef class AggregateLayout:
-    """The columns of a plan (`EventColumn`) as aggregates in C.
+    """The columns of a plan (`Column`) as aggregates in C.
 
     `position` gives the place of a field among those of the program; column i is field -1 - i.
     """
@@ -157,7 +186,10 @@ cdef class AggregateLayout:
             raise MemoryError
         self.node_room = 2
         for number, column in enumerate(self._columns):
-            lay_out(self, number, column, position)
+            if type(column) is operations.SequenceColumn:
+                lay_out_sequence(self, number, column, position)
+            else:
+                lay_out(self, number, column, position)
 
     def __dealloc__(self):
         free(self.aggregates)
@@ -169,6 +201,8 @@ cdef class AggregateLayout:
         tables = []
         for number, column in enumerate(self._columns):
             out = <strata_aggregate *>self.aggregates + number
+            if type(column) is operations.SequenceColumn:
+                continue
             if column.function == "days":
                 starts = days_of(column, snapshot)
                 out.day_count = <uint32_t>max(0, len(starts) - 1)
@@ -182,18 +216,49 @@ cdef class AggregateLayout:
 
 cdef int lay_out(AggregateLayout self, int32_t number, column, position) except -1:
     cdef strata_aggregate *out = <strata_aggregate *>self.aggregates + number
-    cdef strata_event_source *sources
-    cdef WhereNodes nodes
-    cdef Py_ssize_t i
     out.function = FUNCTIONS[column.function]
     out.kind = KINDS[column.kind]
     out.is_bool = column.kind == "bool" and column.function in ("first_value", "last_value")
     out.field = position(-1 - number)
     out.start, out.end = column.from_us, column.to_us
+    return lay_out_sources(self, out, column.sources, position)
+
+
+cdef int lay_out_sequence(AggregateLayout self, int32_t number, column, position) except -1:
+    """A mark, whose sources are those of all sets."""
+    cdef strata_aggregate *out = <strata_aggregate *>self.aggregates + number
+    cdef strata_followed *followed = <strata_followed *>room_for(
+        self._kept, sizeof(strata_followed))
+    cdef strata_step *steps = <strata_step *>room_for(
+        self._kept, len(column.steps) * sizeof(strata_step))
+    cdef Py_ssize_t i
+    for i, step in enumerate(column.steps):
+        steps[i].set, steps[i].within_us, steps[i].absent = (
+            step.events, step.within_us, step.absent)
+    ends = np.cumsum([0, *map(len, column.sets)], dtype=np.uint32)
+    followed.steps, followed.step_count = steps, <uint32_t>len(column.steps)
+    followed.set_sources = <const uint32_t *>pin(self._kept, ends)
+    followed.set_count = <uint32_t>len(column.sets)
+    followed.first_to, followed.now = column.to_us, column.now_us
+    out.function, out.kind, out.followed = STRATA_AGGREGATE_MARK, STRATA_EVENT_INTS, followed
+    out.field = position(-1 - number)
+    # About as many events are read as there are from the first step on.
+    out.start, out.end = column.from_us, column.now_us
+    self.set_room = max(self.set_room, followed.set_count)
+    self.source_room = max(self.source_room, <uint32_t>sum(map(len, column.sets)))
+    return lay_out_sources(self, out, [one for some in column.sets for one in some], position)
+
+
+cdef int lay_out_sources(
+    AggregateLayout self, strata_aggregate *out, found, position
+) except -1:
+    cdef strata_event_source *sources
+    cdef WhereNodes nodes
+    cdef Py_ssize_t i
     sources = <strata_event_source *>room_for(
-        self._kept, max(1, len(column.sources)) * sizeof(strata_event_source))
-    out.sources, out.source_count = sources, <uint32_t>len(column.sources)
-    for i, source in enumerate(column.sources):
+        self._kept, max(1, len(found)) * sizeof(strata_event_source))
+    out.sources, out.source_count = sources, <uint32_t>len(found)
+    for i, source in enumerate(found):
         sources[i].field = position(source.field)
         sources[i].property = source.property
         nodes = WhereNodes(source.where)
@@ -248,6 +313,15 @@ cdef class AggregateColumns:
         all.address = <uint64_t **>calloc(layout.count + 1, sizeof(uint64_t *))
         if all.where_scratch == NULL or all.columns == NULL or all.address == NULL:
             raise MemoryError
+        if layout.set_room:
+            all.sequence_scratch = <strata_sequence_scratch *>calloc(
+                1, sizeof(strata_sequence_scratch))
+            all.sets = <strata_event_set *>room_for(
+                self._kept, layout.set_room * sizeof(strata_event_set))
+            all.typed = <strata_typed_events *>room_for(
+                self._kept, max(1, layout.source_room) * sizeof(strata_typed_events))
+            if all.sequence_scratch == NULL:
+                raise MemoryError
         all.count = <uint32_t>layout.count
         first_part = <const uint32_t *>pin(self._kept, np.arange(block_count + 1, dtype=np.uint32))
         for i in range(all.count):
@@ -268,6 +342,9 @@ cdef class AggregateColumns:
             free(all.address)
             free(all.slots)
             free(all.parts)
+            if all.sequence_scratch != NULL:
+                strata_free_sequence_scratch(all.sequence_scratch)
+            free(all.sequence_scratch)
         free(self.all)
         free(self.fields)
 

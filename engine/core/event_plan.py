@@ -23,7 +23,8 @@ from engine.core.where_plan import plan_where
 from engine.errors import NotYet
 from engine.events import head
 from engine.model.definitions import Attribute, Model
-from engine.rules.bound_events import BoundAggregate
+from engine.rules import tree
+from engine.rules.bound_events import BoundAggregate, BoundEvents
 from engine.rules.window_bounds import window_bounds
 from engine.store.catalog import FieldKind, event_field, property_field
 from engine.store.snapshot import Snapshot
@@ -51,21 +52,21 @@ class EventPlanner:
     """
 
     def __init__(self, snapshot: Snapshot, now_us: int, model: Model, spare_codes: int = 0) -> None:
-        self.columns: list[ops.EventColumn] = []
+        self.columns: list[ops.Column] = []
         self.lookups: list[tuple[int, Lookup]] = []
         self._snapshot = snapshot
-        self._now_us = now_us
+        self.now_us = now_us
         self._model = model
         self._zone: ZoneInfo = model.time_zone
         self._spare_codes = spare_codes
-        self._places: dict[ops.EventColumn, int] = {}
+        self._places: dict[ops.Column, int] = {}
         self._columns_of: dict[int, tuple[BoundAggregate, ops.EventColumn]] = {}
 
     # ---------------------------------------------------------------------- columns
 
     def field(self, aggregate: BoundAggregate) -> int:
         """The field of an aggregate's own value, a sum for an average. Raises NotYet."""
-        return self._place(self._column(aggregate))
+        return self.place(self._column(aggregate))
 
     def number(self, aggregate: BoundAggregate) -> ops.Number:
         """An aggregate of numbers, dates (days) or times."""
@@ -90,7 +91,8 @@ class EventPlanner:
         assert aggregate.property is not None
         return self._property(aggregate.property)
 
-    def _place(self, column: ops.EventColumn) -> int:
+    def place(self, column: ops.Column) -> int:
+        """The field of a column, made if there is none yet."""
         place = self._places.setdefault(column, len(self.columns))
         if place == len(self.columns):
             self.columns.append(column)
@@ -105,14 +107,14 @@ class EventPlanner:
         return known[1]
 
     def _made(self, aggregate: BoundAggregate) -> ops.EventColumn:
-        from_us, to_us = window_bounds(aggregate.window, self._now_us, self._zone)
+        from_us, to_us = self.bounds(aggregate.window)
         function = "sum" if aggregate.function == "avg" else aggregate.function
         read = aggregate.property
         kind = "int" if read is None else _KINDS[read.type]
         ends = function in ("first_value", "last_value")
         return ops.EventColumn(
             function,
-            self._sources(aggregate),
+            self.sources(aggregate.events, read, aggregate.function),
             from_us,
             to_us,
             kind,
@@ -120,15 +122,17 @@ class EventPlanner:
             (self.dictionary(aggregate) or 0) if ends and kind == "category" else 0,
         )
 
-    def _sources(self, aggregate: BoundAggregate) -> tuple[ops.EventSource, ...]:
-        """Where the events are; types that the snapshot has no field of have none."""
-        events, read = aggregate.events, aggregate.property
+    def sources(
+        self, events: BoundEvents, read: Attribute | None = None, function: str = ""
+    ) -> tuple[ops.EventSource, ...]:
+        """Where the events are that have a property, if any; types that the snapshot has no field
+        of have none. `function` is the one that reads it."""
         lookups: dict[int, Lookup] = {}
         wheres = plan_where(
             self._snapshot,
             events.types,
             events.where,
-            self._now_us,
+            self.now_us,
             self._zone,
             model=self._model,
             lookups=lookups,
@@ -143,7 +147,7 @@ class EventPlanner:
                 if declared is None:
                     continue
                 if declared.scale != read.scale:
-                    raise _mixed_scales(aggregate.function, read.name)
+                    raise _mixed_scales(function, read.name)
                 number = self._property(read) or 0
             field, where = self._events(name), wheres[name]
             if field is not None and where is not None and (number or read is None):
@@ -160,7 +164,11 @@ class EventPlanner:
 
     def _count(self, aggregate: BoundAggregate) -> int:
         """The field of how many events an aggregate is made of."""
-        return self._place(_counting(self._column(aggregate)))
+        return self.place(_counting(self._column(aggregate)))
+
+    def bounds(self, window: tree.Window | None) -> tuple[int, int]:
+        """The span [from, to) of a window, in microseconds."""
+        return window_bounds(window, self.now_us, self._zone)
 
     def day_bounds(self, aggregate: BoundAggregate) -> tuple[int, int] | None:
         """The first and last day that an aggregate of dates may be; None where there is none."""
@@ -205,7 +213,7 @@ class EventPlanner:
         if high == 0:
             marked = self._mark(column)
             return marked if wanted.negated else ("not", (marked,))
-        return ops.IntRangeLeaf(self._place(column), low, high, wanted.negated)
+        return ops.IntRangeLeaf(self.place(column), low, high, wanted.negated)
 
     def _compare_instant(self, aggregate: BoundAggregate, wanted: IntRange) -> ops.LeafLogic:
         """A first or last time: whether events lie before or after an instant."""
@@ -216,7 +224,7 @@ class EventPlanner:
             return self._mark(column)
         wanted = wanted.clamped()
         if wanted.negated or (wanted.low > INT64_MIN and wanted.high < INT64_MAX):
-            return ops.IntRangeLeaf(self._place(column), wanted.low, wanted.high, wanted.negated)
+            return ops.IntRangeLeaf(self.place(column), wanted.low, wanted.high, wanted.negated)
         if wanted.low > INT64_MIN:  # not before
             if aggregate.function == "last":
                 return self._mark(column, from_us=wanted.low)
@@ -267,7 +275,7 @@ class EventPlanner:
         if from_us >= to_us or not column.sources:
             return False
         marked = replace(_counting(column), function="mark", from_us=from_us, to_us=to_us)
-        return ops.SetLeaf(self._place(marked), (0,))
+        return ops.SetLeaf(self.place(marked), (0,))
 
     def _without(self, column: ops.EventColumn, others: ops.LeafLogic) -> ops.LeafLogic:
         """Who has an event of a column, and is not among others."""

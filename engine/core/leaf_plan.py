@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engine.core import operations as ops
 from engine.core.kernels import LEAST_MEMBERS
 from engine.core.number_plan import NumberPlanner, attribute_field
+from engine.core.sequence_plan import plan_sequence
 from engine.errors import NotYet
 from engine.model.definitions import Attribute
 from engine.rules import bound
@@ -124,12 +125,12 @@ class LeafPlanner:
             case bound.BoundLater(construct=construct):
                 raise NotYet(f"{construct} can be written and checked, and not evaluated yet.")
             case BoundSequence():
-                raise NotYet("sequence(...) can be written and checked, and not evaluated yet.")
+                return plan_sequence(item, self._numbers.events)
             case _:
                 raise AssertionError(f"logic is not a leaf: {item}")
 
     @property
-    def columns(self) -> list[ops.EventColumn]:
+    def columns(self) -> list[ops.Column]:
         """What the leaves read beside stored fields: see `Plan`."""
         return self._numbers.columns
 

@@ -90,7 +90,7 @@ class NumberPlanner:
         return self._events
 
     @property
-    def columns(self) -> list[ops.EventColumn]:
+    def columns(self) -> list[ops.Column]:
         """What the leaves read beside stored fields: see `Plan`."""
         return [] if self._events is None else self._events.columns
 

@@ -23,6 +23,7 @@ __all__ = [
     "BucketNumber",
     "CodePairLeaf",
     "CodesLeaf",
+    "Column",
     "ColumnNumber",
     "DayNumber",
     "EventColumn",
@@ -44,6 +45,8 @@ __all__ = [
     "Plan",
     "PresentLeaf",
     "RowsLeaf",
+    "SequenceColumn",
+    "SequenceStep",
     "SetLeaf",
     "Side",
     "SumNumber",
@@ -87,6 +90,34 @@ class EventColumn:
     kind: Literal["int", "float", "category", "bool", "text"] = "int"
     zone: ZoneInfo | None = None
     dictionary: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceStep:
+    """Events of one set of a sequence, at most `within_us` after the last step that happened;
+    `absent`: none of them in that time. The first step has neither."""
+
+    events: int
+    within_us: int = 0
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceColumn:
+    """Who has events that follow each other as `steps` say: a set that leaves read, as a mark is.
+
+    `sets` are the events that steps name by place. The first step happens in [from_us, to_us), and
+    nothing after `now_us` counts.
+    """
+
+    sets: tuple[tuple[EventSource, ...], ...]
+    steps: tuple[SequenceStep, ...]
+    from_us: int
+    to_us: int
+    now_us: int
+
+
+Column = EventColumn | SequenceColumn
 
 
 # ------------------------------------------------------------------ numbers of a row
@@ -351,4 +382,4 @@ class Plan:
     """
 
     nodes: list[Node] = field(default_factory=list)
-    columns: list[EventColumn] = field(default_factory=list)
+    columns: list[Column] = field(default_factory=list)

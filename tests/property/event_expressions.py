@@ -21,9 +21,11 @@ __all__ = [
     "EVENT_TYPES",
     "aggregates",
     "dense_events",
+    "event_among",
     "event_expressions",
     "events_at",
     "short_sequence",
+    "steps",
     "windows",
 ]
 
@@ -64,7 +66,8 @@ _AGES_US = [
 
 
 @st.composite
-def _event(draw: st.DrawFn, times_us: list[int]) -> ReferenceEvent:
+def event_among(draw: st.DrawFn, times_us: list[int]) -> ReferenceEvent:
+    """An event at one of these instants."""
     kind = draw(maybe(["order", "order", "visit", "visit", "download", "register"]))
     names = [name for name in EVENT_TYPES.properties[kind] if draw(st.booleans())]
     values = {name: draw(VALUES[name]) for name in names if name in VALUES}
@@ -77,7 +80,7 @@ def _event(draw: st.DrawFn, times_us: list[int]) -> ReferenceEvent:
 def events_at(now_us: int) -> st.SearchStrategy[list[ReferenceEvent]]:
     """The events of a profile, in any order; many at one instant."""
     times = st.lists(maybe(_AGES_US).map(lambda age_us: now_us - age_us), min_size=1, max_size=3)
-    return times.flatmap(lambda times_us: st.lists(_event(times_us), max_size=8))
+    return times.flatmap(lambda times_us: st.lists(event_among(times_us), max_size=8))
 
 
 # ----------------------------------------------------------------------------- windows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +25,7 @@ from strata.errors import StrataError
 from strata.measuring import distribution, funnel, summarize
 from strata.v1 import audience_pb2 as pb
 from strata.v1 import error_pb2, measure_pb2
+from tests.event_stores import event_batch
 
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -172,6 +173,43 @@ def test_a_funnel_over_unknown_events_has_its_place(client: Client) -> None:
         funnel(client, "sequence(order then order within 3 days)")
     (issue,) = caught.value.issues
     assert (issue.field, issue.column) == ("sequence", 10)
+
+
+FUNNEL = "sequence(visit then order within 2 hours then no visit within 1 hour in last 10 days)"
+
+
+def test_a_funnel_over_events(tmp_path: Path, serve: Callable[..., str]) -> None:
+    """By a client and by the command: two of four visitors ordered, one of them came back."""
+    model = "identifiers: {member: }\nevents: {visit: , order: }\n"
+    now_us = int(AS_OF.timestamp()) * 1_000_000
+    hours = {"visit": [5, 5, 5, 5, 2, 400], "order": [4, 3, 2.9, None, None, 399]}
+    updates = [
+        {"member": f"m{at % 5}", kind: {"time": now_us - int(ago * 3_600_000_000)}}
+        for kind, agos in hours.items()
+        for at, ago in enumerate(agos)
+        if ago is not None
+    ]
+    updates.append({"member": "m1", "visit": {"time": now_us - 9_000_000_000}})
+    database = Database.create(tmp_path / "store", now=lambda: now_us)
+    database.apply_model({"model.yaml": model})
+    assert database.model is not None
+    ack = database.ingest(event_batch(updates, database.model))
+    database.wait_visible(ack.offset)
+    address = serve(database)
+    found = funnel(Client(address, timeout_s=60), FUNNEL, as_of=AS_OF)
+    assert (found.count, [one.count for one in found.steps]) == (5, [5, 2, 1])
+    assert found.steps[1].step == "then order within 2 hours"
+    assert found.sequence == FUNNEL
+    early = funnel(
+        Client(address, timeout_s=60), FUNNEL, as_of=AS_OF - timedelta(hours=3, minutes=30)
+    )
+    assert [one.count for one in early.steps] == [4, 1, 0]
+    some = funnel(Client(address, timeout_s=60), FUNNEL, "count(order) >= 2", as_of=AS_OF)
+    assert (some.count, [one.count for one in some.steps]) == (1, [1, 1, 1])
+    options = ["--json", "--server", address, "--as-of", AS_OF.isoformat()]
+    result = CliRunner().invoke(app, ["funnel", FUNNEL, *options])
+    assert result.exit_code == 0, result.stderr
+    assert [one["count"] for one in json.loads(result.stdout)["steps"]] == [5, 2, 1]
 
 
 @pytest.mark.parametrize(
