@@ -42,6 +42,7 @@ from engine.model.definitions import Attribute
 from engine.nearest import nearest
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
+from engine.rules.bound_events import BoundAggregate
 from engine.rules.canonical import format_expression
 from engine.rules.faults import Faults
 from engine.rules.known_texts import KnownText
@@ -235,16 +236,22 @@ class Audience:
             for place, text in enumerate(texts)
         ]
 
-    def reading(self, leaf: ops.Leaf | None, group: Attribute | None = None) -> Reading:
+    def reading(
+        self, leaf: ops.Leaf | None, group: Attribute | BoundAggregate | None = None
+    ) -> Reading:
         """What reads the one expression added, the value that a leaf compares, and the field of an
-        attribute to group by."""
+        attribute, or the column of an aggregate, to group by."""
         (question,) = self._questions
         node = -1
         if leaf is not None:
             # No logic reads it, so it decides nothing.
             node = len(self._planner.plan.nodes)
             self._planner.plan.nodes.append(Node("leaf", leaf=leaf))
-        field = None if group is None else self._snapshot.fields[group.name].id
+        field = None
+        if isinstance(group, BoundAggregate):
+            field = self._numbers.events.field(group)
+        elif group is not None:
+            field = self._snapshot.fields[group.name].id
         return Reading(
             self._program([question.root], field),
             question.root,
@@ -254,6 +261,7 @@ class Audience:
             self._threads.count,
             grouped=group is not None and group.type != "set",
             is_bool=group is not None and group.type == "bool",
+            group_column=-1 if field is None or field >= 0 else -1 - field,
         )
 
     def answer(self, count: int, also: Sequence[Attribute] = ()) -> CountResult:
@@ -267,11 +275,17 @@ class Audience:
         declared = self._groupable(attribute)
         return declared, self.code_names(declared)
 
-    def code_names(self, attribute: Attribute) -> list[str | None]:
-        """The names of the codes of a category, set or bool attribute; of 0 None."""
-        if attribute.type == "bool":
+    def code_names(self, read: Attribute | BoundAggregate) -> list[str | None]:
+        """The names of the codes of a category, set or bool attribute, or of an aggregate that is a
+        category or bool; of 0 None."""
+        if read.type == "bool":
             return [None, "false", "true"]
-        return [None, *self._snapshot.dictionary(self._snapshot.fields[attribute.name].id).values]
+        field: int | None
+        if isinstance(read, BoundAggregate):
+            field = self._numbers.events.dictionary(read)
+        else:
+            field = self._snapshot.fields[read.name].id
+        return [None] if field is None else [None, *self._snapshot.dictionary(field).values]
 
     def test_rows(self, rows: Sequence[int]) -> list[list[bool]]:
         """Truth of every expression added for single rows, by the row evaluator."""

@@ -280,10 +280,11 @@ def _over_numbers(
 
 
 def _frequent(audience: Audience, value: Value, top: int) -> Distribution:
-    assert value.attribute is not None, "other values are no numbers"
-    names = audience.code_names(value.attribute)
+    read = value.attribute or value.aggregate
+    assert read is not None, "other values are numbers"
+    names = audience.code_names(read)
     is_set = value.kind == "set"
-    reading = audience.reading(None, value.attribute)
+    reading = audience.reading(None, read)
     gathered = gather(reading, lambda: _Codes(len(names), is_set))
     counts = sum((one.counts for one in gathered), np.zeros(len(names), np.int64))
     matched = sum(int(one.matched[0]) for one in gathered)

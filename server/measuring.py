@@ -172,19 +172,24 @@ def _totals(total: Total, value: Value, places: int) -> measure_pb2.Totals:
     found = measure_pb2.Totals(count=total.count, present=total.present)
     for name, measure in (("sum", total.sum), ("min", total.least), ("max", total.greatest)):
         if measure is not None:
-            getattr(found, name).CopyFrom(_exactly(measure, value))
+            getattr(found, name).CopyFrom(_exactly(measure, value, places))
     if total.mean is not None:
         found.mean.CopyFrom(_mean(total.mean, value, places))
     return found
 
 
-def _exactly(measure: Measure, value: Value, *, is_end: bool = False) -> value_pb2.Value:
-    """A measure in as many digits as it needs: those that every value has, at least. An `is_end`
-    that no date or time reaches is missing."""
+def _exactly(
+    measure: Measure, value: Value, places: int = MEAN_PLACES, *, is_end: bool = False
+) -> value_pb2.Value:
+    """A measure in as many digits as it needs: those that every value has, at least. A number with
+    averages in it that has no end is rounded to `places`. An `is_end` that no date or time reaches
+    is missing."""
     match value.kind:
         case "number":
             assert isinstance(measure, Fraction), "numbers are exact"
-            digits = max(_digits(value.scale), _digits(measure.denominator))
+            ends = not value.is_ratio or 10**MEAN_PLACES_MOST % measure.denominator == 0
+            more = _digits(measure.denominator) if ends else places
+            digits = max(_digits(value.scale), more)
             return value_pb2.Value(decimal_value=_rounded(measure, digits))
         case "duration":
             digits = _digits(value.scale * SECOND_US)

@@ -183,8 +183,6 @@ class NumberPlanner:
         summands = self._summands(form)
         if summands is None:
             return None
-        if any(isinstance(number, ops.AverageNumber) for number, _ in summands):
-            raise NotYet("avg(...) can be compared, and its values not measured yet.")
         scale = math.lcm(constant.denominator, *(factor.denominator for _, factor in summands))
         return ops.LinearLeaf(
             tuple(ops.LinearSummand(number, int(factor * scale)) for number, factor in summands),

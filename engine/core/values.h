@@ -128,6 +128,14 @@ static inline uint64_t strata_source_size(const strata_reader *reader,
     return most;
 }
 
+/* Whether sums over events, of averages too, are kept in 128 bits in the open block: see strata_read_sum. */
+static inline int strata_sums_are_wide(const strata_reader *reader, const strata_source *source) {
+    if (source->kind < STRATA_SOURCE_SUM) return 0;
+    const strata_field *field = &reader->fields[source->field];
+    const strata_column *column = strata_column_part(field, reader->block, 0);
+    return column && column->reserved2;
+}
+
 /* Whether a form, and every sum of some of its parts, fits 64 bits in the open block. Factors of a
  * form that is not wide do, so no product here leaves 127. */
 static inline int strata_form_fits(const strata_reader *reader, const strata_leaf *leaf) {
@@ -135,8 +143,9 @@ static inline int strata_form_fits(const strata_reader *reader, const strata_lea
     if (leaf->wide) {
         return 0;
     }
-    if (leaf->term_count == 1 && leaf->terms[0].factor == 1 && !leaf->constant &&
-        leaf->terms[0].source.kind != STRATA_SOURCE_SUM) {
+    for (uint32_t i = 0; i < leaf->term_count; i++)
+        if (strata_sums_are_wide(reader, &leaf->terms[i].source)) return 0;
+    if (leaf->term_count == 1 && leaf->terms[0].factor == 1 && !leaf->constant) {
         return 1; /* as it is stored */
     }
     strata_uint128 most = leaf->constant < 0 ? -(strata_uint128)leaf->constant
@@ -183,6 +192,68 @@ static inline strata_wide strata_form_wide(const strata_reader *reader, const st
         for (int i = 2; i < STRATA_WIDE_LIMBS; i++) wide.limb[i] = narrow < 0 ? UINT64_MAX : 0;
     }
     return wide;
+}
+
+/* ----------------------------------------------------------------------------- ratios */
+
+/* Whether a number fits 64 bits, and that number. */
+static inline int strata_wide_narrowed(const strata_wide *number, int64_t *value) {
+    uint64_t rest = number->limb[0] >> 63 ? UINT64_MAX : 0;
+    for (int i = 1; i < STRATA_WIDE_LIMBS; i++)
+        if (number->limb[i] != rest) return 0;
+    *value = (int64_t)number->limb[0];
+    return 1;
+}
+
+/* The form of one row, which has averages in it, as value / divisor: not in lowest terms. Returns 0
+ * where the row lacks a part. */
+static inline int strata_form_ratio(const strata_reader *reader, const strata_leaf *leaf,
+                                    uint32_t row, strata_wide *value, strata_wide *divisor) {
+    strata_wide one = {{1}};
+    *value = leaf->wide_constant;
+    if (!strata_add_ratio(reader, leaf->terms, leaf->term_count, row, value)) return 0;
+    *divisor = strata_times_counts(reader, leaf->terms, leaf->term_count, row, one);
+    return 1;
+}
+
+/* The same for the rows that have all parts: `rows` is cut to those; returns how many. Where one
+ * does not fit 64 bits, `is_wide` is set, and the numbers are of no use. */
+static inline uint32_t strata_ratio_values(const strata_reader *reader, const strata_leaf *leaf,
+                                           uint16_t *rows, uint32_t count, int64_t *values,
+                                           int64_t *divisors, int *is_wide) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        strata_wide value, divisor;
+        if (!strata_form_ratio(reader, leaf, rows[i], &value, &divisor)) continue;
+        *is_wide |= !strata_wide_narrowed(&value, &values[kept]) |
+                    !strata_wide_narrowed(&divisor, &divisors[kept]);
+        rows[kept++] = rows[i];
+    }
+    return kept;
+}
+
+/* The same of one average and nothing else, its sums in 64 bits: those are the values. */
+static inline uint32_t strata_average_values(const strata_reader *reader, const strata_leaf *leaf,
+                                             uint16_t *rows, uint32_t count, int64_t *values,
+                                             int64_t *divisors) {
+    const strata_source *source = &leaf->terms[0].source;
+    const strata_field *sums = &reader->fields[source->field];
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        divisors[kept] = strata_average_count(reader, source, rows[i]);
+        if (!divisors[kept]) continue;
+        values[kept] = (int64_t)strata_read_sum(sums, reader->block, rows[i]);
+        rows[kept++] = rows[i];
+    }
+    return kept;
+}
+
+/* Whether a form with averages is that: one whose sums fit 64 bits in the open block. */
+static inline int strata_is_plain_average(const strata_reader *reader, const strata_leaf *leaf) {
+    int64_t factor, constant;
+    if (leaf->term_count != 1 || strata_sums_are_wide(reader, &leaf->terms[0].source)) return 0;
+    return strata_wide_narrowed(&leaf->terms[0].wide, &factor) && factor == 1 &&
+           strata_wide_narrowed(&leaf->wide_constant, &constant) && !constant;
 }
 
 /* ---------------------------------------------------------------------------- doubles */

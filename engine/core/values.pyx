@@ -18,7 +18,8 @@ from libc.string cimport memcpy
 
 import numpy as np
 
-from engine.core.control cimport GO_ON, Control, raise_stopped, stop_reason
+from engine.core.aggregates cimport fill_columns
+from engine.core.control cimport GO_ON, NO_MEMORY, Control, raise_stopped, stop_reason
 from engine.core.nodes cimport (
     A_MASK,
     context,
@@ -41,7 +42,6 @@ from engine.core.structures cimport (
     strata_group_mask,
     strata_leaf,
     strata_leaf_narrow,
-    strata_leaf_state,
     strata_reader,
     strata_side,
     strata_source,
@@ -56,6 +56,7 @@ __all__ = ["SUM_DIGITS", "ValueBlocks", "double_keys"]
 cdef extern from "engine/core/values.h" nogil:
     enum:
         STRATA_SOURCE_BUCKET
+        STRATA_SOURCE_SUM
         STRATA_SUM_DIGITS
 
     ctypedef struct strata_totals:
@@ -87,6 +88,17 @@ cdef extern from "engine/core/values.h" nogil:
         uint32_t count, int64_t *read, int64_t *values) noexcept
     strata_wide strata_form_wide(
         const strata_reader *reader, const strata_leaf *leaf, uint32_t row) noexcept
+    int strata_form_ratio(
+        const strata_reader *reader, const strata_leaf *leaf, uint32_t row, strata_wide *value,
+        strata_wide *divisor) noexcept
+    int strata_is_plain_average(
+        const strata_reader *reader, const strata_leaf *leaf) noexcept
+    uint32_t strata_average_values(
+        const strata_reader *reader, const strata_leaf *leaf, uint16_t *rows, uint32_t count,
+        int64_t *values, int64_t *divisors) noexcept
+    uint32_t strata_ratio_values(
+        const strata_reader *reader, const strata_leaf *leaf, uint16_t *rows, uint32_t count,
+        int64_t *values, int64_t *divisors, int *is_wide) noexcept
     int strata_side_is_column(const strata_side *side) noexcept
     uint32_t strata_side_values(
         const strata_reader *reader, const strata_side *side, uint16_t *rows, uint32_t count,
@@ -122,14 +134,22 @@ def double_keys(double[::1] values not None):
     return keys
 
 
+cdef whole(const strata_wide *number):
+    return int.from_bytes(
+        PyBytes_FromStringAndSize(<char *>number, sizeof(strata_wide)), "little", signed=True)
+
+
 cdef class ValueBlocks:
     """One thread's reading of the values of a root, a block at a time.
 
     `node` is the leaf that has the value, -1 where only the mask is wanted. With `grouped` each
     row gets its code in the program's group field, which is a bool where `is_bool`.
 
+    A group field that is folded from events is column `group_column`, else -1.
+
     After `read`: `matched` rows are in the audience and `count` of them have a value; `is_wide`
-    says that those do not fit 64 bits, and are had from `wide_values` alone.
+    says that those do not fit 64 bits, and are had from `wide_values` alone. `is_ratio`: there are
+    averages in the value, so that each is to be divided by a divisor of its own.
     """
 
     cdef Worker worker
@@ -137,6 +157,7 @@ cdef class ValueBlocks:
     cdef int32_t root
     cdef const strata_leaf *leaf     # NULL: no value
     cdef readonly bint is_float
+    cdef readonly bint is_ratio
     cdef bint grouped
     cdef bint is_bool
     cdef uint64_t[::1] mask          # of the audience
@@ -147,13 +168,15 @@ cdef class ValueBlocks:
     cdef int64_t[::1] ints           # the values, or of doubles their keys
     cdef int64_t[::1] scratch
     cdef double[::1] doubles
+    cdef int64_t[::1] divisors
+    cdef int32_t group_column
     cdef bint keys_are_read
     cdef readonly uint32_t matched
     cdef readonly uint32_t count
     cdef readonly bint is_wide
 
     def __init__(self, Program program, int32_t root, int32_t node, Control control not None, *,
-                 grouped=False, is_bool=False):
+                 grouped=False, is_bool=False, int32_t group_column=-1):
         self.program = program
         self.worker = Worker(program, control, 1)
         self.root = root
@@ -163,12 +186,14 @@ cdef class ValueBlocks:
             self.leaf = &program.leaves[program.nodes[node].leaf]
             assert self.leaf.op in (STRATA_LEAF_LINEAR, STRATA_LEAF_FLOAT)
             self.is_float = self.leaf.op == STRATA_LEAF_FLOAT
+            self.is_ratio = not self.is_float and self.leaf.averages > 0
+            self.divisors = np.empty(STRATA_BLOCK_ROWS if self.is_ratio else 1, np.int64)
             self.doubles = np.empty(STRATA_BLOCK_ROWS if self.is_float else 1, np.float64)
             self.ints = np.empty(STRATA_BLOCK_ROWS, np.int64)
             self.scratch = np.empty(1 if self.is_float else STRATA_BLOCK_ROWS, np.int64)
             self.rows = np.empty(STRATA_BLOCK_ROWS, np.uint16)
             self.scratch_rows = np.empty(SOME_ROWS, np.uint16)
-        self.grouped, self.is_bool = grouped, is_bool
+        self.grouped, self.is_bool, self.group_column = grouped, is_bool, group_column
         assert not grouped or program.group_field >= 0
         self.groups = np.empty(STRATA_BLOCK_ROWS if grouped else 1, np.uint32)
         self.mask = np.empty(STRATA_BLOCK_WORDS, np.uint64)
@@ -198,15 +223,20 @@ cdef class ValueBlocks:
             return c.stopped
         memcpy(&self.mask[0], live_rows(c) if found.state == STRATA_ALL else found.mask, MASK_BYTES)
         self.matched = found.rows
+        if self.group_column >= 0:
+            live_rows(c)
+            if not fill_columns(c.columns, &self.group_column, 1):
+                c.stopped = NO_MEMORY
+                return c.stopped
         if self.leaf == NULL:
             return GO_ON
-        # A leaf is looked at before it is read.
         need_columns(c, self.leaf)
         if c.stopped != GO_ON:
             return c.stopped
-        strata_leaf_state(&c.reader, self.leaf)
         if self.is_float:
             self.read_doubles(c)
+        elif self.is_ratio:
+            self.read_ratios(c)
         else:
             self.read_ints(c)
         if c.stopped == GO_ON and self.grouped and self.count:
@@ -216,7 +246,7 @@ cdef class ValueBlocks:
     cdef void narrow_to(self, context *c, const strata_source *source) noexcept nogil:
         """Cuts the mask of those who have the value to who has a source."""
         cdef strata_leaf present
-        if source.kind == STRATA_SOURCE_BUCKET:
+        if source.kind in (STRATA_SOURCE_BUCKET, STRATA_SOURCE_SUM):
             return  # everybody has one
         present.op = STRATA_LEAF_PRESENT
         present.field = source.field
@@ -247,6 +277,31 @@ cdef class ValueBlocks:
                 return
             strata_add_source(&c.reader, &leaf.terms[i], &self.rows[0], self.count,
                               &self.scratch[0], &self.ints[0])
+
+    cdef void read_ratios(self, context *c) noexcept nogil:
+        cdef int is_plain = strata_is_plain_average(&c.reader, self.leaf)
+        cdef int is_wide = 0
+        cdef uint32_t at = 0, some
+        c.reader.kernels.mask_to_rows(&self.mask[0], &self.rows[0])
+        while at < self.matched:
+            c.stopped = stop_reason(c.switch_)
+            if c.stopped != GO_ON:
+                return
+            some = min(self.matched - at, <uint32_t>SOME_ROWS)
+            # Those kept move up behind the ones kept before: never past where they stand.
+            memcpy(&self.scratch_rows[0], &self.rows[at], some * 2)
+            if is_plain:
+                some = strata_average_values(
+                    &c.reader, self.leaf, &self.scratch_rows[0], some, &self.ints[self.count],
+                    &self.divisors[self.count])
+            else:
+                some = strata_ratio_values(
+                    &c.reader, self.leaf, &self.scratch_rows[0], some, &self.ints[self.count],
+                    &self.divisors[self.count], &is_wide)
+            memcpy(&self.rows[self.count], &self.scratch_rows[0], some * 2)
+            self.count += some
+            at += SOME_ROWS
+        self.is_wide = is_wide
 
     cdef void read_doubles(self, context *c) noexcept nogil:
         cdef const strata_side *side = &self.leaf.left
@@ -338,19 +393,36 @@ cdef class ValueBlocks:
     def wide_values(self):
         """The values of a block where they do not fit 64 bits, as Python integers in the order of
         rows."""
+        assert not self.is_ratio
+        return [value for value, _ in self._wide()]
+
+    def wide_ratios(self):
+        """The same of ratios: (value, divisor)."""
+        assert self.is_ratio
+        return self._wide()
+
+    def _wide(self):
         cdef context *c = &self.worker.c
         cdef uint32_t at
-        cdef strata_wide number
+        cdef strata_wide number, divisor
         assert self.is_wide
         found = []
         for at in range(self.count):
             if at % SOME_ROWS == 0:
                 raise_stopped(stop_reason(c.switch_))
-            number = strata_form_wide(&c.reader, self.leaf, self.rows[at])
-            found.append(int.from_bytes(
-                PyBytes_FromStringAndSize(<char *>&number, sizeof(number)),
-                "little", signed=True))
+            if self.is_ratio:
+                strata_form_ratio(&c.reader, self.leaf, self.rows[at], &number, &divisor)
+                found.append((whole(&number), whole(&divisor)))
+            else:
+                number = strata_form_wide(&c.reader, self.leaf, self.rows[at])
+                found.append((whole(&number), 1))
         return found
+
+    def ratios(self):
+        """Values that are not wide and their divisors, int64: views that the next `read`
+        overwrites."""
+        assert self.is_ratio and not self.is_wide
+        return np.asarray(self.ints)[:self.count], np.asarray(self.divisors)[:self.count]
 
     def group_codes(self):
         """The group of each value, uint32: a view that the next `read` overwrites."""

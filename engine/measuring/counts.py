@@ -80,15 +80,17 @@ def values_at(
     least: int,
     greatest: int,
     count_between: Callable[[Sequence[int]], Between],
+    borders: int = _BORDERS,
 ) -> list[int]:
     """The values at some ranks (from 0, in ascending order of all values), as keys.
 
     `least` and `greatest` are those of all values. Each pass cuts what a value may lie in into as
-    many pieces as there is room for, so that memory does not grow with the number of values.
+    many pieces as there is room for among so many borders, so that memory does not grow with the
+    number of values.
     """
     sought = [_Sought(rank, least, greatest) for rank in ranks]
     while open_ones := [one for one in sought if one.low < one.high]:
-        room = max(_BORDERS // len({one.low for one in open_ones}), 1)
+        room = max(borders // len({one.low for one in open_ones}), 1)
         keys = sorted({key for one in open_ones for key in _cuts(one, room)})
         below = np.cumsum(count_between(keys).counts).tolist()
         for one in open_ones:

@@ -4,7 +4,8 @@ Bins are half open, [low, high). Asked for are
 - given borders: a bin between each two neighbours, and what lies below and above all of them;
 - so many bins of equal width: from the least value on, as wide as a whole number of the steps in
   which the value can grow, so that the last reaches the greatest value or beyond. There may be
-  fewer of them. Of doubles the last border is the least double above the greatest value;
+  fewer of them. Of doubles the last border is the least double above the greatest value. What has
+  averages in it grows in no steps: those are as small a power of ten as there must be so many of;
 - quantiles: n bins that begin at the values at ranks ceil(i * count / n), equal ones taken
   together. So a bin has as near to 1/n of the values as equal values let it;
 - thresholds: for each, how many values are at least (or at most) that.
@@ -15,14 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import Literal
 
 from engine.errors import InputInvalid
 from engine.measuring.counts import Between, between, values_at
 from engine.measuring.passes import Reading
+from engine.measuring.ratios import ratios_at, ratios_between
 from engine.measuring.totals import totals
-from engine.measuring.value import Measure, Value
+from engine.measuring.value import Key, Measure, Value
 
 __all__ = ["AtThreshold", "Bin", "Histogram", "cut", "equal_bins", "quantile_bins", "thresholds"]
 
@@ -59,8 +62,7 @@ class Histogram:
 def cut(reading: Reading, value: Value, borders: Sequence[Measure]) -> Histogram:
     """The histogram between given borders, at least two and ascending."""
     keys = [value.key_from(border) for border in borders]
-    counted = between(reading, keys)
-    return _histogram(counted, borders)
+    return _histogram(_between(reading, value, keys), borders)
 
 
 def equal_bins(reading: Reading, value: Value, count: int) -> Histogram:
@@ -72,14 +74,17 @@ def equal_bins(reading: Reading, value: Value, count: int) -> Histogram:
     if value.is_float:
         return cut(reading, value, _equal_doubles(value, least, greatest, count))
     # A time is said in whole microseconds, whatever parts of one it is computed in.
-    unit = value.scale if value.kind == "time" else 1
-    first, last = least // unit, greatest // unit
+    unit: Key = value.scale if value.kind == "time" else 1
+    if value.is_ratio and value.kind != "time":
+        while least < greatest and greatest // unit - least // unit + 1 < count:
+            unit = Fraction(unit, 10)
+    first, last = int(least // unit), int(greatest // unit)
     step = -(-(last - first + 1) // count)
     keys = [unit * key for key in range(first, last + step + 1, step)]
-    return _histogram(between(reading, keys), [value.measure(key) for key in keys])
+    return _histogram(_between(reading, value, keys), [value.measure(key) for key in keys])
 
 
-def _equal_doubles(value: Value, least: int, greatest: int, count: int) -> list[Measure]:
+def _equal_doubles(value: Value, least: Key, greatest: Key, count: int) -> list[Measure]:
     low, high = value.measure(least), value.measure(greatest)
     assert isinstance(low, float) and isinstance(high, float), "doubles are asked for"
     width = high / count - low / count
@@ -94,11 +99,16 @@ def quantile_bins(reading: Reading, value: Value, count: int) -> Histogram:
     if isinstance(found, Histogram):
         return found
     least, greatest = found
-    present = between(reading, ()).present
+    present = _between(reading, value, ()).present
     ranks = sorted({-(-place * present // count) for place in range(1, count)} - {present})
-    starts = values_at(ranks, least, greatest, lambda keys: between(reading, keys))
+    starts: Sequence[Key]
+    if value.is_ratio:
+        starts = ratios_at(reading, ranks, Fraction(least), Fraction(greatest))
+    else:
+        least, greatest = int(least), int(greatest)
+        starts = values_at(ranks, least, greatest, lambda keys: between(reading, keys))
     keys = [*sorted({least, *starts}), greatest + 1]
-    return _histogram(between(reading, keys), [value.measure(key) for key in keys])
+    return _histogram(_between(reading, value, keys), [value.measure(key) for key in keys])
 
 
 def thresholds(
@@ -107,14 +117,23 @@ def thresholds(
     """How many values pass each of some thresholds, in the order given, in one pass."""
     key_of = value.key_from if op == ">=" else value.key_above
     keys = sorted({key_of(threshold) for threshold in at})
-    counted = between(reading, keys)
+    counted = _between(reading, value, keys, above=op == "<=")
     below = dict(zip(keys, accumulate(counted.counts), strict=False))
     passed = {key: under if op == "<=" else counted.present - under for key, under in below.items()}
     curve = tuple(AtThreshold(threshold, passed[key_of(threshold)]) for threshold in at)
     return Histogram(counted.matched, counted.present), curve
 
 
-def _ends(reading: Reading, value: Value) -> tuple[int, int] | Histogram:
+def _between(
+    reading: Reading, value: Value, keys: Sequence[Key], *, above: bool = False
+) -> Between:
+    """The values between keys; `above` where those are of `Value.key_above`."""
+    if value.is_ratio:
+        return ratios_between(reading, keys, above=above)
+    return between(reading, [int(key) for key in keys])
+
+
+def _ends(reading: Reading, value: Value) -> tuple[Key, Key] | Histogram:
     """Keys of the least and the greatest value; a histogram without bins where nobody has it."""
     found, _ = totals(reading, value, 1)
     if found.least is None or found.greatest is None:

@@ -31,7 +31,8 @@ _Gatherer = TypeVar("_Gatherer", bound=Gatherer)
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What is read: the values of leaf `node` (-1: none) of the profiles of `root`, and in which
-    threads. `grouped`: with the program's group field, a bool where `is_bool`."""
+    threads. `grouped`: with the program's group field, a bool where `is_bool`; column
+    `group_column` of the plan where it is one, else -1."""
 
     program: Program
     root: int
@@ -41,6 +42,7 @@ class Reading:
     threads: int = 1
     grouped: bool = False
     is_bool: bool = False
+    group_column: int = -1
 
     def blocks(self) -> ValueBlocks:
         """What one thread reads with."""
@@ -51,6 +53,7 @@ class Reading:
             self.control,
             grouped=self.grouped,
             is_bool=self.is_bool,
+            group_column=self.group_column,
         )
 
 

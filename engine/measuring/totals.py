@@ -2,7 +2,8 @@
 
 Sums of 64-bit values are kept in 128 bits, which 2^32 rows cannot leave; values that do not fit
 64 bits are summed as Python integers. A sum of doubles is kept as one whole number of 2^-1074,
-so it does not depend on the order of rows, threads or blocks, and is rounded once.
+so it does not depend on the order of rows, threads or blocks, and is rounded once. What has
+averages in it is added up as fractions (engine.measuring.ratios).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 
 from engine.core.values import SUM_DIGITS, ValueBlocks
 from engine.measuring.passes import Reading, gather
+from engine.measuring.ratios import RatioTotals
+from engine.measuring.sums import Sum
 from engine.measuring.value import Measure, Value, key_of_double
 
 __all__ = ["Total", "totals"]
@@ -41,34 +44,15 @@ class Total:
     greatest: Measure | None
 
 
-@dataclass(slots=True)
-class _Sum:
-    """Keys of one group: of floats the sum is in units of a double."""
-
-    count: int = 0
-    total: int = 0
-    least: int | None = None
-    greatest: int | None = None
-    infinite: int = 0
-
-    def add(self, other: _Sum) -> None:
-        """Adds what another thread, or another way of reading, has of the group."""
-        self.count += other.count
-        self.total += other.total
-        self.infinite += other.infinite
-        ends = [one for one in (self.least, other.least) if one is not None]
-        self.least = min(ends, default=None)
-        ends = [one for one in (self.greatest, other.greatest) if one is not None]
-        self.greatest = max(ends, default=None)
-
-
 def totals(reading: Reading, value: Value, groups: int) -> tuple[Total, list[Total]]:
     """The totals of all, and of each of so many groups, in one pass over the blocks."""
-    make = _FloatTotals if value.is_float else _ExactTotals
-    gathered: list[_FloatTotals | _ExactTotals] = list(gather(reading, lambda: make(groups)))
+    make: type[RatioTotals | _FloatTotals | _ExactTotals] = _ExactTotals
+    if value.is_float or value.is_ratio:
+        make = _FloatTotals if value.is_float else RatioTotals
+    gathered = gather(reading, lambda: make(groups))
     counts = sum((one.matched for one in gathered), np.zeros(groups, np.int64)).tolist()
-    sums = [_Sum() for _ in range(groups)]
-    whole = _Sum()
+    sums = [Sum() for _ in range(groups)]
+    whole = Sum()
     for one in gathered:
         for group, found in one.sums():
             sums[group].add(found)
@@ -78,7 +62,7 @@ def totals(reading: Reading, value: Value, groups: int) -> tuple[Total, list[Tot
     ]
 
 
-def _total(count: int, found: _Sum, value: Value) -> Total:
+def _total(count: int, found: Sum, value: Value) -> Total:
     if not found.count:
         nothing = None if value.kind in ("date", "time") else value.measure(0)
         return Total(count, 0, nothing, None, None, None)
@@ -118,7 +102,7 @@ class _ExactTotals:
         self._high = np.zeros(groups, np.int64)
         self._least = np.full(groups, _INT64.max, np.int64)
         self._greatest = np.full(groups, _INT64.min, np.int64)
-        self._wide: dict[int, _Sum] = {}
+        self._wide: dict[int, Sum] = {}
 
     def add(self, blocks: ValueBlocks) -> None:
         blocks.add_matched(self.matched)
@@ -129,15 +113,15 @@ class _ExactTotals:
 
     def _add_wide(self, values: Sequence[int], groups: Sequence[int]) -> None:
         for group, value in zip(groups or [0] * len(values), values, strict=True):
-            self._wide.setdefault(group, _Sum()).add(_Sum(1, value, value, value))
+            self._wide.setdefault(group, Sum()).add(Sum(1, value, value, value))
 
-    def sums(self) -> Iterable[tuple[int, _Sum]]:
+    def sums(self) -> Iterable[tuple[int, Sum]]:
         """What there is of each group that has something."""
         for group in np.flatnonzero(self._count).tolist():
             total = (int(self._high[group]) << 64) + int(self._low[group])
             yield (
                 group,
-                _Sum(
+                Sum(
                     int(self._count[group]),
                     total,
                     int(self._least[group]),
@@ -164,13 +148,13 @@ class _FloatTotals:
             self._count, self._infinite, self._least, self._greatest, self._digits
         )
 
-    def sums(self) -> Iterable[tuple[int, _Sum]]:
+    def sums(self) -> Iterable[tuple[int, Sum]]:
         """What there is of each group that has something."""
         for group in np.flatnonzero(self._count).tolist():
             digits = self._digits[group].tolist()
             yield (
                 group,
-                _Sum(
+                Sum(
                     int(self._count[group]),
                     sum(digit << (32 * place) for place, digit in enumerate(digits)),
                     key_of_double(float(self._least[group])),

@@ -3,7 +3,7 @@
 An exact value is a whole number of 1 / `scale` for each profile; one with a float in it is a
 double. Whole numbers and doubles both have integer *keys* in their own order, so that all that
 is counted between borders is counted between keys: a border b becomes the least key that is at
-least b, or above it.
+least b, or above it. Values with averages in them have fractions for keys.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from engine.rules.types import KIND_WORDS, Flag, Operand, Quantity, Strings, sou
 from engine.rules.values import as_instant, nearest_double
 
 __all__ = [
+    "Key",
     "Kind",
     "Measure",
     "Value",
@@ -44,14 +45,18 @@ Kind = Literal["number", "float", "date", "time", "duration", "category", "set",
 # An exact number, days or microseconds as the kind has them; a double of the kind float.
 Measure = Fraction | float
 
+# What values are compared by; a fraction only of values that have averages in them.
+Key = Fraction | int
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """A value of one kind. `text` is canonical, `node` what was written.
 
     Numbers: `leaf` reads them (None: no profile has the value), as whole numbers of 1 / `scale`
-    unless the kind is float. Categories, sets and booleans: `attribute` is what is read.
-    `attributes` are all that it reads of the profile itself.
+    unless the kind is float, or fractions of that where averages are in it (`is_ratio`).
+    Categories, sets and booleans: `attribute` or `aggregate` is what is read. `attributes` are
+    all that it reads of the profile itself.
     """
 
     text: str
@@ -60,32 +65,48 @@ class Value:
     leaf: ops.LinearLeaf | ops.FloatLeaf | None = None
     scale: int = 1
     attribute: Attribute | None = None
+    aggregate: BoundAggregate | None = None
     attributes: tuple[Attribute, ...] = field(default=())
 
     @property
     def is_number(self) -> bool:
         """Whether it can be compared and cut into bins."""
-        return self.attribute is None
+        return self.attribute is None and self.aggregate is None
 
     @property
     def is_float(self) -> bool:
         """Whether it is a double."""
         return self.kind == "float"
 
-    def measure(self, key: int) -> Measure:
-        """What a key stands for."""
-        return double_of_key(key) if self.is_float else Fraction(key, self.scale)
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is a fraction, with a divisor that differs by profile."""
+        return isinstance(self.leaf, ops.LinearLeaf) and any(
+            isinstance(summand.number, ops.AverageNumber) for summand in self.leaf.summands
+        )
 
-    def key_from(self, border: Measure) -> int:
+    def measure(self, key: Key) -> Measure:
+        """What a key stands for."""
+        if not self.is_float:
+            return Fraction(key, self.scale)
+        assert isinstance(key, int), "keys of doubles are whole"
+        return double_of_key(key)
+
+    def key_from(self, border: Measure) -> Key:
         """The least key of values that are at least a border."""
         if isinstance(border, float):
             return key_of_double(border)
+        if self.is_ratio:
+            return border * self.scale
         return math.ceil(border * self.scale)
 
-    def key_above(self, border: Measure) -> int:
-        """The least key of values that are above a border."""
+    def key_above(self, border: Measure) -> Key:
+        """The least key of values that are above a border; of fractions, which have none, the key
+        that they are above of."""
         if isinstance(border, float):
             return key_of_double(border) + 1
+        if self.is_ratio:
+            return border * self.scale
         return math.floor(border * self.scale) + 1
 
 
@@ -122,11 +143,10 @@ def read_value(text: str, binder: Binder, numbers: NumberPlanner, where: str = "
             raise faults.at(node, message, "take a category, a set or a number")
         case Strings(construct=construct) if construct:
             raise NotYet(f"{construct}(...) can be written and checked, and not evaluated yet.")
-        case Strings(read=BoundAggregate() as read) | Flag(read=BoundAggregate() as read):
-            raise NotYet(
-                f"{read.function}(...) over events can be written and checked, "
-                "and not evaluated yet."
-            )
+        case Strings(kind="category", read=BoundAggregate() as aggregate):
+            return Value(written, "category", node, aggregate=aggregate)
+        case Flag(read=BoundAggregate() as aggregate):
+            return Value(written, "bool", node, aggregate=aggregate)
         case _:
             message = "this is the same for every profile"
             raise faults.at(node, message, "name an attribute")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import random
-from bisect import bisect_right
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +11,10 @@ import pytest
 
 from engine.columns.uids import decode_uids
 from engine.database import Database
-from engine.measures import Edges, EqualBins, Quantiles, Thresholds
-from engine.measuring.totals import Total
 from engine.rules.parse import parse, parse_value
 from engine.rules.reference import ReferenceContext, evaluate, evaluate_value
 from engine.store.catalog import UIDS
+from tests.measured import judge_bins, total_of
 from tests.programs import FLOATS, NUMBERS, Programs
 from tests.worlds import NOW_US, TYPES, ZONE, World
 
@@ -97,34 +93,6 @@ def some_value(picks: random.Random) -> str:
             return picks.choice(("birthday - signed", "signed - 90 minutes", "joined - 12 weeks"))
 
 
-def total_of(values: Sequence[Any], kind: str) -> Total:
-    """What a summary has of some values, None those who have none."""
-    there = [value for value in values if value is not None]
-    nothing: Any = None if kind in ("date", "time") else 0.0 if kind == "float" else Fraction(0)
-    if not there:
-        return Total(len(values), 0, nothing, None, None, None)
-    total: Any = None
-    mean: Any = None
-    if not any(isinstance(value, float) and math.isinf(value) for value in there):
-        total = sum(map(Fraction, there), Fraction(0))
-        mean = total / len(there)
-    if kind == "float" and total is not None:
-        total, mean = nearest(total), nearest(mean)
-    if kind in ("date", "time"):
-        total = None
-    if kind == "date":
-        mean = None
-    return Total(len(values), len(there), total, mean, min(there), max(there))
-
-
-def nearest(exact: Fraction) -> float | None:
-    """The nearest double; None where it is too large for one."""
-    try:
-        return exact.numerator / exact.denominator
-    except OverflowError:
-        return None
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_measures_are_those_of_the_reference(size: int, seed: int, tmp_path: Path) -> None:
     picks = random.Random(f"{seed} {size}")
@@ -139,7 +107,7 @@ def test_measures_are_those_of_the_reference(size: int, seed: int, tmp_path: Pat
             rows = reference.members(expression)
             values = reference.values(text, rows)
             judge_totals(database, text, expression, rows, values, reference, told)
-            judge_bins(database, text, expression, values, picks, told)
+            judge_bins(database.measures, NOW_US, text, expression, values, picks, told)
 
 
 def judge_totals(
@@ -172,93 +140,3 @@ def judge_totals(
     }
     assert grouped.groups == expected, told
     assert grouped.total == found.total, told
-
-
-def judge_bins(
-    database: Database,
-    text: str,
-    expression: str,
-    values: Sequence[Any],
-    picks: random.Random,
-    told: str,
-) -> None:
-    """Asserts that bins partition the values, and have the widths, shares and borders promised."""
-    there = sorted(value for value in values if value is not None)
-    if there and isinstance(there[0], float) and math.isinf(max(map(abs, there))):
-        return
-    count = picks.choice((1, 2, 3, 10, 100))
-    measures = database.measures
-    equal = measures.distribution(text, expression, EqualBins(count), as_of_us=NOW_US).histogram
-    shares = measures.distribution(text, expression, Quantiles(count), as_of_us=NOW_US).histogram
-    assert equal is not None and shares is not None
-    for found in (equal, shares):
-        assert (found.matched, found.present) == (len(values), len(there)), told
-        assert (found.below, found.above) == (0, 0), told
-        assert len(found.bins) <= count, told
-        if not there:
-            assert found.bins == (), told
-            continue
-        lows = [one.low for one in found.bins]
-        assert [one.high for one in found.bins[:-1]] == lows[1:], told
-        assert lows == sorted(set(lows)) and found.bins[-1].high > there[-1] >= lows[-1], told
-        places = [bisect_right(lows, value) - 1 for value in there]
-        assert [one.count for one in found.bins] == [
-            places.count(place) for place in range(len(lows))
-        ], told
-    if not there:
-        return
-    assert shares.bins[0].low == there[0], told
-    ranks = (-(-place * len(there) // count) for place in range(count))
-    starts = {there[rank] for rank in ranks if rank < len(there)}
-    assert [one.low for one in shares.bins] == sorted(starts), told
-    if not isinstance(there[0], float):
-        widths = {one.high - one.low for one in equal.bins}
-        assert len(widths) == 1, told
-    judge_thresholds(database, text, expression, values, there, picks, told)
-
-
-def judge_thresholds(
-    database: Database,
-    text: str,
-    expression: str,
-    values: Sequence[Any],
-    there: Sequence[Any],
-    picks: random.Random,
-    told: str,
-) -> None:
-    """Asserts counts at thresholds that are values, beside values and far from all."""
-    measures = database.measures
-    kind = measures.summarize(text, expression, as_of_us=NOW_US).value.kind
-    if kind not in ("number", "duration"):
-        return
-    unit = 1 if kind == "number" else 1_000_000
-    near = [picks.choice(there) // unit + picks.choice((-1, 0, 1)) for _ in range(5)]
-    near = [border for border in near if abs(border) < 10**37]
-    borders = sorted({*map(int, near), 0, 10**30 if kind == "number" else 10**9})
-    words = [
-        str(border) if kind == "number" else f"{border} * 1 second" if border >= 0
-        else f"0 * 1 second - {-border} * 1 second"
-        for border in borders
-    ]  # fmt: skip
-    shuffled = [*range(len(borders))]
-    picks.shuffle(shuffled)
-    for op in (">=", "<="):
-        found = measures.distribution(
-            text,
-            expression,
-            Thresholds([words[place] for place in shuffled], op),  # type: ignore[arg-type]
-            as_of_us=NOW_US,
-        )
-        assert [one.count for one in found.thresholds] == [
-            sum(
-                value >= borders[place] * unit if op == ">=" else value <= borders[place] * unit
-                for value in there
-            )
-            for place in shuffled
-        ], (op, borders, told)
-    cut = measures.distribution(text, expression, Edges(words), as_of_us=NOW_US).histogram
-    assert cut is not None
-    places = [bisect_right([border * unit for border in borders], value) for value in there]
-    counts = [places.count(place) for place in range(len(borders) + 1)]
-    assert [cut.below, *(one.count for one in cut.bins), cut.above] == counts, told
-    assert (cut.matched, cut.present) == (len(values), len(there)), told
