@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from engine.audience import Audience
 from engine.columns.sets import encode_rows
 from engine.columns.strings import Strings
-from engine.errors import NotYet
 from engine.events.encode import encode_events
 from engine.events.events import Codes, Events, Floats, Ints, Texts
 from engine.events.field import encoded
@@ -274,5 +273,3 @@ def test_aggregates_are_measured_as_they_are_counted(market: Market) -> None:
         summary = measures.summarize(text, as_of_us=NOW_US)
         assert summary.total.count == int(market.live.sum()), text
         assert summary.total.sum == sum(alive.values()), text
-    with pytest.raises(NotYet):
-        measures.summarize("avg(order.huge)", as_of_us=NOW_US)
