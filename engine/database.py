@@ -479,25 +479,33 @@ class Database:
         *,
         within_us: int,
         limit: int = NEXT_CHANGES,
+        as_of_us: int | None = None,
         control: Control | None = None,
     ) -> ComingChanges:
-        """Who enters and leaves some segments (None: all that are stored) from now on and within so
-        many microseconds by time alone: how many, and the first `limit` of them.
+        """Who enters and leaves some segments (None: all that can be foreseen) from an instant on
+        (None: now) and within so many microseconds by time alone: how many, and the first `limit`.
 
         Raises NotFound for a name that is not there, NotYet for one that cannot be foreseen, and
         InputInvalid.
         """
         with self._store.snapshot() as snapshot:
             coming = NextChanges(snapshot, self._require_binder(snapshot), segments)
-            return coming.coming(self._now(), within_us, limit, control)
+            from_us = self._now() if as_of_us is None else as_of_us
+            return coming.coming(from_us, within_us, limit, control)
 
     def next_of_profiles(
-        self, identifiers: Sequence[tuple[str, str]], segments: Sequence[str] | None = None
+        self,
+        identifiers: Sequence[tuple[str, str]],
+        segments: Sequence[str] | None = None,
+        *,
+        as_of_us: int | None = None,
     ) -> list[list[NextChange] | None]:
-        """The next change by time of each owner of a (kind, value), one for each segment that it
-        ever enters or leaves so, soonest first; None where nobody owns it."""
+        """The next change by time, after an instant (None: now), of each owner of a (kind, value):
+        one for each segment that it ever enters or leaves so, soonest first; None where nobody
+        owns it. Raises as `next_changes` does."""
         with self._store.snapshot() as snapshot:
-            binder, now_us = self._require_binder(snapshot), self._now()
+            binder = self._require_binder(snapshot)
+            now_us = self._now() if as_of_us is None else as_of_us
             rows = rows_of(identities_of(snapshot), binder.model, identifiers)
             coming = NextChanges(snapshot, binder, segments)
             return [None if row == UNKNOWN else coming.of_row(row, now_us) for row in rows.tolist()]

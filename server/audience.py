@@ -11,14 +11,14 @@ from engine.frozen_audiences import FrozenName
 from engine.rules import tree
 from engine.rules.canonical import format_expression
 from engine.rules.parse import parse
-from server import convert, measuring
+from server import coming, convert, measuring
 from server.call import Call
 from server.lanes import Lane
 from server.members import ListRequest, pieces
 from server.relay import Patience, relayed
 from server.visibility import Visibility
 from strata.v1 import audience_pb2 as pb
-from strata.v1 import measure_pb2
+from strata.v1 import coming_pb2, measure_pb2
 
 if TYPE_CHECKING:
     from engine.database import Database
@@ -189,6 +189,27 @@ class AudienceService:
                 sequence, measuring.among(request), as_of_us=as_of_us, control=call.control
             )
             return measuring.funnel(found)
+
+        return await self._reads.run(work, call.control)
+
+    async def next_changes(
+        self, request: coming_pb2.NextChangesRequest, call: Call
+    ) -> coming_pb2.NextChangesResponse:
+        """Who enters and leaves segments by time alone."""
+        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        within_us, limit = coming.within_us(request), coming.limit(request)
+        segments = coming.segments(request.segments)
+        await self._visible.wait(request.min_offset, call)
+
+        def work() -> coming_pb2.NextChangesResponse:
+            found = self._database.next_changes(
+                segments,
+                within_us=within_us,
+                limit=limit,
+                as_of_us=as_of_us,
+                control=call.control,
+            )
+            return coming.changes(found)
 
         return await self._reads.run(work, call.control)
 

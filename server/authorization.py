@@ -39,6 +39,7 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         "/strata.v1.ProfileService/GetProfile": Role.READER,
         "/strata.v1.ProfileService/BatchGetProfiles": Role.READER,
         "/strata.v1.ProfileService/ListEvents": Role.READER,
+        "/strata.v1.ProfileService/NextChange": Role.READER,
         "/strata.v1.ListService/UploadList": Role.WRITER,
         "/strata.v1.ListService/ListLists": Role.READER,
         "/strata.v1.ListService/DeleteList": Role.WRITER,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from engine.errors import NotFound
 from engine.limits import RECENT_EVENTS
 from engine.live.profile_events import EventPage, EventPlace, EventsAsked
-from server import convert
+from server import coming, convert
 from server.call import Call
 from server.lanes import Lane
 from server.visibility import Visibility
+from strata.v1 import coming_pb2
 from strata.v1 import profile_pb2 as pb
 
 if TYPE_CHECKING:
@@ -89,8 +90,28 @@ class ProfileService:
 
         return await self._reads.run(work, call.control)
 
+    async def next_change(
+        self, request: coming_pb2.NextChangeRequest, call: Call
+    ) -> coming_pb2.NextChangeResponse:
+        """What time will change of one profile."""
+        wanted = _wanted(request)
+        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        segments = coming.segments(request.segments)
+        await self._visible.wait(request.min_offset, call)
+        call.field = "identifier"
 
-def _wanted(request: pb.GetProfileRequest | pb.ListEventsRequest) -> tuple[str, str]:
+        def work() -> coming_pb2.NextChangeResponse:
+            (found,) = self._database.next_of_profiles([wanted], segments, as_of_us=as_of_us)
+            if found is None:
+                raise _nobody(wanted)
+            return coming_pb2.NextChangeResponse(changes=map(coming.change, found))
+
+        return await self._reads.run(work, call.control)
+
+
+def _wanted(
+    request: pb.GetProfileRequest | pb.ListEventsRequest | coming_pb2.NextChangeRequest,
+) -> tuple[str, str]:
     if not request.HasField("identifier"):
         raise convert.invalid("identifier", "is missing", "give a kind and a value")
     return request.identifier.kind, request.identifier.value

@@ -6,6 +6,7 @@ import typer
 
 from strata.cli import (
     benching,
+    coming,
     counting,
     frozen,
     listing,
@@ -43,6 +44,7 @@ app.add_typer(frozen.app, name="frozen")
 app.command()(profiles.profile)
 app.command()(profiles.events)
 app.command()(watching.watch)
+app.command("next")(coming.coming)
 app.command("format")(counting.format_text)
 app.add_typer(lists.app, name="lists")
 app.command()(storing.verify)

@@ -16,6 +16,7 @@ from server.authorization import ROLES
 from strata.v1 import (
     admin_pb2,
     audience_pb2,
+    coming_pb2,
     error_pb2,
     expression_pb2,
     frozen_pb2,
@@ -34,6 +35,7 @@ FILES: list[FileDescriptor] = [
     for module in (
         admin_pb2,
         audience_pb2,
+        coming_pb2,
         error_pb2,
         expression_pb2,
         frozen_pb2,
