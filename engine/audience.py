@@ -39,6 +39,7 @@ from engine.measuring.passes import Reading
 from engine.measuring.value import Measure, Value, read_border, read_value
 from engine.members import Members
 from engine.model.definitions import Attribute
+from engine.model.not_yet import refuse_computed
 from engine.nearest import nearest
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
@@ -387,6 +388,7 @@ class Audience:
             raise InputInvalid(
                 f"{name} is of type {declared.type}; group by a category or bool attribute."
             )
+        refuse_computed(declared, "grouped by")
         return declared
 
 

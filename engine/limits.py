@@ -115,6 +115,8 @@ DEFAULT: Final = ExpressionLimits()
 # double without end.
 EXPANDED_LEVELS: Final = 256
 EXPANDED_NODES: Final = 1 << 18
+# Attributes with `is:` that read others with `is:`.
+COMPUTED_LEVELS: Final = 16
 
 # ------------------------------------------------------------------------ the model file
 

@@ -22,6 +22,7 @@ from engine.listing.picking import uids_of_mask, uids_of_rows
 from engine.live.memberships import rows_of_masks
 from engine.live.stored_values import AttributeValue
 from engine.model.definitions import Model
+from engine.model.not_yet import refuse_computed
 from engine.nearest import nearest
 from engine.store.catalog import UIDS, identifier_field
 from engine.store.snapshot import Snapshot
@@ -163,12 +164,13 @@ class Members:
 
     def table(self, kind: str | None, attributes: Sequence[str]) -> Iterator[MemberTable]:
         """Identifiers of a kind (as `identifiers`), or uids where it is None, each with the values
-        of some attributes of its profile, in chunks. Raises NotFound."""
+        of some attributes of its profile, in chunks. Raises NotFound, NotYet."""
         for name in attributes:
             if name not in self._model.attributes:
                 raise NotFound(
                     f"There is no attribute {name}.{_hint(name, self._model.attributes)}"
                 )
+            refuse_computed(self._model.attributes[name], "listed")
         field = None if kind is None else self._identifier_field(kind)
         return (self._read_table(batch, field, attributes) for batch in self._batches())
 

@@ -85,7 +85,12 @@ class _Reader:
             for kind in model.identifiers
             if identifier_field(kind) in fields
         }
-        self._attributes = [fields[name] for name in model.attributes if name in fields]
+        # One that is computed may have a field from the time when it was not.
+        self._attributes = [
+            fields[name]
+            for name, attribute in model.attributes.items()
+            if name in fields and attribute.computed is None
+        ]
         self._segments = {
             name: fields[segment_field(name)]
             for name in model.segments

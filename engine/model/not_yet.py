@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.errors import Issue, NotYet
-from engine.model.definitions import Model
+from engine.model.definitions import Attribute, Model
 from engine.model.positions import KeyPath, key_text
 
-__all__ = ["keys_not_yet", "refuse_not_yet"]
+__all__ = ["keys_not_yet", "refuse_computed", "refuse_not_yet"]
 
 
 def keys_not_yet(parts: Mapping[str, Any]) -> tuple[str, ...]:
@@ -28,8 +28,6 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
             yield ("attributes", name, "history")
         if attribute.needs is not None:
             yield ("attributes", name, "needs")
-        if attribute.computed is not None:
-            yield ("attributes", name, "is")
     for name, event in parts["events"].items():
         if event.erases:
             yield ("events", name, "erases")
@@ -40,6 +38,15 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
     for section in ("scores", "tiers", "actions"):
         for name in parts[section]:
             yield (section, name)
+
+
+def refuse_computed(attribute: Attribute, use: str) -> None:
+    """Raises NotYet for an attribute with `is:` where only stored values are read."""
+    if attribute.computed is not None:
+        raise NotYet(
+            f"{attribute.name} is computed by `is`: it stands in every condition and is measured, "
+            f"and cannot be {use} yet."
+        )
 
 
 def refuse_not_yet(model: Model) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from engine.errors import ExpressionInvalid, Issue
-from engine.limits import EXPANDED_LEVELS, EXPANDED_NODES
-from engine.model.definitions import Model
+from engine.limits import COMPUTED_LEVELS, EXPANDED_LEVELS, EXPANDED_NODES
+from engine.model.definitions import Attribute, Model
 from engine.rules import tree
 from engine.rules.bound import (
     BoundAnd,
@@ -27,10 +27,11 @@ from engine.rules.bound import (
     Linear,
     Read,
 )
+from engine.rules.computed import as_declared, check_fits
 from engine.rules.faults import Faults
 from engine.rules.known_texts import KnownTexts
 from engine.rules.names import ModelScope, unknown
-from engine.rules.parse import parse
+from engine.rules.parse import parse, parse_value
 from engine.rules.predicates import bind_expr
 from engine.rules.types import Flag, Operand, Quantity, Strings
 from engine.rules.values import bind_operand
@@ -68,6 +69,7 @@ class Binder:
         self._given = dict(segments or {})
         self._definitions: dict[str, _Definition] = {}
         self._bodies: dict[str, BoundExpr] = {}
+        self._computed: dict[str, tuple[Operand, int]] = {}
         self._sizes: dict[str, _Size] = {}
         # Definitions that cannot be bound, so that whatever mentions them is told at once.
         self._refused: dict[str, tuple[Issue, ...]] = {}
@@ -91,7 +93,41 @@ class Binder:
         return self._scope(Faults(text, where))
 
     def _scope(self, faults: Faults) -> ModelScope:
-        return ModelScope(self.model, faults, self._segment, bind_expr)
+        def computed(attribute: Attribute) -> Operand:
+            return self._computed_by(attribute, ())[0]
+
+        return ModelScope(self.model, faults, self._segment, bind_expr, computed)
+
+    def _computed_by(self, attribute: Attribute, computing: tuple[str, ...]) -> tuple[Operand, int]:
+        """What stands for an attribute with `is:`, and how many such are below each other there.
+
+        `computing`: those whose `is:` leads to this one, each read by the one before it.
+        """
+        name, text, path = attribute.name, attribute.computed, (*computing, attribute.name)
+        assert text is not None, "only what is computed stands for something"
+        if name in self._computed:
+            return self._computed[name]
+        if name in computing:
+            raise _computed_fault(path[0], f"in a circle: {' -> '.join(path)}")
+        inner = 0
+
+        def computed(attribute: Attribute) -> Operand:
+            nonlocal inner
+            operand, levels = self._computed_by(attribute, path)
+            inner = max(inner, levels)
+            if len(path) + levels > COMPUTED_LEVELS:
+                raise _computed_fault(path[0], f"more than {COMPUTED_LEVELS} below each other")
+            return operand
+
+        where = f"attributes.{name}.is"
+        if len(path) > COMPUTED_LEVELS:
+            raise _computed_fault(path[0], f"more than {COMPUTED_LEVELS} below each other")
+        scope = ModelScope(self.model, Faults(text, where), self._segment, bind_expr, computed)
+        operand = bind_operand(_parsed_value(text, where), scope)
+        check_fits(operand, attribute, scope)
+        found = as_declared(operand, attribute, scope), inner + 1
+        self._computed[name] = found
+        return found
 
     def _segment(self, node: tree.Segment) -> BoundExpr:
         return BoundSegment(node.name, self._bodies[node.name], node)
@@ -210,7 +246,7 @@ def bind_value(value: tree.Value, model: Model, *, text: str = "") -> BoundValue
     operand = Binder(model).operand(value, text)
     match operand:
         case Quantity():
-            return FloatValue(terms=operand.floats) if operand.kind == "float" else operand.form
+            return operand.in_doubles() if operand.kind == "float" else operand.form
         case Strings(read=None, construct=construct):
             return BoundLater(construct, None)
         case Strings(read=read) | Flag(read=read) if read is not None:
@@ -222,6 +258,18 @@ def bind_value(value: tree.Value, model: Model, *, text: str = "") -> BoundValue
 def _parsed(text: str, where: str) -> tree.Expr:
     try:
         return parse(text)
+    except ExpressionInvalid as error:
+        raise ExpressionInvalid(*(replace(issue, where=where) for issue in error.issues)) from None
+
+
+def _computed_fault(name: str, how: str) -> ExpressionInvalid:
+    message, hint = f"attributes are computed from each other, {how}", "write one of them out"
+    return ExpressionInvalid(Issue(message, where=f"attributes.{name}.is", hint=hint))
+
+
+def _parsed_value(text: str, where: str) -> tree.Value:
+    try:
+        return parse_value(text)
     except ExpressionInvalid as error:
         raise ExpressionInvalid(*(replace(issue, where=where) for issue in error.issues)) from None
 

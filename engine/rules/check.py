@@ -4,8 +4,8 @@
    in it need only exist, so that a fault in a definition is told once, where it stands.
 2. The graph of references must have no circle. Its nodes are segments, scores, tiers,
    computed attributes, and tags that follow from an expression, one by one.
-3. In a model without faults so far, what mentions segments is bound with them in place:
-   chains of definitions may not grow without bound.
+3. In a model without faults so far, what mentions segments or computed attributes is bound with
+   them in place: chains of definitions may not grow without bound.
 """
 
 from __future__ import annotations
@@ -136,15 +136,26 @@ def _extent_issues(read: list[_Read], model: Model, positions: Positions) -> Ite
         and isinstance(one.part, tree.Expr)
     }
     binder = Binder(model, segments)
+    computed = {name for name, found in model.attributes.items() if found.computed is not None}
     for one in read:
-        if not isinstance(one.part, tree.Expr):
+        if one.part is None:
             continue
-        if any(reference.kind == "segment" for reference in references(one.part)):
+        mentions = list(references(one.part))
+        of_segments = any(mention.kind == "segment" for mention in mentions)
+        if of_segments or any(m.kind == "attribute" and m.name in computed for m in mentions):
+            where = ""
             try:
-                binder.bind(one.part, one.rule.text)
+                if isinstance(one.part, tree.Expr):
+                    binder.bind(one.part, one.rule.text)
+                elif one.rule.defines is not None and one.rule.defines[0] == "attribute":
+                    name = one.rule.defines[1]
+                    where = f"attributes.{name}.is"
+                    binder.operand(tree.Name(name))
+                else:
+                    binder.operand(one.part, one.rule.text)
             except ExpressionInvalid as error:
-                # With a `where` it is the fault of a definition, and told there.
-                mine = (issue for issue in error.issues if not issue.where)
+                # With another `where` it is the fault of a definition, and told there.
+                mine = (issue for issue in error.issues if issue.where == where)
                 yield from (_placed(issue, one.rule, positions) for issue in mine)
 
 

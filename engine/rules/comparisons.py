@@ -260,6 +260,8 @@ def _tested(
     if value.kind == "text":
         assert test.how != "in", "texts are never compared as a whole"
         (needle,) = test.values
+        if value.read.type == "category":  # which a text may be computed from
+            return BoundCategory(value.read, test, negated, node)
         return BoundText(value.read, test.how, needle, negated, node)
     return BoundCategory(value.read, test, negated, node)
 

@@ -1,15 +1,30 @@
-"""Whether a value is of the kind that its place in the model asks for."""
+"""Whether a value is of the kind that its place in the model asks for, and what it is there.
+
+A computed attribute stands for the value that computes it: nothing is stored, and no digit of it
+is rounded away, but that a float is a double.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Literal
 
 from engine.model.definitions import Attribute
-from engine.rules.bound import AggregateSource, AttributeSource, BucketSource, Linear, Source
-from engine.rules.names import ModelScope
-from engine.rules.types import KIND_WORDS, Operand, Quantity
+from engine.rules.bound import (
+    AggregateSource,
+    AttributeSource,
+    BucketSource,
+    FloatTerm,
+    Linear,
+    LinearTerm,
+    Source,
+)
+from engine.rules.names import ModelScope, Scope
+from engine.rules.types import KIND_WORDS, NOTHING, Flag, Operand, Quantity, Strings, Word
+from engine.rules.values import as_instant
 
-__all__ = ["check_fits"]
+__all__ = ["as_declared", "check_fits"]
 
 # Which kinds of value can stand for a type. A date is taken as its first instant, as
 # wherever an instant is wanted.
@@ -43,10 +58,41 @@ def check_fits(
             if fits and type_ == "int":
                 assert isinstance(operand, Quantity), "numbers are quantities"
                 fits, expected = _is_whole(operand.form), "a whole number"
+            if fits and _is_literal(operand):
+                message = "this is the same for every profile"
+                hint = "compute it from events or from other attributes"
+                raise scope.faults.at(operand.node, message, hint)
     if not fits:
         word = KIND_WORDS[operand.kind]
         message = f"expected {expected}, and this is {word}"
         raise scope.faults.at(operand.node, message)
+
+
+def as_declared(operand: Operand, attribute: Attribute, scope: Scope) -> Operand:
+    """A value that fits as what stands for the attribute that it computes."""
+    match operand:
+        case Strings(read=read) if read is not None and attribute.type == "text":
+            return replace(operand, kind="text")
+        case Quantity(kind="date") if attribute.type == "time":
+            return as_instant(operand, scope)
+        case Quantity(kind="number", form=form) if attribute.type == "float":
+            # One source is a float as any other; of more the exact sum is rounded, once.
+            if form.terms and form == Linear((LinearTerm(Fraction(1), form.terms[0].source),)):
+                floats = (FloatTerm(1, None, form.terms[0].source),)
+                return replace(operand, kind="float", form=NOTHING, floats=floats)
+            return replace(operand, kind="float")
+        case _:
+            return operand
+
+
+def _is_literal(operand: Operand) -> bool:
+    match operand:
+        case Quantity():
+            return operand.literal
+        case Flag(read=None) | Word():
+            return True
+        case _:
+            return False
 
 
 def _is_whole(form: Linear) -> bool:

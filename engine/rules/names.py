@@ -16,7 +16,7 @@ from engine.nearest import nearest
 from engine.rules import tree
 from engine.rules.bound import BoundExpr
 from engine.rules.faults import Faults, Placed
-from engine.rules.types import KIND_WORDS
+from engine.rules.types import KIND_WORDS, Operand
 
 __all__ = ["EventScope", "ModelScope", "Scope", "unknown"]
 
@@ -66,7 +66,8 @@ class ModelScope(Scope):
     """The top of an expression: names are attributes.
 
     `segment` gives a definition, bound; `condition` binds the expression of a `where` (both
-    come from above, since conditions and definitions hold expressions again).
+    come from above, since conditions and definitions hold expressions again). `computed` gives
+    what stands for an attribute with `is:`; without it such a one is an attribute like others.
     """
 
     def __init__(
@@ -75,10 +76,12 @@ class ModelScope(Scope):
         faults: Faults,
         segment: Callable[[tree.Segment], BoundExpr],
         condition: Callable[[tree.Expr, Scope], BoundExpr],
+        computed: Callable[[Attribute], Operand] | None = None,
     ) -> None:
         super().__init__(model, faults)
         self.segment = segment
         self.condition = condition
+        self.computed = computed
 
     def field(self, node: tree.Name) -> Attribute:
         attribute = self.model.attributes.get(node.name)

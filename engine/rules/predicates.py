@@ -26,7 +26,8 @@ from engine.rules.comparisons import (
     bind_presence,
 )
 from engine.rules.names import ModelScope, Scope, unknown
-from engine.rules.types import KIND_WORDS
+from engine.rules.types import KIND_WORDS, Flag
+from engine.rules.values import bind_operand
 
 __all__ = ["bind_expr"]
 
@@ -69,6 +70,10 @@ def _truth(expr: tree.Truth, scope: Scope) -> BoundExpr:
     if isinstance(expr.value, tree.Bool):
         return BoundConstant(expr.value.value, expr)
     attribute = scope.field(expr.value)
+    if attribute.type == "bool" and attribute.computed is not None:
+        computed = bind_operand(expr.value, scope)
+        assert isinstance(computed, Flag) and computed.read is not None, "a boolean is read"
+        return BoundBool(computed.read, True, expr)
     if attribute.type != "bool":
         word = KIND_WORDS[attribute.type]
         message = f"'{attribute.name}' is {word}, and only a boolean stands alone"

@@ -53,7 +53,7 @@ class ReferenceContext:
 
     `types` has the type of every attribute by name. `lists` holds, for each uploaded list,
     the uids of the profiles in it. `now_us` is the instant asked, in microseconds from
-    1970-01-01T00:00Z.
+    1970-01-01T00:00Z. `computed` has what the attributes with `is:` are computed from.
     """
 
     types: Mapping[str, str]
@@ -62,6 +62,7 @@ class ReferenceContext:
     lists: Mapping[str, Set[bytes]] = field(default_factory=dict)
     segments: Mapping[str, tree.Expr] = field(default_factory=dict)
     events: EventTypes = field(default_factory=EventTypes)
+    computed: Mapping[str, tree.Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, order=True)
@@ -261,6 +262,8 @@ class _Evaluation:
 
     def attribute(self, name: str) -> Any:
         type_ = self.context.types[name]
+        if name in self.context.computed:
+            return self.of_type(type_, self.value(self.context.computed[name]))
         value = self.profile.get(name)
         if value is None:
             return None
@@ -273,6 +276,16 @@ class _Evaluation:
                 return _Moment(Fraction(since // timedelta(microseconds=1)))
             case "set":
                 return frozenset(value) or None
+            case _:
+                return value
+
+    def of_type(self, type_: str, value: Any) -> Any:
+        """What was computed, as the type that its attribute has."""
+        match type_:
+            case "float" if value is not None:
+                return float(value)
+            case "time" if isinstance(value, date):
+                return self.start_of(value)
             case _:
                 return value
 
@@ -358,7 +371,8 @@ class _Evaluation:
 
     def of_event(self, event: ReferenceEvent, types: Mapping[str, str]) -> _Evaluation:
         """The evaluation in which names are properties of one event."""
-        return _Evaluation(event.properties, replace(self.context, types=types), self.uid)
+        context = replace(self.context, types=types, computed={})
+        return _Evaluation(event.properties, context, self.uid)
 
     def is_inside(self, time_us: int, window: tree.Window | None) -> bool:
         return in_window(

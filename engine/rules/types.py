@@ -72,6 +72,7 @@ NOTHING = Linear(())
 class Quantity:
     """A value that can be added. `form` holds the exact kinds, `floats` the kind float.
 
+    A float without `floats` is `form`, computed exactly and rounded once to the nearest double.
     Numbers are ints and decimals as their value; units of the rest are those of bound.py.
     """
 
@@ -87,7 +88,7 @@ class Quantity:
 
     def in_doubles(self) -> FloatValue:
         """This value as one side of a comparison in doubles."""
-        if self.kind == "float":
+        if self.floats:
             return FloatValue(terms=self.floats)
         return FloatValue(exact=self.form)
 
@@ -161,7 +162,7 @@ def subtract(left: Linear, right: Linear) -> Linear:
 
 def sources(quantity: Quantity) -> tuple[Source, ...]:
     """What a quantity reads from the profile."""
-    if quantity.kind != "float":
+    if not quantity.floats:
         return tuple(term.source for term in quantity.form.terms)
     read = (AttributeSource, DateStartSource, BucketSource, ScoreSource, AggregateSource)
     found = [term.source for term in quantity.floats if isinstance(term.source, read)]

@@ -77,7 +77,12 @@ def nearest_double(value: Fraction) -> float:
 def _atom(atom: tree.Atom, scope: Scope) -> Operand:
     match atom:
         case tree.Name():
-            return _field(atom, scope.field(atom))
+            attribute = scope.field(atom)
+            if attribute.computed is not None:
+                computed = scope.outer(atom, "a computed attribute").computed
+                if computed is not None:
+                    return replace(computed(attribute), node=atom)
+            return _field(atom, attribute)
         case tree.Text(value):
             return Word(value, atom)
         case tree.Bool(value):
@@ -243,6 +248,9 @@ def _in_doubles(terms: list[tuple[tree.Term, Quantity]], scope: Scope) -> tuple[
             raise scope.faults.at(term, message, "add numbers to numbers")
         factor = None if term.factor is None else nearest_double(Fraction(term.factor.value))
         source: Source | float
+        if not _is_one(operand):
+            message = f"what a sum computes cannot be added to a float{_quoted(term, scope)}"
+            raise scope.faults.at(term, message, "write out the sum that the attribute is")
         if operand.kind == "float":
             source = operand.floats[0].source
         elif operand.form.terms:
@@ -251,6 +259,16 @@ def _in_doubles(terms: list[tuple[tree.Term, Quantity]], scope: Scope) -> tuple[
             source = nearest_double(operand.form.constant)
         floats.append(FloatTerm(term.sign, factor, source))
     return tuple(floats)
+
+
+def _is_one(operand: Quantity) -> bool:
+    """Whether a summand is one source or a literal, and not what an attribute is computed from."""
+    if operand.kind == "float":
+        first, *others = operand.floats or (FloatTerm(0, None, 0.0),)
+        return not others and first.sign == 1 and first.factor is None
+    if not operand.form.terms:
+        return True
+    return operand.form == _reads(operand.form.terms[0].source)
 
 
 def _named(atom: tree.Atom, scope: Scope) -> str:

@@ -241,7 +241,6 @@ def test_what_cannot_be_applied_is_named_in_model_order(model: Model) -> None:
         "purposes.profiling",
         "attributes.revenue.history",
         "attributes.gender.needs",
-        "attributes.first_source.is",
         "events.unsubscribe.erases",
         "tag_rules[0]",
         "tag_rules[1]",
