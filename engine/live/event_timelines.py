@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bitmaps import Buffer
 from engine.core.where_nodes import WhereNodes
 from engine.core.where_plan import WhereNode, plan_where
 from engine.events import head
@@ -30,6 +31,7 @@ from engine.model.definitions import Attribute, Model
 from engine.rules.bound_events import BoundEvents
 from engine.store.catalog import FieldKind, event_field, property_field
 from engine.store.dictionary import Dictionary
+from engine.store.event_chunks import event_chunks
 from engine.store.snapshot import Snapshot
 
 __all__ = ["EventSource", "HeldEvents", "Timelines"]
@@ -154,16 +156,16 @@ class EventSource:
 class _Held:
     """What a chunk holds of some rows: which of its events, and the places of their rows."""
 
-    chunk: memoryview | TailVersion
+    chunk: Buffer | TailVersion
     at: NDArray[np.intp]
     places: NDArray[np.intp]
-    tail: Events | None
+    of_tail: Events | None = None
 
     def read(self, number: int) -> Events:
         """Rows and times of these events, and one property (0: none)."""
         if isinstance(self.chunk, TailVersion):
-            assert self.tail is not None
-            return self.tail.take(self.at)
+            assert self.of_tail is not None
+            return self.of_tail
         found = head.read_head(self.chunk)
         columns = [
             column
@@ -195,16 +197,18 @@ class HeldEvents:
             place_of = np.full(_BLOCK_ROWS, -1, np.int32)
             inside = self.rows[first:end] & np.uint32(_BLOCK_ROWS - 1)
             place_of[inside] = np.arange(first, end, dtype=np.int32)
-            for chunk in self.snapshot.chunks(field_id, block):
-                tail = None
-                if isinstance(chunk, TailVersion):
-                    tail = chunk.events()
-                    places = place_of[tail.rows]
-                else:
-                    places = place_of[read_rows(chunk)]
+            chunks, tail = event_chunks(self.snapshot, field_id, block)
+            for chunk in chunks:
+                places = place_of[read_rows(chunk)]
                 at = np.flatnonzero(places >= 0)
                 if len(at):
-                    yield _Held(chunk, at, places[at].astype(np.intp), tail)
+                    yield _Held(chunk, at, places[at].astype(np.intp))
+            if tail is not None:
+                events = tail.events()
+                places = place_of[events.rows]
+                at = np.flatnonzero(places >= 0)
+                if len(at):
+                    yield _Held(tail, at, places[at].astype(np.intp), events.take(at))
 
 
 def _passing(

@@ -4,8 +4,8 @@ Of the leaves of a bound tree these move with the clock:
 - a form with `now` in it (`joined > now - 7 days`), also one without a field (`now > time '...'`);
 - whatever reads an aggregate over events, whose window goes on, and which an event that is dated
   ahead enters at its own time.
-  The instants at which either changes follow from the row, so a segment that reads it can be
-  kept (`moves`);
+  The instants at which either changes follow from the row and its events, so a segment that
+  reads it can be kept (`moves`);
 - whatever reads an attribute with `history`, whose value is that of the instant asked, and an
   attribute that `needs` a purpose, since consent expires;
 - sequences and scores, by their windows, half-lives and consent; `band`, `tier` and `consent` too,
@@ -55,7 +55,7 @@ def why_unkept(expression: bound.BoundExpr) -> str:
         if isinstance(predicate, bound.BoundLater):
             return f"it reads {predicate.construct}, which is not evaluated so far"
         if isinstance(predicate, BoundSequence):
-            return "it reads sequence(...), which is not evaluated so far"
+            return "it reads sequence(...), whose changes by time alone nobody foresees so far"
         aggregates = bound.aggregates_of(predicate)
         reason = _why_events_move(predicate, aggregates) if aggregates else ""
         if reason:

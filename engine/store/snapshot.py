@@ -8,7 +8,6 @@ from typing import Self
 
 from engine.bitmaps import Buffer
 from engine.columns.zone import Zone
-from engine.events.tail import TailVersion
 from engine.store.addresses import PartTable
 from engine.store.catalog import LIVE, Catalog, segment_field
 from engine.store.dictionary import Dictionary
@@ -137,11 +136,6 @@ class Snapshot:
     def payloads(self, field_id: int, block: int) -> list[memoryview]:
         """The verified parts of a field in a block, read-only; empty where there is none."""
         return self.version.payloads(field_id, block)
-
-    def chunks(self, field_id: int, block: int) -> list[memoryview | TailVersion]:
-        """The chunks of events of one type in a block, where they stand: in memory the last may be
-        an open tail, which `payloads` makes a chunk of first."""
-        return self.version.chunks(field_id, block)
 
     def stored_payloads(self, field_id: int, block: int) -> Sequence[Buffer]:
         """The parts of a field in a block as they are stored, or will be when it is saved: equal

@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.zone import Zone
-from engine.events.tail import TailVersion
 from engine.store.addresses import PartTable, Places, build_part_table
 from engine.store.catalog import FieldKind
 from engine.store.dictionary import DictionaryTable, unpack_page
 from engine.store.environment import damaged
-from engine.store.events_payload import EventsPayload
 from engine.store.manifest import ENTRY, zone_of
 from engine.store.overlay import HeapBlocks, HeapPayload, Overlay
 from engine.store.reading import State, View, block_count_of
@@ -186,15 +184,6 @@ class Version:
             return [self.view.read_entry(block, entry) for entry in entries]
         kept = [self.view.read_entry(block, entry) for entry in entries[: heap.kept]]
         return [*kept, *heap.parts]
-
-    def chunks(self, field_id: int, block: int) -> list[memoryview | TailVersion]:
-        """See Snapshot."""
-        heap = self.overlay.get(field_id, block)
-        if not isinstance(heap, EventsPayload) or heap.tail is None:
-            return list(self.payloads(field_id, block))
-        stored = self.stored(field_id, block)[: heap.kept] if heap.kept else ()
-        kept = [self.view.read_entry(block, entry) for entry in stored]
-        return [*kept, *(chunk.part for chunk in heap.sealed), heap.tail]
 
     def zone(self, field_id: int, block: int) -> Zone | None:
         """See Snapshot."""
