@@ -5,6 +5,7 @@ many steps the clock moved."""
 from __future__ import annotations
 
 import random
+import shutil
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.live import committing, flips
+from tests.live_databases import only_the_log
 from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_updates
 from tests.moving_worlds import DAY_US
 from tests.skips import soaking
@@ -77,3 +79,44 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
     finally:
         few.close()
         many.close()
+
+
+def test_a_crash_between_ticks_changes_nothing(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the disk has, at any moment, is opened days later and catches up: with the same members
+    and the same feed as a store that never stopped."""
+    chance = random.Random(seed)
+    start_us = _start_us("Europe/Berlin")
+    kept = EventDatabase(tmp_path / "kept", EVENT_SEGMENTS, now_us=start_us)
+    twin = EventDatabase(tmp_path / "twin", EVENT_SEGMENTS, now_us=start_us)
+    try:
+        for round_ in range(ROUNDS):
+            with monkeypatch.context() as patched:
+                if round_ % 3:
+                    only_the_log(patched)
+                for _ in range(chance.randrange(1, 4)):
+                    updates = event_updates(chance, twin.now_us, 12, chance.randrange(1, 9))
+                    for live in (kept, twin):
+                        live.send(*updates)
+                    later_us = twin.now_us + _step_us(chance)
+                    kept.go(later_us)
+                    twin.go(later_us)
+                copy = tmp_path / f"copy{round_}"
+                copy.mkdir()
+                with twin.database._store._writing:
+                    shutil.copy(twin.path / "data.mdb", copy)
+            twin.close()
+            # Away for a while, and the first thing that comes is a batch or a tick.
+            later_us = twin.now_us + _step_us(chance)
+            twin = EventDatabase(copy, now_us=later_us)
+            kept.now_us = later_us
+            if chance.random() < 0.5:
+                twin.agree()
+                kept.agree()
+        twin.agree()
+        kept.agree()
+        assert twin.entries() == kept.entries()
+    finally:
+        twin.close()
+        kept.close()

@@ -106,6 +106,47 @@ def test_what_nobody_can_foresee(text: str, reason: str) -> None:
     assert why_unkept(BINDER.bind(parse(text))) == reason
 
 
+EVENTS = """
+events:
+  order: {properties: {amount: {type: decimal, scale: 2}, rate: float, due: time, page: category}}
+"""
+EVENT_BINDER = Binder(load_model({"world.yaml": MODEL_TEXT + EVENTS})[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "count(order) > 0",
+        "sum(order.amount in last 3 days) > 5 + points",
+        "last(order) < now - 3 days",
+        "last_value(order.page today) in ('a', 'b')",
+        "max(order.due) is missing",
+        "count(order where amount > 5 and rate > 0.5) = 0",
+    ],
+)
+def test_events_move_with_the_clock(text: str) -> None:
+    expression = EVENT_BINDER.bind(parse(text))
+    assert moves_anywhere(expression) and not why_unkept(expression)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("count(order where due < now) > 0", "it reads count(...) with `now` in its where"),
+        ("count(order) > bucket('x')", "it compares count(...) with bucket(...)"),
+        ("max(order.rate) > 0.5", "it compares max(...) as a float"),
+        ("last_value(order.page) = city", "it compares last_value(...) with another category"),
+        ("count(order) > level", "it reads the history of level"),
+        (
+            "sequence(order then order within 3 days)",
+            "it reads sequence(...), whose changes by time alone nobody foresees so far",
+        ),
+    ],
+)
+def test_what_nobody_can_foresee_of_events(text: str, reason: str) -> None:
+    assert why_unkept(EVENT_BINDER.bind(parse(text))) == reason
+
+
 @pytest.mark.parametrize(
     "text",
     [
