@@ -38,6 +38,8 @@ __all__ = ["EventSource", "HeldEvents", "Timelines"]
 
 _BLOCK_BITS = 16
 _BLOCK_ROWS = 1 << _BLOCK_BITS
+# Rows whose places are searched for; of more there is a table.
+_FEW_ROWS = 1024
 _EVER = -(1 << 63), (1 << 63) - 1
 
 
@@ -193,22 +195,40 @@ class HeldEvents:
     def _find(self, field_id: int) -> Iterator[_Held]:
         for block in np.unique(self.rows >> np.uint32(_BLOCK_BITS)).tolist():
             borders = [block << _BLOCK_BITS, (block + 1) << _BLOCK_BITS]
-            first, end = np.searchsorted(self.rows, borders)
-            place_of = np.full(_BLOCK_ROWS, -1, np.int32)
-            inside = self.rows[first:end] & np.uint32(_BLOCK_ROWS - 1)
-            place_of[inside] = np.arange(first, end, dtype=np.int32)
+            first, end = np.searchsorted(self.rows, borders).tolist()
+            wanted = _Wanted(self.rows[first:end].astype(np.uint16), first)
             chunks, tail = event_chunks(self.snapshot, field_id, block)
             for chunk in chunks:
-                places = place_of[read_rows(chunk)]
-                at = np.flatnonzero(places >= 0)
+                at, places = wanted.among(read_rows(chunk))
                 if len(at):
-                    yield _Held(chunk, at, places[at].astype(np.intp))
+                    yield _Held(chunk, at, places)
             if tail is not None:
                 events = tail.events()
-                places = place_of[events.rows]
-                at = np.flatnonzero(places >= 0)
+                at, places = wanted.among(events.rows)
                 if len(at):
-                    yield _Held(tail, at, places[at].astype(np.intp), events.take(at))
+                    yield _Held(tail, at, places, events.take(at))
+
+
+class _Wanted:
+    """Rows of one block, which ascend, and the place of the first among all."""
+
+    def __init__(self, rows: NDArray[np.uint16], first: int) -> None:
+        self._rows = rows
+        self._first = first
+        self._is_wanted = np.zeros(_BLOCK_ROWS, np.bool_)
+        self._is_wanted[rows] = True
+        self._place_of: NDArray[np.intp] | None = None
+        if len(rows) > _FEW_ROWS:
+            self._place_of = np.zeros(_BLOCK_ROWS, np.intp)
+            self._place_of[rows] = np.arange(first, first + len(rows))
+
+    def among(self, rows: NDArray[np.uint16]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Which events have one of these rows, and the places of the rows."""
+        is_one = len(self._rows) == 1
+        at = np.flatnonzero(rows == self._rows[0] if is_one else self._is_wanted[rows])
+        if self._place_of is not None:
+            return at, self._place_of[rows[at]]
+        return at, np.searchsorted(self._rows, rows[at]) + self._first
 
 
 def _passing(

@@ -18,7 +18,7 @@ from engine.errors import InputInvalid, NotFound, NotYet
 from engine.limits import TIME_US
 from engine.live.change import Flips
 from engine.live.flip_outcome import FlipOutcome, LeafFlips, judge_flips
-from engine.live.flips import NEVER, soonest
+from engine.live.flips import NEVER
 from engine.live.moving_plan import MovingParts, MovingPlan
 from engine.live.row_names import uids_of
 from engine.live.rows_read import BlockRead, RowsRead
@@ -34,8 +34,6 @@ __all__ = ["ComingChanges", "NextChange", "NextChanges"]
 WITHIN_US = 1000 * 366 * 86_400_000_000
 # Flips that are judged together.
 FLIPS_AT_A_TIME = 1 << 18
-# A row flips a few times for each leaf; whoever goes on longer is in a circle.
-FLIPS_OF_ROW = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,28 +165,18 @@ class NextChanges:
         rows = np.array([row], np.uint32)
         (uid,) = uids_of(self._snapshot, rows)
         judged = self._plan.rows(self._snapshot, rows, range(len(self.names)))
-        place = np.zeros(1, np.intp)
-
-        def is_in(segment: int, instant_us: int) -> bool:
-            return bool(judged.truth(segment, place, np.array([instant_us]))[0])
-
         changes = []
         for i, name in enumerate(self.names):
-            now = is_in(i, after_us)
-            for instant_us in self._flips_of(rows, i, after_us):
-                if is_in(i, instant_us) != now:
-                    changes.append(NextChange(name, not now, instant_us, row, uid.tobytes()))
-                    break
+            instants = self._instants_of(judged.read, i, after_us)
+            truths = judged.truth(i, np.zeros(len(instants), np.intp), instants)
+            changed = np.flatnonzero(truths != truths[0])
+            if len(changed):
+                at_us = int(instants[changed[0]])
+                changes.append(NextChange(name, not bool(truths[0]), at_us, row, uid.tobytes()))
         return sorted(changes, key=lambda change: change.instant_us)
 
-    def _flips_of(self, rows: NDArray[np.uint32], segment: int, after_us: int) -> list[int]:
-        """All flips of a row's leaves to come, in order."""
+    def _instants_of(self, read: RowsRead, segment: int, after_us: int) -> NDArray[np.int64]:
+        """An instant, and all flips after it of one row's leaves of a segment, in order."""
         leaves = [self._parts.leaves[number] for number in self._parts.leaves_of[segment]]
-        read = RowsRead(self._snapshot, rows, self._parts.zone)
-        found: list[int] = []
-        while len(found) < FLIPS_OF_ROW:
-            after_us = soonest(int(leaf.next_of(read, after_us)[0]) for leaf in leaves)
-            if after_us == NEVER:
-                break
-            found.append(after_us)
-        return found
+        flips = [leaf.between(read, after_us, NEVER - 1).instants for leaf in leaves]
+        return np.unique(np.concatenate([np.array([after_us], np.int64), *flips]))

@@ -160,6 +160,39 @@ def test_a_tick_with_nobody_due_reads_nothing(tmp_path: Path) -> None:
         live.close()
 
 
+def test_what_comes_is_told_beforehand(tmp_path: Path) -> None:
+    """Who enters and leaves within a week is who then does, and the next change of each profile is
+    the first of them."""
+    live = EventDatabase(tmp_path / "store", EVENT_SEGMENTS, now_us=NOON_US)
+    try:
+        chance = random.Random(3)
+        for _ in range(8):
+            live.send(*event_updates(chance, NOON_US, PEOPLE, 8))
+        live.go(NOON_US)
+        before = len(live.by_clock())
+        coming = live.database.next_changes(within_us=7 * DAY_US, limit=10**6)
+        told = [
+            (("+" if one.entered else "-") + one.segment, one.row, one.instant_us)
+            for one in coming.changes
+        ]
+        members = [("member", f"m{number}") for number in range(PEOPLE)]
+        next_of = live.database.next_of_profiles(members)
+        live.go(NOON_US + 7 * DAY_US)
+        assert told == live.by_clock()[before:] and len(told) > 50
+        first: dict[tuple[str, int], int] = {}
+        for what, row, at in told:
+            first.setdefault((what[1:], row), at)
+        found = {
+            (one.segment, one.row): one.instant_us
+            for changes in next_of
+            for one in changes or ()
+            if one.instant_us <= NOON_US + 7 * DAY_US
+        }
+        assert found == first
+    finally:
+        live.close()
+
+
 def _unkept(expression: bound.BoundExpr) -> str:
     """As a version said that kept nothing over events."""
     for predicate in bound.predicates_of(expression):
