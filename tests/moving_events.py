@@ -44,6 +44,10 @@ EVENT_SEGMENTS = {
     "there": "last(order where pieces > 2 in last 1 day) is present",
     "due": "max(order.due in last 3 days) < now",
     "mixed": "2 * count(read in last 1 day) + sum(order.pieces in last 2 days) > size",
+    "rated": "max(order.rate in last 2 days) + 0.1 > 0.3",
+    "rate_minus": "2.5 - min(order.rate in last 3 days) > 2.3",
+    "rates": "last_value(order.rate in last 3 days) in (0.1, 2.5)",
+    "rate_and": "0.5 * min(order.rate in last 2 days) < avg(order.amount) - size",
     "any": "segment('readers') or not segment('silent')",
     "still": "size >= 5",
 }
@@ -63,6 +67,7 @@ events:
       amount: {{type: decimal, scale: 2}}
       pieces: int
       paid: bool
+      rate: float
       note: text
       due: date
 sources:
@@ -119,6 +124,7 @@ def _update(chance: random.Random, now_us: int, number: int) -> dict[str, Any]:
                 "amount": chance.choice((1055, 99, 4000, -200, chance.randrange(6000))),
                 "pieces": chance.randrange(5),
                 "paid": chance.random() < 0.5,
+                "rate": chance.choice((0.1, 0.2, 0.2 + 1e-16, 2.5, -1.0, 0.30000000000000004)),
                 "note": chance.choice(("abc", "b", "x", "äb")),
                 "due": now_us // DAY_US + chance.randrange(-2, 3),
             }

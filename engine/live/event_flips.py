@@ -25,6 +25,7 @@ from engine.core.number_plan import attribute_field
 from engine.live.aggregate_values import AggregateValues
 from engine.live.event_timelines import EventSource
 from engine.live.flips import NEVER, BlockFlips, first_ahead
+from engine.live.float_tests import FloatTest, Stored
 from engine.live.linear_forms import LinearTest
 from engine.live.rows_read import SAFE, NumberSource, RowsRead, starts_of
 from engine.model.definitions import Attribute, Model
@@ -62,7 +63,10 @@ class EventFlips:
             aggregate: sources.values(aggregate) for aggregate in bound.aggregates_of(predicate)
         }
         self._linear: LinearTest | None = None
+        self._float: FloatTest | None = None
         self._moves = False
+        if isinstance(predicate, bound.BoundFloatCompare | bound.BoundFloatIn):
+            self._float = FloatTest(predicate)
         if isinstance(predicate, bound.BoundCompare | bound.BoundIn):
             self._terms = [term.source for term in predicate.form.terms]
             self._linear = LinearTest(predicate, [10 ** self._scale(one) for one in self._terms])
@@ -152,6 +156,10 @@ class EventFlips:
         if self._linear is not None:
             totals, present = self._totals(read, places, instants)
             return present & self._linear.passes(totals, instants)
+        if self._float is not None:
+            return self._float.holds(
+                len(places), lambda source: self._stored(source, read, places, instants)
+            )
         (aggregate,) = self._aggregates
         values, present = self._aggregates[aggregate].at(read, places, instants)
         match self._predicate:
@@ -194,20 +202,31 @@ class EventFlips:
         instants: NDArray[np.int64],
     ) -> tuple[NDArray[Any], NDArray[np.bool_], int]:
         """What one term is made of, 0 where missing; where it is there; a bound of its size."""
-        if isinstance(source, bound.AggregateSource):
-            values, there = self._aggregates[source.aggregate].at(read, places, instants)
-            if source.day_start:
-                starts = np.zeros(len(values), np.int64)
-                starts[there] = starts_of(values[there], self._zone)
-                values = starts
-        else:
-            assert isinstance(source, NumberSource)
-            of_rows, present, _ = read.sums([source], [1])
-            values, there = of_rows[places], present[places]
+        values, there, _ = self._stored(source, read, places, instants)
         if values.dtype == object:
             return values, there, SAFE
         largest = max(-int(values.min(initial=0)), int(values.max(initial=0)))
         return values, there, abs(factor) * largest
+
+    def _stored(
+        self,
+        source: bound.Source,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+    ) -> Stored:
+        """The values of a source as they are stored, 0 where missing."""
+        if not isinstance(source, bound.AggregateSource):
+            assert isinstance(source, NumberSource)
+            of_rows, present, _ = read.sums([source], [1])
+            return of_rows[places], present[places], 10**source.attribute.scale
+        aggregate = self._aggregates[source.aggregate]
+        values, there = aggregate.at(read, places, instants)
+        if source.day_start:
+            starts = np.zeros(len(values), np.int64)
+            starts[there] = starts_of(values[there], self._zone)
+            values = starts
+        return values, there, 10**aggregate.scale
 
 
 def _tested(

@@ -73,8 +73,9 @@ def why_unkept(expression: bound.BoundExpr) -> str:
 def _why_events_move(predicate: bound.BoundExpr, aggregates: Sequence[BoundAggregate]) -> str:
     """Why nobody can say when a predicate over aggregates changes."""
     name = f"{aggregates[0].function}(...)"
-    if isinstance(predicate, bound.BoundFloatCompare | bound.BoundFloatIn):
-        return f"it compares {name} as a float"
+    for attribute in bound.attributes_of(predicate):
+        if attribute.type == "float":
+            return f"it compares {name} with {attribute.name}, a float"
     if isinstance(predicate, bound.BoundCategoryPair):
         return f"it compares {name} with another category"
     if any(isinstance(source, bound.BucketSource) for source in bound.sources_of(predicate)):

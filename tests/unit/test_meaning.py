@@ -121,6 +121,7 @@ EVENT_BINDER = Binder(load_model({"world.yaml": MODEL_TEXT + EVENTS})[0])
         "last(order) < now - 3 days",
         "last_value(order.page today) in ('a', 'b')",
         "max(order.due) is missing",
+        "max(order.rate) > 0.5 + points",
         "count(order where amount > 5 and rate > 0.5) = 0",
     ],
 )
@@ -134,7 +135,7 @@ def test_events_move_with_the_clock(text: str) -> None:
     [
         ("count(order where due < now) > 0", "it reads count(...) with `now` in its where"),
         ("count(order) > bucket('x')", "it compares count(...) with bucket(...)"),
-        ("max(order.rate) > 0.5", "it compares max(...) as a float"),
+        ("max(order.rate) > weight", "it compares max(...) with weight, a float"),
         ("last_value(order.page) = city", "it compares last_value(...) with another category"),
         ("count(order) > level", "it reads the history of level"),
         (
