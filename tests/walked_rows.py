@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from conversion.cell_by_cell import Faults
 from engine.limits import TIME_US
-from engine.model.definitions import Attribute, Model
+from engine.model.definitions import Attribute, EventProperty, Model
 from engine.nearest import nearest
 from server.update_columns import ATTRIBUTE, GIVER, IDENTIFIER, TIME, UNSET
+from server.update_events import EVENT_GONE, EVENT_ID, EVENT_TIME, PROPERTY, EventColumns
 from strata.v1 import ingest_pb2 as pb
 
 __all__ = ["walked_columns"]
@@ -30,12 +31,14 @@ _INSTANTS = pa.timestamp("us", "UTC")
 class _Column:
     """What the records say about one thing: `rows` ascending, `values` beside them."""
 
-    __slots__ = ("kind", "lengths", "name", "others", "rows", "type", "values")
+    __slots__ = ("event", "kind", "lengths", "name", "others", "rows", "type", "values")
 
     def __init__(
         self, name: str, kind: str, type: Any, others: Mapping[str, Callable[[Any], Any]] = {}
     ) -> None:
         self.name = name
+        # The type of event that it is of, '' for none.
+        self.event = ""
         # The field of message Value that brings its values, and how to read others.
         self.kind = kind
         self.others = others
@@ -75,9 +78,8 @@ def _instant_us(stamp: Timestamp) -> int:
     return instant
 
 
-def _column(declared: Attribute) -> _Column:
-    """An empty column for an attribute."""
-    name = declared.name
+def _column(declared: Attribute | EventProperty, name: str) -> _Column:
+    """An empty column for an attribute or a property."""
     match declared.type:
         case "category" | "text":
             return _Column(name, "string_value", _STRINGS)
@@ -97,6 +99,34 @@ def _column(declared: Attribute) -> _Column:
             return _Column(name, "set_value", _STRINGS)
 
 
+class _Events:
+    """The events of one type: the records that bring one, and what is said of them."""
+
+    def __init__(self, type_: str) -> None:
+        self.type = type_
+        self.at: list[int] = []
+        self.id = _Column("id", "string_value", _STRINGS)
+        self.time = _Column("time", "", _INSTANTS)
+        self.time.event = type_
+        self.gone: list[bool] = []
+        self.properties: dict[str, _Column] = {}
+
+    def columns(self, names: Sequence[str], faults: Faults) -> EventColumns:
+        """All of it; the properties in the order of `names`."""
+        twice: Faults = {}
+        found = {
+            f"{PROPERTY}{name}": self.properties[name].laid_out(len(self.at), twice)
+            for name in names
+            if name in self.properties
+        }
+        found[EVENT_ID] = self.id.laid_out(len(self.at), twice)
+        found[EVENT_TIME] = self.time.laid_out(len(self.at), twice)
+        found[EVENT_GONE] = pa.array(self.gone, pa.bool_())
+        for place, reason in twice.items():
+            faults.setdefault(self.at[place], reason)
+        return EventColumns(self.type, np.array(self.at, np.intp), found)
+
+
 class _Rows:
     """The columns of one batch while its records are read."""
 
@@ -110,6 +140,9 @@ class _Rows:
         self._removed: dict[str, _Column] = {}
         self._giver = _Column(GIVER, "string_value", _STRINGS)
         self._time = _Column(TIME, "", _INSTANTS)
+        self._events: dict[str, _Events] = {}
+        # In the order in which the batch first names them.
+        self._properties: dict[str, None] = {}
 
     def read(self, row: int, update: pb.ProfileUpdate) -> None:
         """One record. ValueError with the reason where it cannot say what it says."""
@@ -147,6 +180,23 @@ class _Rows:
             except ValueError as error:
                 raise ValueError(f"{TIME}: {error}") from None
             self._time.rows.append(row)
+        self._read_events(row, update.events)
+
+    def name(self, update: pb.ProfileUpdate) -> None:
+        """Notes the types and properties that a record names, in their order."""
+        for event in update.events:
+            if event.type in self._model.events:
+                self._events.setdefault(event.type, _Events(event.type))
+            for named in event.properties:
+                self._properties[named.name] = None
+
+    def events(self) -> list[EventColumns]:
+        """The columns of the events, type by type."""
+        return [
+            found.columns(list(self._properties), self.faults)
+            for found in self._events.values()
+            if found.at
+        ]
 
     def columns(self, count: int) -> dict[str, pa.Array]:
         """All columns by their names on the wire."""
@@ -165,12 +215,63 @@ class _Rows:
                 found[column.name] = column.laid_out(count, self.faults)
         return found
 
-    def _other(self, column: _Column, kind: str | None, value: Any) -> Any:
+    def _read_events(self, row: int, events: Sequence[pb.Event]) -> None:
+        # First what they are, then what they say, then when: of several faults that one is told.
+        types: set[str] = set()
+        for event in events:
+            if not event.type:
+                raise ValueError("event has no type")
+            if event.type not in self._model.events:
+                raise _unknown("event", event.type, self._model.events)
+            if event.type in types:
+                raise ValueError(f"{event.type}: two events of a type; send an update for each")
+            types.add(event.type)
+        said = [
+            self._property(self._events[event.type], named)
+            for event in events
+            for named in event.properties
+        ]
+        for event in events:
+            if event.HasField("time"):
+                try:
+                    said.append((self._events[event.type].time, _instant_us(event.time)))
+                except ValueError as error:
+                    raise ValueError(f"{event.type}: time {error}") from None
+        # Nothing is kept of events of a record at fault.
+        for column, value in said:
+            column.rows.append(len(self._events[column.event].at))
+            column.values.append(value)
+        for event in events:
+            found = self._events[event.type]
+            found.id.rows.append(len(found.at))
+            found.id.values.append(event.id)
+            found.gone.append(event.gone)
+            found.at.append(row)
+
+    def _property(self, found: _Events, named: Any) -> tuple[_Column, Any]:
+        label = f"{found.type}.{named.name}"
+        known = self._model.events[found.type].properties
+        if named.name not in known:
+            raise _unknown("property", label, {f"{found.type}.{name}": name for name in known})
+        column = found.properties.get(named.name)
+        if column is None:
+            column = found.properties[named.name] = _column(known[named.name], label)
+            column.event = found.type
+        kind = named.value.WhichOneof("kind")
+        if kind == column.kind:
+            return column, getattr(named.value, kind)
+        return column, self._other(column, kind, named.value, "")
+
+    def _other(
+        self,
+        column: _Column,
+        kind: str | None,
+        value: Any,
+        hint: str = "; name it in unset to take its value away",
+    ) -> Any:
         """A value that did not come the usual way."""
         if kind is None:
-            raise ValueError(
-                f"{column.name}: has no value; name it in unset to take its value away"
-            )
+            raise ValueError(f"{column.name}: has no value{hint}")
         read = column.others.get(kind)
         if read is None:
             expected = column.kind or next(iter(column.others))
@@ -224,7 +325,7 @@ class _Rows:
         return column
 
     def _new_values(self, name: str) -> _Column:
-        self._values[name] = column = _column(self._declared(name))
+        self._values[name] = column = _column(self._declared(name), name)
         return column
 
     def _declared(self, name: str) -> Attribute:
@@ -238,15 +339,19 @@ class _Rows:
 
 def walked_columns(
     model: Model, updates: Sequence[pb.ProfileUpdate]
-) -> tuple[dict[str, pa.Array], Faults]:
-    """The columns of some records, and the records that cannot be taken, with reasons."""
+) -> tuple[dict[str, pa.Array], list[EventColumns], Faults]:
+    """The columns of some records, those of their events, and the records that cannot be taken,
+    with reasons."""
     rows = _Rows(model)
+    for update in updates:
+        rows.name(update)
     for row, update in enumerate(updates):
         try:
             rows.read(row, update)
         except ValueError as error:
             rows.faults[row] = str(error)
-    return rows.columns(len(updates)), rows.faults
+    columns = rows.columns(len(updates))
+    return columns, rows.events(), rows.faults
 
 
 def _unknown(what: str, name: str, known: Mapping[str, Any]) -> ValueError:

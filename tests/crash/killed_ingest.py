@@ -22,6 +22,8 @@ from pathlib import Path
 from engine.database import Database
 from engine.failpoints import FAILPOINTS_VARIABLE
 from engine.limits import FEED_KEPT_US
+from engine.store import open_events
+from tests.crash.live_batches import SEALED_EVENTS
 from tests.crash.live_judge import Judge
 from tests.crash.live_world import MODEL_FILES
 from tests.crash.tracing import ROOT
@@ -72,6 +74,7 @@ def run_writer(
 def main(folder: Path, seed: int, rounds: int, failpoints: list[str]) -> None:
     """Run the rounds."""
     chance = random.Random(seed)
+    open_events.SEALED_EVENTS = SEALED_EVENTS
     store = folder / "store"
     folder.mkdir(parents=True, exist_ok=True)
     with Database.create(store, threads=1) as database:

@@ -7,7 +7,7 @@ nothing but numbers passes between them.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,11 +21,13 @@ from engine.live.positions import Position
 from engine.live.update import NO_TIME
 from engine.model.definitions import Model
 from engine.model.load import load_model
-from tests.crash.live_world import LIMITS, MODEL_FILES, SETS, SINGLE, Update
+from tests.crash.live_world import EVENTS, LIMITS, MODEL_FILES, SETS, SINGLE, Update
+from tests.event_batches import event_rows
 from tests.loads import ERASE, batch_of
 
 __all__ = [
     "GIVER",
+    "SEALED_EVENTS",
     "SOURCE",
     "live_batch",
     "load_marker",
@@ -38,6 +40,8 @@ __all__ = [
 
 SOURCE = "orders"
 GIVER = "crm"
+# Events with which a tail is sealed, few enough that it happens often among these people.
+SEALED_EVENTS = 64
 # A batch has offsets from number * OFFSETS on, with gaps.
 OFFSETS = 1_000
 
@@ -62,6 +66,14 @@ _CELLS: dict[str, list[Any]] = {
     "tag": [["asleep"], ["new", "asleep"], ERASE],
     "+tag": [["asleep"], ["t1"], ["t2", "t3"]],
     "-tag": [["asleep"], ["t2"]],
+}
+
+
+_PROPERTIES: dict[str, list[Any]] = {
+    "amount": [Decimal("0.00"), Decimal("10.50"), Decimal("0.01"), Decimal("-7.25")],
+    "channel": ["web", "shop", ""],
+    "note": ["ü", "long " * 60, ""],
+    "urgent": [True, False],
 }
 
 
@@ -93,9 +105,28 @@ def _update(chance: random.Random, people: int) -> Update:
         update |= chance.choice([{"rate": float("nan")}, {"time": 1 << 62}])
     if chance.random() < 0.3:
         update["by"] = chance.choice(["ann", "bob", "", f"giver {chance.randrange(40)}"])
+    elif chance.random() < 0.5:
+        update |= {name: _event(chance, name) for name in EVENTS if chance.random() < 0.6}
     if chance.random() < 0.02:  # a value that the dictionaries have not seen
         update |= {"city": f"city {chance.randrange(10**6)}", "+tag": [f"t{chance.random()}"]}
     return update
+
+
+def _event(chance: random.Random, name: str) -> dict[str, Any]:
+    """An event, new, corrected or taken away; now and then one that is refused."""
+    event: dict[str, Any] = {"time": _T0 + chance.randrange(40) * 250_000}
+    if chance.random() < 0.7:
+        event["id"] = f"e{chance.randrange(6)}"
+    if name == "order":
+        for what in chance.sample(sorted(_PROPERTIES), chance.randrange(5)):
+            event[what] = chance.choice(_PROPERTIES[what])
+    if "id" in event and chance.random() < 0.2:
+        event["gone"] = True
+    if chance.random() < 0.01:
+        del event["time"]
+    if chance.random() < 0.01:
+        event |= {"gone": True, "id": chance.choice(["", "e1"])}
+    return event
 
 
 @cache
@@ -115,7 +146,19 @@ def live_batch(updates: Sequence[Update]) -> ProfileBatch:
         added={name: cells for name, cells in added.items() if cells is not None},
         removed={name: cells for name, cells in removed.items() if cells is not None},
         times=np.array([NO_TIME if time is None else time for time in times], np.int64),
+        events=tuple(
+            event_rows(name, [_in_units(update.get(name)) for update in updates], _model())
+            for name in EVENTS
+            if any(update.get(name) is not None for update in updates)
+        ),
     )
+
+
+def _in_units(event: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The same with decimals as batches have them."""
+    if event is None or "amount" not in event:
+        return event
+    return {**event, "amount": int(event["amount"].scaleb(2))}
 
 
 def _set_cells(updates: Sequence[Update], key: str) -> Any:
@@ -141,7 +184,7 @@ def loaded_updates(seed: int, number: int, people: int) -> list[Update]:
     identifier by which the load is known (`load_marker`).
     """
     chance = random.Random(f"{seed}/load/{number}")
-    kept = {*LIMITS, *SINGLE, "by", "likes", "tag"}
+    kept = {*LIMITS, *SINGLE, *EVENTS, "by", "likes", "tag"}
     updates: list[Update] = []
     for update in random_updates(chance, 300, people):
         cells = {name: cell for name, cell in update.items() if name in kept}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from engine.columns.sets import decode_rows
 from engine.database import Database
 from engine.live.feed import FeedPosition, FeedSource
+from engine.live.profile_events import EventsAsked
 from engine.store.snapshot import Snapshot
-from tests.crash.live_world import Person, World
+from tests.crash.live_world import EVENT_RULES, Person, World
 
 __all__ = ["FeedPlayer", "check_profiles", "check_segments", "check_store"]
 
@@ -28,6 +31,7 @@ def check_store(
     rows = check_profiles(database, world, world.people)
     assert database.profile_count == len(world.people)
     check_segments(database, world, rows)
+    check_events(database, rows)
     for player in (feed,) if trimmed else (feed, FeedPlayer()):
         check_feed(database, world, rows, player)
     report = database.verify()
@@ -55,6 +59,28 @@ def check_profiles(database: Database, world: World, people: Iterable[Person]) -
     assert database.profiles(strangers) == [None] * len(strangers)
     assert len(set(rows.values())) == len(rows)
     return rows
+
+
+def check_events(database: Database, rows: dict[Person, int]) -> None:
+    """Everybody did what they should have done, each thing once, and rules see it so."""
+    everything = EventsAsked(limit=1 << 30)
+    for person in rows:
+        pair = person.any_identifier()
+        page = database.events(pair, everything)
+        assert page is not None
+        found = Counter(_as_text(one.type, one.time_us, one.properties) for one in page.events)
+        wanted = Counter(_as_text(one.type, one.time, one.properties) for one in person.events)
+        assert found == wanted, f"{pair} lacks {wanted - found}, has besides {found - wanted}"
+    assert database.stats()["events"] == sum(len(person.events) for person in rows)
+    for rule, test in EVENT_RULES.items():
+        expected = sorted(row for person, row in rows.items() if test(person))
+        with database.members(rule) as members:
+            by_rule = members.rows.tolist()
+        assert by_rule == expected, _difference(rule, by_rule, expected)
+
+
+def _as_text(type_: str, time_us: int, properties: Mapping[str, Any]) -> str:
+    return f"{type_} at {time_us}: {sorted(properties.items())}"
 
 
 def _expected(world: World, rows: dict[Person, int]) -> dict[str, list[int]]:

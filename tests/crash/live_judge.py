@@ -138,7 +138,7 @@ class Judge:
                 if offset <= self.positions.get(one.partition, -1):
                     duplicates += 1
                     continue
-                fault = self.world.apply(update, GIVER)
+                fault = self.world.apply(update, GIVER, SOURCE)
                 accepted += fault is None
                 refused += fault is not None
                 blocked += update.get("phone") == "000"

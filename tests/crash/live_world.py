@@ -16,11 +16,22 @@ from typing import Any
 from engine.limits import TIME_US
 from tests.loads import ERASE
 
-__all__ = ["MODEL_FILES", "SEGMENTS", "VARIANT_FILES", "Person", "Update", "World"]
+__all__ = [
+    "EVENTS",
+    "EVENT_RULES",
+    "MODEL_FILES",
+    "SEGMENTS",
+    "VARIANT_FILES",
+    "Event",
+    "Person",
+    "Update",
+    "World",
+]
 
 # Identifier kinds, attribute names, `+name` and `-name` for values that a set gains and loses,
 # `by` for the giver and `time` for the event time in microseconds; a missing key or None says
-# nothing, ERASE takes away.
+# nothing, ERASE takes away. Types of events for what the profile did: dictionaries of `time`, `id`,
+# `gone` and properties.
 Update = Mapping[str, Any]
 
 # Segments on one attribute and on many, on sets, on other segments, on what is missing.
@@ -51,6 +62,14 @@ attributes:
   joined: {type: time}
   remark: {type: text}
   likes: {type: set}
+events:
+  order:
+    properties:
+      amount: {type: decimal, scale: 2}
+      channel: {type: category}
+      note: {type: text}
+      urgent: {type: bool}
+  ping: {}
 sources:
   crm: {identify: {member: member}, attributes: {city: city}}
 segments:
@@ -69,6 +88,18 @@ SINGLE = ("city", "size", "spent", "rate", "vip", "born", "joined", "remark")
 SETS = ("likes", "tag")
 LIMITS = {"member": 1, "phone": 2, "mail": None}
 BLOCKED = {"phone": {"000"}}
+EVENTS = ("order", "ping")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a profile did, `time` in microseconds. `key` is whose it is and its id there,
+    None for one without."""
+
+    type: str
+    time: int
+    properties: Mapping[str, Any]
+    key: tuple[str, str] | None
 
 
 @dataclass(eq=False)
@@ -79,6 +110,7 @@ class Person:
     attributes: dict[str, Any] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)
     given: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # by set and giver
+    events: list[Event] = field(default_factory=list)
 
     def values(self, name: str) -> set[str]:
         """What all givers together gave."""
@@ -146,6 +178,30 @@ _VARIANT_TESTS: dict[str, Callable[[Person, bool], bool]] = {
 }
 
 
+# Expressions on events, and who they are true for.
+EVENT_RULES: dict[str, Callable[[Person], bool]] = {
+    "count(order) >= 2": lambda person: len(_of(person, "order")) >= 2,
+    "count(order where channel = 'web' and not urgent) = 1": lambda person: (
+        sum(
+            one.properties.get("channel") == "web" and not one.properties.get("urgent", False)
+            for one in _of(person, "order")
+        )
+        == 1
+    ),
+    "sum(order.amount) > 10.5": lambda person: (
+        sum(one.properties.get("amount", 0) for one in _of(person, "order")) > Decimal("10.5")
+    ),
+    "last(ping) < first(order)": lambda person: (
+        max((one.time for one in _of(person, "ping")), default=math.inf)
+        < min((one.time for one in _of(person, "order")), default=-math.inf)
+    ),
+}
+
+
+def _of(person: Person, type_: str) -> list[Event]:
+    return [event for event in person.events if event.type == type_]
+
+
 @dataclass
 class World:
     """All people, and who owns which identifier."""
@@ -154,8 +210,9 @@ class World:
     owners: dict[tuple[str, str], Person] = field(default_factory=dict)
     is_variant: bool = False
 
-    def apply(self, update: Update, giver: str) -> str | None:
-        """Carries out one update, or returns how the reason of its refusal ends."""
+    def apply(self, update: Update, giver: str, source: str = "") -> str | None:
+        """Carries out one update, or returns how the reason of its refusal ends. `source` is whose
+        the ids of events are; without one they are the giver's."""
         if (fault := _fault(update)) is not None:
             return fault
         usable = {
@@ -183,6 +240,9 @@ class World:
             self.owners[pair] = person
             person.identifiers.setdefault(pair[0], set()).add(pair[1])
         _write(person, update, giver)
+        for name in EVENTS:
+            if update.get(name) is not None:
+                _happen(person, name, update[name], source or giver)
         return None
 
     def segments_of(self, person: Person) -> set[str]:
@@ -200,7 +260,25 @@ def _fault(update: Update) -> str | None:
         return "rate is not a finite number"
     if time is not None and not TIME_US[0] <= time <= TIME_US[1]:
         return "the event time is outside the years 1 to 9999"
+    for name in EVENTS:
+        brought = update.get(name)
+        if brought is None:
+            continue
+        if brought.get("gone"):
+            if not brought.get("id"):
+                return "is taken away by its id, and has none"
+        elif "time" not in brought:
+            return "has no time"
     return None
+
+
+def _happen(person: Person, name: str, brought: Mapping[str, Any], source: str) -> None:
+    key = (source, brought["id"]) if brought.get("id") else None
+    if key is not None:
+        person.events = [one for one in person.events if (one.type, one.key) != (name, key)]
+    if not brought.get("gone"):
+        said = {what: brought[what] for what in brought if what not in ("time", "id", "gone")}
+        person.events.append(Event(name, brought["time"], said, key))
 
 
 def _write(person: Person, update: Update, giver: str) -> None:

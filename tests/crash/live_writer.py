@@ -30,8 +30,10 @@ from engine.database import Database
 from engine.limits import SAVE_SLICE_BYTES
 from engine.live.positions import IngestAck
 from engine.model.definitions import Source
+from engine.store import open_events
 from tests.crash.live_batches import (
     GIVER,
+    SEALED_EVENTS,
     SOURCE,
     live_batch,
     loaded_updates,
@@ -184,6 +186,7 @@ def main(
 ) -> None:
     """Open, and write until killed."""
     chance = random.Random(f"{seed}/{round_number}")
+    open_events.SEALED_EVENTS = SEALED_EVENTS
     with Database.open(store, threads=1) as database:
         database._live._committer.feed_kept_us = kept_us
         writer = Writer(database, seed, people, descriptor, ENDLESS)

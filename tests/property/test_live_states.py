@@ -12,14 +12,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from engine.database import Database
 from engine.model.definitions import Source
+from engine.store import open_events
 from tests.crash.live_batches import (
     GIVER,
+    SEALED_EVENTS,
     SOURCE,
     live_batch,
     loaded_updates,
@@ -42,6 +45,9 @@ class LiveStates(RuleBasedStateMachine):
         """A store with some people in every segment."""
         self.folder = Path(tempfile.mkdtemp(prefix="strata-live-"))
         self.place = self.loads = 0
+        # So that there are sealed chunks beside open tails.
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(open_events, "SEALED_EVENTS", SEALED_EVENTS)
         self.database = Database.create(self.folder / "0", threads=1)
         self.database.apply_model(MODEL_FILES)
         self.world, self.feed = World(), FeedPlayer()
@@ -72,7 +78,8 @@ class LiveStates(RuleBasedStateMachine):
                 position = position_of("only", offsets)
             futures.append(self.database.submit(live_batch(updates), position, giver=GIVER))
             before = len(self.world.people)
-            reasons = [self.world.apply(update, GIVER) for update in updates]
+            source = "" if position is None else SOURCE
+            reasons = [self.world.apply(update, GIVER, source) for update in updates]
             expected.append((reasons, len(self.world.people) - before))
         for future, (reasons, created) in zip(futures, expected, strict=True):
             ack = future.result(timeout=60)
@@ -162,6 +169,7 @@ class LiveStates(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "database"):
             self._close()
+            self.patch.undo()
             shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,15 @@ from engine.limits import TIME_US
 from engine.live.batch import ProfileBatch
 from engine.live.update import NO_TIME
 from server.update_columns import UpdateColumns
+from server.update_events import EventColumns
 from server.update_rows import row_columns
 from server.update_wire import read_rows
 from strata.v1 import ingest_pb2 as pb
+from tests.event_batches import EVENT_MODEL
 from tests.walked_rows import walked_columns
 from tests.wire.fake_ingest import ingest_model
 
-MODEL = ingest_model()
+MODEL = replace(ingest_model(), events=EVENT_MODEL.events)
 names = st.sampled_from([*MODEL.attributes, "tag", "agee", ""])
 strings = st.sampled_from(["", "a", "北京", "12.5", "2026-02-30", "x" * 300])
 stamps = st.builds(
@@ -57,6 +60,50 @@ usual = st.sampled_from(
     ]
 )
 changes = st.builds(dict, attribute=names, operation=st.integers(0, 3), values=lists)
+# Properties and events in the same two ways.
+usual_properties = st.sampled_from(
+    [
+        {"name": "channel", "value": {"string_value": "web"}},
+        {"name": "channel", "value": {"string_value": "app"}},
+        {"name": "channel", "value": {"string_value": "北京"}},
+        {"name": "amount", "value": {"decimal_value": "7.25"}},
+        {"name": "amount", "value": {"int_value": -3}},
+        {"name": "pieces", "value": {"int_value": 1 << 40}},
+        {"name": "rate", "value": {"float_value": 0.5}},
+        {"name": "rate", "value": {"int_value": 3}},
+        {"name": "paid", "value": {"bool_value": False}},
+        {"name": "paid", "value": {"bool_value": True}},
+        {"name": "due", "value": {"date_value": "2026-11-09"}},
+        {"name": "shipped", "value": {"time_value": {"seconds": 7, "nanos": 1999}}},
+        {"name": "note", "value": {"string_value": "fragile"}},
+        {"name": "note", "value": {"string_value": ""}},
+    ]
+)
+properties = st.sampled_from([*EVENT_MODEL.events["order"].properties, "chanel", ""])
+any_events = st.builds(
+    dict,
+    type=st.sampled_from(["order", "visit", "ping", "ordr", ""]),
+    id=strings,
+    time=st.none() | stamps,
+    properties=st.lists(
+        usual_properties | st.builds(dict, name=properties, value=values), max_size=3
+    ),
+    gone=st.booleans(),
+)
+sound_orders = st.builds(
+    dict,
+    type=st.just("order"),
+    id=strings,
+    time=st.none() | st.just({"seconds": 9, "nanos": 2001}),
+    properties=st.lists(usual_properties, max_size=4, unique_by=lambda said: said["name"]),
+    gone=st.booleans(),
+)
+sound_visits = st.builds(
+    dict,
+    type=st.just("visit"),
+    properties=st.sampled_from([[], [{"name": "channel", "value": {"string_value": "app"}}]]),
+)
+pings = st.builds(dict, type=st.just("ping"), id=strings)
 any_updates = st.builds(
     pb.ProfileUpdate,
     identifiers=st.lists(
@@ -68,6 +115,7 @@ any_updates = st.builds(
     set_changes=st.lists(changes, max_size=3),
     giver=strings,
     time=st.none() | stamps,
+    events=st.lists(any_events | sound_orders | sound_visits, max_size=3),
 )
 sound_updates = st.builds(
     pb.ProfileUpdate,
@@ -85,6 +133,9 @@ sound_updates = st.builds(
     ),
     giver=strings,
     time=st.none() | st.just({"seconds": 7, "nanos": 1999}),
+    events=st.lists(
+        sound_orders | sound_visits | pings, max_size=3, unique_by=lambda event: event["type"]
+    ),
 )
 updates = sound_updates | any_updates
 
@@ -99,6 +150,8 @@ def _plain(given_: Any) -> Any:
     if isinstance(given_, dict):
         told = {name: _plain(value) for name, value in sorted(given_.items())}
         return {name: value for name, value in told.items() if _says_something(value)}
+    if isinstance(given_, tuple):
+        return [_plain(one) for one in given_]
     if hasattr(given_, "__dataclass_fields__"):
         told = {name: _plain(getattr(given_, name)) for name in given_.__dataclass_fields__}
         told["unset"] = told.get("unset") or None
@@ -109,18 +162,32 @@ def _plain(given_: Any) -> Any:
     return given_
 
 
+def _plain_events(rows: Any) -> Any:
+    """What events say; a column in which nobody says anything is none."""
+    rows["ids"] = [id_ or None for id_ in rows["ids"] or [None] * len(rows["at"])]
+    rows["gone"] = rows["gone"] or [False] * len(rows["at"])
+    return rows
+
+
 def _says_something(value: Any) -> bool:
     if not isinstance(value, dict):
         return any(cell is not None for cell in value)
     return any(cell is not None for cell in value["values"]) or any(value["unset"] or [])
 
 
-def _read(columns: dict[str, pa.Array], count: int, faults: Faults) -> tuple[Any, Faults]:
+def _read(
+    columns: dict[str, pa.Array], events: list[EventColumns], faults: Faults, count: int
+) -> tuple[Any, Faults]:
     for column in columns.values():
         column.validate(full=True)
+    for of_type in events:
+        for column in of_type.columns.values():
+            column.validate(full=True)
+            assert len(column) == len(of_type.at)
     reading = UpdateColumns(MODEL, count, dict(faults))
-    batch: ProfileBatch = reading.batch(columns)
+    batch: ProfileBatch = reading.batch(columns, events)
     told = _plain(batch)
+    told["events"] = [_plain_events(rows) for rows in told["events"]]
     if told["times"] and set(told["times"]) == {NO_TIME}:
         told["times"] = None
     if not any(told["giver"] or []):
@@ -131,19 +198,23 @@ def _read(columns: dict[str, pa.Array], count: int, faults: Faults) -> tuple[Any
 @given(st.lists(updates, max_size=6))
 def test_the_same_as_walking_the_messages(given_updates: list[pb.ProfileUpdate]) -> None:
     message = pb.UpdateRows(updates=given_updates)
-    _, faults = _read(*_with_count(row_columns(MODEL, message), len(given_updates)))
-    _, expected = _read(*_with_count(walked_columns(MODEL, message.updates), len(given_updates)))
+    count = len(given_updates)
+    _, faults = _read(*row_columns(MODEL, message), count)
+    _, expected = _read(*walked_columns(MODEL, message.updates), count)
     assert faults == expected
     # What a record at fault says besides is passed over, so only the sound ones are compared.
     sound = [update for row, update in enumerate(given_updates) if row not in faults]
     message = pb.UpdateRows(updates=sound)
-    assert _read(*_with_count(row_columns(MODEL, message), len(sound))) == _read(
-        *_with_count(walked_columns(MODEL, message.updates), len(sound))
-    )
+    read = _read(*row_columns(MODEL, message), len(sound))
+    assert read == _read(*walked_columns(MODEL, message.updates), len(sound))
 
 
-def _with_count(read: tuple[Any, ...], count: int) -> tuple[dict[str, pa.Array], int, Faults]:
-    return read[0], count, read[-1]
+@given(st.lists(sound_updates, min_size=2, max_size=6))
+def test_records_without_a_fault(given_updates: list[pb.ProfileUpdate]) -> None:
+    message = pb.UpdateRows(updates=given_updates)
+    read = _read(*row_columns(MODEL, message), len(given_updates))
+    assert read == _read(*walked_columns(MODEL, message.updates), len(given_updates))
+    assert not read[1]
 
 
 def test_fields_from_a_later_contract_are_passed_over() -> None:
