@@ -1,6 +1,7 @@
 /* Counts, sums and bounds over events, as columns of a block.
  *
- * Counts and sums are scattered into the column itself. Bounds are folded in memory beside it, and
+ * Counts and sums are scattered into the column itself, in as few bytes as will do: the memory that
+ * is touched is what costs. Bounds are folded in memory beside it, and
  * only those of rows that have one are taken over: rows without store 0.
  */
 #ifndef STRATA_AGGREGATE_NUMBERS_H
@@ -27,11 +28,17 @@ static inline void strata_end_counts(const strata_aggregates *all, strata_aggreg
 static inline void strata_fill_count(strata_aggregates *all, const strata_aggregate *what,
                                      strata_aggregate_column *column, uint64_t events) {
     int is_narrow = events < 65536, is_few = events <= STRATA_FEW_EVENTS;
-    if (is_few) memset(column->marks, 0, STRATA_BITSET_BYTES);
+    uint32_t kind = is_narrow ? STRATA_FOLD_COUNT_U16 : STRATA_FOLD_COUNT_U32;
     column->width = is_narrow ? 2 : 4;
+    if (what->function == STRATA_AGGREGATE_FEW) {
+        column->width = 1;
+        kind = STRATA_FOLD_COUNT_U8;
+        events = events < UINT8_MAX ? events : UINT8_MAX;
+    }
+    if (is_few) memset(column->marks, 0, STRATA_BITSET_BYTES);
     column->touched = is_few ? STRATA_TOUCHED_MARKED : STRATA_TOUCHED;
-    strata_fold_sources(all, what, is_narrow ? STRATA_FOLD_COUNT_U16 : STRATA_FOLD_COUNT_U32,
-                        is_few ? column->marks : 0, strata_aggregate_values(column));
+    strata_fold_sources(all, what, kind, is_few ? column->marks : 0,
+                        strata_aggregate_values(column));
     strata_end_counts(all, column, events);
 }
 
@@ -113,8 +120,20 @@ static inline void strata_fill_sum(strata_aggregates *all, const strata_aggregat
     uint64_t bias = 0, most;
     strata_value_bounds(all, what, &low, &high, &reach);
     int is_narrow = reach <= INT64_MAX;
-    column->width = 8;
     column->touched = STRATA_TOUCHED;
+    if (low >= 0 && high <= UINT32_MAX && is_narrow && !column->is_wide) {
+        /* What no bound says and is nearly always so: no sum leaves 32 bits. */
+        column->width = 4;
+        if (strata_fold_sources(all, what, STRATA_FOLD_SUM_U32, 0, values)) {
+            most = reach < UINT32_MAX ? (uint64_t)reach : UINT32_MAX;
+            strata_all_have(all, strata_begin_head(column, STRATA_INTS, 4, 0, most));
+            return;
+        }
+        strata_clear_aggregate(column);
+        column->touched = STRATA_TOUCHED;
+        column->is_wide = 1; /* in the blocks to come too */
+    }
+    column->width = 8;
     if (is_narrow) {
         strata_fold_sources(all, what, STRATA_FOLD_SUM_I64, 0, values);
         bias = low < 0 ? (uint64_t)reach : 0;

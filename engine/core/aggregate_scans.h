@@ -14,6 +14,7 @@
 
 enum {
     STRATA_AGGREGATE_MARK = 1,
+    STRATA_AGGREGATE_FEW, /* a count that stops at 255 */
     STRATA_AGGREGATE_COUNT,
     STRATA_AGGREGATE_DAYS,
     STRATA_AGGREGATE_DISTINCT,
@@ -75,6 +76,7 @@ typedef struct {
     int is_filled;   /* for the open block */
     int touched;     /* which values are not 0 */
     uint32_t width;  /* of those */
+    int is_wide;     /* sums have left 32 bits in some block */
     uint64_t *marks; /* rows with an event */
 } strata_aggregate_column;
 
@@ -221,14 +223,17 @@ static inline strata_fold strata_fold_of(const strata_event_source *source, uint
     return fold;
 }
 
-/* Folds all sources alike. */
-static inline void strata_fold_sources(strata_aggregates *all, const strata_aggregate *what,
+/* Folds all sources alike; returns 0 where values did not fit the width of the fold. */
+static inline int strata_fold_sources(strata_aggregates *all, const strata_aggregate *what,
                                        uint32_t kind, uint64_t *marks, void *values) {
+    uint32_t carry = 0;
     for (uint32_t i = 0; i < what->source_count; i++) {
         strata_event_scan scan = strata_scan_source(all, what, what->sources + i);
         strata_fold fold = strata_fold_of(what->sources + i, kind, marks, values);
+        fold.carry = &carry;
         strata_fold_block(&scan, &fold, 1);
     }
+    return carry == 0;
 }
 
 #endif

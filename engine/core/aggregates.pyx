@@ -35,6 +35,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
         STRATA_BLOCK_ROWS
         STRATA_BITSET_BYTES
         STRATA_AGGREGATE_MARK
+        STRATA_AGGREGATE_FEW
         STRATA_AGGREGATE_COUNT
         STRATA_AGGREGATE_DAYS
         STRATA_AGGREGATE_DISTINCT
@@ -134,6 +135,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
 
 cdef dict FUNCTIONS = {
     "mark": STRATA_AGGREGATE_MARK,
+    "few": STRATA_AGGREGATE_FEW,
     "count": STRATA_AGGREGATE_COUNT,
     "days": STRATA_AGGREGATE_DAYS,
     "distinct": STRATA_AGGREGATE_DISTINCT,

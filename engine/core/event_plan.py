@@ -213,6 +213,9 @@ class EventPlanner:
         if high == 0:
             marked = self._mark(column)
             return marked if wanted.negated else ("not", (marked,))
+        most = ops.FEW_MOST
+        if column.function == "count" and (high < most or (high == INT64_MAX and low <= most)):
+            column, high = replace(column, function="few"), min(high, most)
         return ops.IntRangeLeaf(self.place(column), low, high, wanted.negated)
 
     def _compare_instant(self, aggregate: BoundAggregate, wanted: IntRange) -> ops.LeafLogic:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.core.where_plan import WhereNode
 
 __all__ = [
+    "FEW_MOST",
     "AverageNumber",
     "BucketLeaf",
     "BucketNumber",
@@ -55,6 +56,9 @@ __all__ = [
 
 Compare = Literal["=", "!=", "<", "<=", ">", ">="]
 
+# Where the counts of an `EventColumn` of few stop.
+FEW_MOST = 255
+
 
 # ------------------------------------------------------------------------ aggregates
 
@@ -76,12 +80,13 @@ class EventSource:
 class EventColumn:
     """What is made of the events in [from_us, to_us) of a profile, as a field that leaves read.
 
-    `mark`: the set of those that have any. `kind` is what the property is. `zone` is that of
-    `days`. `dictionary`, of a category, has the strings that are ordered where times are equal.
+    `mark`: the set of those that have any; `few`: a count that stops at FEW_MOST. `kind` is what
+    the property is. `zone` is that of `days`. `dictionary`, of a category, has the strings that are
+    ordered where times are equal.
     """
 
     function: Literal[
-        "mark", "count", "days", "first", "last",
+        "mark", "few", "count", "days", "first", "last",
         "sum", "min", "max", "distinct", "first_value", "last_value",
     ]  # fmt: skip
     sources: tuple[EventSource, ...]

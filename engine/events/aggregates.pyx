@@ -51,6 +51,7 @@ cdef extern from "engine/events/fold_block.h" nogil:
         uint32_t day_count
         uint64_t *marks
         void *values
+        uint32_t *carry
         const int64_t *starts
         void *slots
         uint32_t slot_count
@@ -106,6 +107,7 @@ cdef dict START = {
     Fold.COUNT_U8: (np.uint8, 0),
     Fold.COUNT_U16: (np.uint16, 0),
     Fold.COUNT_U32: (np.uint32, 0),
+    Fold.SUM_U32: (np.uint32, 0),
     Fold.SUM_I64: (np.int64, 0),
     Fold.SUM_I128: (np.int64, 0),
     Fold.LEAST: (np.int64, np.iinfo(np.int64).max),
@@ -211,6 +213,7 @@ cdef class _Folded:
     cdef void *slots
     cdef strata_valued_part *parts
     cdef uint32_t kind  # of the column
+    cdef uint32_t carry
     cdef object asked, marks, values, events, kept
 
     def __cinit__(self, asked, _Scan scan not None):
@@ -220,6 +223,7 @@ cdef class _Folded:
         cdef uint8_t[::1] values
         self.asked = asked
         self.fold.kind = asked.fold
+        self.fold.carry = &self.carry
         self.fold.property = asked.property or 0
         if asked.property is not None:
             self.fold.role = STRATA_EVENT_PROPERTY
@@ -295,7 +299,7 @@ cdef class _Folded:
             for i in range(65536):
                 values[i] = strata_ordered_double(values[i])
             return Answer(self.marks, self.values.view(np.float64))
-        return Answer(self.marks, self.values)
+        return Answer(self.marks, self.values, carried=self.carry != 0)
 
 
 def aggregate(
@@ -371,7 +375,7 @@ def clear(fold, const uint64_t[::1] marks not None, values not None, events=None
         strata_clear_u8(&marks[0], &at[0])
     elif fold == Fold.COUNT_U16:
         strata_clear_u16(&marks[0], <uint16_t *>&at[0])
-    elif fold in (Fold.COUNT_U32, Fold.DISTINCT):
+    elif fold in (Fold.COUNT_U32, Fold.SUM_U32, Fold.DISTINCT):
         strata_clear_u32(&marks[0], <uint32_t *>&at[0])
     elif fold in (Fold.SUM_I64, Fold.BITS, Fold.DAYS):
         strata_clear_i64(&marks[0], <int64_t *>&at[0])

@@ -21,15 +21,16 @@ class Fold(IntEnum):
     COUNT_U8 = 2  # stops at 255
     COUNT_U16 = 3  # of fewer than 65,536 events
     COUNT_U32 = 4
-    SUM_I64 = 5  # where no sum can leave 64 bits
-    SUM_I128 = 6
-    LEAST = 7
-    GREATEST = 8
-    BITS = 9  # distinct values below 64
-    DAYS = 10
-    DISTINCT = 11
-    FIRST = 12
-    LAST = 13
+    SUM_U32 = 5  # of values from 0 to 2^32 - 1; carries past that
+    SUM_I64 = 6  # where no sum can leave 64 bits
+    SUM_I128 = 7
+    LEAST = 8
+    GREATEST = 9
+    BITS = 10  # distinct values below 64
+    DAYS = 11
+    DISTINCT = 12
+    FIRST = 13
+    LAST = 14
 
 
 class WhereKind(IntEnum):
@@ -86,12 +87,14 @@ class Answer(NamedTuple):
     `marks` uint64[1024]: the rows that have such an event. `values`: one for each row of the
     block; rows without a mark have 0 in counts and sums, elsewhere anything. Sums of 128 bits
     are [65536, 2] int64: low and high half. First and last texts are None; see `events`, the
-    references part * CHUNK_EVENTS + place of the events of first and last.
+    references part * CHUNK_EVENTS + place of the events of first and last. `carried`: some value
+    did not fit, and none means anything.
     """
 
     marks: NDArray[np.uint64]
     values: NDArray[Any] | None
     events: NDArray[np.uint32] | None = None
+    carried: bool = False
 
     def by_row(self) -> dict[int, Any]:
         """Values of the rows with a mark, as Python numbers."""

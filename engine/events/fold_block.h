@@ -14,9 +14,10 @@
 
 enum {
     STRATA_FOLD_MARK = 1,     /* nothing but the marks */
-    STRATA_FOLD_COUNT_U8,     /* values: uint8_t */
+    STRATA_FOLD_COUNT_U8,     /* values: uint8_t, which stop at 255 */
     STRATA_FOLD_COUNT_U16,    /* uint16_t */
     STRATA_FOLD_COUNT_U32,    /* uint32_t */
+    STRATA_FOLD_SUM_U32,      /* uint32_t; every value from 0 to UINT32_MAX; carry */
     STRATA_FOLD_SUM_I64,      /* int64_t */
     STRATA_FOLD_SUM_I128,     /* strata_event_sum */
     STRATA_FOLD_LEAST,        /* int64_t; of floats as strata_ordered_double */
@@ -36,6 +37,7 @@ typedef struct {
     uint32_t day_count;
     uint64_t *marks;                 /* rows with an event are added; NULL: not wanted */
     void *values;                    /* one a row, as folds.h says */
+    uint32_t *carry;                 /* not 0 once a value did not fit: then none means anything */
     const int64_t *starts;           /* see strata_days_of */
     void *slots;                     /* see distinct.h, of the kind of the property */
     uint32_t slot_count;
@@ -66,6 +68,29 @@ static inline void strata_fold_texts(const strata_fold *fold, const strata_chunk
     }
 }
 
+/* Takes a stretch that is not a list into sums of 32 bits, from where its values are stored;
+ * returns 0 where they have to be widened first. */
+static inline int strata_sum_as_stored(const strata_fold *fold, const strata_chunk *chunk,
+                                       const strata_event_column *column,
+                                       const strata_stretch *stretch) {
+    const uint8_t *at = strata_chunk_bytes(chunk, column->values_offset);
+    const uint16_t *rows = stretch->rows;
+    uint64_t base = (uint64_t)column->base;
+    uint32_t first = stretch->first, count = stretch->count;
+    void *to = fold->values;
+    if (stretch->events || column->step != 1) return 0;
+    switch (column->width) {
+    case 1: *fold->carry |= strata_sum_stored_u8(rows, at + first, base, count, to); return 1;
+    case 2:
+        *fold->carry |= strata_sum_stored_u16(rows, strata_u16(at) + first, base, count, to);
+        return 1;
+    case 4:
+        *fold->carry |= strata_sum_stored_u32(rows, strata_u32(at) + first, base, count, to);
+        return 1;
+    default: return 0;
+    }
+}
+
 /* Takes one stretch into one fold; `column` is NULL where no value is read. */
 static inline void strata_fold_stretch(const strata_fold *fold, const strata_chunk *chunk,
                                        uint32_t part, const strata_event_column *column,
@@ -81,6 +106,8 @@ static inline void strata_fold_stretch(const strata_fold *fold, const strata_chu
         if (fold->kind == STRATA_FOLD_DISTINCT) strata_fold_texts(fold, chunk, column, stretch);
         return; /* nothing else reads them */
     }
+    if (fold->kind == STRATA_FOLD_SUM_U32 && strata_sum_as_stored(fold, chunk, column, stretch))
+        return;
     if (column) strata_widen_stretch(chunk, column, stretch, values);
     if (column && column->kind == STRATA_EVENT_FLOATS && fold->kind <= STRATA_FOLD_GREATEST)
         for (uint32_t i = 0; i < count; i++) values[i] = strata_ordered_double(values[i]);
@@ -88,6 +115,7 @@ static inline void strata_fold_stretch(const strata_fold *fold, const strata_chu
     case STRATA_FOLD_COUNT_U8: strata_count_u8(rows, count, to); break;
     case STRATA_FOLD_COUNT_U16: strata_count_u16(rows, count, to); break;
     case STRATA_FOLD_COUNT_U32: strata_count_u32(rows, count, to); break;
+    case STRATA_FOLD_SUM_U32: *fold->carry |= strata_sum_u32(rows, values, count, to); break;
     case STRATA_FOLD_SUM_I64: strata_sum_i64(rows, values, count, to); break;
     case STRATA_FOLD_SUM_I128: strata_sum_i128(rows, values, count, to); break;
     case STRATA_FOLD_LEAST: strata_least_i64(rows, values, count, to); break;

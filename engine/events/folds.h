@@ -36,12 +36,13 @@ static inline void strata_mark_rows(const uint16_t *restrict rows, uint32_t coun
 
 /* --------------------------------------------------------------------------------- counts */
 
-/* Stops at 255: for comparisons with less. A quarter of the memory of exact counts. */
+/* Stops at 255: for comparisons with less. Half the memory of wider ones, so twice as quick; that
+ * a row has so many is rare, and a jump that is guessed right costs nothing. */
 static inline void strata_count_u8(const uint16_t *restrict rows, uint32_t count,
                                    uint8_t *restrict counts) {
     for (uint32_t i = 0; i < count; i++) {
         uint8_t before = counts[rows[i]];
-        counts[rows[i]] = (uint8_t)(before + (before != 255));
+        if (__builtin_expect(before != UINT8_MAX, 1)) counts[rows[i]] = (uint8_t)(before + 1);
     }
 }
 
@@ -57,6 +58,37 @@ static inline void strata_count_u32(const uint16_t *restrict rows, uint32_t coun
 }
 
 /* ----------------------------------------------------------------------------------- sums */
+
+/* Of values from 0 to UINT32_MAX. Returns not 0 where a sum went past that: then the sums are worth
+ * nothing. Half the memory of wider ones. */
+static inline uint32_t strata_sum_u32(const uint16_t *restrict rows,
+                                      const int64_t *restrict values, uint32_t count,
+                                      uint32_t *restrict sums) {
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t after = sums[rows[i]] + (uint64_t)values[i];
+        sums[rows[i]] = (uint32_t)after;
+        any |= after;
+    }
+    return (uint32_t)(any >> 32);
+}
+
+/* The same of values as they are stored, above a base: stored[i] + base is at most UINT32_MAX. */
+#define STRATA_SUM_STORED(NAME, TYPE)                                                          \
+    static inline uint32_t NAME(const uint16_t *restrict rows, const TYPE *restrict stored,    \
+                                uint64_t base, uint32_t count, uint32_t *restrict sums) {      \
+        uint64_t any = 0;                                                                      \
+        for (uint32_t i = 0; i < count; i++) {                                                 \
+            uint64_t after = sums[rows[i]] + base + stored[i];                                 \
+            sums[rows[i]] = (uint32_t)after;                                                   \
+            any |= after;                                                                      \
+        }                                                                                      \
+        return (uint32_t)(any >> 32);                                                          \
+    }
+
+STRATA_SUM_STORED(strata_sum_stored_u8, uint8_t)
+STRATA_SUM_STORED(strata_sum_stored_u16, uint16_t)
+STRATA_SUM_STORED(strata_sum_stored_u32, uint32_t)
 
 /* Where the caller has shown, by bounds and numbers of events, that no sum leaves 64 bits. */
 static inline void strata_sum_i64(const uint16_t *restrict rows, const int64_t *restrict values,

@@ -12,6 +12,10 @@
 #define STRATA_WIDEN(NAME, TYPE)                                                               \
     static inline void NAME(const TYPE *restrict stored, uint32_t count, uint64_t base,        \
                             uint64_t step, int64_t *restrict out) {                            \
+        if (step == 1) {                                                                       \
+            for (uint32_t i = 0; i < count; i++) out[i] = (int64_t)(base + stored[i]);         \
+            return;                                                                            \
+        }                                                                                      \
         for (uint32_t i = 0; i < count; i++) out[i] = (int64_t)(base + step * stored[i]);      \
     }                                                                                          \
     static inline void NAME##_at(const TYPE *restrict stored, const uint16_t *restrict events, \

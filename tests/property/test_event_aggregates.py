@@ -271,10 +271,39 @@ def test_sums_that_fit_64_bits(block: tuple, count: int) -> None:
         assert sums_fit(Chunks(parts), number, count) == (sum(sizes) * count < 2**63)
 
 
+@pytest.mark.parametrize("most", [0, 200, 60_000, 2**32 - 1])
+@pytest.mark.parametrize("step", [1, 7])
+@pytest.mark.parametrize("share", [1.0, 0.7])
+def test_sums_of_32_bits(most: int, step: int, share: float) -> None:
+    """Of values as they are stored, in every width, and of widened ones; some go past 32 bits."""
+    rng = np.random.default_rng(most)
+    for count, low in ((3_000, 0), (1, 2**32 - 1), (5, 1_000), (900, 2**31)):
+        values = np.minimum(rng.integers(0, most + 1, count) // step * step + low, 2**32 - 1)
+        present = rng.random(count) < share
+        rows = rng.integers(0, 1_000, count).astype(np.uint16)
+        properties: dict[int, Property] = {1: Ints(values * present, present)}
+        events = Events(rows, rng.integers(0, 9, count), None, None, properties)
+        chunks = Chunks(encode_events(events))
+        for nodes in ([], [Where(WhereKind.RANGE, 1, 1, 2**31)]):
+            (answer,) = aggregate(chunks, [Aggregate(Fold.SUM_U32, 1)], 2, 9, nodes)
+            expected = naive("sum", counted(happened(events), 2, 9, nodes), 1)
+            assert answer.carried == any(value >= 2**32 for value in expected.values())
+            assert answer.by_row() == {row: value % 2**32 for row, value in expected.items()}
+
+
+def test_counts_of_8_bits_stop() -> None:
+    times = {3: 254, 64: 255, 65: 256, 9_000: 600}
+    rows = np.repeat(np.array(list(times), np.uint16), list(times.values()))
+    events = Events(rows, np.arange(len(rows)) % 50)
+    (answer,) = aggregate(Chunks(encode_events(events)), [Aggregate(Fold.COUNT_U8)], LEAST, MOST)
+    assert answer.by_row() == {row: min(count, 255) for row, count in times.items()}
+
+
 CLEARED = {
     Fold.COUNT_U8: (np.uint8, 0),
     Fold.COUNT_U16: (np.uint16, 0),
     Fold.COUNT_U32: (np.uint32, 0),
+    Fold.SUM_U32: (np.uint32, 0),
     Fold.SUM_I64: (np.int64, 0),
     Fold.SUM_I128: (np.int64, 0),
     Fold.LEAST: (np.int64, MOST),

@@ -29,8 +29,8 @@ from tests.sample_stores import BLOCK_ROWS, MAP_BYTES
 
 DAY_US = 86_400_000_000
 NOW_US = 20_000 * DAY_US + 12_345
-# By block: more than 16 bits count, few, none, a handful, some.
-EVENTS = (70_000, 1_500, 0, 7, 30_000)
+# By block: more than 16 bits count, few, none, a handful, some, and a few more.
+EVENTS = (70_000, 1_500, 0, 7, 30_000, 3_000)
 MODEL = """
 time_zone: Asia/Shanghai
 identifiers: {member: {}}
@@ -39,6 +39,7 @@ events:
     properties:
       amount: {type: decimal, scale: 2}
       huge: int
+      cost: int
       load: float
       sku: category
       gift: bool
@@ -55,9 +56,15 @@ class Market:
         count = sum(EVENTS)
         block = np.repeat(np.arange(len(EVENTS)), EVENTS)
         place = np.minimum(rng.geometric(0.0002, count), BLOCK_ROWS - 1)
-        self.row = block * BLOCK_ROWS + place
         self.time = NOW_US - rng.integers(-DAY_US, 120 * DAY_US, count)
         self.time[rng.random(count) < 0.3] = NOW_US - 30 * DAY_US  # many at one instant
+        for times in (254, 255, 256):  # where narrow counts stop
+            place[(place == times) & (block == 4)] = 0
+            some = np.flatnonzero((block == 4) & (place != 254) & (place != 255))[:times]
+            place[some], self.time[some] = times, NOW_US - 30 * DAY_US
+        self.row = block * BLOCK_ROWS + place
+        # Sums in 32 bits, but of one block, which is not the last.
+        self.cost = rng.integers(0, np.where(block == 4, 2**32, 1_000))
         self.amount = rng.integers(-2_000, 90_000, count)
         self.huge = rng.integers(-(2**63), 2**63, count, endpoint=False)
         self.huge[place < 300] = 2**63 - 1
@@ -67,6 +74,7 @@ class Market:
         self.note = rng.integers(0, len(WORDS), count)
         self.has = rng.random(count) < 0.8  # all properties or none of them
         self.live = rng.random(len(EVENTS) * BLOCK_ROWS) < 0.9
+        self.live[4 * BLOCK_ROWS + 254 : 4 * BLOCK_ROWS + 257] = True
         self.model = load_model({"model.yaml": MODEL})[0]
         self.store = Store.create(path, map_size=MAP_BYTES)
         with self.store.write() as writer:
@@ -99,6 +107,7 @@ class Market:
             properties={
                 fields["amount"]: Ints(self.amount[some] * has, has),
                 fields["huge"]: Ints(self.huge[some] * has, has),
+                fields["cost"]: Ints(self.cost[some] * has, has),
                 fields["load"]: Floats(self.load[some] * has, has),
                 fields["sku"]: Codes((self.sku[some] * has).astype(np.uint32)),
                 fields["gift"]: Codes((self.gift[some] * has).astype(np.uint32)),
@@ -166,6 +175,11 @@ def expected_of(market: Market) -> dict[str, dict[int, bool]]:
     add("count(order in last 30 days) >= 2", counts, lambda n: n >= 2, 0)
     add("count(order in last 30 days) >= 1", counts, lambda n: n >= 1, 0)
     add("count(order) = 0", all_counts, lambda n: n == 0, 0)
+    for least in (2, 254, 255, 256):
+        add(f"count(order) >= {least}", all_counts, least.__le__, 0)
+        add(f"count(order) < {least}", all_counts, least.__gt__, 0)
+        add(f"count(order) = {least}", all_counts, least.__eq__, 0)
+        add(f"count(order) != {least}", all_counts, least.__ne__, 0)
     add("count(order) in (1, 3)", all_counts, lambda n: n in (1, 3), 0)
     days = market.by_row(
         ever, (market.time + 8 * 3_600_000_000) // DAY_US, lambda held: len(set(held))
@@ -175,6 +189,12 @@ def expected_of(market: Market) -> dict[str, dict[int, bool]]:
     add("sum(order.amount) > 500", sums, lambda cents: cents > 50_000, 0)
     add("sum(order.amount) < 0", sums, lambda cents: cents < 0, 0)
     add("sum(order.amount) = 0", sums, lambda cents: cents == 0, 0)
+    costs = market.by_row(ever & has, market.cost, sum)
+    add("sum(order.cost) > 5000", costs, lambda cost: cost > 5_000, 0)
+    add("sum(order.cost) <= 100", costs, lambda cost: cost <= 100, 0)
+    add(f"sum(order.cost) >= {2**32}", costs, lambda cost: cost >= 2**32, 0)
+    costly = {row: costs.get(row, 0) > 700 and count >= 2 for row, count in all_counts.items()}
+    found["count(order) >= 2 and sum(order.cost) > 700"] = {**costly, -1: False}
     huge = market.by_row(ever & has, market.huge, sum)
     add(f"sum(order.huge) > {2**63}", huge, lambda n: n > 2**63, 0)
     add(f"sum(order.huge) = {2 * (2**63 - 1)}", huge, lambda n: n == 2 * (2**63 - 1), 0)
