@@ -11,11 +11,20 @@
 
 /* ----------------------------------------------------------------------------------- counts */
 
+/* Bits of a word are set one after the other, and many events meet there; so unless they are few,
+ * they are counted in bytes, which are made bits of and brought back to 0 at once. */
 static inline void strata_fill_mark(strata_aggregates *all, const strata_aggregate *what,
-                                    strata_aggregate_column *column) {
+                                    strata_aggregate_column *column, uint64_t events) {
     uint64_t *bits = (uint64_t *)(void *)(column->memory + STRATA_AGGREGATE_PRESENCE);
-    memset(bits, 0, STRATA_BITSET_BYTES);
-    strata_fold_sources(all, what, STRATA_FOLD_MARK, bits, 0);
+    if (events > STRATA_FEW_EVENTS) {
+        uint8_t *counts = strata_aggregate_values(column);
+        strata_fold_sources(all, what, STRATA_FOLD_COUNT_U8, 0, counts);
+        all->kernels->range_u8(counts, STRATA_BLOCK_WORDS, 1, UINT8_MAX - 1, bits);
+        memset(counts, 0, STRATA_BLOCK_ROWS);
+    } else {
+        memset(bits, 0, STRATA_BITSET_BYTES);
+        strata_fold_sources(all, what, STRATA_FOLD_MARK, bits, 0);
+    }
     strata_mark_head(column, strata_live_marks(all, bits, bits));
 }
 

@@ -78,7 +78,7 @@ static inline int strata_fill_aggregate(strata_aggregates *all, uint32_t number)
         return 1;
     }
     switch (what->function) {
-    case STRATA_AGGREGATE_MARK: strata_fill_mark(all, what, column); break;
+    case STRATA_AGGREGATE_MARK: strata_fill_mark(all, what, column, events); break;
     case STRATA_AGGREGATE_FEW:
     case STRATA_AGGREGATE_COUNT: strata_fill_count(all, what, column, events); break;
     case STRATA_AGGREGATE_DAYS: strata_fill_days(all, what, column, events); break;

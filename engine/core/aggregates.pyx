@@ -272,7 +272,9 @@ cdef int lay_out_sources(
 
 cdef size_t memory_for(const strata_aggregate *what) noexcept:
     """Bytes of a column."""
-    if what.function == STRATA_AGGREGATE_MARK or what.is_bool:
+    if what.function <= STRATA_AGGREGATE_FEW:
+        return STRATA_AGGREGATE_VALUES + STRATA_BLOCK_ROWS
+    if what.is_bool:
         return STRATA_AGGREGATE_VALUES + 2 * STRATA_BITSET_BYTES
     if what.kind == STRATA_EVENT_TEXTS and what.function >= STRATA_AGGREGATE_FIRST:
         return STRATA_AGGREGATE_TEXTS

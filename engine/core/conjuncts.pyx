@@ -35,9 +35,9 @@ cdef uint32_t NARROW_COST = 1024
 # A mask that is already there.
 cdef uint32_t MASK_COST = 8192
 # To fold one event into a column is taken to cost as much as reading so many bytes of one, and to
-# read the column as much as these.
+# read the column, which lies in the cache then, as much as these.
 cdef uint64_t EVENT_COST = 16
-cdef uint64_t COLUMN_COST = 131072
+cdef uint32_t COLUMN_COST = 65536
 # A branch of more parts than these is not looked into for its cost: it is taken to be dear.
 cdef int32_t BRANCH_PARTS = 8
 cdef uint32_t BRANCH_COST = 1 << 24
@@ -99,6 +99,20 @@ cdef strata_outlook glance(context *c, int32_t node_id, int deep) noexcept nogil
     return outlook
 
 
+cdef uint32_t cost_as_mask(context *c, int32_t node_id, uint32_t cost) noexcept nogil:
+    """What a list spares of the cost of a conjunct: events are folded for a list, too."""
+    cdef const program_node *node = &c.nodes[node_id]
+    cdef const strata_leaf *leaf
+    while node.kind == NODE_NOT:
+        node = &c.nodes[c.children[node.first_child]]
+    if node.kind != NODE_LEAF:
+        return cost
+    leaf = &c.leaves[node.leaf]
+    if leaf.column_count == 0 or are_filled(c.columns, leaf.columns, leaf.column_count):
+        return cost
+    return min(cost, COLUMN_COST + NARROW_COST)
+
+
 cdef int order_conjuncts(context *c, const program_node *node) noexcept nogil:
     """Puts the open children of an `and` in order: what it costs for each row that it drops.
     Returns how many there are, -1 for none of the block."""
@@ -122,7 +136,7 @@ cdef int order_conjuncts(context *c, const program_node *node) noexcept nogil:
         while j > 0 and ranks[j - 1] > rank:
             order[j], costs[j], ranks[j] = order[j - 1], costs[j - 1], ranks[j - 1]
             j -= 1
-        order[j], costs[j], ranks[j] = child, outlook.cost, rank
+        order[j], costs[j], ranks[j] = child, cost_as_mask(c, child, outlook.cost), rank
         count += 1
     return count
 
