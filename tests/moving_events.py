@@ -46,6 +46,7 @@ EVENT_SEGMENTS = {
     "mixed": "2 * count(read in last 1 day) + sum(order.pieces in last 2 days) > size",
     "rated": "max(order.rate in last 2 days) + 0.1 > 0.3",
     "rate_minus": "2.5 - min(order.rate in last 3 days) > 2.3",
+    "rate_sum": "max(order.rate in last 2 days) + max(order.amount in last 2 days) > 12",
     "rates": "last_value(order.rate in last 3 days) in (0.1, 2.5)",
     "rate_and": "0.5 * min(order.rate in last 2 days) < avg(order.amount) - size",
     "any": "segment('readers') or not segment('silent')",

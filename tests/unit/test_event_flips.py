@@ -23,6 +23,7 @@ from engine.rules.bind import Binder
 from engine.rules.calendar import first_instant_us, local_day
 from engine.rules.parse import parse
 from engine.rules.time_dependence import why_unkept
+from tests.event_stores import event_batch
 from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_updates
 from tests.moving_worlds import DAY_US, START_US
 
@@ -156,6 +157,32 @@ def test_a_tick_with_nobody_due_reads_nothing(tmp_path: Path) -> None:
         assert live.database.stats() == before
         live.go(START_US + 2 * DAY_US)
         assert live.count("fresh") == 0
+    finally:
+        live.close()
+
+
+def test_rows_of_several_blocks(tmp_path: Path) -> None:
+    """A record that writes to two blocks, and a tick that flips rows of both."""
+    chosen = {"fresh": "count(read in last 2 days) > 0", "silent": "count(read) = 0"}
+    live = EventDatabase(tmp_path / "store", chosen)
+    try:
+        model = live.database.model
+        assert model is not None
+        everybody = [{"member": f"m{number}"} for number in range((1 << 16) + 10)]
+        with live.database.bulk_load(model.sources["crm"]) as bulk:
+            bulk.add(event_batch(everybody, model))
+            bulk.finish()
+        rows = (3, 7, (1 << 16) + 1, (1 << 16) + 8)
+        live.send(
+            *({"member": f"m{row}", "read": {"time": START_US + at}} for at, row in enumerate(rows))
+        )
+        live.agree()
+        assert live.count("silent") == len(everybody) - 1, "three are dated ahead"
+        live.go(START_US + 3 * DAY_US)
+        live.agree()
+        assert [(row, at - START_US) for what, row, at in live.by_clock() if what == "-fresh"] == [
+            (row, 2 * DAY_US + at) for at, row in enumerate(rows)
+        ]
     finally:
         live.close()
 
