@@ -15,11 +15,12 @@ import base64
 import binascii
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.bitmaps import Buffer
 from engine.bitmaps.containers import BLOCK_ROWS
@@ -198,6 +199,9 @@ def _of_chunk(chunk: Buffer, in_block: int, low: int, high: int) -> Events | Non
 
 # ------------------------------------------------------------------------------- in order
 
+# The name of a property, which events have one, and what reads it.
+Cells = list[tuple[str, NDArray[np.bool_], Callable[[int], AttributeValue]]]
+
 
 def _in_order(
     snapshot: Snapshot, found: Sequence[tuple[EventType, Events]], after: EventPlace | None
@@ -210,11 +214,14 @@ def _in_order(
             for i, time_us in enumerate(events.times.tolist())
         ),
     )
+    cells: dict[int, Cells] = {}
     for (minus_us, name), alike in groupby(where, lambda one: one[:2]):
         said = []
         for *_, number, i in alike:
             declared, events = found[number]
-            properties = _properties(snapshot, declared, events, i)
+            if number not in cells:
+                cells[number] = _cells_of(snapshot, declared, events)
+            properties = {what: read(i) for what, present, read in cells[number] if present[i]}
             id_ = 0 if events.ids is None else int(events.ids[i])
             said.append((_digest(id_, properties), properties))
         said.sort(key=lambda one: one[0])
@@ -231,27 +238,30 @@ def _digest(id_: int, properties: Mapping[str, AttributeValue]) -> bytes:
     return hashlib.blake2b(told.encode(), digest_size=16).digest()
 
 
-def _properties(
-    snapshot: Snapshot, declared: EventType, events: Events, i: int
-) -> dict[str, AttributeValue]:
-    """The properties that event i has, of those that the model declares."""
-    properties = {}
+def _cells_of(snapshot: Snapshot, declared: EventType, events: Events) -> Cells:
+    """Of the properties that the model declares and some event has: the name, which events have
+    one, and what reads it."""
+    cells: Cells = []
     for name, one in declared.properties.items():
         field = snapshot.fields.get(property_field(name, one.type, one.scale))
         values = None if field is None else events.properties.get(field.id)
-        if field is not None and values is not None and values.present[i]:
-            properties[name] = _value(snapshot, field, values, i)
-    return properties
+        if field is not None and values is not None:
+            cells.append((name, values.present, _reader(snapshot, field, values)))
+    return cells
 
 
-def _value(snapshot: Snapshot, field: Field, values: Property, i: int) -> AttributeValue:
-    if isinstance(values, Codes):
-        code = int(values.codes[i])
-        return snapshot.dictionary(field.id).value(code) if field.type == "category" else code == 2
+def _reader(snapshot: Snapshot, field: Field, values: Property) -> Callable[[int], AttributeValue]:
     if isinstance(values, Texts):
-        text = values.strings[i]
-        assert text is not None
-        return text
+        strings = values.strings
+        return lambda i: strings[i] or ""
     if isinstance(values, Floats):
-        return float(values.values[i])
-    return of_int(field, int(values.values[i]))
+        floats = values.values
+        return lambda i: float(floats[i])
+    if not isinstance(values, Codes):
+        numbers = values.values
+        return lambda i: of_int(field, int(numbers[i]))
+    codes = values.codes
+    if field.type != "category":
+        return lambda i: bool(codes[i] == 2)
+    dictionary = snapshot.dictionary(field.id)
+    return lambda i: dictionary.value(int(codes[i]))
