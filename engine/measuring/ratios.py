@@ -136,6 +136,7 @@ class RatioTotals:
         self._by_divisor: dict[tuple[int, int], Sum] = {}
 
     def add(self, blocks: ValueBlocks) -> None:
+        """Adds the open block."""
         blocks.add_matched(self.matched)
         if not blocks.count:
             return
