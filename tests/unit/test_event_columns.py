@@ -175,11 +175,11 @@ def expected_of(market: Market) -> dict[str, dict[int, bool]]:
     add("count(order in last 30 days) >= 2", counts, lambda n: n >= 2, 0)
     add("count(order in last 30 days) >= 1", counts, lambda n: n >= 1, 0)
     add("count(order) = 0", all_counts, lambda n: n == 0, 0)
-    for least in (2, 254, 255, 256):
-        add(f"count(order) >= {least}", all_counts, least.__le__, 0)
-        add(f"count(order) < {least}", all_counts, least.__gt__, 0)
-        add(f"count(order) = {least}", all_counts, least.__eq__, 0)
-        add(f"count(order) != {least}", all_counts, least.__ne__, 0)
+    for edge in (2, 254, 255, 256):
+        add(f"count(order) >= {edge}", all_counts, edge.__le__, 0)
+        add(f"count(order) < {edge}", all_counts, edge.__gt__, 0)
+        add(f"count(order) = {edge}", all_counts, edge.__eq__, 0)
+        add(f"count(order) != {edge}", all_counts, edge.__ne__, 0)
     add("count(order) in (1, 3)", all_counts, lambda n: n in (1, 3), 0)
     days = market.by_row(
         ever, (market.time + 8 * 3_600_000_000) // DAY_US, lambda held: len(set(held))
