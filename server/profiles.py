@@ -126,13 +126,16 @@ def _asked(request: pb.ListEventsRequest) -> EventsAsked:
         stamp = getattr(request, field) if request.HasField(field) else None
         return convert.as_of_us(stamp, field)
 
+    since_us, until_us = instant_us("since"), instant_us("until")
+    if since_us is not None and until_us is not None and until_us <= since_us:
+        raise convert.invalid("until", "is not after since", "no event could be between them")
     token = request.page_token
     return EventsAsked(
         limit=min(request.page_size or PAGE_DEFAULT, PAGE_MOST),
         as_of_us=instant_us("as_of"),
         types=tuple(request.types),
-        since_us=instant_us("since"),
-        until_us=instant_us("until"),
+        since_us=since_us,
+        until_us=until_us,
         after=EventPlace.of_text(token, "page_token") if token else None,
     )
 

@@ -1,7 +1,7 @@
 """What one profile did: some of its events, the latest first.
 
 1. The row's events are picked out of the chunks of each type asked for, and out of its open tail,
-   by their rows and times; nothing but that is read of chunks that have none of them.
+   by their rows and times; the rest is read of those chunks alone that the page has events of.
 2. They are put in order: by time, the latest first, then by type, then by what they say.
 3. Of those behind the place where the page before ended, the first ones are the page.
 
@@ -17,6 +17,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import groupby
 
 import numpy as np
@@ -126,11 +127,7 @@ def read_events(snapshot: Snapshot, model: Model, row: int, asked: EventsAsked) 
     assert as_of_us is not None
     types = _types(model, asked.types)
     low, high = _bounds(asked, as_of_us)
-    found = [
-        (declared, events)
-        for declared in types
-        for events in _events_of(snapshot, declared, row, low, high)
-    ]
+    found = [piece for declared in types for piece in _pieces(snapshot, declared, row, low, high)]
     page: list[ProfileEvent] = []
     last: EventPlace | None = None
     for place, event in _in_order(snapshot, found, asked.after):
@@ -161,9 +158,26 @@ def _bounds(asked: EventsAsked, as_of_us: int) -> tuple[int, int]:
 # ------------------------------------------------------------------------------- picking out
 
 
-def _events_of(
+class _Piece:
+    """The events of a row in one chunk, or in a tail: their times, and all of them once they are
+    asked for, since a page needs few of the chunks."""
+
+    def __init__(
+        self, declared: EventType, times: NDArray[np.int64], read: Callable[[], Events]
+    ) -> None:
+        self.declared = declared
+        self.times = times
+        self._read = read
+
+    @cached_property
+    def events(self) -> Events:
+        """They, in the order of `times`."""
+        return self._read()
+
+
+def _pieces(
     snapshot: Snapshot, declared: EventType, row: int, low: int, high: int
-) -> Iterator[Events]:
+) -> Iterator[_Piece]:
     """The events of a type that a row has, of times in [low, high], chunk by chunk."""
     block, in_block = divmod(row, BLOCK_ROWS)
     name = event_field(declared.name)
@@ -171,18 +185,20 @@ def _events_of(
         return
     chunks, tail = event_chunks(snapshot, snapshot.fields[name].id, block)
     for chunk in chunks:
-        events = _of_chunk(chunk, in_block, low, high)
-        if events is not None:
-            yield events
+        piece = _of_chunk(declared, chunk, in_block, low, high)
+        if piece is not None:
+            yield piece
     if tail is not None:
         events = tail.events()
         chosen = events.rows == in_block
         chosen &= (events.times >= low) & (events.times <= high)
         if chosen.any():
-            yield events.take(chosen)
+            yield _Piece(declared, events.times[chosen], partial(events.take, chosen))
 
 
-def _of_chunk(chunk: Buffer, in_block: int, low: int, high: int) -> Events | None:
+def _of_chunk(
+    declared: EventType, chunk: Buffer, in_block: int, low: int, high: int
+) -> _Piece | None:
     found = head.read_head(chunk)
     columns = head.read_columns(chunk, found)
     of_rows, of_times = columns[:2]
@@ -192,9 +208,14 @@ def _of_chunk(chunk: Buffer, in_block: int, low: int, high: int) -> Events | Non
     places = np.flatnonzero(rows == in_block)
     if not len(places):
         return None
-    events = decode_columns(chunk, found, columns).take(places)
-    events = events.take((events.times >= low) & (events.times <= high))
-    return events if len(events) else None
+    times = decode_columns(chunk, found, columns[:2]).times[places]
+    chosen = (times >= low) & (times <= high)
+    places = places[chosen]
+
+    def read() -> Events:
+        return decode_columns(chunk, found, columns).take(places)
+
+    return _Piece(declared, times[chosen], read) if len(places) else None
 
 
 # ------------------------------------------------------------------------------- in order
@@ -204,23 +225,23 @@ Cells = list[tuple[str, NDArray[np.bool_], Callable[[int], AttributeValue]]]
 
 
 def _in_order(
-    snapshot: Snapshot, found: Sequence[tuple[EventType, Events]], after: EventPlace | None
+    snapshot: Snapshot, found: Sequence[_Piece], after: EventPlace | None
 ) -> Iterator[tuple[EventPlace, ProfileEvent]]:
     """The events behind a place, in order, each with its own."""
     where = sorted(
         (
-            (-time_us, declared.name, number, i)
-            for number, (declared, events) in enumerate(found)
-            for i, time_us in enumerate(events.times.tolist())
+            (-time_us, piece.declared.name, number, i)
+            for number, piece in enumerate(found)
+            for i, time_us in enumerate(piece.times.tolist())
         ),
     )
     cells: dict[int, Cells] = {}
     for (minus_us, name), alike in groupby(where, lambda one: one[:2]):
         said = []
         for *_, number, i in alike:
-            declared, events = found[number]
+            events = found[number].events
             if number not in cells:
-                cells[number] = _cells_of(snapshot, declared, events)
+                cells[number] = _cells_of(snapshot, found[number].declared, events)
             properties = {what: read(i) for what, present, read in cells[number] if present[i]}
             id_ = 0 if events.ids is None else int(events.ids[i])
             said.append((_digest(id_, properties), properties))

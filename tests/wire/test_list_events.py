@@ -165,7 +165,9 @@ def test_all_that_a_profile_did(client: Client, world: Any, member: str) -> None
     assert _listed(client, member, since=since, until=until) == chosen
     as_of = NOON + 3 * SECOND
     assert _listed(client, member, as_of=as_of) == [one for one in found if one.time <= as_of]
-    assert _listed(client, member, since=until, until=since) == []
+    assert _listed(client, member, since=until, until=until + SECOND / 4) == [
+        one for one in found if one.time == until
+    ]
     assert list(client.profile("member", member).recent_events) == found[:10]
     assert all(not one.recent_events for one in client.profiles([("member", member)]) if one)
 
@@ -213,6 +215,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     ({"types": ["oder"]}, "INPUT_INVALID", "no event oder. Did you mean order?"),
     ({"types": ["zzz"]}, "INPUT_INVALID", "There are order, visit, ping."),
     ({"since": {"nanos": -1}}, "INPUT_INVALID", "since"),
+    ({"since": {"seconds": 7}, "until": {"seconds": 7}}, "INPUT_INVALID", "is not after since"),
     ({"until": {"seconds": 1 << 40}}, "INPUT_INVALID", "until"),
     ({"as_of": {"seconds": -1 << 40}}, "INPUT_INVALID", "as_of"),
     ({"page_token": "x"}, "INPUT_INVALID", "page_token"),
