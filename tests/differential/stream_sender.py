@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from engine.database import Database
 from engine.live.batch import Column, ProfileBatch, SetColumn, Texts
 from engine.live.positions import IngestAck, Position
+from tests.differential.shop import AS_OF_US
 
 __all__ = ["PARTITIONS", "SOURCE", "Rows", "Stream", "chosen_sets"]
 
@@ -95,7 +96,7 @@ def main(store: Path, stream_file: Path, seed: int) -> None:
     """Send everything that is not durable yet."""
     chance = random.Random(seed)
     stream: Stream = pickle.loads(stream_file.read_bytes())
-    with Database.open(store, threads=1) as database:
+    with Database.open(store, threads=1, now=lambda: AS_OF_US) as database:
         sending = [_batches_of(database, stream, n, chance) for n in range(len(PARTITIONS))]
         under_way: deque[Future[IngestAck]] = deque()
         while sending:

@@ -56,14 +56,14 @@ def streamed(
         files = dict(snapshot.model_files)
     stream = make_stream(loaded_batch(model, lines, folder / "refused.csv"), seed)
     (folder / "stream").write_bytes(pickle.dumps(stream))
-    with Database.create(folder / "store", threads=1) as database:
+    with Database.create(folder / "store", threads=1, now=lambda: AS_OF_US) as database:
         database.apply_model(files)
         # Lists come first: their identifiers get owners later.
         contacted = shop.oracle.members(LISTS["contacted"])
         database.upload_list("contacted", "customer", Strings.from_list([*contacted, "7"]))
         database.upload_list("strangers", "customer", Strings.from_list(["0", "x"]))
     _send(folder, stream.batch.count, random.Random(seed))
-    with Database.open(folder / "store", threads=1) as database:
+    with Database.open(folder / "store", threads=1, now=lambda: AS_OF_US) as database:
         yield Streamed(database, stream, shop)
 
 
