@@ -165,7 +165,10 @@ class HotStates(RuleBasedStateMachine):
         self.store = Store.create(self.folder / "s", map_size=MAP_BYTES)
         with self.store.write() as writer:
             for name, number in PROPERTIES.items():
-                assert writer.add_field(name, FieldKind.PROPERTY).id == number
+                type_ = name.split(":")[2]
+                assert writer.add_field(name, FieldKind.PROPERTY, type_).id == number
+                if type_ == "category":
+                    writer.intern(number, Strings.from_list([f"{i}" for i in range(CODES)]))
             for name, kind in FIELDS.items():
                 self.add_field(writer, name, kind)
             writer.intern(GIVERS, Strings.from_list(["ann", "bob", "eve"]))

@@ -68,6 +68,7 @@ def test_reflection_shows_every_service_and_message(
         "Funnel",
         "Summarize",
         "ListMembers",
+        "NextChanges",
         "Format",
     }
     assert "as_of" in pool.FindMessageTypeByName("strata.v1.CountRequest").fields_by_name
