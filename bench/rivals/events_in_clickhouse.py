@@ -3,45 +3,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from bench.data.people import VALUES
 from bench.questions import Answer, AnyOf, Did, Draw, Followed, Spent
-from bench.rivals.rival import MISSING_CODE, Rival, codes_of
+from bench.rivals.clickhouse_session import PERSON_NUMBER, ClickHouseSession, code_of
+from bench.rivals.rival import EventRival, codes_of
 from bench.rivals.sql import DAY_US, order_of
 
 __all__ = ["ClickHouseEvents"]
 
 
-class ClickHouseEvents(Rival):
+class ClickHouseEvents(ClickHouseSession, EventRival):
     """One session with a database of its own."""
-
-    def __init__(self, layout: str, threads: int) -> None:
-        super().__init__(layout, threads)
-        self._session: Any = import_module("chdb.session").Session()
-        self._run("CREATE DATABASE bench ENGINE = Atomic")
-        self._run("USE bench")
-
-    def _run(self, query: str) -> list[tuple[int, ...]]:
-        settings = f" SETTINGS max_threads = {self.threads}" if "SELECT" in query else ""
-        text = str(self._session.query(query + settings, "TabSeparated"))
-        rows = csv.reader(io.StringIO(text), delimiter="\t")
-        return [tuple(int(cell) for cell in row) for row in rows]
 
     def load(self, files: Sequence[Path]) -> None:
         """The stage of everybody, by number."""
         self._run("CREATE TABLE people (row UInt32, stage UInt8) ENGINE = Memory")
-        values = ", ".join(f"'{value}'" for value in VALUES["stage"])
-        codes = ", ".join(str(code) for code in range(len(VALUES["stage"])))
         for file in files:
             self._run(
-                "INSERT INTO people SELECT toUInt32(substring(assumeNotNull(id), 2)),"
-                f" transform(ifNull(stage, ''), [{values}], [{codes}], {MISSING_CODE})"
+                f"INSERT INTO people SELECT {PERSON_NUMBER}, {code_of('stage')}"
                 f" FROM file('{file}', Parquet)"
             )
 

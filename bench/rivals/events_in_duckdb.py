@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow as pa
 
 from bench.questions import Answer, AnyOf, Did, Draw, Followed, Spent
-from bench.rivals.rival import Rival, codes_of, read_columns, read_events
+from bench.rivals.rival import EventRival, codes_of, read_columns, read_events
 from bench.rivals.sql import DAY_US, order_of
 
 __all__ = ["DuckDBEvents"]
 
 
-class DuckDBEvents(Rival):
+class DuckDBEvents(EventRival):
     """One connection with pinned threads."""
 
     def __init__(self, layout: str, threads: int) -> None:

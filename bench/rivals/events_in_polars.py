@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from bench.questions import Answer, AnyOf, Did, Draw, Followed, Spent
-from bench.rivals.rival import Rival, codes_of, read_columns, read_events
+from bench.rivals.rival import EventRival, codes_of, read_columns, read_events
 from bench.rivals.sql import DAY_US, order_of
 
 __all__ = ["PolarsEvents"]
 
 
-class PolarsEvents(Rival):
+class PolarsEvents(EventRival):
     """Data frames in memory."""
 
     def __init__(self, layout: str, threads: int) -> None:

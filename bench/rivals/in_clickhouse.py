@@ -7,16 +7,13 @@ of a rare tag's rows a MergeTree in the order of row numbers, so that its index 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from bench.data.people import VALUES
 from bench.questions import Answer, Draw, Has
-from bench.rivals.rival import ASKED_TAGS, MISSING_CODE, MISSING_NUMBER, Rival, bit_of
+from bench.rivals.clickhouse_session import PERSON_NUMBER, ClickHouseSession, code_of
+from bench.rivals.rival import ASKED_TAGS, MISSING_NUMBER, bit_of
 from bench.rivals.sql import by_name, where
 
 __all__ = ["ClickHouseRival"]
@@ -26,20 +23,8 @@ NUMBERS = {"age": "Int8", "company_size": "Int32", "revenue": "Int32"}
 GRANULE = 1_024
 
 
-class ClickHouseRival(Rival):
+class ClickHouseRival(ClickHouseSession):
     """One session with a database of its own."""
-
-    def __init__(self, layout: str, threads: int) -> None:
-        super().__init__(layout, threads)
-        self._session: Any = import_module("chdb.session").Session()
-        self._run("CREATE DATABASE bench ENGINE = Atomic")
-        self._run("USE bench")
-
-    def _run(self, query: str) -> list[tuple[int, ...]]:
-        settings = f" SETTINGS max_threads = {self.threads}" if "SELECT" in query else ""
-        text = str(self._session.query(query + settings, "TabSeparated"))
-        rows = csv.reader(io.StringIO(text), delimiter="\t")
-        return [tuple(int(cell) for cell in row) for row in rows]
 
     def load(self, files: Sequence[Path]) -> None:
         """Tables by ClickHouse's own reader of Parquet."""
@@ -63,7 +48,8 @@ class ClickHouseRival(Rival):
         self._run(f"CREATE TABLE members (tag UInt8, rows {state}) ENGINE = Memory")
         asked = "[" + ", ".join(str(bit_of(tag)) for tag in ASKED_TAGS) + "]"
         read = " UNION ALL ".join(
-            f"SELECT {_ROW} AS row, arrayJoin(arrayFilter(tag -> bitTest(tag_bits, tag), {asked}))"
+            f"SELECT {PERSON_NUMBER} AS row,"
+            f" arrayJoin(arrayFilter(tag -> bitTest(tag_bits, tag), {asked}))"
             f" AS tag FROM file('{file}', Parquet)"
             for file in files
         )
@@ -108,19 +94,13 @@ class ClickHouseRival(Rival):
         )[0][0]
 
 
-# The number of a person is in the identifier, P000000000 and on.
-_ROW = "toUInt32(substring(assumeNotNull(id), 2))"
-
-
 def _selected(types: dict[str, str]) -> str:
     cells = []
     for name, kind in types.items():
         if name == "row":
-            cells.append(_ROW)
+            cells.append(PERSON_NUMBER)
         elif name in VALUES:
-            values = ", ".join(f"'{value}'" for value in VALUES[name])
-            codes = ", ".join(str(code) for code in range(len(VALUES[name])))
-            cells.append(f"transform(ifNull({name}, ''), [{values}], [{codes}], {MISSING_CODE})")
+            cells.append(code_of(name))
         elif name == "revenue":
             cells.append(f"ifNull(toInt32(revenue * 100), {MISSING_NUMBER})")
         elif name in NUMBERS:

@@ -20,6 +20,7 @@ __all__ = [
     "ASKED_TAGS",
     "MISSING_CODE",
     "Columns",
+    "EventRival",
     "Rival",
     "bit_of",
     "codes_of",
@@ -46,13 +47,17 @@ class Rival(ABC):
     def load(self, files: Sequence[Path]) -> None:
         """Takes the people of some Parquet files; not measured."""
 
-    def load_events(self, files: Mapping[str, Sequence[Path]]) -> None:
-        """Takes what the people did, by type; for layouts that have it."""
-        raise NotImplementedError
-
     @abstractmethod
     def ask(self, draw: Draw) -> Answer:
         """The answer, by the fastest way that this rival has; measured as a whole."""
+
+
+class EventRival(Rival):
+    """One that has what the people did, too."""
+
+    @abstractmethod
+    def load_events(self, files: Mapping[str, Sequence[Path]]) -> None:
+        """Takes what the people did, by type; not measured."""
 
 
 def read_columns(files: Sequence[Path]) -> Iterator[Columns]:

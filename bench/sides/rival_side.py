@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.questions import Answer, Draw
 from bench.rivals import RIVALS
-from bench.rivals.rival import Rival
+from bench.rivals.rival import EventRival, Rival
 
 __all__ = ["RivalSide"]
 
@@ -34,6 +34,7 @@ class RivalSide:
 
     def load_events(self, files: dict[str, list[str]]) -> float:
         """Takes what the people did, by type; seconds."""
+        assert isinstance(self._rival, EventRival), "a layout with events"
         started = time.perf_counter()
         self._rival.load_events({kind: [*map(Path, paths)] for kind, paths in files.items()})
         gc.collect()
