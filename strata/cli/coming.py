@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +26,7 @@ from strata.coming import ComingChanges, NextChange, next_change, next_changes
 
 __all__ = ["coming"]
 
-LISTED_MOST = 10_000
+LISTED, LISTED_MOST = 20, 10_000
 DURATION = re.compile(r"\s*(\d{1,12})\s*(second|minute|hour|day|week)s?\s*")
 YEARS_MOST = datetime.timedelta(days=366_000)
 
@@ -43,7 +44,7 @@ def coming(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=0, max=LISTED_MOST, help="List so many; 20 without."),
+        typer.Option("--limit", min=0, max=LISTED_MOST, help=f"List so many; {LISTED} without."),
     ] = None,
     as_of: AsOf = None,
     store: StoreAt = None,
@@ -53,35 +54,24 @@ def coming(
     """Tell who enters and leaves segments by time alone, if no data changes."""
     if profile is not None and (within is not None or limit is not None):
         raise WrongUsage("--profile tells every next change; it goes without --in and --limit")
-    if profile is not None:
-        kind, value = read_identifier(profile)
+    owner = None if profile is None else read_identifier(profile)
     ahead = _duration(within or "24 hours")
+    names = segments or ()
     with session(place(store, server)) as client:
         moment = read_instant(as_of, lambda: client.model().time_zone)
         with waiting("Looking ahead"):
-            if profile is not None:
-                found = next_change(client, kind, value, segments or (), as_of=moment)
+            if owner is not None:
+                found = next_change(client, *owner, names, as_of=moment)
             else:
-                answer = next_changes(
-                    client,
-                    ahead,
-                    segments or (),
-                    as_of=moment,
-                    limit=20 if limit is None else limit,
-                )
-    if profile is not None:
-        if as_json:
-            show.json_line({"changes": [_change_json(one) for one in found]})
-            return
-        for one in found:
-            typer.echo(_line(one))
-        if not found:
-            typer.echo("time alone changes nothing")
-        return
+                most = LISTED if limit is None else limit
+                answer = next_changes(client, ahead, names, as_of=moment, limit=most)
     if as_json:
-        show.json_line(_json(answer))
-        return
-    _say(answer)
+        of_profile = owner is not None
+        show.json_line({"changes": [*map(_change_json, found)]} if of_profile else _json(answer))
+    elif owner is not None:
+        _say_of_profile(found)
+    else:
+        _say(answer)
 
 
 def _duration(text: str) -> datetime.timedelta:
@@ -95,6 +85,13 @@ def _duration(text: str) -> datetime.timedelta:
     if length > YEARS_MOST:
         raise WrongUsage(f"--in: {text!r} is too far; look ahead by at most 366,000 days")
     return length
+
+
+def _say_of_profile(found: Sequence[NextChange]) -> None:
+    for one in found:
+        typer.echo(_line(one))
+    if not found:
+        typer.echo("time alone changes nothing")
 
 
 def _say(answer: ComingChanges) -> None:
