@@ -29,14 +29,7 @@ from engine.live.change import Cause
 from engine.live.committing import Submission
 from engine.live.event_figures import event_figures
 from engine.live.feed import FeedSource
-from engine.live.lists import (
-    ListInfo,
-    delete_list,
-    list_names,
-    list_rows,
-    prepare_list,
-    upload_list,
-)
+from engine.live.lists import list_names
 from engine.live.live_store import LiveStore, Staged
 from engine.live.log_clock import system_clock
 from engine.live.next_changes import ComingChanges, NextChange, NextChanges
@@ -59,8 +52,9 @@ from engine.rules.check import check_expressions
 from engine.store.data_file import DATA_FILE
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, VerifyReport, Writer
+from engine.uploaded_lists import UploadedList, UploadedLists
 
-__all__ = ["AppliedModel", "Database", "UploadedList"]
+__all__ = ["AppliedModel", "Database"]
 
 # How often a wait without a deadline looks whether anything can come at all.
 WAIT_S = 1.0
@@ -81,19 +75,6 @@ class AppliedModel:
     changes: tuple[DefinitionChange, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UploadedList:
-    """A list of identifiers: `size` different ones of a kind, of which `known` have an owner
-    and `waiting` have none. `ignored` entries of an upload could identify nobody."""
-
-    name: str
-    kind: str
-    size: int
-    known: int
-    waiting: int
-    ignored: int = 0
-
-
 class Database:
     """An open store. Safe to share between threads."""
 
@@ -111,6 +92,7 @@ class Database:
         self._live = LiveStore(store, self._binder_of, pool=pool, threads=count, now=now)
         self.feed = FeedSource(StoredFeed(store), store.snapshot)
         self.frozen = FrozenAudiences(store, self._live, self._members, self._model_of)
+        self._lists = UploadedLists(store, self._live, self._model_of)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
 
     @classmethod
@@ -533,50 +515,16 @@ class Database:
 
     def upload_list(self, name: str, kind: str, values: Strings) -> UploadedList:
         """Stores a list of identifiers under a name, in place of what it held before."""
-        with self._store.snapshot() as snapshot:
-            model = self._require_binder(snapshot).model
-        upload = prepare_list(model, name, kind, values)
-        outcome = None
-
-        def stage(writer: Writer) -> Staged:
-            nonlocal outcome
-            outcome = upload_list(writer, identities_of(writer.snapshot), model, upload)
-            return Staged(self._reading_list(name))
-
-        self._live.edit(stage)
-        assert outcome is not None, "an edit stages once"
-        return UploadedList(
-            name, kind, outcome.size, outcome.known, outcome.waiting, outcome.ignored
-        )
+        return self._lists.upload(name, kind, values)
 
     def lists(self) -> list[UploadedList]:
         """The uploaded lists, by name."""
-        with self._store.snapshot() as snapshot:
-            infos = list_names(snapshot)
-            if not infos:
-                return []
-            model = self._require_binder(snapshot).model
-            return [_described(snapshot, model, info) for info in infos]
+        return self._lists.all()
 
     def delete_list(self, name: str) -> None:
         """Removes an uploaded list. NotFound where there is none, InputInvalid where segments
         whose members are stored read it."""
-
-        def stage(writer: Writer) -> Staged:
-            readers = self._reading_list(name)
-            if readers:
-                raise InputInvalid(
-                    f"The list {name} is read by the segments {', '.join(readers)}. Change them "
-                    "first, or upload an empty list."
-                )
-            delete_list(writer, name)
-            return Staged()
-
-        self._live.edit(stage)
-
-    def _reading_list(self, name: str) -> Sequence[str]:
-        in_force = self._live.in_force
-        return () if in_force is None else in_force.segments.reading_list(name)
+        self._lists.delete(name)
 
     def bulk_load(self, source: Source) -> BulkLoad:
         """A load of profiles from a source; nothing is changed until it finishes."""
@@ -593,8 +541,3 @@ class Database:
             return Staged(() if in_force is None else in_force.segments.stored)
 
         return self._live.edit(stage_all, reload=True)
-
-
-def _described(snapshot: Snapshot, model: Model, info: ListInfo) -> UploadedList:
-    _, waiting = list_rows(snapshot, identities_of(snapshot), model, info.name)
-    return UploadedList(info.name, info.kind, info.size, info.size - waiting, waiting)

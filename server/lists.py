@@ -13,7 +13,8 @@ from server.visibility import Visibility
 from strata.v1 import list_pb2 as pb
 
 if TYPE_CHECKING:
-    from engine.database import Database, UploadedList
+    from engine.database import Database
+    from engine.uploaded_lists import UploadedList
 
 __all__ = ["ListService"]
 

@@ -67,7 +67,15 @@ INNER: dict[str, set[str]] = {
     "measuring": {"core", "model", "rules"},
 }
 # The face of the engine: above every room, each of the later above the earlier.
-for face in ("members", "audience", "measures", "model_edits", "frozen_audiences", "database"):
+for face in (
+    "members",
+    "audience",
+    "measures",
+    "model_edits",
+    "frozen_audiences",
+    "uploaded_lists",
+    "database",
+):
     INNER[face] = set(INNER)
 
 # The table of kernels knows containers alone, so rooms below core may run its loops too.
