@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,29 @@ class MovingDatabase:
             assert self.count(name) == len(rows), name
             if whole_feed:
                 assert told.get(segment_key(name), np.zeros(0)).tolist() == rows, name
+
+
+def in_few_and_many_steps(
+    few: MovingDatabase,
+    many: MovingDatabase,
+    chance: random.Random,
+    steps_us: Iterable[int],
+    updates: Callable[[int], list[dict[str, Any]]],
+) -> None:
+    """Sends both the same updates after each step, which one of them takes at once and the other
+    in twelve; each is right after every step. `updates` draws what comes at an instant."""
+    for step_us in steps_us:
+        now_us, later_us = few.now_us, few.now_us + step_us
+        for at_us in sorted(chance.randint(now_us, later_us) for _ in range(12)):
+            many.go(at_us)
+        many.now_us = few.now_us = later_us
+        sent = updates(later_us)
+        few.send(*sent)
+        many.send(*sent)
+        few.agree()
+        many.agree()
+        if chance.random() < 0.3:
+            many.reopen()
 
 
 def random_updates(

@@ -15,7 +15,7 @@ import pytest
 from engine.live import committing, flips
 from tests.live_databases import only_the_log
 from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_updates
-from tests.moving_worlds import DAY_US
+from tests.moving_worlds import DAY_US, in_few_and_many_steps
 from tests.skips import soaking
 
 ROUNDS = 40 if soaking() else 6
@@ -55,18 +55,11 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
     few = EventDatabase(tmp_path / "few", EVENT_SEGMENTS, zone=zone, now_us=start_us)
     many = EventDatabase(tmp_path / "many", EVENT_SEGMENTS, zone=zone, now_us=start_us)
     try:
-        for _ in range(ROUNDS):
-            now_us, later_us = few.now_us, few.now_us + _step_us(chance)
-            for at_us in sorted(chance.randint(now_us, later_us) for _ in range(12)):
-                many.go(at_us)
-            many.now_us = few.now_us = later_us
-            updates = event_updates(chance, later_us, 12, chance.randrange(1, 12))
-            few.send(*updates)
-            many.send(*updates)
-            few.agree()
-            many.agree()
-            if chance.random() < 0.3:
-                many.reopen()
+        steps = (_step_us(chance) for _ in range(ROUNDS))
+        in_few_and_many_steps(
+            few, many, chance, steps,
+            lambda now_us: event_updates(chance, now_us, 12, chance.randrange(1, 12)),
+        )  # fmt: skip
         # Until nearly everything that there is has left its windows.
         end_us = few.now_us + 20 * DAY_US
         for at_us in sorted(chance.randint(few.now_us, end_us) for _ in range(12)):

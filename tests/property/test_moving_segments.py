@@ -12,7 +12,13 @@ import pytest
 
 from engine.live import committing, flips
 from tests.live_databases import only_the_log
-from tests.moving_worlds import DAY_US, START_US, MovingDatabase, random_updates
+from tests.moving_worlds import (
+    DAY_US,
+    START_US,
+    MovingDatabase,
+    in_few_and_many_steps,
+    random_updates,
+)
 from tests.skips import soaking
 
 ROUNDS = 60 if soaking() else 8
@@ -40,18 +46,11 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
     few = MovingDatabase(tmp_path / "few", zone=zone)
     many = MovingDatabase(tmp_path / "many", zone=zone)
     try:
-        for _ in range(ROUNDS):
-            now_us, later_us = few.now_us, few.now_us + _step_us(chance)
-            for at_us in sorted(chance.randint(now_us, later_us) for _ in range(12)):
-                many.go(at_us)
-            many.now_us = few.now_us = later_us
-            updates = random_updates(chance, later_us, 30, chance.randrange(1, 12))
-            few.send(*updates)
-            many.send(*updates)
-            few.agree()
-            many.agree()
-            if chance.random() < 0.3:
-                many.reopen()
+        steps = (_step_us(chance) for _ in range(ROUNDS))
+        in_few_and_many_steps(
+            few, many, chance, steps,
+            lambda now_us: random_updates(chance, now_us, 30, chance.randrange(1, 12)),
+        )  # fmt: skip
         assert few.entries() == many.entries()
         assert len(few.by_clock()) > ROUNDS
     finally:
