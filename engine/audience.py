@@ -546,6 +546,7 @@ def _names_read(
             case bound.BoundList(name=name, node=node):
                 lists.setdefault(name, node)
             case _:
+                waiting.extend(reversed(bound.parts_of(item)))
                 for attribute in bound.attributes_of(item):
                     if not attribute.history:
                         attributes[attribute.name] = None

@@ -38,6 +38,7 @@ __all__ = [
     "FROZEN_BY_BYTES",
     "GIVER_BYTES",
     "GROUP_BATCHES",
+    "HALF_LIFE_HOURS",
     "HEAP_KEPT_BYTES",
     "IDENTIFIER_BYTES",
     "IDENTITY_SHARD_BITS_MAX",
@@ -66,6 +67,8 @@ __all__ = [
     "ROW_MEMBERSHIPS_BYTES",
     "SAVE_SLICE_BYTES",
     "SAVE_SLICE_LEAST_BYTES",
+    "SCORE_EVENTS",
+    "SCORE_REACH",
     "SET_VALUES_PER_CELL",
     "SMALLEST_MAP_BYTES",
     "STRING_BYTES",
@@ -117,6 +120,15 @@ EXPANDED_LEVELS: Final = 256
 EXPANDED_NODES: Final = 1 << 18
 # Attributes with `is:` that read others with `is:`.
 COMPUTED_LEVELS: Final = 16
+
+# Events of one profile that a rule of a score can count, and how far from 0 a score may get, in
+# thousandths: what is added up stays in 64 bits with a sign, whatever the order. Rules of a million
+# points together need no `at_most` for that.
+SCORE_EVENTS: Final = 1 << 32
+SCORE_REACH: Final = 1 << 62
+# Hours for which an event with a half-life is worth anything: the table of what it is worth takes
+# eight bytes for each. That is a half-life of seven years for 30 points.
+HALF_LIFE_HOURS: Final = 1 << 20
 
 # ------------------------------------------------------------------------ the model file
 

@@ -161,7 +161,8 @@ def _number(operand: Quantity, text: str, numbers: NumberPlanner) -> Value:
         predicate = bound.BoundCompare(operand.form, ">=", None)
         leaf, scale = numbers.exact_value(operand.form) or (None, 1)
         value = Value(text, operand.kind, operand.node, leaf=leaf, scale=scale)
-    return replace(value, attributes=tuple(dict.fromkeys(bound.attributes_of(predicate))))
+    read = (a for one in bound.predicates_of(predicate) for a in bound.attributes_of(one))
+    return replace(value, attributes=tuple(dict.fromkeys(read)))
 
 
 def read_border(text: str, value: Value, binder: Binder, now_us: int, where: str) -> Measure:

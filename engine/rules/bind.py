@@ -1,16 +1,19 @@
 """Binding: a parsed expression and a model become a bound tree.
 
-1. The segments that an expression mentions, directly or through others, are bound first,
-   each once per binder, innermost first and without recursion.
-2. The expression itself is bound; a segment in it gets its bound definition in place.
+1. The segments and scores that an expression mentions, directly or through others and through
+   computed attributes, are bound first, each once per binder, innermost first and without
+   recursion.
+2. The expression itself is bound; a segment in it gets its bound definition in place, and so
+   does whatever reads a score.
 3. What came out is measured, so that no chain of definitions grows past what the readers
    of bound trees can take.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from engine.errors import ExpressionInvalid, Issue
 from engine.limits import COMPUTED_LEVELS, EXPANDED_LEVELS, EXPANDED_NODES
@@ -26,17 +29,24 @@ from engine.rules.bound import (
     FloatValue,
     Linear,
     Read,
+    scores_of,
 )
+from engine.rules.bound_scores import BoundScore
 from engine.rules.computed import as_declared, check_fits
 from engine.rules.faults import Faults
 from engine.rules.known_texts import KnownTexts
 from engine.rules.names import ModelScope, unknown
 from engine.rules.parse import parse, parse_value
 from engine.rules.predicates import bind_expr
+from engine.rules.references import Reference, references
+from engine.rules.scores import bind_score, rule_where
 from engine.rules.types import Flag, Operand, Quantity, Strings
 from engine.rules.values import bind_operand
 
 __all__ = ["Binder", "BoundValue", "bind", "bind_value"]
+
+# What is bound by itself, or leads to such: its kind and its name.
+_Named = tuple[Literal["segment", "score", "attribute"], str]
 
 BoundValue = Linear | FloatValue | Read | BoundLater
 
@@ -48,15 +58,20 @@ class _Size:
 
 
 @dataclass(frozen=True, slots=True)
-class _Definition:
-    """A segment as written: its tree, and the errors of its text."""
+class _Part:
+    """One text of a definition as written: its tree, and the errors of its text."""
 
-    expr: tree.Expr
+    tree: tree.Expr | tree.Value
     faults: Faults
 
 
+# A definition as written: one text of a segment or a computed attribute, and of a score those of
+# its `when` rules by their place.
+_Definition = dict[int, _Part]
+
+
 class Binder:
-    """Binds expressions to one model, and keeps the segments that it has bound.
+    """Binds expressions to one model, and keeps the segments and scores that it has bound.
 
     `segments`: definitions that are parsed already; any other is parsed from the model when
     first mentioned. Safe to share between threads: two may bind one segment at once, and
@@ -67,12 +82,14 @@ class Binder:
         self.model = model
         self.known_texts = KnownTexts()
         self._given = dict(segments or {})
-        self._definitions: dict[str, _Definition] = {}
+        self._definitions: dict[_Named, _Definition] = {}
+        self._done: set[_Named] = set()
         self._bodies: dict[str, BoundExpr] = {}
+        self._scores: dict[str, BoundScore] = {}
         self._computed: dict[str, tuple[Operand, int]] = {}
-        self._sizes: dict[str, _Size] = {}
+        self._sizes: dict[_Named, _Size] = {}
         # Definitions that cannot be bound, so that whatever mentions them is told at once.
-        self._refused: dict[str, tuple[Issue, ...]] = {}
+        self._refused: dict[_Named, tuple[Issue, ...]] = {}
 
     def bind(self, expr: tree.Expr, text: str = "", where: str = "") -> BoundExpr:
         """The bound tree of an expression; raises ExpressionInvalid.
@@ -81,12 +98,19 @@ class Binder:
         the field or key that held it.
         """
         faults = Faults(text, where)
-        self._bind_segments(expr, faults)
+        self._bind_mentioned(expr, faults)
         return self._bind_alone(expr, faults)[0]
 
     def operand(self, value: tree.Value, text: str = "", where: str = "") -> Operand:
         """What a value is and what it reads; raises ExpressionInvalid."""
-        return bind_operand(value, self._scope(Faults(text, where)))
+        faults = Faults(text, where)
+        self._bind_mentioned(value, faults)
+        return bind_operand(value, self._scope(faults))
+
+    def score(self, name: str) -> BoundScore:
+        """A score of the model, bound; raises ExpressionInvalid."""
+        self._bind_mentioned(tree.Call("score", name), Faults(""))
+        return self._scores[name]
 
     def scope(self, text: str, where: str = "") -> ModelScope:
         """The scope of a text that is no expression, such as the step of a rule."""
@@ -96,7 +120,12 @@ class Binder:
         def computed(attribute: Attribute) -> Operand:
             return self._computed_by(attribute, ())[0]
 
-        return ModelScope(self.model, faults, self._segment, bind_expr, computed)
+        return self._scope_with(faults, computed)
+
+    def _scope_with(self, faults: Faults, computed: Callable[[Attribute], Operand]) -> ModelScope:
+        return ModelScope(
+            self.model, faults, self._segment, self._scores.__getitem__, bind_expr, computed
+        )
 
     def _computed_by(self, attribute: Attribute, computing: tuple[str, ...]) -> tuple[Operand, int]:
         """What stands for an attribute with `is:`, and how many such are below each other there.
@@ -122,7 +151,7 @@ class Binder:
         where = f"attributes.{name}.is"
         if len(path) > COMPUTED_LEVELS:
             raise _computed_fault(path[0], f"more than {COMPUTED_LEVELS} below each other")
-        scope = ModelScope(self.model, Faults(text, where), self._segment, bind_expr, computed)
+        scope = self._scope_with(Faults(text, where), computed)
         operand = bind_operand(_parsed_value(text, where), scope)
         check_fits(operand, attribute, scope)
         found = as_declared(operand, attribute, scope), inner + 1
@@ -133,76 +162,121 @@ class Binder:
         return BoundSegment(node.name, self._bodies[node.name], node)
 
     def _bind_alone(self, expr: tree.Expr, faults: Faults) -> tuple[BoundExpr, _Size]:
-        """Binds an expression whose segments are bound."""
+        """Binds an expression whose segments and scores are bound."""
         bound = bind_expr(expr, self._scope(faults))
         size = self._measure(bound)
         if size.levels > EXPANDED_LEVELS:
             message = (
-                f"this has {size.levels} levels with its segments written out, "
+                f"this has {size.levels} levels with its segments and scores written out, "
                 f"and at most {EXPANDED_LEVELS} are allowed"
             )
-            raise faults.at(expr, message, "shorten the chain of segments")
+            raise faults.at(expr, message, "shorten the chain of segments and scores")
         if size.nodes > EXPANDED_NODES:
             message = (
-                f"this has {size.nodes} conditions with its segments written out, "
+                f"this has {size.nodes} conditions with its segments and scores written out, "
                 f"and at most {EXPANDED_NODES} are allowed"
             )
-            raise faults.at(expr, message, "mention each segment once")
+            raise faults.at(expr, message, "mention each segment and score once")
         return bound, size
 
-    def _bind_segments(self, expr: tree.Expr, faults: Faults) -> None:
-        """Binds all segments that `expr` needs, depth first on a stack of our own.
+    def _bind_mentioned(self, part: tree.Expr | tree.Value, faults: Faults) -> None:
+        """Binds all segments and scores that `part` needs, depth first on a stack of our own.
 
         `path` holds the open definitions, each mentioned by the one before it, so a fault
         in the last refuses them all.
         """
-        path: dict[str, None] = {}
-        pending = [(_segments_of(expr), faults)]
+        path: dict[_Named, None] = {}
+        pending = [_mentions({0: _Part(part, faults)})]
         try:
             while pending:
-                mentions, text = pending[-1]
-                node = next(mentions, None)
-                if node is None:
+                mention, text = next(pending[-1], (None, faults))
+                if mention is None:
                     pending.pop()
                     if path:
-                        self._bind_segment(next(reversed(path)))
+                        self._bind_definition(next(reversed(path)))
                         path.popitem()
-                elif node.name in path:
-                    raise _circle(node, list(path), text)
-                elif node.name in self._refused:
-                    raise ExpressionInvalid(*self._refused[node.name])
-                elif node.name not in self._bodies:
-                    definition = self._definition(node, text)
-                    path[node.name] = None
-                    pending.append((_segments_of(definition.expr), definition.faults))
+                    continue
+                named = self._named(mention, text)
+                if named is None or named in self._done:
+                    continue
+                if named in self._refused:
+                    raise ExpressionInvalid(*self._refused[named])
+                if named not in path:
+                    path[named] = None
+                    pending.append(_mentions(self._definition(named)))
+                elif not _of_attributes(named, path):
+                    raise _circle(mention, named, list(path), text)
         except ExpressionInvalid as error:
             self._refused.update(dict.fromkeys(path, error.issues))
             raise
 
-    def _bind_segment(self, name: str) -> None:
-        """Binds a definition whose own segments are bound."""
-        definition = self._definitions[name]
-        body, self._sizes[name] = self._bind_alone(definition.expr, definition.faults)
-        # Last, since a body that is there counts as done.
-        self._bodies[name] = body
+    def _named(self, mention: Reference, faults: Faults) -> _Named | None:
+        """The definition that a mention leads to; None where it needs none, or has none and
+        binding tells so. Raises ExpressionInvalid for a segment that is not there."""
+        name = mention.name
+        match mention.kind:
+            case "segment":
+                if name not in self._given and name not in self.model.segments:
+                    known_names = dict.fromkeys([*self.model.segments, *self._given])
+                    raise unknown(faults, mention.node, "segment", name, known_names)
+                return "segment", name
+            case "score" if name in self.model.scores:
+                return "score", name
+            case "attribute":
+                attribute = self.model.attributes.get(name)
+                if attribute is not None and attribute.computed is not None:
+                    return "attribute", name
+        return None
 
-    def _definition(self, node: tree.Segment, faults: Faults) -> _Definition:
-        name = node.name
-        known = self._definitions.get(name)
-        if known is not None:
-            return known
+    def _bind_definition(self, named: _Named) -> None:
+        """Binds a definition whose own segments and scores are bound."""
+        kind, name = named
+        parts = self._definitions[named]
+        if kind == "segment":
+            body, self._sizes[named] = self._bind_part(parts[0])
+            self._bodies[name] = body
+        elif kind == "score":
+            bound = {at: self._bind_part(part) for at, part in parts.items()}
+            sizes = [size for _, size in bound.values()]
+            self._sizes[named] = _Size(
+                1 + max((size.levels for size in sizes), default=0),
+                len(self.model.scores[name]["rules"]) + sum(size.nodes for size in sizes),
+            )
+            score = bind_score(name, self.model.scores[name], lambda at: bound[at][0], self.scope)
+            # Whoever came first has bound it, and nobody shall meet two of one name.
+            self._scores.setdefault(name, score)
+        # Last, since whoever is done is there.
+        self._done.add(named)
+
+    def _bind_part(self, part: _Part) -> tuple[BoundExpr, _Size]:
+        assert isinstance(part.tree, tree.Expr), "only a computed attribute is a value"
+        return self._bind_alone(part.tree, part.faults)
+
+    def _definition(self, named: _Named) -> _Definition:
+        known = self._definitions.get(named)
+        if known is None:
+            known = self._definitions[named] = self._read_definition(named)
+        return known
+
+    def _read_definition(self, named: _Named) -> _Definition:
+        kind, name = named
+        if kind == "attribute":
+            text, where = self.model.attributes[name].computed or "", f"attributes.{name}.is"
+            return {0: _Part(_parsed_value(text, where), Faults(text, where))}
+        if kind == "score":
+            found: _Definition = {}
+            for at, rule in enumerate(self.model.scores[name]["rules"]):
+                if "when" in rule:
+                    text, where = rule["when"], rule_where(name, at, "when")
+                    found[at] = _Part(_parsed(text, where), Faults(text, where))
+            return found
         where = f"segments.{name}"
         segment = self.model.segments.get(name)
         if name in self._given:
             text = segment.rule if segment is not None else ""
-            found = _Definition(self._given[name], Faults(text, where))
-        elif segment is not None:
-            found = _Definition(_parsed(segment.rule, where), Faults(segment.rule, where))
-        else:
-            known_names = dict.fromkeys([*self.model.segments, *self._given])
-            raise unknown(faults, node, "segment", name, known_names)
-        self._definitions[name] = found
-        return found
+            return {0: _Part(self._given[name], Faults(text, where))}
+        assert segment is not None, "who is mentioned is there"
+        return {0: _Part(_parsed(segment.rule, where), Faults(segment.rule, where))}
 
     def _measure(self, bound: BoundExpr) -> _Size:
         levels = nodes = 0
@@ -217,9 +291,14 @@ class Binder:
                 case BoundNot(item):
                     pending.append((item, level + 1))
                 case BoundSegment(name):
-                    inner = self._sizes[name]
+                    inner = self._sizes["segment", name]
                     nodes += inner.nodes
                     levels = max(levels, level + inner.levels)
+                case predicate:
+                    for score in scores_of(predicate):
+                        inner = self._sizes["score", score.name]
+                        nodes += inner.nodes
+                        levels = max(levels, level + inner.levels)
         return _Size(levels, nodes)
 
 
@@ -274,21 +353,27 @@ def _parsed_value(text: str, where: str) -> tree.Value:
         raise ExpressionInvalid(*(replace(issue, where=where) for issue in error.issues)) from None
 
 
-def _segments_of(expr: tree.Expr) -> Iterator[tree.Segment]:
-    """The segments that an expression mentions, in the order written."""
-    pending = [expr]
-    while pending:
-        node = pending.pop()
-        match node:
-            case tree.And(items) | tree.Or(items):
-                pending.extend(reversed(items))
-            case tree.Not(item):
-                pending.append(item)
-            case tree.Segment():
-                yield node
+def _mentions(definition: _Definition) -> Iterator[tuple[Reference, Faults]]:
+    """What a definition mentions, in the order written."""
+    for part in definition.values():
+        for mention in references(part.tree):
+            yield mention, part.faults
 
 
-def _circle(node: tree.Segment, path: list[str], faults: Faults) -> ExpressionInvalid:
-    circle = [*path[path.index(node.name) :], node.name]
-    message = f"segments refer to each other in a circle: {' -> '.join(circle)}"
-    return faults.at(node, message, "take one of these references out")
+def _of_attributes(named: _Named, path: dict[_Named, None]) -> bool:
+    """Whether a circle that leads back to `named` has attributes alone: then computing them, which
+    has words for it, tells so."""
+    nodes = list(path)
+    return all(kind == "attribute" for kind, _ in nodes[nodes.index(named) :])
+
+
+def _circle(
+    mention: Reference, named: _Named, path: list[_Named], faults: Faults
+) -> ExpressionInvalid:
+    circle = [*path[path.index(named) :], named]
+    if all(kind == "segment" for kind, _ in circle):
+        told, what = " -> ".join(name for _, name in circle), "segments refer"
+    else:
+        told, what = " -> ".join(f"{kind} '{name}'" for kind, name in circle), "definitions refer"
+    message = f"{what} to each other in a circle: {told}"
+    return faults.at(mention.node, message, "take one of these references out")

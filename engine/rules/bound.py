@@ -14,13 +14,14 @@ A predicate is false where any source it reads is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
 from engine.model.definitions import Attribute
 from engine.rules import tree
 from engine.rules.bound_events import BoundAggregate, BoundSequence
+from engine.rules.bound_scores import BoundScore
 
 __all__ = [
     "AggregateSource",
@@ -57,6 +58,7 @@ __all__ = [
     "attributes_of",
     "parts_of",
     "predicates_of",
+    "scores_of",
     "sources_of",
 ]
 
@@ -89,9 +91,10 @@ class BucketSource:
 
 @dataclass(frozen=True, slots=True)
 class ScoreSource:
-    """`score('x')`, in points."""
+    """`score('x')`, in points; never missing. Equal names are equal: a model has one of each."""
 
     name: str
+    score: BoundScore = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +355,8 @@ BoundExpr = (
 
 
 def parts_of(item: BoundExpr) -> tuple[BoundExpr, ...]:
-    """What logic joins, and the definition of a segment; nothing for a predicate."""
+    """What logic joins, the definition of a segment, and what `when` rules ask of the scores that a
+    predicate reads; nothing for other predicates."""
     match item:
         case BoundAnd(items=items) | BoundOr(items=items):
             return items
@@ -360,22 +364,23 @@ def parts_of(item: BoundExpr) -> tuple[BoundExpr, ...]:
             return (inner,)
         case BoundSegment(body=body):
             return (body,)
+        case BoundCompare() | BoundIn() | BoundFloatCompare() | BoundFloatIn():
+            return tuple(part for score in scores_of(item) for part in score.conditions)
         case _:
             return ()
 
 
 def predicates_of(expression: BoundExpr) -> Iterator[BoundExpr]:
-    """The predicates and constants of an expression, through segments, in the order written;
-    a part that stands in several places once."""
+    """The predicates and constants of an expression, through segments and scores, in the order
+    written; a part that stands in several places once."""
     waiting = [expression]
     seen: set[int] = set()
     while waiting:
         item = waiting.pop()
         if id(item) not in seen:
             seen.add(id(item))
-            parts = parts_of(item)
-            waiting.extend(reversed(parts))
-            if not parts:
+            waiting.extend(reversed(parts_of(item)))
+            if not isinstance(item, BoundAnd | BoundOr | BoundNot | BoundSegment):
                 yield item
 
 
@@ -413,8 +418,14 @@ def sources_of(predicate: BoundExpr) -> Iterator[Source]:
             yield from _in_float(value)
 
 
+def scores_of(predicate: BoundExpr) -> tuple[BoundScore, ...]:
+    """The scores that one predicate reads, each once; none for logic."""
+    found = (one.score for one in sources_of(predicate) if isinstance(one, ScoreSource))
+    return tuple(dict.fromkeys(found))
+
+
 def aggregates_of(predicate: BoundExpr) -> tuple[BoundAggregate, ...]:
-    """The aggregates that one predicate reads; none for logic, and for a sequence."""
+    """The aggregates that one predicate reads itself; none for logic, a sequence and a score."""
     reads: tuple[Read, ...]
     match predicate:
         case BoundCategoryPair(left=left_read, right=right_read):

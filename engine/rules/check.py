@@ -4,8 +4,9 @@
    in it need only exist, so that a fault in a definition is told once, where it stands.
 2. The graph of references must have no circle. Its nodes are segments, scores, tiers,
    computed attributes, and tags that follow from an expression, one by one.
-3. In a model without faults so far, what mentions segments or computed attributes is bound with
-   them in place: chains of definitions may not grow without bound.
+3. In a model without faults so far, scores are bound, and what mentions segments, scores or
+   computed attributes with them in place: chains of definitions may not grow without bound, nor
+   may a score.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from dataclasses import dataclass, replace
 
 from engine.errors import ExpressionInvalid, Issue
 from engine.model.definitions import Model
-from engine.model.positions import KeyPath, Positions
+from engine.model.positions import KeyPath, Positions, key_text
 from engine.rules import tree
 from engine.rules.aggregates import bind_step
 from engine.rules.bind import Binder
 from engine.rules.bound import BoundExpr, BoundLater
+from engine.rules.bound_scores import BoundScore
 from engine.rules.circles import circles
 from engine.rules.computed import check_fits
 from engine.rules.faults import Faults
@@ -88,7 +90,7 @@ def _scope_alone(rule: Rule, model: Model) -> ModelScope:
             raise unknown(faults, node, "segment", node.name, model.segments)
         return BoundLater("segment", node)
 
-    return ModelScope(model, faults, segment, bind_expr)
+    return ModelScope(model, faults, segment, lambda name: BoundScore(name, ()), bind_expr)
 
 
 # ------------------------------------------------------------------------------ circles
@@ -141,8 +143,8 @@ def _extent_issues(read: list[_Read], model: Model, positions: Positions) -> Ite
         if one.part is None:
             continue
         mentions = list(references(one.part))
-        of_segments = any(mention.kind == "segment" for mention in mentions)
-        if of_segments or any(m.kind == "attribute" and m.name in computed for m in mentions):
+        of_definitions = any(mention.kind in ("segment", "score") for mention in mentions)
+        if of_definitions or any(m.kind == "attribute" and m.name in computed for m in mentions):
             where = ""
             try:
                 if isinstance(one.part, tree.Expr):
@@ -157,6 +159,14 @@ def _extent_issues(read: list[_Read], model: Model, positions: Positions) -> Ite
                 # With another `where` it is the fault of a definition, and told there.
                 mine = (issue for issue in error.issues if issue.where == where)
                 yield from (_placed(issue, one.rule, positions) for issue in mine)
+    for name in model.scores:
+        path: KeyPath = ("scores", name)
+        try:
+            binder.score(name)
+        except ExpressionInvalid as error:
+            for issue in error.issues:
+                if issue.where == key_text(path):
+                    yield positions.issue(path, issue.message, issue.hint)
 
 
 def _placed(issue: Issue, rule: Rule, positions: Positions) -> Issue:

@@ -307,10 +307,8 @@ def _source_present(source: Source) -> BoundExpr:
     match source:
         case AttributeSource(attribute) | DateStartSource(attribute):
             return BoundPresence(attribute, None)
-        case BucketSource():
+        case BucketSource() | ScoreSource():
             return BoundConstant(True, None)
-        case ScoreSource():
-            return BoundLater("score", None)
         case AggregateSource(aggregate) if aggregate.function in _NEVER_MISSING:
             return BoundConstant(True, None)
         case AggregateSource(aggregate):

@@ -20,6 +20,7 @@ from typing import Any
 from engine.model.definitions import Attribute
 from engine.rules import bound
 from engine.rules.bound_events import BoundAggregate, BoundSequence
+from engine.rules.bound_scores import BoundEachRule, BoundScore, BoundWhenRule
 from engine.rules.canonical import format_expression
 
 __all__ = ["meaning_of"]
@@ -27,7 +28,14 @@ __all__ = ["meaning_of"]
 _DIGEST_BYTES = 16
 
 # What a calendar takes part in: which instants are a day, or a window.
-_BY_CALENDAR = (bound.DateStartSource, BoundAggregate, BoundSequence)
+_BY_CALENDAR = (bound.DateStartSource, BoundAggregate, BoundEachRule, BoundSequence)
+
+_PLACES = frozenset({"node", "span"})
+_LEFT_OUT = {
+    bound.ScoreSource: frozenset({"name"}),
+    BoundScore: frozenset({"name"}),
+    BoundWhenRule: frozenset({"condition"}),
+}
 
 
 def meaning_of(expression: bound.BoundExpr, time_zone: str) -> bytes:
@@ -60,7 +68,7 @@ def _meaning(item: bound.BoundExpr, parts: list[bytes], time_zone: str) -> bytes
             text = "" if node is None else format_expression(node)
             return _digest([b"BoundLater", construct.encode(), text.encode()])
         case _:
-            return _digest([_words(item, time_zone).encode()])
+            return _digest([_words(item, time_zone).encode(), *parts])
 
 
 def _digest(pieces: Iterable[bytes]) -> bytes:
@@ -72,7 +80,8 @@ def _digest(pieces: Iterable[bytes]) -> bytes:
 
 
 def _words(value: Any, time_zone: str) -> str:
-    """Plain data as one unambiguous text. The tree node that it came from is left out."""
+    """Plain data as one unambiguous text. The tree node that it came from is left out, and so are
+    the name of a score and what its rules ask, whose meanings are parts of their own."""
     match value:
         case None | bool() | int() | float() | str() | Fraction() | Decimal():
             return repr(value)
@@ -83,7 +92,7 @@ def _words(value: Any, time_zone: str) -> str:
         case Attribute():
             kept = (value.name, value.type, value.scale, value.history, value.needs, value.computed)
             return f"Attribute{kept!r}"
-    named = [f.name for f in fields(value) if f.name not in ("node", "span")]
+    named = [f.name for f in fields(value) if f.name not in _LEFT_OUT.get(type(value), _PLACES)]
     inside = ", ".join(f"{name}={_words(getattr(value, name), time_zone)}" for name in named)
     zone = f" in {time_zone}" if isinstance(value, _BY_CALENDAR) else ""
     return f"{type(value).__name__}({inside}){zone}"

@@ -15,6 +15,7 @@ from engine.model.definitions import Attribute, EventType, Model
 from engine.nearest import nearest
 from engine.rules import tree
 from engine.rules.bound import BoundExpr
+from engine.rules.bound_scores import BoundScore
 from engine.rules.faults import Faults, Placed
 from engine.rules.types import KIND_WORDS, Operand
 
@@ -65,9 +66,10 @@ class Scope(ABC):
 class ModelScope(Scope):
     """The top of an expression: names are attributes.
 
-    `segment` gives a definition, bound; `condition` binds the expression of a `where` (both
-    come from above, since conditions and definitions hold expressions again). `computed` gives
-    what stands for an attribute with `is:`; without it such a one is an attribute like others.
+    `segment` gives a definition, bound, and `score` one of a score; `condition` binds the
+    expression of a `where` (all come from above, since conditions and definitions hold expressions
+    again). `computed` gives what stands for an attribute with `is:`; without it such a one is an
+    attribute like others.
     """
 
     def __init__(
@@ -75,11 +77,13 @@ class ModelScope(Scope):
         model: Model,
         faults: Faults,
         segment: Callable[[tree.Segment], BoundExpr],
+        score: Callable[[str], BoundScore],
         condition: Callable[[tree.Expr, Scope], BoundExpr],
         computed: Callable[[Attribute], Operand] | None = None,
     ) -> None:
         super().__init__(model, faults)
         self.segment = segment
+        self.score = score
         self.condition = condition
         self.computed = computed
 

@@ -6,7 +6,7 @@ Conditions of a `where` and steps refer to events only, so they are not entered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.model.definitions import TAG
@@ -19,10 +19,11 @@ Referent = Literal["segment", "score", "tier", "attribute"]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A mention of something by name; bands are mentions of their score."""
+    """A mention of something by name, at `node`; bands are mentions of their score."""
 
     kind: Referent
     name: str
+    node: tree.Name | tree.Call | tree.Segment = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,13 @@ def references(part: tree.Expr | tree.Value) -> Iterator[Reference]:
     for value in _values(part):
         match value:
             case tree.Name(name):
-                yield Reference("attribute", name)
+                yield Reference("attribute", name, value)
             case tree.Call("score" | "band", name):
-                yield Reference("score", name)
+                yield Reference("score", name, value)
             case tree.Call("tier", name):
-                yield Reference("tier", name)
+                yield Reference("tier", name, value)
             case tree.Segment(name):
-                yield Reference("segment", name)
+                yield Reference("segment", name, value)
 
 
 def tag_reads(expr: tree.Expr) -> Iterator[TagRead]:

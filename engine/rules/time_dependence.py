@@ -8,8 +8,8 @@ Of the leaves of a bound tree these move with the clock:
   reads it can be kept (`moves`);
 - whatever reads an attribute with `history`, whose value is that of the instant asked, and an
   attribute that `needs` a purpose, since consent expires;
-- sequences and scores, by their windows, half-lives and consent; `band`, `tier` and `consent` too,
-  which are bound to BoundLater.
+- sequences, by their windows, and scores that count events or whose rules move; `band`, `tier` and
+  `consent` too, which are bound to BoundLater.
 Nothing finds the instants of the last two so far, nor of a few forms over aggregates, and who reads
 them is not kept (`why_unkept`).
 
@@ -35,6 +35,8 @@ def moves(predicate: bound.BoundExpr) -> bool:
     out."""
     if bound.aggregates_of(predicate):
         return True
+    if any(score.counted for score in bound.scores_of(predicate)):
+        return True
     match predicate:
         case bound.BoundCompare(form=form) | bound.BoundIn(form=form):
             return bool(form.now_factor)
@@ -44,7 +46,7 @@ def moves(predicate: bound.BoundExpr) -> bool:
 
 
 def moves_anywhere(expression: bound.BoundExpr) -> bool:
-    """Whether an expression reads `now` or events somewhere, through segments too."""
+    """Whether an expression reads `now` or events somewhere, through segments and scores too."""
     return any(moves(predicate) for predicate in bound.predicates_of(expression))
 
 
@@ -60,9 +62,10 @@ def why_unkept(expression: bound.BoundExpr) -> str:
         reason = _why_events_move(predicate, aggregates) if aggregates else ""
         if reason:
             return reason
-        for source in bound.sources_of(predicate):
-            if isinstance(source, bound.ScoreSource):
-                return f"it reads score('{source.name}'), which is not evaluated so far"
+        for score in bound.scores_of(predicate):
+            if score.counted or any(moves_anywhere(part) for part in score.conditions):
+                name = f"score('{score.name}')"
+                return f"it reads {name}, whose changes by time alone nobody foresees so far"
         for attribute in bound.attributes_of(predicate):
             reason = _why_attribute_moves(attribute)
             if reason:

@@ -126,8 +126,8 @@ def _quantity(
 
 
 def _call(call: tree.Call, scope: Scope) -> Operand:
-    model = scope.outer(call, f"{call.function}(...)").model
-    name = call.argument
+    around = scope.outer(call, f"{call.function}(...)")
+    model, name = around.model, call.argument
     match call.function:
         case "bucket":
             return Quantity("number", call, _reads(BucketSource(name)))
@@ -140,7 +140,7 @@ def _call(call: tree.Call, scope: Scope) -> Operand:
             if name not in model.scores:
                 raise unknown(scope.faults, call, "score", name, model.scores)
             if function == "score":
-                return Quantity("number", call, _reads(ScoreSource(name)))
+                return Quantity("number", call, _reads(ScoreSource(name, around.score(name))))
             bands = tuple(model.bands(name))
             if not bands:
                 raise scope.faults.at(call, f"the score '{name}' has no bands")

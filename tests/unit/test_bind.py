@@ -42,6 +42,7 @@ from engine.rules.bound import (
     StringTest,
 )
 from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundLink, BoundSequence
+from engine.rules.bound_scores import BoundScore
 from engine.rules.parse import parse, parse_value
 from tests.unit.bind_model import ATTRIBUTES, model
 
@@ -230,7 +231,7 @@ def test_logic_strings_and_booleans(text: str, expected: BoundExpr) -> None:
             (
                 form(
                     (1, AggregateSource(of_order("count", "int", window=LAST_MONTH))),
-                    (F(-1, 2), ScoreSource("lead")),
+                    (F(-1, 2), ScoreSource("lead", BoundScore("lead", ()))),
                 ),
                 "<",
             ),

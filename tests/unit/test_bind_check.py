@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.errors import Issue
 from engine.model.load import load_model
+from engine.rules import tree
 from engine.rules.check import check_expressions
 from engine.rules.circles import circles
 from engine.rules.parse import parse, parse_value
@@ -255,7 +256,7 @@ def test_what_only_looks_like_a_circle(rest: str) -> None:
 def test_a_long_chain_is_told_once_where_it_becomes_too_long() -> None:
     links = "".join(f"  s{at}: not segment('s{at - 1}')\n" for at in range(1, 400))
     found = issue(f"segments:\n  s0: 'true'\n{links}")
-    assert "levels with its segments written out" in found.message
+    assert "levels with its segments and scores written out" in found.message
     assert found.where == "m.yaml, segments.s128"
 
 
@@ -283,7 +284,9 @@ def test_references_in_the_order_written() -> None:
         ("attribute", "d"),
         ("attribute", "f"),
     ]
-    assert list(references(parse_value("a"))) == [Reference("attribute", "a")]
+    value = parse_value("a")
+    assert isinstance(value, tree.Name)
+    assert list(references(value)) == [Reference("attribute", "a", value)]
 
 
 def test_tag_reads_select_among_tags() -> None:

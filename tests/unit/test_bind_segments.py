@@ -73,7 +73,7 @@ def test_the_longest_chain_and_one_more() -> None:
     bound = binder.bind(parse(f"segment('s{longest}')"))
     levels = sum(1 for _ in _downwards(bound))
     assert levels == 2 * longest + 2 == EXPANDED_LEVELS
-    with pytest.raises(ExpressionInvalid, match="levels with its segments written out"):
+    with pytest.raises(ExpressionInvalid, match="levels with its segments and scores written out"):
         binder.bind(parse(f"segment('s{longest + 1}')"))
 
 
