@@ -7,7 +7,7 @@ None is false.
 
 Expressions are taken to be valid: what the binder refuses has no meaning here either, and
 fails with an AssertionError. What it cannot evaluate so far it refuses with ReferenceUnsupported.
-Events are in reference_events.py.
+Events are in reference_events.py, scores in reference_scores.py.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ from engine.rules.reference_events import (
     in_window,
     matches,
     summed_up,
+)
+from engine.rules.reference_scores import (
+    ReferenceBand,
+    ReferenceScore,
+    band_of,
+    band_order,
+    score_of,
 )
 
 __all__ = [
@@ -63,6 +70,7 @@ class ReferenceContext:
     segments: Mapping[str, tree.Expr] = field(default_factory=dict)
     events: EventTypes = field(default_factory=EventTypes)
     computed: Mapping[str, tree.Value] = field(default_factory=dict)
+    scores: Mapping[str, ReferenceScore] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, order=True)
@@ -115,6 +123,8 @@ def evaluate_value(
             return us
         case date():
             return Fraction((found - date(1970, 1, 1)).days)
+        case ReferenceBand(name):
+            return name
         case float() if isnan(found):
             return None
         case _:
@@ -170,6 +180,8 @@ class _Evaluation:
         if isinstance(left, frozenset):
             assert op == "=" and isinstance(right, str), "a set only contains a string"
             return right in left
+        if isinstance(left, ReferenceBand) or isinstance(right, ReferenceBand):
+            left, right = band_order(left, right)
         left, right = self.alike(left, right, op)
         if isinstance(left, float) and (isnan(left) or isnan(right)):
             return False
@@ -222,6 +234,8 @@ class _Evaluation:
         if isinstance(value, frozenset):
             assert not negated, "a set has no negated operators"
             return any([self.matches(element, how, text, False) for element in value])
+        if isinstance(value, ReferenceBand):
+            value = value.name
         match how:
             case "contains":
                 return (text in value) != negated
@@ -255,6 +269,10 @@ class _Evaluation:
                 return _Moment(Fraction(self.context.now_us))
             case tree.Call("bucket", salt):
                 return Fraction(bucket(self.uid, salt))
+            case tree.Call("score", name) if name in self.context.scores:
+                return self.score(name)
+            case tree.Call("band", name) if name in self.context.scores:
+                return band_of(self.context.scores[name], self.score(name))
             case tree.Call(function):
                 raise ReferenceUnsupported(function)
             case tree.Aggregate():
@@ -286,6 +304,8 @@ class _Evaluation:
                 return float(value)
             case "time" if isinstance(value, date):
                 return self.start_of(value)
+            case "category" | "text" if isinstance(value, ReferenceBand):
+                return value.name
             case _:
                 return value
 
@@ -347,6 +367,15 @@ class _Evaluation:
         if node.function in ("first", "last") and value is not None:
             return _Moment(Fraction(value))
         return value
+
+    def score(self, name: str) -> Fraction:
+        """The points of a score of the model."""
+
+        def times_us(step: tree.Step, window: tree.Window | None) -> list[int]:
+            chosen = self.chosen(step.selector, step.where)
+            return [event.time_us for event in chosen if self.is_inside(event.time_us, window)]
+
+        return score_of(self.context.scores[name], self.holds, times_us, self.context.now_us)
 
     def follow(self, node: tree.Sequence) -> bool:
         """Whether events of the profile come one after the other as a sequence says."""

@@ -18,7 +18,11 @@ from tests.tidy.sources import ROOT, source_files
 
 ROOMS = ("bench", "conversion", "engine", "loaders", "server", "strata")
 # The reference evaluator, which shares nothing with the path that it judges.
-REFERENCE = {"engine.rules.reference", "engine.rules.reference_events"}
+REFERENCE = {
+    "engine.rules.reference",
+    "engine.rules.reference_events",
+    "engine.rules.reference_scores",
+}
 SHARED = {
     "engine.errors",
     "engine.failpoints",
