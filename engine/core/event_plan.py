@@ -23,6 +23,7 @@ from engine.core.where_plan import plan_where
 from engine.errors import NotYet
 from engine.events import head
 from engine.model.definitions import Attribute, Model
+from engine.model.hidden_events import event_type
 from engine.rules import tree
 from engine.rules.bound_events import BoundAggregate, BoundEvents
 from engine.rules.window_bounds import window_bounds
@@ -143,7 +144,7 @@ class EventPlanner:
         for name in events.types:
             number = 0
             if read is not None:
-                declared = self._model.events[name].properties.get(read.name)
+                declared = event_type(self._model, name).properties.get(read.name)
                 if declared is None:
                     continue
                 if declared.scale != read.scale:

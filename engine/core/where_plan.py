@@ -26,6 +26,7 @@ from engine.core.day_starts import known_day_starts
 from engine.core.leaf_plan import LeafPlanner, ListMembers, Lookup
 from engine.core.number_plan import NumberPlanner
 from engine.model.definitions import Attribute, Model
+from engine.model.hidden_events import event_type
 from engine.rules import bound
 from engine.store.catalog import property_field
 from engine.store.snapshot import Snapshot
@@ -144,7 +145,7 @@ class _WherePlanner:
     def _stored(self, event: str, found: Attribute) -> list[Attribute]:
         """How events of a type may have a property: with which decimals."""
         if self._model is not None:
-            declared = self._model.events[event].properties.get(found.name)
+            declared = event_type(self._model, event).properties.get(found.name)
             fits = declared is not None and declared.type == found.type
             scales: Sequence[int] = [declared.scale] if declared is not None and fits else []
         else:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from engine.events import head
 from engine.model.definitions import Attribute, Model
+from engine.model.hidden_events import hidden_events
 from engine.store.catalog import (
     LIVE,
     UIDS,
@@ -80,7 +81,7 @@ def _fields(model: Model) -> list[tuple[str, tuple[FieldKind, str, int]]]:
             fields.append((giver_field(attribute.name), (FieldKind.GIVERS, "", 0)))
         elif attribute.computed is None:
             fields.append((time_field(attribute.name), (FieldKind.INTS, "time", 0)))
-    for event in model.events.values():
+    for event in (*model.events.values(), *hidden_events(model).values()):
         fields.append((event_field(event.name), (FieldKind.EVENTS, "", 0)))
         for found in event.properties.values():
             name = property_field(found.name, found.type, found.scale)

@@ -115,6 +115,14 @@ ONE_FAULT = {
         "attributes.\":live\", line 2: the name ':live' begins with ':', as the store's own fields "
         "do"
     ),
+    "events: {':fact:tag:A': {}}": (
+        "events.\":fact:tag:A\", line 2: the name ':fact:tag:A' begins with ':', as those of the "
+        "store's own events"
+    ),
+    "events: {visit: {properties: {':on': bool}}}": (
+        "events.visit.properties.\":on\", line 2: the name ':on' begins with ':', as those of the "
+        "store's own events"
+    ),
     "purposes: {profiling: }\nattributes: {a: {type: int, needs: profilin}}": (
         "attributes.a.needs, line 3: unknown purpose 'profilin' (did you mean 'profiling'?)"
     ),

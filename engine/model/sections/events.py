@@ -44,8 +44,10 @@ def check(name: str, shape: EventShape, declared: Declared) -> Iterator[Fault]:
         told = f"an event has at most {MODEL_EVENT_PROPERTIES} properties, this one has "
         hint = "put what belongs together into a type of event of its own"
         yield Fault((*path, "properties"), f"{told}{len(shape.properties)}", hint)
+    yield from _hidden_faults(path, name)
     for key, value in shape.properties.items():
         inner = (*path, "properties", key)
+        yield from _hidden_faults(inner, key)
         if value.type == "set":
             yield Fault(inner, "a property of an event holds one value, not a set", "use category")
         yield from scale_faults(inner, value.type, value.scale)
@@ -74,6 +76,11 @@ def check_group(name: str, members: tuple[str, ...], declared: Declared) -> Iter
 def _any_faults(path: tuple[str, ...], name: str) -> Iterator[Fault]:
     if name.lower() == "any":
         yield Fault(path, f"'{name}' stands for every type of event", "use another name")
+
+
+def _hidden_faults(path: tuple[str, ...], name: str) -> Iterator[Fault]:
+    if name.startswith(":"):
+        yield Fault(path, f"the name '{name}' begins with ':', as those of the store's own events")
 
 
 def build(name: str, shape: EventShape) -> EventType:

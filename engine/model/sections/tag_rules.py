@@ -13,11 +13,12 @@ from engine.model.sections.declared import Declared
 from engine.model.shape import Fault, Shape, did_you_mean
 from engine.model.written import Name, Text, choice
 
-__all__ = ["TagRuleShape", "build", "check", "check_all", "selected_events"]
+__all__ = ["PLACE", "TagRuleShape", "build", "check", "check_all", "selected_events"]
 
 Keep = Annotated[Literal["sticky", "live"], BeforeValidator(choice("sticky", "live"))]
 
-_PLACE = re.compile(r"\{([^{}]*)\}")
+# Where the value of a property stands in the name of a tag.
+PLACE = re.compile(r"\{([^{}]*)\}")
 # The selector that a step begins with, as the grammar has it: names and commas.
 _NAME = r'(?:"[^"]*"|[^\W\d]\w*)'
 _SELECTOR = re.compile(rf"\s*({_NAME}(?:\s*,\s*{_NAME})*)(?=\s|$)")
@@ -36,8 +37,8 @@ def check(at: int, shape: TagRuleShape, declared: Declared) -> Iterator[Fault]:
     """Faults of one tag rule beyond its shape."""
     path = ("tag_rules", at)
     yield from shape.one_of(path, "a tag rule", "when", "each")
-    places = _PLACE.findall(shape.tag)
-    if "{" in _PLACE.sub("", shape.tag) or "}" in _PLACE.sub("", shape.tag) or "" in places:
+    places = PLACE.findall(shape.tag)
+    if "{" in PLACE.sub("", shape.tag) or "}" in PLACE.sub("", shape.tag) or "" in places:
         yield Fault((*path, "tag"), "a bracket is open", "write {property}, a property's name")
     elif shape.each is None and places:
         yield Fault(
