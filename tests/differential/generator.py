@@ -7,6 +7,7 @@ that however few questions are made, every construct is among them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -32,6 +33,7 @@ from tests.differential.questions import (
     Listed,
     Literal,
     Match,
+    Mean,
     Named,
     Not,
     Now,
@@ -47,13 +49,24 @@ from tests.differential.questions import (
     Word,
 )
 
-__all__ = ["Generator"]
+__all__ = ["Averaged", "Generator"]
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 ORDERS = ("<", "<=", ">", ">=")
 PARTS = ("contains", "starts with", "ends with")
+ATTRIBUTES = tuple(Column(name) for name in KINDS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """An average: how it is written, its sum and its count, and a column of values like it."""
+
+    written: str
+    total: Column
+    many: Column
+    near: Column
 
 
 class Generator:
@@ -61,7 +74,9 @@ class Generator:
 
     `values` has the values of every attribute that occur, of times their microseconds, of sets
     their elements; `spans` has how far two times or dates of one profile are apart.
-    Comparisons look for their borders: values that occur, and their neighbours.
+    Comparisons look for their borders: values that occur, and their neighbours. Other `columns`
+    than the attributes may be asked about, and no segments, lists or salts (of buckets) given;
+    `conditions` are columns that are true or false and nothing else.
     """
 
     def __init__(
@@ -74,8 +89,18 @@ class Generator:
         zone: ZoneInfo,
         segments: Sequence[str],
         lists: Sequence[str],
+        columns: Sequence[Column] = ATTRIBUTES,
+        salts: Sequence[str] = SALTS,
+        means: Sequence[Averaged] = (),
+        conditions: Sequence[Column] = (),
     ) -> None:
         self._seed = seed
+        self._columns: dict[str, list[Column]] = {}
+        for column in columns:
+            self._columns.setdefault(column.kind, []).append(column)
+        self._salts = salts
+        self._means = means
+        self._conditions = conditions
         self._values = values
         self._spans = spans
         self._now_us = now_us
@@ -130,18 +155,26 @@ class Generator:
             make += [partial(self._in, kind, negated) for negated in (False, True)]
         for kind in ("category", "text"):
             make += [partial(self._match, kind, h, n) for h in PARTS for n in (False, True)]
-        make += [partial(self._match, "set", how, False) for how in PARTS]
-        make += [partial(self._compare_column, "set", "="), partial(self._in, "set", False)]
-        make += [self._has_all, self._has_all]
+        if "set" in self._columns:
+            make += [partial(self._match, "set", how, False) for how in PARTS]
+            make += [partial(self._compare_column, "set", "="), partial(self._in, "set", False)]
+            make += [self._has_all, self._has_all]
         make += [partial(self._compare_sums, double, op)
                  for double in (False, True) for op in OPERATORS]  # fmt: skip
         make += [partial(self._compare_moments, op) for op in ORDERS]
         make += [partial(self._day_against_instant, op) for op in ORDERS]
         make += [partial(self._compare_spans, op) for op in OPERATORS]
-        make += [partial(self._bucket, op) for op in OPERATORS]
-        make += [partial(self._present, kind) for kind in sorted(set(KINDS.values()))]
+        if self._salts:
+            make += [partial(self._bucket, op) for op in OPERATORS]
+        make += [partial(self._present, kind) for kind in sorted(self._columns)]
         make += [self._present_sum, self._flag, self._flag, self._constant]
-        make += [self._named, self._named, self._listed]
+        if self._segments:
+            make += [self._named, self._named]
+        if self._lists:
+            make += [self._listed]
+        if self._means:
+            make += [partial(self._mean, op) for op in OPERATORS]
+        make += [self._condition] * min(30, len(self._conditions))
         return make
 
     def _compare_column(self, kind: str, op: str) -> Predicate:
@@ -191,7 +224,7 @@ class Generator:
     def _compare_sums(self, double: bool, op: str) -> Predicate:
         left, right = self._sum(double), self._sum(double and self._rng.random() < 0.3)
         if self._rng.random() < 0.5:
-            right = self._number(self._rng.choice(["revenue", "invoices", "bonus points"]))
+            right = self._number(self._column(self._rng.choice(["int", "decimal"])).name)
         return Compare(left, op, right)
 
     def _sum(self, double: bool) -> Value:
@@ -202,7 +235,7 @@ class Generator:
         if double:
             atoms.insert(self._rng.randint(0, len(atoms)), self._column("float"))
         if self._rng.random() < 0.3:
-            salt = self._rng.choice([*SALTS, None, None])
+            salt = self._rng.choice([*self._salts, None, None])
             atoms.append(self._small(False) if salt is None else Bucket(salt))
         terms = [
             Term(
@@ -264,20 +297,21 @@ class Generator:
 
     def _two_points(self) -> tuple[Column | Now, Column]:
         """Two different instants or days."""
-        match self._rng.choice(["time", "date", "mixed", "now"]):
+        alike = [kind for kind in ("time", "date") if len(self._columns[kind]) > 1]
+        match self._rng.choice([*alike, "mixed", "now"]):
             case "now":
                 return Now(), self._column("time")
             case "mixed":
                 return self._column("time"), self._column("date")
             case kind:
-                first, second = self._rng.sample([n for n, own in KINDS.items() if own == kind], 2)
-                return Column(first), Column(second)
+                first, second = self._rng.sample(self._columns[kind], 2)
+                return first, second
 
     def _bucket(self, op: str) -> Predicate:
         edge = Decimal(self._rng.randint(-1, 10_000))
         if self._rng.random() < 0.2:
             edge += Decimal("0.5")
-        return Compare(Bucket(self._rng.choice(SALTS)), op, self._written(edge))
+        return Compare(Bucket(self._rng.choice(self._salts)), op, self._written(edge))
 
     def _present(self, kind: str) -> Predicate:
         return Present(self._column(kind), self._rng.random() < 0.5)
@@ -286,7 +320,9 @@ class Generator:
         return Present(self._sum(False), self._rng.random() < 0.5)
 
     def _flag(self) -> Predicate:
-        return Flag(self._column("bool"))
+        # An aggregate is compared with true; alone it is no condition.
+        plain = [column for column in self._columns["bool"] if "(" not in column.written]
+        return Flag(self._rng.choice(plain))
 
     def _constant(self) -> Predicate:
         return Constant(self._rng.random() < 0.5)
@@ -297,10 +333,20 @@ class Generator:
     def _listed(self) -> Predicate:
         return Listed(self._rng.choice(self._lists))
 
+    def _mean(self, op: str) -> Predicate:
+        mean = self._rng.choice(self._means)
+        right: Value = self._number(mean.near.name)
+        if self._rng.random() < 0.3:
+            right = self._sum(False)
+        return Mean(mean.written, mean.total, mean.many, op, right)
+
+    def _condition(self) -> Predicate:
+        return Flag(self._rng.choice(self._conditions))
+
     # ---------------------------------------------------------------------- values
 
     def _column(self, kind: str) -> Column:
-        return Column(self._rng.choice([name for name, own in KINDS.items() if own == kind]))
+        return self._rng.choice(self._columns[kind])
 
     def _literal(self, column: Column) -> Literal:
         """A value that the column has, or one beside it."""

@@ -17,6 +17,7 @@ from tests.differential.questions import (
     Instant,
     Listed,
     Match,
+    Mean,
     Named,
     Not,
     Now,
@@ -61,6 +62,8 @@ def rule(question: Question) -> str:
             return _value(column)
         case Constant(value):
             return str(value).lower()
+        case Mean(written, _, _, op, right):
+            return f"{written} {op} {_value(right)}"
         case Named(name):
             return f"segment({_quoted(name)})"
         case Listed(name):
@@ -88,8 +91,8 @@ def _value(value: Value) -> str:
                 sign = (" + " if term.sign > 0 else " - ") if place else ""
                 text += f"{sign}{factor}{_value(term.atom)}"
             return text
-        case Column(name):
-            return f'"{name}"' if " " in name else name
+        case Column():
+            return value.written
         case Number(_, written):
             return written
         case Word(text):

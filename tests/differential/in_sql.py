@@ -24,6 +24,7 @@ from tests.differential.questions import (
     Instant,
     Listed,
     Match,
+    Mean,
     Named,
     Not,
     Now,
@@ -94,6 +95,9 @@ class Sql:
                 return f"{there} AND ({outside})"
             case In(value, choices, negated):
                 return self._among(value, choices, negated)
+            case Mean(_, total, many, op, right):
+                scaled = f"{self._value(right)} * {_name(many)}"
+                return f"{_name(many)} > 0 AND {_name(total)} {op} {scaled}"
             case HasAll(column, words):
                 listed = ", ".join([_quoted(word) for word in words])
                 return f"list_has_all({_name(column)}, [{listed}])"

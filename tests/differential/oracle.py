@@ -127,6 +127,10 @@ class Oracle:
             "CREATE TABLE customers AS SELECT * FROM judged JOIN buckets USING (customer)"
         )
 
+    def execute(self, statement: str) -> None:
+        """Runs a statement that says nothing."""
+        self._connection.execute(statement)
+
     def members(self, where: str) -> list[str]:
         """The customers for which a condition is true."""
         found = self.rows(f"SELECT CAST(customer AS VARCHAR) FROM customers WHERE {where}")

@@ -12,9 +12,9 @@ from datetime import date
 from decimal import Decimal
 
 __all__ = [
-    "KINDS", "All", "Any", "Between", "Bucket", "Column", "Compare", "Constant", "Day", "Flag",
-    "HasAll", "In", "Instant", "Listed", "Literal", "Match", "Named", "Not", "Now", "Number",
-    "Predicate", "Present", "Question", "Span", "Sum", "Term", "Truth", "Value", "Word",
+    "KINDS", "All", "Any", "Between", "Bucket", "Column", "Compare", "Constant", "Day", "Fact",
+    "Flag", "HasAll", "In", "Instant", "Listed", "Literal", "Match", "Mean", "Named", "Not", "Now",
+    "Number", "Predicate", "Present", "Question", "Span", "Sum", "Term", "Truth", "Value", "Word",
     "pre_order",
 ]  # fmt: skip
 
@@ -56,6 +56,30 @@ class Column:
     def kind(self) -> str:
         """Its type."""
         return KINDS[self.name]
+
+    @property
+    def written(self) -> str:
+        """How a rule names it."""
+        return f'"{self.name}"' if " " in self.name else self.name
+
+
+@dataclass(frozen=True)
+class Fact(Column):
+    """Another column of SQL, and how a rule says what is in it: a property of an event, or an
+    aggregate."""
+
+    own_kind: str
+    own_text: str
+
+    @property
+    def kind(self) -> str:
+        """Its type."""
+        return self.own_kind
+
+    @property
+    def written(self) -> str:
+        """How a rule says it."""
+        return self.own_text
 
 
 @dataclass(frozen=True)
@@ -207,6 +231,17 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Mean:
+    """`avg(...) op right`, where the sum and how many there are have columns of their own."""
+
+    written: str
+    total: Column
+    many: Column
+    op: str
+    right: Value
+
+
+@dataclass(frozen=True)
 class Named:
     """`segment('name')`."""
 
@@ -241,7 +276,9 @@ class Any:
     items: tuple[Question, ...]
 
 
-Predicate = Compare | Between | In | HasAll | Match | Present | Flag | Constant | Named | Listed
+Predicate = (
+    Compare | Between | In | HasAll | Match | Present | Flag | Constant | Mean | Named | Listed
+)
 Question = Predicate | Not | All | Any
 
 

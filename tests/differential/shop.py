@@ -100,9 +100,9 @@ class Shop:
         """How many customers there are."""
         return self.oracle.counts(["true"])[0]
 
-    def members(self, expression: str) -> list[str]:
+    def members(self, expression: str, as_of_us: int = AS_OF_US) -> list[str]:
         """The customers for which the store finds an expression true."""
-        with self.database.members(expression, as_of_us=AS_OF_US) as members:
+        with self.database.members(expression, as_of_us=as_of_us) as members:
             found = [customer for chunk in members.identifiers("customer") for customer in chunk]
             assert len(found) == members.matched, expression
         return sorted(found)

@@ -15,26 +15,12 @@ from engine.database import Database
 from strata.client import Client
 from tests.differential.conftest import served
 from tests.differential.event_pairs import EVENT_PAIRS
+from tests.differential.event_shop import EVENT_SQL
 from tests.differential.made_lines import ZONE, write_lines
 from tests.differential.shop import AS_OF, AS_OF_US
 
 MODEL = Path(__file__).with_name("retail_events.yaml")
 _OWN_ZONE = "Europe/London"
-# Made from the lines as text, by itself: nothing of the model's queries.
-_LINES = """
-CREATE TABLE lines AS
-SELECT CustomerID AS customer,
-  CASE WHEN InvoiceNo[1] = 'C' THEN 'cancellation' ELSE 'sale' END AS kind,
-  epoch_us(CAST(InvoiceDate || '+00' AS TIMESTAMPTZ)) AS t,
-  CAST(InvoiceDate || '+00' AS TIMESTAMPTZ) AT TIME ZONE '{zone}' AS local,
-  TIMESTAMPTZ '2011-12-09 12:50:00+00' AT TIME ZONE '{zone}' AS local_now,
-  InvoiceNo AS invoice, StockCode AS product, Description AS description,
-  CAST(Quantity AS BIGINT) AS quantity, CAST(UnitPrice AS DECIMAL(12, 3)) AS price,
-  CAST(CAST(Quantity AS BIGINT) * CAST(UnitPrice AS DECIMAL(12, 3)) AS DECIMAL(18, 3)) AS amount,
-  CAST(UnitPrice AS DOUBLE) / 3 AS rate, CAST(InvoiceDate[:10] AS DATE) AS day,
-  CASE Country WHEN 'Unspecified' THEN NULL ELSE Country <> 'United Kingdom' END AS abroad
-FROM read_csv('{path}', header = true, all_varchar = true) WHERE CustomerID <> ''
-"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +62,15 @@ def events(
         database.apply_model({"m.yaml": text})
         for source in ("sales", "cancellations"):
             loaders.load(database, source, [lines], refused=folder / "refused.csv")
-        oracle.execute(_LINES.format(zone=zone, path=lines))
+        oracle.execute(
+            EVENT_SQL.format(
+                table="lines",
+                customer="VARCHAR",
+                zone=zone,
+                path=lines,
+                as_of="2011-12-09 12:50:00",
+            )
+        )
         yield EventShop(folder / "store", database, oracle)
 
 
