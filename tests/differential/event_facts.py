@@ -43,12 +43,30 @@ SELECTORS = {
     "sale, cancellation": "true",
 }
 UNITS = ("day", "week", "month", "quarter", "year")
+# On the made lines many are borders: they lean on the hours around a change of clocks.
 _LENGTHS = (
-    (30, "second"), (90, "minute"), (36, "hour"), (1, "day"), (1, "week"), (30, "day"),
-    (10, "week"), (180, "day"), (400, "day"),
-)  # fmt: skip
+    (30, "second"),
+    (30, "minute"),
+    (11, "hour"),
+    (12, "hour"),
+    (36, "hour"),
+    (1, "day"),
+    (1, "week"),
+    (30, "day"),
+    (10, "week"),
+    (180, "day"),
+    (400, "day"),
+)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
-_SEQUENCE_LENGTHS = ((90, "minute"), (36, "hour"), (5, "day"), (3, "week"), (90, "day"))
+_SEQUENCE_LENGTHS = (
+    (30, "minute"),
+    (1, "hour"),
+    (90, "minute"),
+    (36, "hour"),
+    (5, "day"),
+    (3, "week"),
+    (90, "day"),
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_DAY, DAYS = date(2010, 12, 1), 374
 
@@ -234,7 +252,7 @@ class Writer:
         return Windowed(form, text and f" {text}", sql)
 
     def _in_last(self) -> tuple[str, str]:
-        length = self._rng.choice(_LENGTHS[2:])
+        length = self._rng.choice(_LENGTHS[1:])
         return f"in last {_written(length)}", f"t > {self._now_us - _us(length)}"
 
     def _between(self) -> tuple[str, str]:

@@ -26,7 +26,7 @@ AT_A_TIME = 100
 # The made lines are asked about in the middle of a day without a midnight, so that a part of them
 # has not happened yet; the real ones at their end.
 AS_OF = {
-    "made": datetime(2011, 10, 16, 15, 30, tzinfo=UTC),
+    "made": datetime(2011, 10, 16, 15, tzinfo=UTC),
     "online-retail": datetime(2011, 12, 9, 12, 50, tzinfo=UTC),
 }
 
