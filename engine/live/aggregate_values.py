@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.event_timelines import EventSource, Timelines
+from engine.live.event_source import EventSource
+from engine.live.event_timelines import Timelines, elements, some_at_a_time
 from engine.live.rows_read import RowsRead
 from engine.live.window_edges import WindowEdges
 from engine.model.definitions import Model
@@ -16,9 +17,6 @@ from engine.rules.bound_events import BoundAggregate
 from engine.store.snapshot import Snapshot
 
 __all__ = ["AggregateValues"]
-
-# Events that are written out at a time, once for each instant that asks for them.
-EVENTS_AT_A_TIME = 1 << 20
 
 
 class AggregateValues:
@@ -39,7 +37,10 @@ class AggregateValues:
     def flips(self, read: RowsRead) -> tuple[NDArray[np.intp], list[NDArray[np.int64]]]:
         """When events come to count and cease to: places of their rows, and instants."""
         lines = read.timelines(self._source)
-        return lines.places, self._edges.flips(lines.times)
+        found = self._edges.flips(lines.times)
+        if lines.condition is not None:
+            found += lines.condition.flips()
+        return lines.places, found
 
     def at(
         self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
@@ -51,8 +52,22 @@ class AggregateValues:
         first = lines.first_from(places, from_us)
         # A window that is empty, or ends before it begins, takes in nothing.
         end = np.maximum(lines.first_from(places, to_us), first)
+        if lines.condition is None:
+            return self._of(lines, first, end)
+        values, there = [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]
+        for some in some_at_a_time(end - first):
+            passing = lines.passing(first[some], end[some], instants[some])
+            of_stretches = self._of(passing, passing.starts[:-1], passing.starts[1:])
+            values.append(of_stretches[0])
+            there.append(of_stretches[1])
+        return np.concatenate(values), np.concatenate(there)
+
+    def _of(
+        self, lines: Timelines, first: NDArray[np.intp], end: NDArray[np.intp]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The value of each stretch of events, and where there is one."""
         some = end > first
-        always = np.ones(len(places), np.bool_)
+        always = np.ones(len(first), np.bool_)
         match self._function:
             case "count":
                 return (end - first).astype(np.int64), always
@@ -120,21 +135,12 @@ def _different(
 ) -> NDArray[np.int64]:
     """How many different numbers each stretch has."""
     found = np.zeros(len(first), np.int64)
-    sizes = end - first
-    ends = np.cumsum(sizes)
-    start = 0
-    while start < len(first):
-        done = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, done + EVENTS_AT_A_TIME, side="right")))
-        asked = np.repeat(np.arange(start, stop), sizes[start:stop])
-        inside = np.arange(len(asked)) - np.repeat(
-            ends[start:stop] - sizes[start:stop] - done, sizes[start:stop]
-        )
-        held = numbers[first[asked] + inside]
+    for some in some_at_a_time(end - first):
+        asked, at = elements(first[some], end[some])
+        held = numbers[at]
         order = np.lexsort((held, asked))
         asked, held = asked[order], held[order]
         fresh = np.ones(len(asked), np.bool_)
         fresh[1:] = (asked[1:] != asked[:-1]) | (held[1:] != held[:-1])
-        found[start:stop] = np.bincount(asked[fresh] - start, minlength=stop - start)
-        start = stop
+        found[some] = np.bincount(asked[fresh], minlength=some.stop - some.start)
     return found

@@ -14,13 +14,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.day_starts import day_starts
 from engine.rules.calendar import DAY_US, SECOND_US, first_instant_us, local_day
 
-__all__ = ["days_by_start", "local_days", "turns"]
+__all__ = ["days_by_start", "local_days", "starts_of", "turns"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How long after the beginning of a day clocks may be set back to the day before.
 _SET_BACK_US = 26 * 3600 * SECOND_US
+# Days whose first instants are worked out by one table.
+_TABLE_DAYS = 1 << 16
 
 
 @lru_cache(maxsize=1 << 16)
@@ -59,6 +62,18 @@ def days_by_start(instants: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int
     """The last day whose first instant is not after each instant."""
     days = _days_around(instants)
     return _last_before(instants, [turns(day, zone)[0] for day in days], days)
+
+
+def starts_of(days: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """The first instants of days, by as few tables as they need."""
+    starts = np.empty(len(days), np.int64)
+    stretches = days // _TABLE_DAYS
+    for number in np.unique(stretches).tolist():
+        inside = stretches == number
+        chosen = days[inside]
+        first = int(chosen.min())
+        starts[inside] = day_starts(first, int(chosen.max()), zone)[chosen - first]
+    return starts
 
 
 def _days_around(instants: NDArray[np.int64]) -> list[int]:

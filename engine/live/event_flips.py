@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from engine.core.leaf_plan import passes
 from engine.core.number_plan import attribute_field
 from engine.live.aggregate_values import AggregateValues
-from engine.live.event_timelines import EventSource
-from engine.live.flips import NEVER, BlockFlips, first_ahead
+from engine.live.day_turns import starts_of
+from engine.live.event_source import EventSource
+from engine.live.flips import NEVER, ListedFlips
 from engine.live.float_tests import FloatTest, Stored
-from engine.live.linear_forms import LinearTest
-from engine.live.rows_read import SAFE, NumberSource, RowsRead, starts_of
+from engine.live.linear_forms import SAFE, LinearTest
+from engine.live.rows_read import NumberSource, RowsRead
 from engine.model.definitions import Attribute, Model
 from engine.rules import bound
 from engine.rules.bound_events import BoundAggregate, BoundEvents
@@ -47,13 +48,17 @@ class EventSources:
 
     def values(self, aggregate: BoundAggregate) -> AggregateValues:
         """An aggregate over its source."""
-        key = aggregate.events, aggregate.property
-        if key not in self._known:
-            self._known[key] = EventSource(self._model, *key)
-        return AggregateValues(self._model, aggregate, self._known[key])
+        source = self.of(aggregate.events, aggregate.property)
+        return AggregateValues(self._model, aggregate, source)
+
+    def of(self, events: BoundEvents, read: Attribute | None = None) -> EventSource:
+        """Some events with a property, or as such."""
+        if (events, read) not in self._known:
+            self._known[events, read] = EventSource(self._model, events, read)
+        return self._known[events, read]
 
 
-class EventFlips:
+class EventFlips(ListedFlips):
     """One predicate that reads aggregates; see FlipLeaf."""
 
     def __init__(self, predicate: bound.BoundExpr, sources: EventSources, model: Model) -> None:
@@ -86,26 +91,10 @@ class EventFlips:
             *(values.fields(snapshot) for values in self._aggregates.values())
         )
 
-    def between(
-        self, read: RowsRead, after_us: int, through_us: int, most_ahead: int = 0
-    ) -> BlockFlips:
-        """See FlipLeaf."""
-        places, instants = self._flips(read, after_us, NEVER - 1 if most_ahead else through_us)
-        rows, near = read.rows[places], instants <= through_us
-        first = first_ahead(rows[~near], instants[~near], most_ahead)
-        return BlockFlips(rows[near], instants[near], *first)
-
-    def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
-        """See FlipLeaf."""
-        soonest = np.full(len(read.rows), NEVER, np.int64)
-        places, instants = self._flips(read, after_us, NEVER - 1)
-        np.minimum.at(soonest, places, instants)
-        return soonest
-
-    def _flips(
+    def listed(
         self, read: RowsRead, after_us: int, through_us: int
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """All flips after one instant and up to another: places and instants."""
+        """See ListedFlips."""
         places, instants = [np.zeros(0, np.intp)], [np.zeros(0, np.int64)]
         for values in self._aggregates.values():
             of_events, found = values.flips(read)

@@ -19,15 +19,17 @@ nobody's looks at no row, and one that moves on past a few looks at these.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.rows_read import BlockRead, RowsRead
 from engine.store.snapshot import Snapshot
 
-__all__ = ["NEVER", "BlockFlips", "DueTimes", "FlipLeaf", "first_ahead", "soonest"]
+if TYPE_CHECKING:
+    from engine.live.rows_read import BlockRead, RowsRead
+
+__all__ = ["NEVER", "BlockFlips", "DueTimes", "FlipLeaf", "ListedFlips", "first_ahead", "soonest"]
 
 # After every instant that there is, and before every one: microseconds.
 NEVER: Final = (1 << 63) - 1
@@ -72,6 +74,33 @@ class FlipLeaf(Protocol):
         self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Whether it holds for the rows at some places, each at the instant beside it."""
+
+
+class ListedFlips:
+    """The two questions of FlipLeaf about instants, for a finder that lists all flips within a
+    stretch."""
+
+    def between(
+        self, read: RowsRead, after_us: int, through_us: int, most_ahead: int = 0
+    ) -> BlockFlips:
+        """See FlipLeaf."""
+        places, instants = self.listed(read, after_us, NEVER - 1 if most_ahead else through_us)
+        rows, near = read.rows[places], instants <= through_us
+        first = first_ahead(rows[~near], instants[~near], most_ahead)
+        return BlockFlips(rows[near], instants[near], *first)
+
+    def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
+        """See FlipLeaf."""
+        soonest = np.full(len(read.rows), NEVER, np.int64)
+        places, instants = self.listed(read, after_us, NEVER - 1)
+        np.minimum.at(soonest, places, instants)
+        return soonest
+
+    def listed(
+        self, read: RowsRead, after_us: int, through_us: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """All flips after one instant and up to another: places and instants."""
+        raise NotImplementedError
 
 
 class DueTimes:

@@ -30,14 +30,16 @@ from engine.live.flips import FlipLeaf
 from engine.live.linear_flips import LinearFlips
 from engine.live.rows_read import RowsRead
 from engine.live.segment_plan import SegmentPlan
+from engine.live.sequence_flips import SequenceFlips
 from engine.live.standing_list import StandingList
 from engine.model.definitions import Model
 from engine.rules import bound
+from engine.rules.bound_events import BoundSequence
 from engine.rules.time_dependence import moves
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
 
-__all__ = ["MovingParts", "MovingPlan"]
+__all__ = ["MovingParts", "MovingPlan", "flip_leaf"]
 
 # The part that holds for every live row.
 _ALIVE = bound.BoundConstant(True, None)
@@ -50,6 +52,16 @@ class _Step:
     kind: Literal["part", "leaf", "and", "or", "not"]
     index: int = 0
     children: tuple[int, ...] = ()
+
+
+def flip_leaf(leaf: bound.BoundExpr, sources: EventSources, model: Model) -> FlipLeaf:
+    """The finder of a predicate that moves."""
+    if isinstance(leaf, BoundSequence):
+        return SequenceFlips(leaf, sources, model)
+    if bound.aggregates_of(leaf):
+        return EventFlips(leaf, sources, model)
+    assert isinstance(leaf, bound.BoundCompare | bound.BoundIn)
+    return LinearFlips(leaf)
 
 
 class MovingParts:
@@ -160,11 +172,7 @@ class MovingParts:
         number = self._known_leaves.get(key)
         if number is None:
             number = self._known_leaves[key] = len(self.leaves)
-            if bound.aggregates_of(leaf):
-                self.leaves.append(EventFlips(leaf, self._sources, self._model))
-            else:
-                assert isinstance(leaf, bound.BoundCompare | bound.BoundIn)
-                self.leaves.append(LinearFlips(leaf))
+            self.leaves.append(flip_leaf(leaf, self._sources, self._model))
         return self._step(_Step("leaf", number))
 
     def _needed(self, root: int) -> list[int]:

@@ -7,9 +7,9 @@ at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,22 +17,23 @@ from numpy.typing import NDArray
 
 from engine.columns.hot_cells import read_rows
 from engine.columns.sets import decode_rows
-from engine.core.day_starts import day_starts
 from engine.core.number_plan import attribute_field
-from engine.live.event_timelines import EventSource, HeldEvents, Timelines
+from engine.live.day_turns import starts_of
+from engine.live.event_source import EventSource
+from engine.live.event_timelines import Timelines
+from engine.live.held_events import HeldEvents
+from engine.live.linear_forms import SAFE
 from engine.rules import bound
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
 
-__all__ = ["BlockRead", "NumberSource", "RowsRead", "Sums", "live_rows", "starts_of"]
+__all__ = ["BlockRead", "NumberSource", "RowsRead", "Sums", "live_rows"]
 
 NumberSource = bound.AttributeSource | bound.DateStartSource
 
-# What stays below this leaves room for one more summand in 64 bits.
-SAFE = 1 << 62
 _BLOCK_BITS = 16
-# Days whose first instants are worked out by one table.
-_TABLE_DAYS = 1 << 16
+
+_Made = TypeVar("_Made")
 
 
 class Sums(NamedTuple):
@@ -55,12 +56,20 @@ class RowsRead:
         self._sums: dict[tuple[tuple[tuple[str, bool], int], ...], Sums] = {}
         self._held = HeldEvents(snapshot, rows)
         self._timelines: dict[EventSource, Timelines] = {}
+        self._made: dict[object, Any] = {}
 
     def timelines(self, source: EventSource) -> Timelines:
         """The events of a source."""
         if source not in self._timelines:
             self._timelines[source] = source.timelines(self._held)
         return self._timelines[source]
+
+    def once(self, maker: object, make: Callable[[], _Made]) -> _Made:
+        """What somebody makes of these rows, made the first time."""
+        if maker not in self._made:
+            self._made[maker] = make()
+        found: _Made = self._made[maker]
+        return found
 
     def sums(self, sources: Sequence[NumberSource], factors: Sequence[int]) -> Sums:
         """Sum of factor * source, over the stored integers; a row that lacks one has none."""
@@ -127,15 +136,3 @@ def live_rows(snapshot: Snapshot, block: int) -> NDArray[np.uint32]:
     parts = snapshot.payloads(LIVE.id, block)
     inside = decode_rows(parts).astype(np.uint32) if parts else np.zeros(0, np.uint32)
     return inside + np.uint32(block << _BLOCK_BITS)
-
-
-def starts_of(days: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
-    """The first instants of days, by as few tables as they need."""
-    starts = np.empty(len(days), np.int64)
-    stretches = days // _TABLE_DAYS
-    for number in np.unique(stretches).tolist():
-        inside = stretches == number
-        chosen = days[inside]
-        first = int(chosen.min())
-        starts[inside] = day_starts(first, int(chosen.max()), zone)[chosen - first]
-    return starts

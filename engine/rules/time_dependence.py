@@ -33,7 +33,7 @@ __all__ = ["moves", "moves_anywhere", "why_unkept"]
 def moves(predicate: bound.BoundExpr) -> bool:
     """Whether one predicate reads `now` or events, and changes at instants that can be worked
     out."""
-    if bound.aggregates_of(predicate):
+    if isinstance(predicate, BoundSequence) or bound.aggregates_of(predicate):
         return True
     if any(score.counted for score in bound.scores_of(predicate)):
         return True
@@ -56,8 +56,6 @@ def why_unkept(expression: bound.BoundExpr) -> str:
     for predicate in bound.predicates_of(expression):
         if isinstance(predicate, bound.BoundLater):
             return f"it reads {predicate.construct}, which is not evaluated so far"
-        if isinstance(predicate, BoundSequence):
-            return "it reads sequence(...), whose changes by time alone nobody foresees so far"
         aggregates = bound.aggregates_of(predicate)
         reason = _why_events_move(predicate, aggregates) if aggregates else ""
         if reason:
@@ -83,10 +81,6 @@ def _why_events_move(predicate: bound.BoundExpr, aggregates: Sequence[BoundAggre
         return f"it compares {name} with another category"
     if any(isinstance(source, bound.BucketSource) for source in bound.sources_of(predicate)):
         return f"it compares {name} with bucket(...)"
-    for aggregate in aggregates:
-        where = aggregate.events.where
-        if where is not None and moves_anywhere(where):
-            return f"it reads {aggregate.function}(...) with `now` in its where"
     return ""
 
 

@@ -15,8 +15,9 @@ import pytest
 from engine.database import Database
 from engine.live import segments
 from engine.live.day_turns import days_by_start, local_days, turns
-from engine.live.event_flips import EventFlips, EventSources
-from engine.live.flips import NEVER
+from engine.live.event_flips import EventSources
+from engine.live.flips import NEVER, FlipLeaf
+from engine.live.moving_plan import flip_leaf
 from engine.live.rows_read import RowsRead
 from engine.rules import bound
 from engine.rules.bind import Binder
@@ -43,7 +44,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventDatabase]:
     made.close()
 
 
-def leaf_of(live: EventDatabase, text: str) -> EventFlips:
+def leaf_of(live: EventDatabase, text: str) -> FlipLeaf:
     """The finder of a rule that is one predicate, or the negation of one."""
     model = live.database.model
     assert model is not None
@@ -52,7 +53,7 @@ def leaf_of(live: EventDatabase, text: str) -> EventFlips:
         found = found.item
     if isinstance(found, bound.BoundOr | bound.BoundAnd):
         found = found.items[0]
-    return EventFlips(found, EventSources(model), model)
+    return flip_leaf(found, EventSources(model), model)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -1,0 +1,268 @@
+"""Where aggregates and sequences find their events: some types, a condition, one property or none.
+
+Of a source all chunks of a block are looked through once, for the rows asked for. What of the
+condition does not read `now` picks events as the evaluator picks them; what does is read along with
+each event and judged when an instant is known (`engine.live.moving_where`). Types may declare the
+property with different numbers of decimals: values come in the unit of the most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.where_nodes import WhereNodes
+from engine.core.where_plan import WhereNode, plan_where
+from engine.events.chunks import Chunks
+from engine.events.events import Codes, Floats, Ints, Property, Texts
+from engine.live.day_turns import starts_of
+from engine.live.event_timelines import Timelines
+from engine.live.held_events import Held, HeldEvents
+from engine.live.linear_forms import SAFE
+from engine.live.moving_where import MovingForm, MovingWhere, PassingTimes, split_where
+from engine.model.definitions import Attribute, Model
+from engine.rules import bound
+from engine.rules.bound_events import BoundEvents
+from engine.store.catalog import FieldKind, event_field, property_field
+from engine.store.dictionary import Dictionary
+from engine.store.snapshot import Snapshot
+
+__all__ = ["EventSource"]
+
+_EVER = -(1 << 63), (1 << 63) - 1
+
+
+class EventSource:
+    """Events of some types under a condition, with a property (those without it are left out) or
+    as such."""
+
+    def __init__(self, model: Model, events: BoundEvents, read: Attribute | None) -> None:
+        self._model = model
+        self._types = events.types
+        self._read = read
+        self._still, moving = split_where(events.where)
+        self._moving = None if moving is None else MovingWhere(moving)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the condition reads `now`."""
+        return self._moving is not None
+
+    def fields(self, snapshot: Snapshot) -> frozenset[int]:
+        """The fields that have the events."""
+        found = (snapshot.fields.get(event_field(name)) for name in self._types)
+        return frozenset(
+            field.id for field in found if field is not None and field.kind == FieldKind.EVENTS
+        )
+
+    def timelines(self, held: HeldEvents) -> Timelines:
+        """The events of the rows that are looked at."""
+        reading = _Reading(held.snapshot, self._model, self._types, self._read, self._moving)
+        wheres = reading.planned(self._still)
+        pieces = []
+        for name in self._types:
+            field, where = held.snapshot.fields.get(event_field(name)), wheres[name]
+            if field is not None and where is not None:
+                pieces += reading.pieces(name, held.of(field.id), where)
+        return _gathered(len(held.rows), pieces, self._model.time_zone, self._moving)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """Some events: places of their rows among those asked for, times, and values or None; masks of
+    the parts of a condition, and the sums of its forms with where they are there."""
+
+    places: NDArray[np.intp]
+    times: NDArray[np.int64]
+    values: NDArray[Any] | None
+    masks: Sequence[NDArray[np.bool_]]
+    totals: Sequence[NDArray[Any]]
+    present: Sequence[NDArray[np.bool_]]
+
+
+def _gathered(
+    row_count: int, pieces: Sequence[_Piece], zone: ZoneInfo, moving: MovingWhere | None
+) -> Timelines:
+    """The events of all pieces, by row, time and value."""
+    places = np.concatenate([np.zeros(0, np.intp), *(piece.places for piece in pieces)])
+    times = np.concatenate([np.zeros(0, np.int64), *(piece.times for piece in pieces)])
+    listed = [piece.values for piece in pieces if piece.values is not None]
+    values: NDArray[Any] = np.concatenate(listed) if listed else np.zeros(len(times), np.int64)
+    ranks = values
+    if values.dtype == object:
+        ranks = np.unique(values, return_inverse=True)[1]
+    order = np.lexsort((ranks, times, places))
+    condition = None
+    if moving is not None:
+        condition = PassingTimes(
+            moving,
+            _columns([piece.masks for piece in pieces], len(moving.parts), np.bool_, order),
+            _columns([piece.totals for piece in pieces], len(moving.forms), np.int64, order),
+            _columns([piece.present for piece in pieces], len(moving.forms), np.bool_, order),
+        )
+    return Timelines(row_count, places[order], times[order], values[order], zone, condition)
+
+
+def _columns(
+    pieces: Sequence[Sequence[NDArray[Any]]],
+    count: int,
+    dtype: type[np.generic],
+    order: NDArray[np.intp],
+) -> list[NDArray[Any]]:
+    empty = np.zeros(0, dtype)
+    return [np.concatenate([empty, *(piece[i] for piece in pieces)])[order] for i in range(count)]
+
+
+class _Reading:
+    """Reads the events of one source from one snapshot."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        model: Model,
+        types: Sequence[str],
+        read: Attribute | None,
+        moving: MovingWhere | None,
+    ) -> None:
+        self._snapshot = snapshot
+        self._model = model
+        self._types = types
+        self._read = read
+        self._forms = [] if moving is None else moving.forms
+        self._properties = [] if moving is None else moving.properties
+        self._parts = [] if moving is None else [self.planned(part) for part in moving.parts]
+
+    def planned(self, where: bound.BoundExpr | None) -> dict[str, tuple[WhereNode, ...] | None]:
+        """See `plan_where`; the condition does not read `now`."""
+        return plan_where(
+            self._snapshot, self._types, where, 0, self._model.time_zone, model=self._model
+        )
+
+    def pieces(self, event: str, held: Sequence[Held], where: Sequence[WhereNode]) -> list[_Piece]:
+        """The events of one type that pass and have the property, chunk by chunk."""
+        read, number = self._read, 0
+        if read is not None:
+            number = self._number(event, read)
+            if not number:
+                return []
+        masks = [self._mask(planned[event], held) for planned in self._parts]
+        passing = _picked(held, where) if where else [None] * len(held)
+        found = []
+        for place, (one, chosen) in enumerate(zip(held, passing, strict=True)):
+            piece = self._piece(event, one, number, chosen, [mask[place] for mask in masks])
+            if piece is not None:
+                found.append(piece)
+        return found
+
+    def _mask(
+        self, nodes: tuple[WhereNode, ...] | None, held: Sequence[Held]
+    ) -> Sequence[NDArray[np.bool_]]:
+        """Chunk by chunk which of the events a part of the condition holds for."""
+        if nodes:
+            return _picked(held, nodes)
+        return [np.full(len(one.at), nodes is not None) for one in held]
+
+    def _number(self, event: str, read: Attribute) -> int:
+        """The number of a property as a type declares it; 0 where it does not, or no event ever
+        had it."""
+        declared = self._model.events[event].properties.get(read.name)
+        if declared is None or declared.type != read.type:
+            return 0
+        name = property_field(declared.name, declared.type, declared.scale)
+        field = self._snapshot.fields.get(name)
+        return 0 if field is None else field.id
+
+    def _piece(
+        self,
+        event: str,
+        held: Held,
+        number: int,
+        passing: NDArray[np.bool_] | None,
+        masks: Sequence[NDArray[np.bool_]],
+    ) -> _Piece | None:
+        """The events of a chunk that pass and have the property, if any."""
+        numbers = {read: self._number(event, read) for read in self._properties}
+        events = held.read({number, *numbers.values()} - {0})
+        if number:
+            valued = events.properties.get(number)
+            if valued is None:
+                return None
+            passing = valued.present if passing is None else passing & valued.present
+        if passing is not None and not passing.any():
+            return None
+        places, times, properties = held.places, events.times, events.properties
+        if passing is not None:
+            places, times = places[passing], times[passing]
+            masks = [mask[passing] for mask in masks]
+            properties = {known: column.take(passing) for known, column in properties.items()}
+        values = self._values(event, properties[number], number) if number else None
+        read = {one: properties[at] for one, at in numbers.items() if at in properties}
+        sums = [self._sum(form, read, len(times)) for form in self._forms]
+        return _Piece(places, times, values, masks, [t for t, _ in sums], [p for _, p in sums])
+
+    def _values(self, event: str, held: Property, number: int) -> NDArray[Any]:
+        """Values in the unit of the source."""
+        assert self._read is not None
+        codes = self._read.type == "category"
+        found = _values(held, self._snapshot.dictionary(number) if codes else None)
+        finer = self._read.scale - self._model.events[event].properties[self._read.name].scale
+        if not finer:
+            return found
+        largest = max(-int(found.min(initial=0)), int(found.max(initial=0)))
+        if largest * 10**finer >= SAFE:
+            found = found.astype(object)
+        scaled: NDArray[Any] = found * 10**finer
+        return scaled
+
+    def _sum(
+        self, form: MovingForm, read: Mapping[Attribute, Property], count: int
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The sum of a form for each event, and which events have it."""
+        present = np.ones(count, np.bool_)
+        total: NDArray[Any] = np.zeros(count, np.int64)
+        reach = 0
+        for source, factor in zip(form.sources, form.test.factors, strict=True):
+            held = read.get(source.attribute)
+            if held is None:
+                return np.zeros(count, np.int64), np.zeros(count, np.bool_)
+            assert isinstance(held, Ints), "only times and dates stand beside now"
+            values: NDArray[Any] = np.where(held.present, held.values, 0)
+            if isinstance(source, bound.DateStartSource):
+                there = held.present
+                values[there] = starts_of(values[there], self._model.time_zone)
+            reach += abs(factor) * max(-int(values.min(initial=0)), int(values.max(initial=0)))
+            if reach >= SAFE:
+                total, values = total.astype(object), values.astype(object)
+            total = total + factor * values
+            present = present & held.present
+        return form.test.totals(total, reach), present
+
+
+def _picked(held: Sequence[Held], where: Sequence[WhereNode]) -> Sequence[NDArray[np.bool_]]:
+    """Which of the events pass, chunk by chunk."""
+    picked = WhereNodes(where).pick(Chunks([one.chunk for one in held]), *_EVER)
+    return [some[one.at] for one, some in zip(held, picked, strict=True)]
+
+
+def _values(held: Property, dictionary: Dictionary | None) -> NDArray[Any]:
+    match held:
+        case Ints(values=values) | Floats(values=values):
+            return values
+        case Codes(codes=codes):
+            if dictionary is None:
+                return codes.astype(np.int64)
+            known, of_code = np.unique(codes, return_inverse=True)
+            return _strings([dictionary.value(code) for code in known.tolist()])[of_code]
+        case Texts(strings=strings):
+            return _strings(strings.to_list())
+
+
+def _strings(values: Sequence[str | None]) -> NDArray[Any]:
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found

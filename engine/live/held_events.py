@@ -1,0 +1,106 @@
+"""Where the events of some rows lie in the chunks of their blocks.
+
+Chunks are in the order of time, so the rows of one are looked through once for each type of
+event, and whoever reads a property of them reads it at the places that were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bitmaps import Buffer
+from engine.events import head
+from engine.events.decode import decode_columns
+from engine.events.edit import read_rows
+from engine.events.events import Events
+from engine.events.tail import TailVersion
+from engine.store.event_chunks import event_chunks
+from engine.store.snapshot import Snapshot
+
+__all__ = ["Held", "HeldEvents"]
+
+_BLOCK_BITS = 16
+_BLOCK_ROWS = 1 << _BLOCK_BITS
+# Rows whose places are searched for; of more there is a table.
+_FEW_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """What a chunk holds of some rows: which of its events, and the places of their rows."""
+
+    chunk: Buffer | TailVersion
+    at: NDArray[np.intp]
+    places: NDArray[np.intp]
+    of_tail: Events | None = None
+
+    def read(self, numbers: Collection[int]) -> Events:
+        """Rows and times of these events, and some properties by number."""
+        if isinstance(self.chunk, TailVersion):
+            assert self.of_tail is not None
+            return self.of_tail
+        found = head.read_head(self.chunk)
+        columns = [
+            column
+            for column in head.read_columns(self.chunk, found)
+            if column.role in (head.ROW, head.TIME)
+            or (column.role == head.PROPERTY and column.property in numbers)
+        ]
+        return decode_columns(self.chunk, found, columns).take(self.at)
+
+
+class HeldEvents:
+    """Where the events of some rows are, which ascend; found once for each type of event."""
+
+    def __init__(self, snapshot: Snapshot, rows: NDArray[np.uint32]) -> None:
+        self.snapshot = snapshot
+        self.rows = rows
+        self._known: dict[int, list[Held]] = {}
+
+    def of(self, field_id: int) -> list[Held]:
+        """The chunks of a type that have any of them."""
+        if field_id not in self._known:
+            self._known[field_id] = list(self._find(field_id))
+        return self._known[field_id]
+
+    def _find(self, field_id: int) -> Iterator[Held]:
+        for block in np.unique(self.rows >> np.uint32(_BLOCK_BITS)).tolist():
+            borders = [block << _BLOCK_BITS, (block + 1) << _BLOCK_BITS]
+            first, end = np.searchsorted(self.rows, borders).tolist()
+            wanted = _Wanted(self.rows[first:end].astype(np.uint16), first)
+            chunks, tail = event_chunks(self.snapshot, field_id, block)
+            for chunk in chunks:
+                at, places = wanted.among(read_rows(chunk))
+                if len(at):
+                    yield Held(chunk, at, places)
+            if tail is not None:
+                events = tail.events()
+                at, places = wanted.among(events.rows)
+                if len(at):
+                    yield Held(tail, at, places, events.take(at))
+
+
+class _Wanted:
+    """Rows of one block, which ascend, and the place of the first among all."""
+
+    def __init__(self, rows: NDArray[np.uint16], first: int) -> None:
+        self._rows = rows
+        self._first = first
+        self._is_wanted = np.zeros(_BLOCK_ROWS, np.bool_)
+        self._is_wanted[rows] = True
+        self._place_of: NDArray[np.intp] | None = None
+        if len(rows) > _FEW_ROWS:
+            self._place_of = np.zeros(_BLOCK_ROWS, np.intp)
+            self._place_of[rows] = np.arange(first, first + len(rows))
+
+    def among(self, rows: NDArray[np.uint16]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Which events have one of these rows, and the places of the rows."""
+        is_one = len(self._rows) == 1
+        at = np.flatnonzero(rows == self._rows[0] if is_one else self._is_wanted[rows])
+        if self._place_of is not None:
+            return at, self._place_of[rows[at]]
+        return at, np.searchsorted(self._rows, rows[at]) + self._first
