@@ -8,7 +8,7 @@ from typing import Any
 from tests.event_stores import event_batch
 from tests.moving_worlds import DAY_US, MovingDatabase
 
-__all__ = ["EVENT_SEGMENTS", "HOUR_US", "EventDatabase", "event_updates"]
+__all__ = ["DRAWN_SEGMENTS", "EVENT_SEGMENTS", "HOUR_US", "EventDatabase", "event_updates"]
 
 HOUR_US = 3_600_000_000
 
@@ -64,8 +64,18 @@ EVENT_SEGMENTS = {
     "any_due": "count(any where page = 'p' or due < now in last 5 days) >= 2",
     "overdue_kept": "sequence(order where due <= now then no read within 1 day in last 6 days)",
     "overdue_read": "sequence(read then no order where due < now within 2 days)",
+    "rated_as": "max(order.rate in last 3 days) >= weight",
+    "rate_apart": "weight + sum(order.pieces in last 2 days) > 0.5 * size",
+    "same": "last_value(read.page in last 3 days) = stage",
+    "other": "first_value(read.page in last 2 days) != last_value(read.page)",
     "any": "segment('readers') or not segment('silent')",
     "still": "size >= 5",
+}
+
+# What they come to depends on uids, which are drawn at random.
+DRAWN_SEGMENTS = {
+    "drawn": "count(read in last 3 days) > 0.0004 * bucket('draw')",
+    "drawn_amount": "sum(order.amount) - 2 * bucket('a') < max(order.rate in last 2 days)",
 }
 
 _HEAD = """\
@@ -76,6 +86,7 @@ attributes:
   seen: {{type: time}}
   size: {{type: int}}
   stage: {{type: category}}
+  weight: {{type: float}}
 events:
   read: {{properties: {{page: category}}}}
   order:
@@ -149,6 +160,7 @@ def _update(chance: random.Random, now_us: int, number: int) -> dict[str, Any]:
         update |= {
             "seen": instant(),
             "size": chance.randrange(10),
-            "stage": chance.choice("xyz"),
+            "stage": chance.choice("xyzpqr"),
+            "weight": chance.choice((0.1, 0.2, 0.2 + 1e-16, 2.5, -1.0, 1e-3)),
         }
     return update

@@ -80,8 +80,8 @@ class EventFlips(ListedFlips):
     def _scale(self, source: bound.Source) -> int:
         if isinstance(source, bound.AggregateSource):
             return self._aggregates[source.aggregate].scale
-        assert isinstance(source, NumberSource), "no finder: see why_unkept"
-        return source.attribute.scale
+        assert not isinstance(source, bound.ScoreSource), "no finder: see why_unkept"
+        return 0 if isinstance(source, bound.BucketSource) else source.attribute.scale
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """See FlipLeaf."""
@@ -149,6 +149,12 @@ class EventFlips(ListedFlips):
             return self._float.holds(
                 len(places), lambda source: self._stored(source, read, places, instants)
             )
+        if isinstance(self._predicate, bound.BoundCategoryPair):
+            left, of_left = self._strings(self._predicate.left, read, places, instants)
+            right, of_right = self._strings(self._predicate.right, read, places, instants)
+            equal: NDArray[np.bool_] = (left == right).astype(np.bool_)
+            present = of_left & of_right
+            return present & ~equal if self._predicate.negated else present & equal
         (aggregate,) = self._aggregates
         values, present = self._aggregates[aggregate].at(read, places, instants)
         match self._predicate:
@@ -205,6 +211,11 @@ class EventFlips(ListedFlips):
         instants: NDArray[np.int64],
     ) -> Stored:
         """The values of a source as they are stored, 0 where missing."""
+        if isinstance(source, bound.BucketSource):
+            return read.buckets(source.salt)[places], np.ones(len(places), np.bool_), 1
+        if isinstance(source, bound.AttributeSource) and source.attribute.type == "float":
+            doubles, present = read.floats(source.attribute)
+            return doubles[places], present[places], 1
         if not isinstance(source, bound.AggregateSource):
             assert isinstance(source, NumberSource)
             of_rows, present, _ = read.sums([source], [1])
@@ -216,6 +227,21 @@ class EventFlips(ListedFlips):
             starts[there] = starts_of(values[there], self._zone)
             values = starts
         return values, there, 10**aggregate.scale
+
+    def _strings(
+        self,
+        side: bound.Read,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The strings of a category, and where they are there."""
+        if isinstance(side, Attribute):
+            strings, present = read.strings(side)
+            return strings[places], present[places]
+        values, present = self._aggregates[side].at(read, places, instants)
+        # Where nobody has an event there is no string to give the array its type.
+        return values.astype(object), present
 
 
 def _tested(

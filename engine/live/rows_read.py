@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from engine.columns.hot_cells import read_rows
 from engine.columns.sets import decode_rows
 from engine.core.number_plan import attribute_field
+from engine.live.attribute_values import buckets_of, floats_of, strings_of
 from engine.live.day_turns import starts_of
 from engine.live.event_source import EventSource
 from engine.live.event_timelines import Timelines
 from engine.live.held_events import HeldEvents
 from engine.live.linear_forms import SAFE
+from engine.model.definitions import Attribute
 from engine.rules import bound
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
@@ -70,6 +72,19 @@ class RowsRead:
             self._made[maker] = make()
         found: _Made = self._made[maker]
         return found
+
+    def floats(self, attribute: Attribute) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The doubles of an attribute, 0 where missing, and where they are there."""
+        return self.once(attribute, lambda: floats_of(self.snapshot, attribute, self.rows))
+
+    def strings(self, attribute: Attribute) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The strings of a category, and where they are there."""
+        return self.once(attribute, lambda: strings_of(self.snapshot, attribute, self.rows))
+
+    def buckets(self, salt: str) -> NDArray[np.int64]:
+        """`bucket(salt)` of each row."""
+        source = bound.BucketSource(salt)
+        return self.once(source, lambda: buckets_of(self.snapshot, salt, self.rows))
 
     def sums(self, sources: Sequence[NumberSource], factors: Sequence[int]) -> Sums:
         """Sum of factor * source, over the stored integers; a row that lacks one has none."""

@@ -2,16 +2,15 @@
 
 Of the leaves of a bound tree these move with the clock:
 - a form with `now` in it (`joined > now - 7 days`), also one without a field (`now > time '...'`);
-- whatever reads an aggregate over events, whose window goes on, and which an event that is dated
-  ahead enters at its own time.
+- whatever reads an aggregate or a sequence of events, whose window goes on, and which an event that
+  is dated ahead enters at its own time.
   The instants at which either changes follow from the row and its events, so a segment that
   reads it can be kept (`moves`);
 - whatever reads an attribute with `history`, whose value is that of the instant asked, and an
   attribute that `needs` a purpose, since consent expires;
-- sequences, by their windows, and scores that count events or whose rules move; `band`, `tier` and
-  `consent` too, which are bound to BoundLater.
-Nothing finds the instants of the last two so far, nor of a few forms over aggregates, and who reads
-them is not kept (`why_unkept`).
+- scores that count events or whose rules move, and consent; `band`, `tier` and `consent` too, which
+  are bound to BoundLater.
+Nothing finds the instants of the last two so far, and who reads them is not kept (`why_unkept`).
 
 And these do not move: an attribute compared with literals or with other attributes, presence, sets,
 texts, lists, buckets, and the first instant of a date's day (DateStartSource), which the model's
@@ -21,11 +20,9 @@ counted with those that are not kept, since it has no evaluator so far.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from engine.model.definitions import Attribute
 from engine.rules import bound
-from engine.rules.bound_events import BoundAggregate, BoundSequence
+from engine.rules.bound_events import BoundSequence
 
 __all__ = ["moves", "moves_anywhere", "why_unkept"]
 
@@ -56,10 +53,6 @@ def why_unkept(expression: bound.BoundExpr) -> str:
     for predicate in bound.predicates_of(expression):
         if isinstance(predicate, bound.BoundLater):
             return f"it reads {predicate.construct}, which is not evaluated so far"
-        aggregates = bound.aggregates_of(predicate)
-        reason = _why_events_move(predicate, aggregates) if aggregates else ""
-        if reason:
-            return reason
         for score in bound.scores_of(predicate):
             if score.counted or any(moves_anywhere(part) for part in score.conditions):
                 name = f"score('{score.name}')"
@@ -68,19 +61,6 @@ def why_unkept(expression: bound.BoundExpr) -> str:
             reason = _why_attribute_moves(attribute)
             if reason:
                 return reason
-    return ""
-
-
-def _why_events_move(predicate: bound.BoundExpr, aggregates: Sequence[BoundAggregate]) -> str:
-    """Why nobody can say when a predicate over aggregates changes."""
-    name = f"{aggregates[0].function}(...)"
-    for attribute in bound.attributes_of(predicate):
-        if attribute.type == "float":
-            return f"it compares {name} with {attribute.name}, a float"
-    if isinstance(predicate, bound.BoundCategoryPair):
-        return f"it compares {name} with another category"
-    if any(isinstance(source, bound.BucketSource) for source in bound.sources_of(predicate)):
-        return f"it compares {name} with bucket(...)"
     return ""
 
 

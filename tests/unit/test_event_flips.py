@@ -25,13 +25,20 @@ from engine.rules.calendar import first_instant_us, local_day
 from engine.rules.parse import parse
 from engine.rules.time_dependence import why_unkept
 from tests.event_stores import event_batch
-from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_updates
+from tests.moving_events import (
+    DRAWN_SEGMENTS,
+    EVENT_SEGMENTS,
+    HOUR_US,
+    EventDatabase,
+    event_updates,
+)
 from tests.moving_worlds import DAY_US, START_US
 
 # Clocks are set back in Berlin one day later.
 NOON_US = START_US + 16 * DAY_US
 PEOPLE = 12
-RULES = [name for name in EVENT_SEGMENTS if name not in ("any", "still", "readers")]
+SEGMENTS = EVENT_SEGMENTS | DRAWN_SEGMENTS
+RULES = [name for name in SEGMENTS if name not in ("any", "still", "readers")]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +66,7 @@ def leaf_of(live: EventDatabase, text: str) -> FlipLeaf:
 @pytest.mark.parametrize("name", RULES)
 def test_nothing_changes_but_at_flips(live: EventDatabase, name: str) -> None:
     """Of every row, a microsecond before each flip everything is as it was at the one before."""
-    leaf = leaf_of(live, EVENT_SEGMENTS[name])
+    leaf = leaf_of(live, SEGMENTS[name])
     first, last = NOON_US - 20 * DAY_US, NOON_US + 20 * DAY_US
     assert live.database.model is not None
     with live.database._store.snapshot() as snapshot:
@@ -85,7 +92,7 @@ def test_nothing_changes_but_at_flips(live: EventDatabase, name: str) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_what_holds_is_what_the_evaluator_says(live: EventDatabase, name: str) -> None:
-    text = EVENT_SEGMENTS[name]
+    text = SEGMENTS[name]
     chance = random.Random(name)
     instants = [NOON_US + chance.randrange(-20 * DAY_US, 20 * DAY_US) for _ in range(20)]
     instants += [NOON_US + day * DAY_US + off for day in (-2, 0, 1, 2, 7) for off in (-1, 0, 1)]
@@ -191,7 +198,7 @@ def test_rows_of_several_blocks(tmp_path: Path) -> None:
 def test_what_comes_is_told_beforehand(tmp_path: Path) -> None:
     """Who enters and leaves within a week is who then does, and the next change of each profile is
     the first of them."""
-    live = EventDatabase(tmp_path / "store", EVENT_SEGMENTS, now_us=NOON_US)
+    live = EventDatabase(tmp_path / "store", SEGMENTS, now_us=NOON_US)
     try:
         chance = random.Random(3)
         for _ in range(8):
@@ -207,6 +214,7 @@ def test_what_comes_is_told_beforehand(tmp_path: Path) -> None:
         next_of = live.database.next_of_profiles(members)
         live.go(NOON_US + 7 * DAY_US)
         assert told == live.by_clock()[before:] and len(told) > 50
+        live.agree()
         first: dict[tuple[str, int], int] = {}
         for what, row, at in told:
             first.setdefault((what[1:], row), at)
