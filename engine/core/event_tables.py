@@ -17,7 +17,7 @@ __all__ = ["days_of", "ranks"]
 
 # Orders of strings that are kept: as many dictionaries are compared by order in a deployment.
 _ORDERS_KEPT = 64
-_orders: OrderedDict[tuple[bytes, int, int], NDArray[np.uint32]] = OrderedDict()
+_orders: OrderedDict[tuple[int, int], NDArray[np.uint32]] = OrderedDict()
 _guard = Lock()
 
 
@@ -44,8 +44,9 @@ def ranks(snapshot: Snapshot, field_id: int) -> NDArray[np.uint32]:
     """The place of the string of each code among all of a dictionary, by code point: uint32, by
     code, 0 for code 0."""
     dictionary = snapshot.dictionary(field_id)
-    # Dictionaries only grow: the order of so many values of one field stays what it was.
-    key = snapshot.store_uid, field_id, len(dictionary)
+    # A table only grows: the order of so many values of one stays what it was. The uid of the store
+    # would not do: a copy of it, opened in the same process, may have gone another way.
+    key = dictionary.table_number, len(dictionary)
     with _guard:
         known = _orders.get(key)
         if known is not None:

@@ -7,6 +7,7 @@ sees it up to its own count. Codes count from 1; 0 stands for no value.
 
 from __future__ import annotations
 
+import itertools
 import struct
 import threading
 from collections.abc import Sequence
@@ -65,12 +66,17 @@ def unpack_page(payload: memoryview, first_code: int) -> Strings:
     return Strings.from_buffers(offsets, data, None)
 
 
+_numbers = itertools.count()
+
+
 class DictionaryTable:
     """All values of a dictionary and their codes; only grows. Safe to use from any thread."""
 
-    __slots__ = ("_asked", "_guard", "_index", "_strings", "page_counts")
+    __slots__ = ("_asked", "_guard", "_index", "_strings", "number", "page_counts")
 
     def __init__(self) -> None:
+        # Of no other table of this process, also of none that was read from a copy of the store.
+        self.number = next(_numbers)
         self._index = StringIndex()
         self._guard = threading.Lock()
         self._strings = Strings.missing(0)
@@ -124,6 +130,12 @@ class Dictionary:
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def table_number(self) -> int:
+        """Which table of this process the values are of. As tables only grow, so many values of one
+        are always the same."""
+        return self._table.number
 
     def code(self, value: str) -> int:
         """The code of a string, from 1; 0 where no profile ever had it."""
