@@ -15,21 +15,27 @@ from engine.live.profile_events import EventsAsked
 from engine.store.snapshot import Snapshot
 from tests.crash.live_world import EVENT_RULES, Person, World
 
-__all__ = ["FeedPlayer", "check_profiles", "check_segments", "check_store"]
+__all__ = ["BLOCK_ROWS", "FeedPlayer", "check_profiles", "check_segments", "check_store"]
 
 BLOCK_ROWS = 65_536
 
 
 def check_store(
-    database: Database, world: World, feed: FeedPlayer, *, trimmed: bool = False
+    database: Database,
+    world: World,
+    feed: FeedPlayer,
+    *,
+    trimmed: bool = False,
+    strangers: int = 0,
 ) -> None:
     """Everything; AssertionError with what differs. `feed` has read on from where it was;
-    with `trimmed` the feed need not go back to its beginning."""
+    with `trimmed` the feed need not go back to its beginning. There are so many `strangers`
+    whom the World does not know."""
     told = 0
     while told < database.data_version:
         told = database.wait_feed(database.data_version - 1)
     rows = check_profiles(database, world, world.people)
-    assert database.profile_count == len(world.people)
+    assert database.profile_count == len(world.people) + strangers
     check_segments(database, world, rows)
     check_events(database, rows)
     for player in (feed,) if trimmed else (feed, FeedPlayer()):

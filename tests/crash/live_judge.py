@@ -78,12 +78,14 @@ class _Told:
 class Judge:
     """Keeps the World in step with the store, round after round.
 
-    `trims` says that records of the feed are removed now and then.
+    `trims` says that records of the feed are removed now and then; `strangers` are profiles of whom
+    nothing is told.
     """
 
     seed: int
     people: int
     trims: bool = False
+    strangers: int = 0
     world: World = field(default_factory=World)
     positions: dict[str, int] = field(default_factory=dict)
     acknowledged: int = 0
@@ -113,7 +115,7 @@ class Judge:
         assert database.model_version >= told.model_version
         self.acknowledged += told.accepted
         self.world.is_variant = database.model_version % 2 == 0
-        check_store(database, self.world, self.feed, trimmed=self.trims)
+        check_store(database, self.world, self.feed, trimmed=self.trims, strangers=self.strangers)
 
     def _take_loads(self, database: Database, told: _Told) -> None:
         """Carries out the loads that are there: whole, and all that were done."""
