@@ -1,0 +1,45 @@
+"""A thousand small stores live through weeks, and what they keep is what recomputation finds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from engine.live import committing, flips
+from tests.simulation import SHARING, Simulations
+from tests.skips import soaking
+
+SEEDS = 10_000 if soaking() else 1_000
+# So many in a test, each with models of its own.
+AT_A_TIME = 100
+
+
+@pytest.fixture(scope="module")
+def simulations() -> Iterator[Simulations]:
+    """Runs seeds; the feed is kept from its beginning, and more flip than are kept ahead."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(flips, "FLIPS_AHEAD", 3)
+        patched.setattr(committing, "FEED_KEPT_US", 1 << 62)
+        made = Simulations()
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize("part", range(SEEDS // AT_A_TIME))
+def test_stored_is_recomputed_all_the_time(part: int, seed: int, simulations: Simulations) -> None:
+    first = random.Random(f"{seed} {part}").randrange(1 << 40) * SHARING
+    for number in range(first, first + AT_A_TIME):
+        simulations.run(number)
+
+
+def test_much_happened(simulations: Simulations) -> None:
+    """And ticks judged in proportion to who moved."""
+    told = simulations.told
+    assert told.seeds == SEEDS
+    assert told.by_clock >= told.seeds and told.entries >= 4 * told.seeds
+    assert told.kept > 5 * told.unkept
+    # Who is due has often nothing to change: one condition of many turns. Of everybody at every
+    # tick, more than this would be judged.
+    assert told.tick_rows < 6 * (told.by_clock + told.seeds), told
