@@ -152,15 +152,33 @@ class Audience:
 
     def add(self, expression: str | tree.Expr, where: str = "") -> None:
         """Adds an expression, as text or as a tree; `where` names it in errors."""
-        read = self._read(expression, where)
-        if read.lists:
-            text = expression if isinstance(expression, str) else ""
-            self._refuse_unknown_lists(read.lists, Faults(text, where))
+        read = self.read(expression, where)
         if not self._moved:
             self._memberships.update(
                 _stored_memberships(read.bound, self._snapshot, self._binder, self._as_of_us)
             )
         self._questions.append(_Question(read, self._planner.add(read.bound)))
+
+    @property
+    def as_of_us(self) -> int:
+        """The instant asked for."""
+        return self._as_of_us
+
+    def read(self, expression: str | tree.Expr, where: str = "") -> KnownText:
+        """What an expression says by the model in force; nothing is planned for it."""
+        read = self._read(expression, where)
+        if read.lists:
+            text = expression if isinstance(expression, str) else ""
+            self._refuse_unknown_lists(read.lists, Faults(text, where))
+        return read
+
+    def today(self, read: KnownText, also: Sequence[Attribute] = ()) -> tuple[str, ...]:
+        """What an expression reads as it is today, although another instant was asked for."""
+        if not self._moved:
+            return ()
+        attributes = dict.fromkeys(read.attributes)
+        attributes |= dict.fromkeys(one.name for one in also if not one.history)
+        return (*attributes, *(f"list('{name}')" for name in read.lists))
 
     def _read(self, expression: str | tree.Expr, where: str) -> KnownText:
         if isinstance(expression, str):
@@ -223,7 +241,7 @@ class Audience:
             as_of_us=self._as_of_us,
             masks=masks,
             waiting=self._waiting(question),
-            read_as_of_today=self._today(question, () if ordering is None else (ordering,)),
+            read_as_of_today=self.today(question.read, () if ordering is None else (ordering,)),
         )
 
     def value(self, text: str) -> Value:
@@ -346,7 +364,7 @@ class Audience:
                 nodes=of_nodes,
                 groups=groups,
                 waiting=self._waiting(question),
-                read_as_of_today=self._today(question, also),
+                read_as_of_today=self.today(question.read, also),
             )
             for question, total, of_nodes in zip(self._questions, totals, nodes, strict=True)
         ]
@@ -361,13 +379,6 @@ class Audience:
 
     def _waiting(self, question: _Question) -> int:
         return sum(self._leaves.lists[name].waiting for name in question.read.lists)
-
-    def _today(self, question: _Question, also: Sequence[Attribute]) -> tuple[str, ...]:
-        if not self._moved:
-            return ()
-        attributes = dict.fromkeys(question.read.attributes)
-        attributes |= dict.fromkeys(one.name for one in also if not one.history)
-        return (*attributes, *(f"list('{name}')" for name in question.read.lists))
 
     def _refuse_unknown_lists(self, lists: Mapping[str, tree.Expr | None], faults: Faults) -> None:
         known = [info.name for info in list_names(self._snapshot)]

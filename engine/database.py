@@ -18,6 +18,7 @@ from engine.audience import Audience, CountResult, Threads, stored_count
 from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
+from engine.explanations import Explanations
 from engine.frozen_audiences import FrozenAudiences
 from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
@@ -94,6 +95,7 @@ class Database:
         self.frozen = FrozenAudiences(store, self._live, self._members, self._model_of)
         self._lists = UploadedLists(store, self._live, self._model_of)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
+        self.explanations = Explanations(store.snapshot, self._audience, self._require_binder)
 
     @classmethod
     def create(

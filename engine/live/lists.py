@@ -10,6 +10,7 @@ Bytes, little-endian. `list/<name>`: uint32 version, uint32 count, then the kind
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "ListOutcome",
     "ListUpload",
     "delete_list",
+    "entries_of",
     "list_names",
     "list_rows",
     "prepare_list",
@@ -145,6 +147,35 @@ def list_rows(
     rows = owners(identities, model, info.kind, values)
     owned = rows != UNKNOWN
     return np.unique(rows[owned]), int(np.count_nonzero(~owned))
+
+
+def entries_of(
+    snapshot: Snapshot, model: Model, name: str, identifiers: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Those of the identifiers (kind, value) of one profile that a list has. Raises NotFound.
+
+    Like `list_rows` it passes over a kind that has left the model, and values that it blocks.
+    """
+    info, values = read_list(snapshot, name)
+    declared = model.identifiers.get(info.kind)
+    if declared is None and info.kind != UID:
+        return []
+    found = []
+    lengths = values.lengths()
+    for kind, value in identifiers:
+        # The digits of a uid may be written in capitals, too.
+        case = np.uint8(0x20 if declared is None else 0)
+        encoded = np.frombuffer(value.encode(), np.uint8) | case
+        if kind != info.kind or (declared is not None and value in declared.blocked):
+            continue
+        alike = np.flatnonzero(lengths == len(encoded))
+        # Byte by byte, so that of many of one length few are looked at twice.
+        starts = values.offsets[alike]
+        for place, byte in enumerate(encoded.tolist()):
+            starts = starts[(values.data[starts + place] | case) == byte]
+        if len(starts):
+            found.append((kind, value))
+    return found
 
 
 def delete_list(writer: Writer, name: str) -> None:

@@ -37,7 +37,14 @@ from engine.store.catalog import Field, event_field, property_field
 from engine.store.event_chunks import event_chunks
 from engine.store.snapshot import Snapshot
 
-__all__ = ["EventPage", "EventPlace", "EventsAsked", "ProfileEvent", "read_events"]
+__all__ = [
+    "EventPage",
+    "EventPlace",
+    "EventsAsked",
+    "ProfileEvent",
+    "events_of_row",
+    "read_events",
+]
 
 _PLACE = struct.Struct("<BqI16s")
 _PLACE_VERSION = 1
@@ -136,6 +143,15 @@ def read_events(snapshot: Snapshot, model: Model, row: int, asked: EventsAsked) 
         page.append(event)
         last = place
     return EventPage(page, as_of_us, snapshot.data_version)
+
+
+def events_of_row(snapshot: Snapshot, declared: EventType, row: int) -> Iterator[ProfileEvent]:
+    """All events of a type that a row has, those dated ahead among them, in no order."""
+    for piece in _pieces(snapshot, declared, row, *TIME_US):
+        cells = _cells_of(snapshot, declared, piece.events)
+        for i, time_us in enumerate(piece.times.tolist()):
+            properties = {name: read(i) for name, present, read in cells if present[i]}
+            yield ProfileEvent(declared.name, time_us, properties)
 
 
 def _types(model: Model, names: Sequence[str]) -> list[EventType]:

@@ -69,12 +69,14 @@ INNER: dict[str, set[str]] = {
     "live": {"bitmaps", "columns", "core", "events", "identity", "model", "rules", "store"},
     "listing": {"bitmaps", "columns", "live", "model", "store"},
     "measuring": {"core", "model", "rules"},
+    "explaining": {"columns", "live", "model", "rules", "store"},
 }
 # The face of the engine: above every room, each of the later above the earlier.
 for face in (
     "members",
     "audience",
     "measures",
+    "explanations",
     "model_edits",
     "frozen_audiences",
     "uploaded_lists",

@@ -1,0 +1,170 @@
+"""When the passing of time turns a node, if no data changes.
+
+While nobody writes, a condition on events turns only when an event passes an edge of a window, or
+at the time of one that is dated ahead; one with `now` in it also where its form crosses zero in
+between; a sequence also when a silence that it asks for is over. So each leaf is read at these
+instants, and logic puts the courses of its parts together.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from engine.explaining.reading import Reading
+from engine.limits import TIME_US
+from engine.live.window_edges import WindowEdges
+from engine.rules import bound, tree
+from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundSequence
+from engine.rules.time_dependence import moves_anywhere
+
+__all__ = ["COURSE_INSTANTS", "Course", "course_of", "instants_of"]
+
+# A leaf is read at so many instants ahead at most: what lies behind them is not told.
+COURSE_INSTANTS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """`turns` are the instants, in order, at which the truth changes, from `truth` at the
+    beginning; none is left out before `known_until_us` (None: none at all)."""
+
+    truth: bool
+    turns: tuple[int, ...] = ()
+    known_until_us: int | None = None
+
+    @property
+    def next_turn(self) -> int | None:
+        """The next instant at which the truth changes; None where there is none, or none known."""
+        return self.turns[0] if self.turns else None
+
+    @property
+    def stays(self) -> bool:
+        """Whether time alone never changes it."""
+        return not self.turns and self.known_until_us is None
+
+
+def course_of(item: bound.BoundExpr, reading: Reading, known: dict[int, Course]) -> Course:
+    """The course of a node; `known` keeps those of its parts, by their ids."""
+    if id(item) not in known:
+        parts = bound.parts_of(item)
+        if parts:
+            known[id(item)] = _joined(item, [course_of(part, reading, known) for part in parts])
+        else:
+            known[id(item)] = _of_leaf(item, reading)
+    return known[id(item)]
+
+
+def _joined(item: bound.BoundExpr, parts: Sequence[Course]) -> Course:
+    truths = [part.truth for part in parts]
+    limits = [part.known_until_us for part in parts if part.known_until_us is not None]
+    until = min(limits) if limits else None
+
+    def truth() -> bool:
+        match item:
+            case bound.BoundAnd():
+                return all(truths)
+            case bound.BoundNot():
+                return not truths[0]
+            case bound.BoundSegment():
+                return truths[0]
+            case _:
+                return any(truths)
+
+    first = last = truth()
+    turns = []
+    steps = heapq.merge(*([(at, i) for at in part.turns] for i, part in enumerate(parts)))
+    ahead: list[tuple[int, int]] = [*steps]
+    for place, (at, number) in enumerate(ahead):
+        if until is not None and at >= until:
+            break
+        truths[number] = not truths[number]
+        together = place + 1 < len(ahead) and ahead[place + 1][0] == at
+        if not together and truth() != last:
+            last = not last
+            turns.append(at)
+    return Course(first, tuple(turns), until)
+
+
+def _of_leaf(item: bound.BoundExpr, reading: Reading) -> Course:
+    truth = last = reading.holds(item)
+    if _unforeseeable(item):
+        return Course(truth, (), reading.now_us)
+    instants = instants_of(item, reading)
+    until = instants[COURSE_INSTANTS] if len(instants) > COURSE_INSTANTS else None
+    turns = []
+    for at in instants[:COURSE_INSTANTS]:
+        if reading.at(at).holds(item) != last:
+            last = not last
+            turns.append(at)
+    return Course(truth, tuple(turns), until)
+
+
+def instants_of(item: bound.BoundExpr, reading: Reading) -> list[int]:
+    """The instants ahead at which a leaf may turn, in order."""
+    found = {at for at in _event_instants(item, reading) if reading.now_us < at <= TIME_US[1]}
+    if isinstance(item, bound.BoundCompare | bound.BoundIn) and item.form.now_factor:
+        starts = [reading.now_us, *sorted(found)]
+        for place, start in enumerate(starts[: COURSE_INSTANTS + 1]):
+            end = starts[place + 1] if place + 1 < len(starts) else TIME_US[1] + 1
+            there = reading if start == reading.now_us else reading.at(start)
+            found.update(at for at in _crossings(item, there) if start < at < end)
+    return sorted(found)
+
+
+def _crossings(item: bound.BoundCompare | bound.BoundIn, reading: Reading) -> Iterator[int]:
+    """Where a form with `now` passes zero, or a value of a list, as long as events say what they
+    say at this instant."""
+    total = reading.linear(item.form)
+    if total is None:
+        return
+    factor = item.form.now_factor
+    values = item.values if isinstance(item, bound.BoundIn) else (Fraction(0),)
+    for value in values:
+        # The value is met exactly at this instant, and left behind right after it.
+        at = reading.now_us + (value - total) / factor
+        floor = at.numerator // at.denominator
+        yield floor
+        yield floor + 1
+
+
+def _event_instants(item: bound.BoundExpr, reading: Reading) -> Iterator[int]:
+    if isinstance(item, BoundSequence):
+        yield from _window_instants(item.first, item.window, reading)
+        waits = {link.within_us for link in item.links if link.absent}
+        for step in (item.first, *(link.events for link in item.links)):
+            for time_us in reading.line(step).times:
+                yield time_us
+                yield from (time_us + wait_us for wait_us in waits)
+    for aggregate in bound.aggregates_of(item):
+        yield from _window_instants(aggregate.events, aggregate.window, reading, aggregate)
+
+
+def _window_instants(
+    events: BoundEvents,
+    window: tree.Window | None,
+    reading: Reading,
+    aggregate: BoundAggregate | None = None,
+) -> Iterator[int]:
+    times = reading.line(events, None if aggregate is None else aggregate.property).times
+    if not times:
+        return
+    if window is None:
+        yield from times
+        return
+    edges = WindowEdges(window, reading.profile.zone)
+    for instants in edges.flips(np.array(times, np.int64)):
+        yield from instants.tolist()
+
+
+def _unforeseeable(item: bound.BoundExpr) -> bool:
+    """Whether a condition inside reads `now`, so that which events pass changes, too."""
+    if isinstance(item, BoundSequence):
+        steps = [item.first, *(link.events for link in item.links)]
+    else:
+        steps = [aggregate.events for aggregate in bound.aggregates_of(item)]
+    return any(step.where is not None and moves_anywhere(step.where) for step in steps)

@@ -1,0 +1,154 @@
+"""What was found of one profile for a condition: values, and the events that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
+from typing import Any
+
+from engine.explaining.event_lines import EXACT
+from engine.explaining.one_profile import EPOCH_DAY, PlainValue, instant_of
+from engine.explaining.outline import Asked, OutlineNode
+from engine.explaining.reading import Reading
+from engine.rules import bound
+from engine.rules.bound_events import BoundSequence
+from engine.rules.types import Flag, Quantity, Strings
+
+__all__ = [
+    "EVIDENCE_EVENTS",
+    "EvidenceEvent",
+    "FoundStep",
+    "FoundValue",
+    "found_steps",
+    "found_values",
+]
+
+# The latest so many events of a value are shown: enough to recognise what it is about.
+EVIDENCE_EVENTS = 3
+# Digits after the point of an average that does not end.
+_PLACES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceEvent:
+    """An event that a value comes from, with what was read of it (None: the event as such)."""
+
+    type: str
+    time_us: int
+    value: PlainValue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundValue:
+    """What `text` comes to for the profile; None where it is missing.
+
+    `events` are the latest of those that it comes from, the latest first, and `left_out` says how
+    many more there are.
+    """
+
+    text: str
+    value: PlainValue | None
+    events: tuple[EvidenceEvent, ...] = ()
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStep:
+    """A step of a sequence: whether the profile did it (or left it, where it must not be), and
+    when; one that must not be has no time."""
+
+    text: str
+    done: bool
+    time_us: int | None = None
+
+
+def found_values(node: OutlineNode, reading: Reading) -> tuple[FoundValue, ...]:
+    """The values that a condition reads, in the order written."""
+    return tuple(_found(asked, reading) for asked in node.asked)
+
+
+def _found(asked: Asked, reading: Reading) -> FoundValue:
+    events: list[EvidenceEvent] = []
+    count = 0
+    for aggregate in asked.aggregates:
+        line, first, end = reading.stretch(aggregate)
+        count += end - first
+        for place in range(end - 1, max(first, end - EVIDENCE_EVENTS) - 1, -1):
+            event = line.events[place]
+            events.append(EvidenceEvent(event.type, event.time_us, line.values[place]))
+    events.sort(key=lambda one: -one.time_us)
+    shown = tuple(events[:EVIDENCE_EVENTS])
+    return FoundValue(asked.text, _value(asked, reading), shown, count - len(shown))
+
+
+def _value(asked: Asked, reading: Reading) -> PlainValue | None:
+    match asked.operand:
+        case Strings(read=read) | Flag(read=read) if read is not None:
+            stored: PlainValue | None = reading.stored(read)
+            return stored
+        case Quantity(kind="float") as quantity:
+            return reading.double(quantity.in_doubles())
+        case Quantity(kind=kind, form=form):
+            exact = reading.linear(form)
+            return None if exact is None else plain(kind, exact, _is_int(form))
+        case _:
+            return None
+
+
+def _is_int(form: bound.Linear) -> bool:
+    """Whether a number comes from whole numbers alone."""
+    for term in form.terms:
+        match term.source:
+            case bound.AttributeSource(attribute) if attribute.type != "int":
+                return False
+            case bound.AggregateSource(aggregate) if aggregate.type != "int":
+                return False
+            case bound.ScoreSource():
+                return False
+    return form.constant.denominator == 1
+
+
+def plain(kind: str, exact: Fraction, is_int: bool) -> PlainValue:
+    """An exact quantity as people read it; what does not end as a decimal is rounded."""
+    match kind:
+        case "date":
+            return date.fromordinal(int(exact) + EPOCH_DAY)
+        case "time":
+            return instant_of(int(exact))
+    if is_int and exact.denominator == 1:
+        return int(exact)
+    return as_decimal(exact)
+
+
+def as_decimal(exact: Fraction) -> Decimal:
+    """A number as a decimal, rounded half away from zero to six places where it does not end."""
+    rest = exact.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    if rest == 1:
+        return EXACT.divide(Decimal(exact.numerator), Decimal(exact.denominator))
+    with localcontext() as context:
+        context.prec = 100
+        quotient = Decimal(exact.numerator) / Decimal(exact.denominator)
+        return quotient.quantize(Decimal(1).scaleb(-_PLACES), ROUND_HALF_UP)
+
+
+def found_steps(node: OutlineNode, reading: Reading) -> tuple[FoundStep, ...]:
+    """The steps of a sequence, as far as the profile came."""
+    if not isinstance(node.item, BoundSequence):
+        return ()
+    return tuple(_steps(node.item, node.steps, reading))
+
+
+def _steps(sequence: BoundSequence, texts: Sequence[str], reading: Reading) -> Iterator[FoundStep]:
+    path = reading.path(sequence)
+    latest = path.latest
+    times: list[Any] = [] if latest is None else latest.times
+    absent = [False, *(link.absent for link in sequence.links)]
+    for number, text in enumerate(texts):
+        done = number < path.steps_done
+        yield FoundStep(text, done, times.pop(0) if done and not absent[number] else None)

@@ -1,0 +1,120 @@
+"""One profile and one expression: the truth of every node, what it is made of, and what is missing.
+
+1. The profile and the events that the expression reads are read once.
+2. Every node is read, and every leaf says what it found.
+3. Where the whole is false, it says what would bring it there, and so does each leaf on whose
+   account it is false: a part that is as wanted is not to blame, and no part of an `or` that holds.
+4. Every node says when time alone turns it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.explaining.changes import Way
+from engine.explaining.courses import Course, course_of
+from engine.explaining.evidence import FoundStep, FoundValue, found_steps, found_values
+from engine.explaining.outline import Outline, OutlineNode
+from engine.explaining.reading import Reading
+from engine.explaining.ways import Ways
+from engine.rules import bound
+
+__all__ = ["ExplainedNode", "Explanation", "explain"]
+
+# Nodes whose ways are looked for: a text of ten thousand conditions is told what it is, and not
+# what each of them would take.
+_MOST_MISSES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedNode:
+    """A node of the expression, as OutlineNode says, for the profile.
+
+    `owned` has the identifiers of the profile that are in the list. `in_the_way`: the whole is
+    false on account of this node, too; `ways` then says what would help, the nearest first, empty
+    where nothing is known to. `turns_at_us` is the next instant at which time alone turns it; None
+    where it never does, or, unless `turn_is_known`, where that cannot be told.
+    """
+
+    text: str
+    depth: int
+    parent: int | None
+    truth: bool
+    values: tuple[FoundValue, ...] = ()
+    steps: tuple[FoundStep, ...] = ()
+    owned: tuple[tuple[str, str], ...] = ()
+    in_the_way: bool = False
+    ways: tuple[Way, ...] = ()
+    turns_at_us: int | None = None
+    turn_is_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a profile satisfies an expression or not. `nodes` are in the order of the text, each
+    before its parts; the first is the whole. Times are microseconds from 1970."""
+
+    uid: bytes
+    expression: str
+    as_of_us: int
+    nodes: tuple[ExplainedNode, ...]
+    data_version: int = 0
+    read_as_of_today: tuple[str, ...] = ()
+
+    @property
+    def truth(self) -> bool:
+        """Whether the profile satisfies it."""
+        return self.nodes[0].truth
+
+
+def explain(outline: Outline, reading: Reading, ways: Ways) -> Explanation:
+    """The explanation of an expression for the profile of a reading. Raises NotYet for what has no
+    evaluator so far."""
+    courses: dict[int, Course] = {}
+    wanted: list[bool] = []
+    blamed: list[bool] = []
+    told = 0
+    found = []
+    for node in outline.nodes:
+        truth = reading.holds(node.item)
+        if node.parent is None:
+            want, blame = True, not truth
+        else:
+            above = outline.nodes[node.parent].item
+            want = wanted[node.parent] != isinstance(above, bound.BoundNot)
+            blame = blamed[node.parent] and truth != want
+        wanted.append(want)
+        blamed.append(blame)
+        course = course_of(node.item, reading, courses)
+        helping: list[Way] = []
+        if blame and told < _MOST_MISSES and (node.is_leaf or node.parent is None):
+            told += 1
+            helping = ways.find(node.item, want, reading)
+        found.append(_explained(node, reading, truth, blame, helping, course))
+    return Explanation(reading.profile.uid, outline.expression, reading.now_us, tuple(found))
+
+
+def _explained(
+    node: OutlineNode,
+    reading: Reading,
+    truth: bool,
+    blame: bool,
+    ways: list[Way],
+    course: Course,
+) -> ExplainedNode:
+    owned: tuple[tuple[str, str], ...] = ()
+    if isinstance(node.item, bound.BoundList):
+        owned = tuple(reading.profile.owned.get(node.item.name, ()))
+    return ExplainedNode(
+        text=node.text,
+        depth=node.depth,
+        parent=node.parent,
+        truth=truth,
+        values=found_values(node, reading),
+        steps=found_steps(node, reading),
+        owned=owned,
+        in_the_way=blame,
+        ways=tuple(ways),
+        turns_at_us=course.next_turn,
+        turn_is_known=course.next_turn is not None or course.stays,
+    )

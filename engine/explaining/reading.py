@@ -1,0 +1,258 @@
+"""The truth and the values of a bound tree for one profile at one instant: the fourth reading.
+
+It works on the plain values of the profile and on its events in the order of time, exactly, and
+shares no code with the evaluators of blocks and rows. Names, types and units are settled when the
+tree is bound, so nothing here can be wrong with an expression.
+"""
+
+from __future__ import annotations
+
+import operator
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from math import isnan
+from typing import Any
+
+from engine.columns.hashing import xxh64
+from engine.errors import NotYet
+from engine.explaining.event_lines import EventLine
+from engine.explaining.one_profile import EPOCH_DAY, OneEvent, OneProfile, us_of
+from engine.explaining.sequence_path import SequencePath, sequence_path
+from engine.model.definitions import Attribute
+from engine.rules import bound, tree
+from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundSequence
+from engine.rules.calendar import first_instant_us
+from engine.rules.time_dependence import moves_anywhere
+from engine.rules.window_bounds import window_bounds
+
+__all__ = ["Reading", "passes"]
+
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_BUCKETS = 10_000
+_LineKey = tuple[BoundEvents, Attribute | None, int | None]
+
+
+class Reading:
+    """One profile at an instant, microseconds from 1970; for one thread."""
+
+    def __init__(self, profile: OneProfile, now_us: int) -> None:
+        self.profile = profile
+        self.now_us = now_us
+        self._lines: dict[_LineKey, EventLine] = {}
+        self._truths: dict[int, tuple[bound.BoundExpr, bool]] = {}
+        self._values: dict[BoundAggregate, Any] = {}
+
+    def at(self, now_us: int) -> Reading:
+        """The same profile at another instant."""
+        other = Reading(self.profile, now_us)
+        other._lines = self._lines
+        return other
+
+    def of(self, profile: OneProfile) -> Reading:
+        """Another profile at this instant."""
+        return Reading(profile, self.now_us)
+
+    # ------------------------------------------------------------------------- truth
+
+    def holds(self, item: bound.BoundExpr) -> bool:
+        """Whether it is true. Raises NotYet for what has no evaluator so far."""
+        known = self._truths.get(id(item))
+        if known is None:
+            # The tree stays in the memory with its truth, so its id is nobody else's.
+            known = self._truths[id(item)] = item, self._holds(item)
+        return known[1]
+
+    def _holds(self, item: bound.BoundExpr) -> bool:
+        match item:
+            case bound.BoundAnd(items=items):
+                return all([self.holds(part) for part in items])
+            case bound.BoundOr(items=items):
+                return any([self.holds(part) for part in items])
+            case bound.BoundNot(item=inner):
+                return not self.holds(inner)
+            case bound.BoundSegment(body=body):
+                return self.holds(body)
+            case bound.BoundCompare(form=form, op=op):
+                total = self.linear(form)
+                return total is not None and _COMPARE[op](total, 0)
+            case bound.BoundIn(form=form, values=values, negated=negated):
+                total = self.linear(form)
+                return total is not None and (total in values) != negated
+            case bound.BoundFloatCompare(left=left, op=op, right=right):
+                a, b = self.double(left), self.double(right)
+                return a is not None and b is not None and _COMPARE[op](a, b)
+            case bound.BoundFloatIn(value=value, values=doubles, negated=negated):
+                a = self.double(value)
+                return a is not None and (a in doubles) != negated
+            case BoundSequence():
+                return self.path(item).holds
+            case bound.BoundConstant(value=constant):
+                return constant
+            case bound.BoundList(name=name):
+                return name in self.profile.owned
+            case bound.BoundLater(construct=construct):
+                raise NotYet(f"{construct} can be written and checked, and not evaluated yet.")
+            case _:
+                return self._holds_for_what_is_read(item)
+
+    def _holds_for_what_is_read(self, item: bound.BoundExpr) -> bool:
+        match item:
+            case bound.BoundPresence(read=read):
+                return self.stored(read) is not None
+            case bound.BoundBool(read=read, wanted=wanted):
+                return self.stored(read) is wanted
+            case bound.BoundCategory(read=read, test=test, negated=negated):
+                text = self.stored(read)
+                return text is not None and passes(text, test) != negated
+            case bound.BoundText(read=read, how=how, needle=needle, negated=negated):
+                text = self.stored(read)
+                test = bound.StringTest(how, frozenset({needle}))
+                return text is not None and passes(text, test) != negated
+            case bound.BoundCategoryPair(left=left, right=right, negated=negated):
+                pair = self.stored(left), self.stored(right)
+                return None not in pair and (pair[0] == pair[1]) != negated
+            case bound.BoundSet(attribute=attribute, test=test):
+                elements = self.stored(attribute) or ()
+                return any(passes(element, test) for element in elements)
+            case _:
+                raise AssertionError(f"no reading of {type(item).__name__}")
+
+    # ------------------------------------------------------------------------ values
+
+    def stored(self, read: bound.Read) -> Any:
+        """A value as the profile has it or as its events make it; None where it is missing."""
+        if isinstance(read, BoundAggregate):
+            return self.aggregate(read)
+        return self.profile.attributes.get(read.name)
+
+    def linear(self, form: bound.Linear) -> Fraction | None:
+        """The value of a form; None where a source of it is missing."""
+        total = form.constant + form.now_factor * self.now_us
+        for term in form.terms:
+            value = self.source(term.source)
+            if value is None:
+                return None
+            total += term.factor * value
+        return total
+
+    def double(self, value: bound.FloatValue) -> float | None:
+        """A value in doubles; None where a source is missing, or it is no number."""
+        if value.exact is not None:
+            exact = self.linear(value.exact)
+            return None if exact is None else float(exact)
+        total: float | None = None
+        for term in value.terms:
+            one = term.source if isinstance(term.source, float) else self.source(term.source)
+            if one is None:
+                return None
+            double = float(one) if term.factor is None else term.factor * float(one)
+            total = term.sign * double if total is None else total + term.sign * double
+        return None if total is None or isnan(total) else total
+
+    def source(self, source: bound.Source) -> Any:
+        """A source in the unit of its type, exact, or a float; None where it is missing."""
+        match source:
+            case bound.AttributeSource(attribute):
+                return in_units(self.profile.attributes.get(attribute.name))
+            case bound.AggregateSource(aggregate, day_start):
+                value = self.aggregate(aggregate)
+                return self._day_start(value) if day_start else in_units(value)
+            case bound.DateStartSource(attribute):
+                return self._day_start(self.profile.attributes.get(attribute.name))
+            case bound.BucketSource(salt):
+                return Fraction(xxh64(self.profile.uid, xxh64(salt.encode(), 0)) % _BUCKETS)
+            case _:
+                raise NotYet(f"score('{source.name}') can be written, and not evaluated yet.")
+
+    def _day_start(self, day: Any) -> Fraction | None:
+        if day is None:
+            return None
+        return Fraction(first_instant_us(day.toordinal() - EPOCH_DAY, self.profile.zone))
+
+    # ------------------------------------------------------------------------ events
+
+    def aggregate(self, aggregate: BoundAggregate) -> Any:
+        """The value of an aggregate, as EventLine.value says."""
+        if aggregate not in self._values:
+            line, first, end = self.stretch(aggregate)
+            self._values[aggregate] = line.value(aggregate.function, first, end)
+        return self._values[aggregate]
+
+    def stretch(self, aggregate: BoundAggregate) -> tuple[EventLine, int, int]:
+        """The events of an aggregate, and which of them its window takes in."""
+        line = self.line(aggregate.events, aggregate.property)
+        return line, *line.stretch(*self.bounds(aggregate.window))
+
+    def bounds(self, window: tree.Window | None) -> tuple[int, int]:
+        """The span [from, to) of a window now."""
+        return window_bounds(window, self.now_us, self.profile.zone)
+
+    def line(self, events: BoundEvents, read: Attribute | None = None) -> EventLine:
+        """The events that pass, those of the time to come too; with a property, those that have
+        it."""
+        moves = events.where is not None and moves_anywhere(events.where)
+        key = events, read, self.now_us if moves else None
+        if key not in self._lines:
+            self._lines[key] = EventLine(self._passing(events, read), self.profile.zone)
+        return self._lines[key]
+
+    def _passing(self, events: BoundEvents, read: Attribute | None) -> list[tuple[OneEvent, Any]]:
+        found = []
+        for type_ in events.types:
+            for event in self.profile.events.get(type_, ()):
+                value = None if read is None else event.properties.get(read.name)
+                if (read is None or value is not None) and self._passes(event, events.where):
+                    found.append((event, value))
+        return found
+
+    def _passes(self, event: OneEvent, where: bound.BoundExpr | None) -> bool:
+        if where is None:
+            return True
+        as_profile = OneProfile(self.profile.uid, self.profile.zone, event.properties)
+        return Reading(as_profile, self.now_us).holds(where)
+
+    def path(self, sequence: BoundSequence) -> SequencePath:
+        """How far the profile came in a sequence by now."""
+
+        def times(events: BoundEvents) -> Sequence[int]:
+            line = self.line(events)
+            return line.times[: bisect_right(line.times, self.now_us)]
+
+        line = self.line(sequence.first)
+        first, end = line.stretch(*self.bounds(sequence.window))
+        return sequence_path(sequence, [*dict.fromkeys(line.times[first:end])], times, self.now_us)
+
+
+def in_units(value: Any) -> Any:
+    """A plain value in the unit of its type: a Fraction, floats as they are."""
+    if value is None or isinstance(value, float):
+        return value
+    if isinstance(value, datetime):
+        return Fraction(us_of(value))
+    if isinstance(value, date):
+        return Fraction(value.toordinal() - EPOCH_DAY)
+    assert isinstance(value, int | Decimal | Fraction), f"{value!r} is no quantity"
+    return Fraction(value)
+
+
+def passes(text: str, test: bound.StringTest) -> bool:
+    """Whether a string passes a test."""
+    match test.how:
+        case "in":
+            return text in test.values
+        case "contains":
+            return any(needle in text for needle in test.values)
+        case "starts with":
+            return text.startswith(tuple(test.values))
+        case "ends with":
+            return text.endswith(tuple(test.values))

@@ -1,0 +1,186 @@
+"""An explanation as a person reads it: a line for each node, what was found, what is missing.
+
+Times are those of the model's time zone, to the minute where they are whole minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from engine.explaining.changes import Added, Change, Listed, Put, Wait, Way
+from engine.explaining.evidence import FoundStep, FoundValue
+from engine.explaining.explain import ExplainedNode, Explanation
+from engine.explaining.one_profile import OneEvent, PlainValue, instant_of, us_of
+from engine.rules.calendar import local_day
+
+__all__ = ["Wording"]
+
+_UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_NOTHING = "(missing)"
+_NO_WAY = "nothing is known that would turn it by itself"
+
+
+class Wording:
+    """Words for what is true at `as_of_us`, in a time zone."""
+
+    def __init__(self, zone: ZoneInfo, as_of_us: int) -> None:
+        self._zone = zone
+        self._as_of_us = as_of_us
+
+    def lines(self, explanation: Explanation) -> Iterator[str]:
+        """The whole, one line for each node and one for each thing to say of it."""
+        for node in explanation.nodes:
+            indent = "   " * node.depth
+            yield f"{indent}{'✓' if node.truth else '✗'} {node.text}"
+            for said in self.said_of(node):
+                yield f"{indent}     {said}"
+
+    def said_of(self, node: ExplainedNode) -> Iterator[str]:
+        """What is said of one node beside its text and truth."""
+        for value in node.values:
+            if value.text != node.text or value.value is None or value.events:
+                yield self.found(value)
+        for step in node.steps:
+            yield self.step(step)
+        if node.owned:
+            yield "by " + ", ".join(f"{kind}:{value}" for kind, value in node.owned)
+        if node.in_the_way and (node.depth == 0 or node.values or node.steps or node.ways):
+            ways = [self.way(way) for way in node.ways]
+            yield f"→ {', or '.join(ways)}" if ways else f"→ {_NO_WAY}"
+        waits = any(isinstance(change, Wait) for way in node.ways for change in way.changes)
+        if node.turns_at_us is not None and not waits:
+            turned = "false" if node.truth else "true"
+            at, ahead = self.instant(node.turns_at_us), self.ahead(node.turns_at_us)
+            yield f"by time alone {turned} from {at} on, {ahead}"
+
+    def found(self, value: FoundValue) -> str:
+        """A value and the events that it comes from."""
+        said = f"{value.text} is {self.value(value.value)}"
+        if not value.events:
+            return said
+        events = [
+            f"{event.type} {self.instant(event.time_us)}"
+            + ("" if event.value is None else f" {self.value(event.value)}")
+            for event in value.events
+        ]
+        more = f" and {value.left_out:,} more" if value.left_out else ""
+        return f"{said}: {', '.join(events)}{more}"
+
+    def step(self, step: FoundStep) -> str:
+        """A step of a sequence."""
+        mark = "✓" if step.done else "✗"
+        return f"{mark} {step.text}" + (
+            "" if step.time_us is None else f" {self.instant(step.time_us)}"
+        )
+
+    # -------------------------------------------------------------------------- ways
+
+    def way(self, way: Way) -> str:
+        """What would help."""
+        said = ", then ".join(self.change(change) for change in way.changes)
+        return said if way.before_us is None else f"{said}, before {self.instant(way.before_us)}"
+
+    def change(self, change: Change) -> str:
+        """One thing that would have to be different."""
+        match change:
+            case Put():
+                return self._put(change)
+            case Added():
+                return self._added(change)
+            case Listed(name=name, is_in=is_in):
+                return f"{'in' if is_in else 'not in'} list '{name}'"
+            case Wait(until_us=until_us):
+                return f"{self.ahead(until_us)}, at {self.instant(until_us)}"
+
+    def _put(self, change: Put) -> str:
+        name, value, before = change.attribute, change.value, change.before
+        if isinstance(value, frozenset) or isinstance(before, frozenset):
+            after = value if isinstance(value, frozenset) else frozenset()
+            old = before if isinstance(before, frozenset) else frozenset()
+            more = [f"{name} {one}" for one in sorted(after - old)]
+            less = [f"no {name} {one}" for one in sorted(old - after)]
+            return " and ".join(more + less)
+        if value is None:
+            return f"no {name}"
+        said = f"{name} {self.value(value)}"
+        if isinstance(value, int | Decimal) and isinstance(before, int | Decimal):
+            by = value - before
+            if not isinstance(value, bool) and by:
+                return f"{said} ({abs(by)} {'more' if by > 0 else 'less'})"
+        return said
+
+    def _added(self, change: Added) -> str:
+        first, count = change.events[0], len(change.events)
+        types = " or ".join(change.types[:3]) + (" or others" if len(change.types) > 3 else "")
+        days = {local_day(event.time_us, self._zone) for event in change.events}
+        if change.by is not None:
+            return f"{self.value(change.by)} more {change.read} in 1 more {types}"
+        said = f"{count:,} more {types}"
+        if len(days) > 1:
+            said += f" on {len(days)} days"
+        shown = self._properties(first, change)
+        later = first.time_us > self._as_of_us and count == 1
+        return said + shown + (f" at {self.instant(first.time_us)}" if later else "")
+
+    def _properties(self, event: OneEvent, change: Added) -> str:
+        alike = [
+            f"{name} {self.value(value)}"
+            for name, value in event.properties.items()
+            if all(one.properties.get(name) == value for one in change.events)
+        ]
+        different = [change.read] if change.read and len(change.events) > 1 else []
+        said = alike + [f"a new {name} each" for name in different if name is not None]
+        return f" with {' and '.join(said)}" if said else ""
+
+    # ------------------------------------------------------------------------- words
+
+    def value(self, value: PlainValue | None) -> str:
+        """A value in words."""
+        match value:
+            case None:
+                return _NOTHING
+            case bool():
+                return "true" if value else "false"
+            case datetime():
+                return self.instant(us_of(value))
+            case date():
+                return value.isoformat()
+            case Decimal():
+                return f"{value:,f}"
+            case int():
+                return f"{value:,}"
+            case frozenset():
+                return ", ".join(sorted(value))
+            case _:
+                return str(value)
+
+    def instant(self, at_us: int) -> str:
+        """An instant in the model's time zone; in years that its clocks do not show, in UTC."""
+        try:
+            local = instant_of(at_us).astimezone(self._zone)
+        except (OverflowError, ValueError):
+            local = instant_of(at_us)
+        local = local.replace(tzinfo=None)
+        whole = not local.second and not local.microsecond
+        return local.isoformat(" ", "minutes" if whole else "seconds")
+
+    def ahead(self, at_us: int) -> str:
+        """How far ahead an instant is, in its two largest units."""
+        return f"in {length(timedelta(microseconds=at_us - self._as_of_us))}"
+
+
+def length(ahead: timedelta) -> str:
+    """A length of time in its two largest units, rounded up to the second."""
+    rest = max(-(-ahead // timedelta(seconds=1)), 1)
+    said = []
+    for name, seconds in _UNITS:
+        many, rest = divmod(rest, seconds)
+        if many:
+            plural = "s" if name == "day" and many > 1 else ""
+            said.append(f"{many:,} {name}{plural}")
+        if len(said) == 2:
+            break
+    return " ".join(said)
