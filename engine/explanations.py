@@ -48,14 +48,16 @@ class Explanations:
         expression: str | tree.Expr,
         *,
         as_of_us: int | None = None,
+        where: str = "",
     ) -> Explanation | None:
         """Why the owner of (kind, value) satisfies an expression at an instant (None: now), or not;
-        None where nobody owns it. Raises ExpressionInvalid, InputInvalid, NotYet."""
+        None where nobody owns it. `where` names the expression in errors. Raises
+        ExpressionInvalid, InputInvalid, NotYet."""
         with self._snapshot() as snapshot:
             binder = self._binder(snapshot)
             (row,) = rows_of(identities_of(snapshot), binder.model, [identifier]).tolist()
             audience = self._audience(snapshot, as_of_us, None)
-            known = audience.read(expression)
+            known = audience.read(expression, where)
             if row == UNKNOWN:
                 return None
             asked = _outline(known, binder)

@@ -7,18 +7,19 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.errors import NotFound
 from engine.frozen_audiences import FrozenName
 from engine.rules import tree
 from engine.rules.canonical import format_expression
 from engine.rules.parse import parse
-from server import coming, convert, measuring
+from server import coming, convert, explaining, measuring
 from server.call import Call
 from server.lanes import Lane
 from server.members import ListRequest, pieces
 from server.relay import Patience, relayed
 from server.visibility import Visibility
 from strata.v1 import audience_pb2 as pb
-from strata.v1 import coming_pb2, measure_pb2
+from strata.v1 import coming_pb2, explain_pb2, measure_pb2
 
 if TYPE_CHECKING:
     from engine.database import Database
@@ -210,6 +211,28 @@ class AudienceService:
                 control=call.control,
             )
             return coming.changes(found)
+
+        return await self._reads.run(work, call.control)
+
+    async def explain(
+        self, request: explain_pb2.ExplainRequest, call: Call
+    ) -> explain_pb2.ExplainResponse:
+        """Why one profile satisfies an expression or not."""
+        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        if not request.HasField("identifier"):
+            raise convert.invalid("identifier", "is missing", "give a kind and a value")
+        wanted = request.identifier.kind, request.identifier.value
+        subject = explaining.subject(request)
+        await self._visible.wait(request.min_offset, call)
+        call.field, where = "identifier", request.WhichOneof("subject") or ""
+
+        def work() -> explain_pb2.ExplainResponse:
+            found = self._database.explanations.explain(
+                wanted, subject, as_of_us=as_of_us, where=where
+            )
+            if found is None:
+                raise NotFound(f"No profile owns the identifier {wanted[0]}:{wanted[1]}.")
+            return explaining.explanation(found)
 
         return await self._reads.run(work, call.control)
 

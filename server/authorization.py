@@ -36,6 +36,7 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         "/strata.v1.AudienceService/Summarize": Role.READER,
         "/strata.v1.AudienceService/Funnel": Role.READER,
         "/strata.v1.AudienceService/NextChanges": Role.READER,
+        "/strata.v1.AudienceService/Explain": Role.READER,
         "/strata.v1.AudienceService/Format": Role.READER,
         "/strata.v1.ProfileService/GetProfile": Role.READER,
         "/strata.v1.ProfileService/BatchGetProfiles": Role.READER,

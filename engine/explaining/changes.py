@@ -33,6 +33,20 @@ class Added:
     read: str | None = None
     by: PlainValue | None = None
 
+    @property
+    def in_common(self) -> dict[str, PlainValue]:
+        """The properties that all of them have alike."""
+        return {
+            name: value
+            for name, value in self.events[0].properties.items()
+            if all(event.properties.get(name) == value for event in self.events)
+        }
+
+    @property
+    def distinct(self) -> str | None:
+        """The property in which they differ; None where they need not."""
+        return self.read if self.read and len(self.events) > 1 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:

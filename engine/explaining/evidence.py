@@ -93,44 +93,49 @@ def _value(asked: Asked, reading: Reading) -> PlainValue | None:
             return reading.double(quantity.in_doubles())
         case Quantity(kind=kind, form=form):
             exact = reading.linear(form)
-            return None if exact is None else plain(kind, exact, _is_int(form))
+            return None if exact is None else plain(kind, exact, _scale(form))
         case _:
             return None
 
 
-def _is_int(form: bound.Linear) -> bool:
-    """Whether a number comes from whole numbers alone."""
+def _scale(form: bound.Linear) -> int | None:
+    """The digits after the point of what a number is made of; None where it is whole numbers."""
+    scale = None if form.constant.denominator == 1 else 0
     for term in form.terms:
         match term.source:
-            case bound.AttributeSource(attribute) if attribute.type != "int":
-                return False
-            case bound.AggregateSource(aggregate) if aggregate.type != "int":
-                return False
-            case bound.ScoreSource():
-                return False
-    return form.constant.denominator == 1
+            case bound.AttributeSource(attribute) if attribute.type == "decimal":
+                scale = max(scale or 0, attribute.scale)
+            case bound.AggregateSource(aggregate) if aggregate.type == "decimal":
+                read = aggregate.property
+                scale = max(scale or 0, 0 if read is None else read.scale)
+    return scale
 
 
-def plain(kind: str, exact: Fraction, is_int: bool) -> PlainValue:
-    """An exact quantity as people read it; what does not end as a decimal is rounded."""
+def plain(kind: str, exact: Fraction, scale: int | None) -> PlainValue:
+    """An exact quantity as people read it, with at least so many digits after the point; None: as a
+    whole number, where it is one."""
     match kind:
         case "date":
             return date.fromordinal(int(exact) + EPOCH_DAY)
         case "time":
             return instant_of(int(exact))
-    if is_int and exact.denominator == 1:
+    if scale is None and exact.denominator == 1:
         return int(exact)
-    return as_decimal(exact)
+    return as_decimal(exact, scale or 0)
 
 
-def as_decimal(exact: Fraction) -> Decimal:
-    """A number as a decimal, rounded half away from zero to six places where it does not end."""
+def as_decimal(exact: Fraction, scale: int = 0) -> Decimal:
+    """A number as a decimal with at least so many digits after the point, rounded half away from
+    zero to six where it does not end."""
     rest = exact.denominator
     for prime in (2, 5):
         while rest % prime == 0:
             rest //= prime
     if rest == 1:
-        return EXACT.divide(Decimal(exact.numerator), Decimal(exact.denominator))
+        found = EXACT.divide(Decimal(exact.numerator), Decimal(exact.denominator))
+        exponent = found.as_tuple().exponent
+        assert isinstance(exponent, int), "a fraction is finite"
+        return found if -exponent >= scale else EXACT.quantize(found, Decimal(1).scaleb(-scale))
     with localcontext() as context:
         context.prec = 100
         quotient = Decimal(exact.numerator) / Decimal(exact.denominator)

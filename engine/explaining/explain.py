@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from engine.explaining.changes import Way
 from engine.explaining.courses import Course, course_of
@@ -52,11 +53,13 @@ class ExplainedNode:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a profile satisfies an expression or not. `nodes` are in the order of the text, each
-    before its parts; the first is the whole. Times are microseconds from 1970."""
+    before its parts; the first is the whole. Times are microseconds from 1970; `zone` is the
+    model's."""
 
     uid: bytes
     expression: str
     as_of_us: int
+    zone: ZoneInfo
     nodes: tuple[ExplainedNode, ...]
     data_version: int = 0
     read_as_of_today: tuple[str, ...] = ()
@@ -91,7 +94,13 @@ def explain(outline: Outline, reading: Reading, ways: Ways) -> Explanation:
             told += 1
             helping = ways.find(node.item, want, reading)
         found.append(_explained(node, reading, truth, blame, helping, course))
-    return Explanation(reading.profile.uid, outline.expression, reading.now_us, tuple(found))
+    return Explanation(
+        reading.profile.uid,
+        outline.expression,
+        reading.now_us,
+        reading.profile.zone,
+        tuple(found),
+    )
 
 
 def _explained(

@@ -46,13 +46,17 @@ class Ways:
         """Ways to make a node as wanted, the nearest first; none where none is known. What time
         alone does comes last."""
         found = self._find(item, wanted, reading, 0)
-        by_changes = [way for way in found if not _is_wait(way)]
-        by_time = course_of(item, reading, {}).next_turn
-        ways = [self._with_end(item, wanted, reading, way) for way in by_changes]
-        if by_time is not None:
-            wait = Wait(by_time)
-            ways = [*ways[: MOST_WAYS - 1], Way((wait,), applied((wait,), reading))]
-        return ways
+        at = course_of(item, reading, {}).next_turn
+        # What takes as long as waiting is not worth the trouble.
+        by_changes = [
+            self._with_end(item, wanted, reading, way)
+            for way in found
+            if not _is_wait(way) and (at is None or way.after.now_us < at)
+        ]
+        if at is None:
+            return by_changes
+        wait = Wait(at)
+        return [*by_changes[: MOST_WAYS - 1], Way((wait,), applied((wait,), reading))]
 
     def _of_where(self, item: bound.BoundExpr, reading: Reading) -> Iterable[tuple[Change, ...]]:
         return [way.changes for way in self._find(item, True, reading, 0)]

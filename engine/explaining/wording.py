@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from engine.explaining.changes import Added, Change, Listed, Put, Wait, Way
 from engine.explaining.evidence import FoundStep, FoundValue
 from engine.explaining.explain import ExplainedNode, Explanation
-from engine.explaining.one_profile import OneEvent, PlainValue, instant_of, us_of
+from engine.explaining.one_profile import PlainValue, instant_of, us_of
 from engine.rules.calendar import local_day
 
 __all__ = ["Wording"]
@@ -24,7 +24,7 @@ _NO_WAY = "nothing is known that would turn it by itself"
 
 
 class Wording:
-    """Words for what is true at `as_of_us`, in a time zone."""
+    """Words for what is true at `as_of_us`, microseconds from 1970, in a time zone."""
 
     def __init__(self, zone: ZoneInfo, as_of_us: int) -> None:
         self._zone = zone
@@ -48,7 +48,7 @@ class Wording:
         if node.owned:
             yield "by " + ", ".join(f"{kind}:{value}" for kind, value in node.owned)
         if node.in_the_way and (node.depth == 0 or node.values or node.steps or node.ways):
-            ways = [self.way(way) for way in node.ways]
+            ways = [*dict.fromkeys(self.way(way) for way in node.ways)]
             yield f"→ {', or '.join(ways)}" if ways else f"→ {_NO_WAY}"
         waits = any(isinstance(change, Wait) for way in node.ways for change in way.changes)
         if node.turns_at_us is not None and not waits:
@@ -117,22 +117,18 @@ class Wording:
         types = " or ".join(change.types[:3]) + (" or others" if len(change.types) > 3 else "")
         days = {local_day(event.time_us, self._zone) for event in change.events}
         if change.by is not None:
-            return f"{self.value(change.by)} more {change.read} in 1 more {types}"
+            return f"{self.value(change.by)} more of {types}.{change.read}"
         said = f"{count:,} more {types}"
         if len(days) > 1:
             said += f" on {len(days)} days"
-        shown = self._properties(first, change)
+        shown = self._properties(change)
         later = first.time_us > self._as_of_us and count == 1
         return said + shown + (f" at {self.instant(first.time_us)}" if later else "")
 
-    def _properties(self, event: OneEvent, change: Added) -> str:
-        alike = [
-            f"{name} {self.value(value)}"
-            for name, value in event.properties.items()
-            if all(one.properties.get(name) == value for one in change.events)
-        ]
-        different = [change.read] if change.read and len(change.events) > 1 else []
-        said = alike + [f"a new {name} each" for name in different if name is not None]
+    def _properties(self, change: Added) -> str:
+        said = [f"{name} {self.value(value)}" for name, value in change.in_common.items()]
+        if change.distinct is not None:
+            said.append(f"a new {change.distinct} each")
         return f" with {' and '.join(said)}" if said else ""
 
     # ------------------------------------------------------------------------- words

@@ -8,6 +8,7 @@ from strata.cli import (
     benching,
     coming,
     counting,
+    explaining,
     frozen,
     listing,
     lists,
@@ -43,6 +44,7 @@ app.command()(frozen.freeze)
 app.add_typer(frozen.app, name="frozen")
 app.command()(profiles.profile)
 app.command()(profiles.events)
+app.command()(explaining.explain)
 app.command()(watching.watch)
 app.command("next")(coming.coming)
 app.command("format")(counting.format_text)

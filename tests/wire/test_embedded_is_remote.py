@@ -41,6 +41,8 @@ READS = [
     ["list", "age > 97", "--format", "roaring"],
     ["profile", "member:m17"],
     ["profile", "phone:13900000018", "--json"],
+    ["explain", "member:m17", "segment('rich_adults') or not vip and age > 200", *AS_OF],
+    ["explain", "member:m17", "joined > now - 3650 days and tag = 'x'", *AS_OF, "--json"],
     ["format", "age>3   or  tag in ('x')", "--json"],
     ["model"],
     ["model", "--json"],
@@ -87,6 +89,12 @@ READS = [
     ["profile", "member:nobody"],
     ["profile", "fone:1"],
     ["profile", "uid:zz"],
+    ["explain", "member:nobody", "age > 3"],
+    ["explain", "fone:1", "age > 3"],
+    ["explain", "member:m17", "agee > 3"],
+    ["explain", "member:m17", "segment('rich')"],
+    ["explain", "member:m17", "list('nobody')"],
+    ["explain", "member:m17", ""],
 ]
 
 
@@ -324,6 +332,8 @@ def test_a_refused_first_model_leaves_no_store(tmp_path: Path) -> None:
         ["frozen", "compare", "x", "y", "--with", "true", "--store", "x"],
         ["freeze", "x", "--store", "x"],
         ["profile", "nokind", "--store", "x"],
+        ["explain", "nokind", "true", "--store", "x"],
+        ["explain", "member:1", "--store", "x"],
         ["distribution", "age", "--bins", "3", "--top", "3", "--store", "x"],
         ["distribution", "age", "--bins", "0", "--store", "x"],
         ["distribution", "age", "--edges", "1,,3", "--store", "x"],

@@ -69,6 +69,7 @@ def test_reflection_shows_every_service_and_message(
         "Summarize",
         "ListMembers",
         "NextChanges",
+        "Explain",
         "Format",
     }
     assert "as_of" in pool.FindMessageTypeByName("strata.v1.CountRequest").fields_by_name

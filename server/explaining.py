@@ -1,0 +1,127 @@
+"""Why one profile satisfies an expression or not, between the wire and the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.explaining.changes import Added, Listed, Put, Wait
+from engine.explaining.wording import Wording
+from engine.rules import tree
+from server import convert
+from strata.v1 import explain_pb2 as pb
+from strata.v1 import value_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from engine.explaining.changes import Change, Way
+    from engine.explaining.evidence import FoundStep, FoundValue
+    from engine.explaining.explain import ExplainedNode, Explanation
+
+__all__ = ["explanation", "subject"]
+
+
+def subject(request: pb.ExplainRequest) -> str | tree.Expr:
+    """What a request asks to explain."""
+    match request.WhichOneof("subject"):
+        case "expression":
+            return request.expression
+        case "segment":
+            return tree.Segment(request.segment)
+        case _:
+            raise convert.invalid("expression", "is missing", "give an expression or a segment")
+
+
+def explanation(found: Explanation) -> pb.ExplainResponse:
+    """The message of an explanation."""
+    wording = Wording(found.zone, found.as_of_us)
+    return pb.ExplainResponse(
+        uid=found.uid,
+        expression=found.expression,
+        truth=found.truth,
+        nodes=[_node(node, wording) for node in found.nodes],
+        text="\n".join(wording.lines(found)),
+        as_of=convert.timestamp(found.as_of_us),
+        data_version=found.data_version,
+        read_as_of_today=found.read_as_of_today,
+    )
+
+
+def _node(node: ExplainedNode, wording: Wording) -> pb.ExplainedNode:
+    return pb.ExplainedNode(
+        text=node.text,
+        depth=node.depth,
+        parent=node.parent,
+        truth=node.truth,
+        values=map(_value, node.values),
+        steps=map(_step, node.steps),
+        owned=[value_pb2.Identifier(kind=kind, value=value) for kind, value in node.owned],
+        in_the_way=node.in_the_way,
+        ways=[_way(way, wording) for way in node.ways],
+        turns_at=_instant(node.turns_at_us),
+        turn_unknown=not node.turn_is_known,
+    )
+
+
+def _value(found: FoundValue) -> pb.FoundValue:
+    return pb.FoundValue(
+        text=found.text,
+        value=convert.value(found.value),
+        events=[
+            pb.FoundEvent(
+                type=event.type,
+                time=convert.timestamp(event.time_us),
+                value=convert.value(event.value),
+            )
+            for event in found.events
+        ],
+        left_out=found.left_out,
+    )
+
+
+def _step(step: FoundStep) -> pb.FoundStep:
+    return pb.FoundStep(text=step.text, done=step.done, time=_instant(step.time_us))
+
+
+def _way(way: Way, wording: Wording) -> pb.Way:
+    return pb.Way(
+        changes=map(_change, way.changes),
+        text=wording.way(way),
+        at=convert.timestamp(way.after.now_us),
+        before=_instant(way.before_us),
+    )
+
+
+def _change(change: Change) -> pb.Change:
+    match change:
+        case Put(attribute=name, value=value, before=before):
+            put = pb.AttributeChange(
+                name=name, value=convert.value(value), before=convert.value(before)
+            )
+            return pb.Change(attribute=put)
+        case Added():
+            return pb.Change(events=_events(change))
+        case Listed(name=name, is_in=is_in):
+            return pb.Change(list=pb.ListChange(name=name, in_list=is_in))
+        case Wait(until_us=until_us):
+            return pb.Change(wait_until=convert.timestamp(until_us))
+
+
+def _events(change: Added) -> pb.EventChange:
+    times = [event.time_us for event in change.events]
+    return pb.EventChange(
+        types=change.types,
+        count=len(change.events),
+        by=convert.value(change.by),
+        properties=[
+            value_pb2.NamedValue(name=name, value=convert.value(value))
+            for name, value in change.in_common.items()
+        ],
+        distinct=change.distinct or "",
+        first=convert.timestamp(min(times)),
+        last=convert.timestamp(max(times)),
+    )
+
+
+def _instant(at_us: int | None) -> Timestamp | None:
+    return None if at_us is None else convert.timestamp(at_us)
