@@ -53,7 +53,7 @@ from engine.rules.time_dependence import moves_anywhere
 from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["Audience", "CountResult", "NodeCount", "Threads", "stored_count"]
+__all__ = ["Audience", "CountResult", "NodeCount", "Running", "Threads", "stored_count"]
 
 _BARE_SEGMENT = re.compile(r"\s*segment\s*\(\s*'((?:[^']|'')*)'\s*\)\s*", re.IGNORECASE)
 
@@ -107,6 +107,17 @@ class _Question:
 
     read: KnownText
     root: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program with its roots, and the threads it may run in."""
+
+    program: Program
+    roots: Sequence[int]
+    control: Control
+    pool: Executor | None
+    threads: int
 
 
 class _How(TypedDict):
@@ -282,6 +293,16 @@ class Audience:
             is_bool=group is not None and group.type == "bool",
             group_column=-1 if field is None or field >= 0 else -1 - field,
         )
+
+    def running(self) -> Running:
+        """What runs all expressions added, in order, as one program."""
+        roots = [question.root for question in self._questions]
+        how = self._how
+        return Running(self._program(roots), roots, how["control"], how["pool"], how["threads"])
+
+    def answers(self, totals: Sequence[int]) -> list[CountResult]:
+        """What is said of the expressions added, in order, whose counts are known."""
+        return self._results(totals, [None] * len(totals))
 
     def answer(self, count: int, also: Sequence[Attribute] = ()) -> CountResult:
         """What is said of the one expression added beside what was measured of it: `also` are the

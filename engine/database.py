@@ -47,6 +47,7 @@ from engine.model.diff import refuse_impossible
 from engine.model.load import load_model
 from engine.model.not_yet import refuse_not_yet
 from engine.model_edits import DefinitionChange, ModelPlan, plan_edit
+from engine.overlap import Overlaps
 from engine.rules import tree
 from engine.rules.bind import Binder
 from engine.rules.check import check_expressions
@@ -54,6 +55,7 @@ from engine.store.data_file import DATA_FILE
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, VerifyReport, Writer
 from engine.uploaded_lists import UploadedList, UploadedLists
+from engine.waterfall import Waterfalls
 
 __all__ = ["AppliedModel", "Database"]
 
@@ -96,6 +98,8 @@ class Database:
         self._lists = UploadedLists(store, self._live, self._model_of)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
         self.explanations = Explanations(store.snapshot, self._audience, self._require_binder)
+        self.overlaps = Overlaps(store.snapshot, self._audience)
+        self.waterfalls = Waterfalls(store.snapshot, self._audience, self._model_of)
 
     @classmethod
     def create(

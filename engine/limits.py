@@ -357,3 +357,12 @@ TICK_S: Final = 1.0
 
 # Changes to come that one answer has, beside their counts, where nothing else is asked.
 NEXT_CHANGES: Final = 1000
+
+# ------------------------------------------------------------------------------ overlaps
+
+# Audiences of one overlap: the masks of a block then take 800 KiB of each thread, which the
+# second-level cache holds while all pairs are counted, and the 4,950 pairs fit in one message.
+OVERLAP_AUDIENCES: Final = 100
+
+# Steps of one waterfall. Each is a pass over the data, and nobody reads more.
+WATERFALL_STEPS: Final = 100

@@ -12,14 +12,14 @@ from engine.frozen_audiences import FrozenName
 from engine.rules import tree
 from engine.rules.canonical import format_expression
 from engine.rules.parse import parse
-from server import coming, convert, explaining, measuring
+from server import coming, convert, explaining, measuring, overlapping
 from server.call import Call
 from server.lanes import Lane
 from server.members import ListRequest, pieces
 from server.relay import Patience, relayed
 from server.visibility import Visibility
 from strata.v1 import audience_pb2 as pb
-from strata.v1 import coming_pb2, explain_pb2, measure_pb2
+from strata.v1 import coming_pb2, explain_pb2, measure_pb2, overlap_pb2
 
 if TYPE_CHECKING:
     from engine.database import Database
@@ -138,6 +138,42 @@ class AudienceService:
                 as_of=convert.timestamp(found.as_of_us),
                 data_version=found.data_version,
             )
+
+        return await self._reads.run(work, call.control)
+
+    async def overlap(self, request: pb.OverlapRequest, call: Call) -> overlap_pb2.OverlapResponse:
+        """How audiences overlap, pair by pair."""
+        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        await self._visible.wait(request.min_offset, call)
+        call.field = "audiences"
+
+        def work() -> overlap_pb2.OverlapResponse:
+            found = self._database.overlaps.overlap(
+                overlapping.expressions(request),
+                as_of_us=as_of_us,
+                where="audiences[{}]",
+                control=call.control,
+            )
+            return overlapping.overlap(found)
+
+        return await self._reads.run(work, call.control)
+
+    async def waterfall(
+        self, request: pb.WaterfallRequest, call: Call
+    ) -> overlap_pb2.WaterfallResponse:
+        """How many profiles go to each step of a waterfall."""
+        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        await self._visible.wait(request.min_offset, call)
+        call.field = "steps"
+
+        def work() -> overlap_pb2.WaterfallResponse:
+            found = self._database.waterfalls.waterfall(
+                overlapping.steps(request.steps, "steps"),
+                salt=request.salt,
+                as_of_us=as_of_us,
+                control=call.control,
+            )
+            return overlapping.waterfall(found)
 
         return await self._reads.run(work, call.control)
 

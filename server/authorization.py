@@ -32,6 +32,8 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         "/strata.v1.AudienceService/CountMany": Role.READER,
         "/strata.v1.AudienceService/ListMembers": Role.READER,
         "/strata.v1.AudienceService/CompareAudiences": Role.READER,
+        "/strata.v1.AudienceService/Overlap": Role.READER,
+        "/strata.v1.AudienceService/Waterfall": Role.READER,
         "/strata.v1.AudienceService/Distribution": Role.READER,
         "/strata.v1.AudienceService/Summarize": Role.READER,
         "/strata.v1.AudienceService/Funnel": Role.READER,

@@ -75,6 +75,8 @@ def definition(audience: audience_pb2.Audience, field: str) -> str | tree.Expr:
         return tree.Segment(audience.segment)
     if form == "frozen":
         raise invalid(field, "is a frozen audience, which this call does not take")
+    if form == "step":
+        raise invalid(field, "is a step of a waterfall, which this call does not take")
     raise invalid(field, "is missing", "give an expression, a tree or the name of a segment")
 
 

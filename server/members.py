@@ -11,7 +11,8 @@ from engine.errors import InputInvalid
 from engine.listing.frozen import Page
 from engine.nearest import nearest
 from engine.rules import tree
-from server import convert, frozen_messages
+from engine.waterfall import Step
+from server import convert, frozen_messages, overlapping
 from server.member_wire import bitmap_chunks, identifier_chunks, table_chunks, uid_chunks
 from strata.v1 import audience_pb2 as pb
 
@@ -29,11 +30,21 @@ FORMS = {
 
 
 @dataclass(frozen=True, slots=True)
+class WaterfallStep:
+    """A step of a waterfall, by its place, whose members are wanted."""
+
+    steps: tuple[Step, ...]
+    place: int
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListRequest:
     """A ListMembersRequest whose fields fit together."""
 
     definition: str | tree.Expr | None
     frozen: str | None
+    waterfall: WaterfallStep | None
     page: Page | None
     form: str
     kind: str
@@ -66,9 +77,12 @@ class ListRequest:
         frozen = convert.frozen_name(request.audience)
         if frozen is not None and request.HasField("as_of"):
             raise convert.invalid("as_of", "belongs to the audience since it was frozen")
+        waterfall = _waterfall(request)
+        given = frozen is not None or waterfall is not None
         return cls(
-            definition=None if frozen else convert.definition(request.audience, "audience"),
+            definition=None if given else convert.definition(request.audience, "audience"),
             frozen=frozen,
+            waterfall=waterfall,
             page=_page(request, frozen),
             form=form,
             kind=request.identifier_kind,
@@ -91,6 +105,24 @@ def _page(request: pb.ListMembersRequest, frozen: str | None) -> Page | None:
     if not request.page.size:
         raise convert.invalid("page.size", "is 0", "leave the page out to list all members")
     return Page(request.page.first, request.page.size)
+
+
+def _waterfall(request: pb.ListMembersRequest) -> WaterfallStep | None:
+    if request.audience.WhichOneof("definition") != "step":
+        return None
+    if request.HasField("limit") or request.order_by:
+        raise convert.invalid(
+            "limit" if request.HasField("limit") else "order_by",
+            "cannot stand beside a step of a waterfall",
+            "give the step a cap",
+        )
+    step = request.audience.step
+    steps = overlapping.steps(step.steps, "audience.step.steps")
+    if step.place >= len(steps):
+        raise convert.invalid(
+            "audience.step.place", f"is {step.place}", f"give 0 to {len(steps) - 1}"
+        )
+    return WaterfallStep(tuple(steps), step.place, step.salt)
 
 
 def pieces(
@@ -117,7 +149,16 @@ def _found(database: Database, asked: ListRequest, control: Control) -> Members:
             order_by=asked.order_by,
             descending=asked.descending,
         )
-    assert asked.definition is not None, "an expression or a frozen audience"
+    if asked.waterfall is not None:
+        return database.waterfalls.members(
+            asked.waterfall.steps,
+            asked.waterfall.place,
+            salt=asked.waterfall.salt,
+            as_of_us=asked.as_of_us,
+            where="audience.step.steps[{}]",
+            control=control,
+        )
+    assert asked.definition is not None, "an expression, a step or a frozen audience"
     return database.members(
         asked.definition,
         as_of_us=asked.as_of_us,

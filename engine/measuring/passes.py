@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from engine.core.control import Control
 from engine.core.program import Program
 from engine.core.values import ValueBlocks
 
-__all__ = ["Gatherer", "Reading", "gather"]
+__all__ = ["Gatherer", "Reading", "gather", "share"]
 
 
 class Gatherer(Protocol):
@@ -26,6 +27,7 @@ class Gatherer(Protocol):
 
 
 _Gatherer = TypeVar("_Gatherer", bound=Gatherer)
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +64,45 @@ def gather(reading: Reading, make: Callable[[], _Gatherer]) -> list[_Gatherer]:
 
     Raises Cancelled and DeadlineExceeded as the control says.
     """
-    count = reading.program.block_count
+    return share(
+        reading.program.block_count,
+        make,
+        partial(_work, reading),
+        reading.control,
+        reading.pool,
+        reading.threads,
+    )
+
+
+def share(
+    count: int,
+    make: Callable[[], _Part],
+    work: Callable[[Iterator[int], _Part], None],
+    control: Control,
+    pool: Executor | None = None,
+    threads: int = 1,
+) -> list[_Part]:
+    """The parts of all threads, at least one, each worked on by `work` with the numbers of the
+    `count` blocks that its thread has claimed; `pool` is for the threads after the first.
+
+    Raises what `work` raises, once all threads have stopped.
+    """
     claims = iter(range(count))
     helpers = []
     first = make()
     try:
-        if reading.pool is not None:
-            others = [make() for _ in range(min(reading.threads, count) - 1)]
+        if pool is not None:
+            others = [make() for _ in range(min(threads, count) - 1)]
             for other in others:
-                helpers.append((reading.pool.submit(_work, reading, claims, other), other))
-        _work(reading, claims, first)
+                helpers.append((pool.submit(work, claims, other), other))
+        work(claims, first)
         # A helper that still waits for its turn has nothing left to do: no block is unclaimed.
         worked = [(future, other) for future, other in helpers if not future.cancel()]
         for future, _ in worked:
             future.result()
     except BaseException:
         # What the helpers read is not held for them any longer than this call.
-        reading.control.cancel()
+        control.cancel()
         wait([future for future, _ in helpers if not future.cancel()])
         raise
     return [first, *(other for _, other in worked)]

@@ -15,6 +15,7 @@ from strata.cli import (
     loading,
     measuring,
     modelling,
+    overlapping,
     profiles,
     serving,
     storing,
@@ -39,6 +40,8 @@ app.command()(counting.count)
 app.command()(measuring.distribution)
 app.command()(measuring.summarize)
 app.command()(measuring.funnel)
+app.command()(overlapping.overlap)
+app.command()(overlapping.waterfall)
 app.command("list")(listing.list_members)
 app.command()(frozen.freeze)
 app.add_typer(frozen.app, name="frozen")

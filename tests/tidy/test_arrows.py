@@ -77,6 +77,8 @@ for face in (
     "audience",
     "measures",
     "explanations",
+    "overlap",
+    "waterfall",
     "model_edits",
     "frozen_audiences",
     "uploaded_lists",
