@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.errors import Issue, NotYet
+from engine.model.cuts import needs_cuts
 from engine.model.definitions import Attribute, Model
 from engine.model.positions import KeyPath, key_text
 
@@ -35,9 +36,13 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
             yield ("events", name, "retention")
     for at in range(len(parts["tag_rules"])):
         yield ("tag_rules", at)
-    for section in ("scores", "tiers", "actions"):
-        for name in parts[section]:
-            yield (section, name)
+    for name in parts["scores"]:
+        yield ("scores", name)
+    for name, tier in parts["tiers"].items():
+        if needs_cuts(tier):
+            yield ("tiers", name)
+    for name in parts["actions"]:
+        yield ("actions", name)
 
 
 def refuse_computed(attribute: Attribute, use: str) -> None:

@@ -1,10 +1,11 @@
 """Binding: a parsed expression and a model become a bound tree.
 
-1. The segments and scores that an expression mentions, directly or through others and through
-   computed attributes, are bound first, each once per binder, innermost first and without
-   recursion.
+1. The segments, scores, tiers and live tags that an expression mentions, directly or through
+   others and through computed attributes, are bound first, each once per binder, innermost first
+   and without recursion.
 2. The expression itself is bound; a segment in it gets its bound definition in place, and so
-   does whatever reads a score.
+   does whatever reads a score. What reads a band, a tier or a tag becomes the conditions that it
+   follows from (`engine.rules.derived`).
 3. What came out is measured, so that no chain of definitions grows past what the readers
    of bound trees can take.
 """
@@ -17,7 +18,9 @@ from typing import Literal
 
 from engine.errors import ExpressionInvalid, Issue
 from engine.limits import COMPUTED_LEVELS, EXPANDED_LEVELS, EXPANDED_NODES
+from engine.model.cuts import Cuts
 from engine.model.definitions import Attribute, Model
+from engine.model.positions import KeyPath, key_text
 from engine.rules import tree
 from engine.rules.bound import (
     BoundAnd,
@@ -29,16 +32,23 @@ from engine.rules.bound import (
     FloatValue,
     Linear,
     Read,
+    ScoreSource,
+    StringTest,
     scores_of,
 )
 from engine.rules.bound_scores import BoundScore
 from engine.rules.computed import as_declared, check_fits
+from engine.rules.derived import Derived
+from engine.rules.derived_bands import bind_bands
+from engine.rules.derived_tags import given_by_rules
+from engine.rules.derived_tiers import bind_tier
 from engine.rules.faults import Faults
 from engine.rules.known_texts import KnownTexts
+from engine.rules.model_rules import tier_rules
 from engine.rules.names import ModelScope, unknown
 from engine.rules.parse import parse, parse_value
 from engine.rules.predicates import bind_expr
-from engine.rules.references import Reference, references
+from engine.rules.references import Reference, references, tag_reads
 from engine.rules.scores import bind_score, rule_where
 from engine.rules.types import Flag, Operand, Quantity, Strings
 from engine.rules.values import bind_operand
@@ -46,7 +56,7 @@ from engine.rules.values import bind_operand
 __all__ = ["Binder", "BoundValue", "bind", "bind_value"]
 
 # What is bound by itself, or leads to such: its kind and its name.
-_Named = tuple[Literal["segment", "score", "attribute"], str]
+_Named = tuple[Literal["segment", "score", "tier", "tag", "attribute"], str]
 
 BoundValue = Linear | FloatValue | Read | BoundLater
 
@@ -65,27 +75,41 @@ class _Part:
     faults: Faults
 
 
-# A definition as written: one text of a segment or a computed attribute, and of a score those of
-# its `when` rules by their place.
+# A definition as written: one text of a segment, a tag or a computed attribute, and several of a
+# score (its `when` rules) and a tier (its stages, or what it compares) by their place.
 _Definition = dict[int, _Part]
 
 
 class Binder:
-    """Binds expressions to one model, and keeps the segments and scores that it has bound.
+    """Binds expressions to one model, and keeps the definitions that it has bound.
 
     `segments`: definitions that are parsed already; any other is parsed from the model when
-    first mentioned. Safe to share between threads: two may bind one segment at once, and
+    first mentioned. `cuts`: those in force; a tier that needs some and has none is typed, and has
+    no evaluator. Safe to share between threads: two may bind one segment at once, and
     get equal results. `known_texts` has what was asked by this model before.
     """
 
-    def __init__(self, model: Model, segments: Mapping[str, tree.Expr] | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        segments: Mapping[str, tree.Expr] | None = None,
+        cuts: Cuts | None = None,
+    ) -> None:
         self.model = model
+        self.cuts = dict(cuts or {})
         self.known_texts = KnownTexts()
         self._given = dict(segments or {})
         self._definitions: dict[_Named, _Definition] = {}
         self._done: set[_Named] = set()
         self._bodies: dict[str, BoundExpr] = {}
         self._scores: dict[str, BoundScore] = {}
+        self._derived: dict[_Named, Derived | None] = {}
+        self._tags: dict[str, BoundExpr] = {}
+        self._live_tags = {
+            rule["tag"]: rule["when"]
+            for rule in model.tag_rules
+            if rule["keep"] == "live" and "when" in rule
+        }
         self._computed: dict[str, tuple[Operand, int]] = {}
         self._sizes: dict[_Named, _Size] = {}
         # Definitions that cannot be bound, so that whatever mentions them is told at once.
@@ -124,8 +148,30 @@ class Binder:
 
     def _scope_with(self, faults: Faults, computed: Callable[[Attribute], Operand]) -> ModelScope:
         return ModelScope(
-            self.model, faults, self._segment, self._scores.__getitem__, bind_expr, computed
+            self.model,
+            faults,
+            self._segment,
+            self._scores.__getitem__,
+            bind_expr,
+            computed,
+            self._names_of,
+            self._given_tags,
         )
+
+    def _names_of(self, call: tree.Call) -> Derived | None:
+        """What the names of a band or a tier mean, of which the definition is bound."""
+        name = call.argument
+        if call.function == "tier":
+            return self._derived["tier", name]
+        known = self._derived.get(("score", name))
+        if known is None:
+            bands, score = self.model.bands(name), self.model.scores[name]
+            known = bind_bands(name, score, bands, ScoreSource(name, self._scores[name]))
+            self._derived["score", name] = known
+        return known
+
+    def _given_tags(self, test: StringTest) -> tuple[BoundExpr, ...]:
+        return given_by_rules(test, self.model, self._tags.__getitem__, self.scope)
 
     def _computed_by(self, attribute: Attribute, computing: tuple[str, ...]) -> tuple[Operand, int]:
         """What stands for an attribute with `is:`, and how many such are below each other there.
@@ -186,7 +232,7 @@ class Binder:
         in the last refuses them all.
         """
         path: dict[_Named, None] = {}
-        pending = [_mentions({0: _Part(part, faults)})]
+        pending = [self._mentions({0: _Part(part, faults)})]
         try:
             while pending:
                 mention, text = next(pending[-1], (None, faults))
@@ -203,7 +249,7 @@ class Binder:
                     raise ExpressionInvalid(*self._refused[named])
                 if named not in path:
                     path[named] = None
-                    pending.append(_mentions(self._definition(named)))
+                    pending.append(self._mentions(self._definition(named)))
                 elif not _of_attributes(named, path):
                     raise _circle(mention, named, list(path), text)
         except ExpressionInvalid as error:
@@ -222,6 +268,10 @@ class Binder:
                 return "segment", name
             case "score" if name in self.model.scores:
                 return "score", name
+            case "tier" if name in self.model.tiers:
+                return "tier", name
+            case "tag":
+                return "tag", name
             case "attribute":
                 attribute = self.model.attributes.get(name)
                 if attribute is not None and attribute.computed is not None:
@@ -245,8 +295,27 @@ class Binder:
             score = bind_score(name, self.model.scores[name], lambda at: bound[at][0], self.scope)
             # Whoever came first has bound it, and nobody shall meet two of one name.
             self._scores.setdefault(name, score)
+        elif kind == "tier":
+            tier = self.model.tiers[name]
+
+            def stage(at: int) -> BoundExpr:
+                return self._hidden(("tiers", name, "stages", at, "when"), parts[at])
+
+            def scope(text: str, key: KeyPath) -> ModelScope:
+                return self.scope(text, key_text(key))
+
+            cuts = self.cuts.get(name)
+            self._derived.setdefault(named, bind_tier(name, tier, stage, scope, cuts))
+        elif kind == "tag":
+            self._tags.setdefault(name, self._hidden(("tag_rules", name, "when"), parts[0]))
         # Last, since whoever is done is there.
         self._done.add(named)
+
+    def _hidden(self, key: KeyPath, part: _Part) -> BoundExpr:
+        """A condition of a definition that others stand for, as a segment that nobody named."""
+        name = f":{key_text(key)}"
+        body, self._sizes["segment", name] = self._bind_part(part)
+        return BoundSegment(name, body, None)
 
     def _bind_part(self, part: _Part) -> tuple[BoundExpr, _Size]:
         assert isinstance(part.tree, tree.Expr), "only a computed attribute is a value"
@@ -270,6 +339,12 @@ class Binder:
                     text, where = rule["when"], rule_where(name, at, "when")
                     found[at] = _Part(_parsed(text, where), Faults(text, where))
             return found
+        if kind == "tier":
+            return self._read_tier(name)
+        if kind == "tag":
+            where = key_text(("tag_rules", name, "when"))
+            text = self._live_tags[name]
+            return {0: _Part(_parsed(text, where), Faults(text, where))}
         where = f"segments.{name}"
         segment = self.model.segments.get(name)
         if name in self._given:
@@ -277,6 +352,25 @@ class Binder:
             return {0: _Part(self._given[name], Faults(text, where))}
         assert segment is not None, "who is mentioned is there"
         return {0: _Part(_parsed(segment.rule, where), Faults(segment.rule, where))}
+
+    def _read_tier(self, name: str) -> _Definition:
+        rules = [rule for rule in tier_rules(name, self.model.tiers[name])]
+        found: _Definition = {}
+        for at, rule in enumerate(rules):
+            where = key_text(rule.path)
+            parsed = _parsed if rule.form == "expression" else _parsed_value
+            found[at] = _Part(parsed(rule.text, where), Faults(rule.text, where))
+        return found
+
+    def _mentions(self, definition: _Definition) -> Iterator[tuple[Reference, Faults]]:
+        """What a definition mentions, in the order written; tags that follow from rules last."""
+        for part in definition.values():
+            for mention in references(part.tree):
+                yield mention, part.faults
+            if self._live_tags and isinstance(part.tree, tree.Expr):
+                for read in tag_reads(part.tree):
+                    for tag in read.among(self._live_tags):
+                        yield Reference("tag", tag, read.node), part.faults
 
     def _measure(self, bound: BoundExpr) -> _Size:
         levels = nodes = 0
@@ -351,13 +445,6 @@ def _parsed_value(text: str, where: str) -> tree.Value:
         return parse_value(text)
     except ExpressionInvalid as error:
         raise ExpressionInvalid(*(replace(issue, where=where) for issue in error.issues)) from None
-
-
-def _mentions(definition: _Definition) -> Iterator[tuple[Reference, Faults]]:
-    """What a definition mentions, in the order written."""
-    for part in definition.values():
-        for mention in references(part.tree):
-            yield mention, part.faults
 
 
 def _of_attributes(named: _Named, path: dict[_Named, None]) -> bool:

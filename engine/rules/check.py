@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from engine.errors import ExpressionInvalid, Issue
 from engine.model.definitions import Model
+from engine.model.hidden_events import tag_places
 from engine.model.positions import KeyPath, Positions, key_text
 from engine.rules import tree
 from engine.rules.aggregates import bind_step
@@ -26,10 +27,11 @@ from engine.rules.circles import circles
 from engine.rules.computed import check_fits
 from engine.rules.faults import Faults
 from engine.rules.model_rules import Node, Rule, model_rules
-from engine.rules.names import ModelScope, unknown
+from engine.rules.names import EventScope, ModelScope, unknown
 from engine.rules.parse import parse, parse_step, parse_value
 from engine.rules.predicates import bind_expr
 from engine.rules.references import references, tag_reads
+from engine.rules.types import KIND_WORDS
 from engine.rules.values import bind_operand
 from engine.rules.windows import check_window
 
@@ -79,7 +81,19 @@ def _check_alone(rule: Rule, model: Model) -> tree.Expr | tree.Value | None:
             step, window = parse_step(rule.text)
             bind_step(step, scope)
             check_window(window, scope)
+            if rule.defines is not None and rule.defines[0] == "tag":
+                _check_places(rule.defines[1], step, scope)
             return None
+
+
+def _check_places(tag: str, step: tree.Step, scope: ModelScope) -> None:
+    """Raises ExpressionInvalid unless a tag takes its name from strings."""
+    events = EventScope(scope, scope.events(step.selector))
+    for place in tag_places(tag):
+        found = events.property(place, step)
+        if found.type != "category":
+            message = f"the tag takes its name from '{place}', which is {KIND_WORDS[found.type]}"
+            raise scope.faults.at(step, message, "take a property that is a category")
 
 
 def _scope_alone(rule: Rule, model: Model) -> ModelScope:
@@ -143,7 +157,9 @@ def _extent_issues(read: list[_Read], model: Model, positions: Positions) -> Ite
         if one.part is None:
             continue
         mentions = list(references(one.part))
-        of_definitions = any(mention.kind in ("segment", "score") for mention in mentions)
+        of_definitions = any(m.kind in ("segment", "score", "tier") for m in mentions)
+        if model.tag_rules and isinstance(one.part, tree.Expr):
+            of_definitions |= any(True for _ in tag_reads(one.part))
         if of_definitions or any(m.kind == "attribute" and m.name in computed for m in mentions):
             where = ""
             try:

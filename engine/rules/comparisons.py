@@ -6,10 +6,11 @@ a float on one side both are compared as doubles. Strings and booleans are equal
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from engine.errors import ExpressionInvalid
-from engine.model.definitions import Attribute
+from engine.model.definitions import TAG, Attribute
 from engine.rules import tree
 from engine.rules.bound import (
     AggregateSource,
@@ -37,6 +38,13 @@ from engine.rules.bound import (
     Source,
     StringTest,
 )
+from engine.rules.derived_comparisons import (
+    band_between,
+    band_order,
+    equal_names,
+    name_present,
+    names_that,
+)
 from engine.rules.names import Scope, unknown
 from engine.rules.types import (
     KIND_WORDS,
@@ -50,11 +58,25 @@ from engine.rules.types import (
 )
 from engine.rules.values import as_instant, bind_operand, nearest_double
 
-__all__ = ["bind_between", "bind_compare", "bind_has_all", "bind_in", "bind_match", "bind_presence"]
+__all__ = [
+    "all_present",
+    "bind_between",
+    "bind_compare",
+    "bind_has_all",
+    "bind_in",
+    "bind_match",
+    "bind_presence",
+    "passes",
+]
 
 _MIRRORED: dict[Op, Op] = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 # What is 0 of no events, where the rest is missing.
 _NEVER_MISSING = frozenset({"count", "days", "distinct", "sum"})
+# What is one string for each profile.
+_ONE_STRING = frozenset({"category", "band", "tier"})
+_TAGS = Attribute(TAG, "set")
+# Passed by every string.
+_ANY = StringTest("starts with", frozenset({""}))
 _EXACT_INSTANT_HINT = "write a time, or a span of days with >= and <"
 
 
@@ -70,8 +92,10 @@ def bind_between(node: tree.Between, scope: Scope) -> BoundExpr:
     low, high = bind_operand(node.low, scope), bind_operand(node.high, scope)
     if isinstance(value, Strings) and value.kind == "band":
         for end in (low, high):
-            _compare(value, ">=", end, None, scope)
-        return BoundLater(value.construct, node)
+            if not isinstance(end, Word):
+                raise _mismatch(value, end, scope)
+        low_word, high_word = _word(value, low, scope), _word(value, high, scope)
+        return band_between(value, low_word, high_word, node.negated, node)
     if isinstance(value, Quantity):
         for end in (low, high):
             if {value.kind, end.kind} == {"date", "time"}:
@@ -84,10 +108,10 @@ def bind_between(node: tree.Between, scope: Scope) -> BoundExpr:
         return BoundAnd((at_least, at_most), node)
     below = _compare(value, "<", low, None, scope)
     above = _compare(value, ">", high, None, scope)
-    if not _all_present((low, high)):
+    if not all_present((low, high)):
         return BoundOr((below, above), node)
     # Either comparison alone would hold with the other's end missing.
-    present = _all_present((value, low, high))
+    present = all_present((value, low, high))
     return BoundAnd((*present, BoundOr((below, above), None)), node)
 
 
@@ -147,7 +171,16 @@ def bind_has_all(node: tree.HasAll, scope: Scope) -> BoundExpr:
 
 def bind_presence(node: tree.Presence, scope: Scope) -> BoundExpr:
     """`value is present` or `is missing`: a value is there when all that it reads is."""
-    items = _all_present((bind_operand(node.value, scope),))
+    value = bind_operand(node.value, scope)
+    if isinstance(value, Strings) and value.read is None:
+        outer = node if node.present else None
+        there = name_present(value, outer)
+        return there if node.present else BoundNot(there, node)
+    items = all_present((value,))
+    if _is_tag(value):
+        given = scope.outer(node, "tag").given(_ANY)
+        if given:
+            items = (BoundOr((*items, *given), None),)
     if not items:
         return BoundConstant(node.present, node)
     outer = node if node.present else None
@@ -224,12 +257,17 @@ def _compare_with_word(
         return _tested(left, test, op == "!=", node, scope)
     if left.kind != "band":
         raise _refused(left, op, node, scope)
-    return BoundLater(left.construct, node)
+    return band_order(left, op, right.value, node)
 
 
 def _compare_strings(
     left: Strings, op: Op, right: Strings, node: tree.Expr | None, scope: Scope
 ) -> BoundExpr:
+    kinds = {left.kind, right.kind}
+    if kinds <= _ONE_STRING and (left.read is None or right.read is None):
+        if op not in ("=", "!="):
+            raise _refused(left, op, node, scope)
+        return equal_names(left, right, op == "!=", node)
     if left.kind != right.kind:
         raise _mismatch(left, right, scope)
     if left.kind != "category":
@@ -249,13 +287,16 @@ def _tested(
 ) -> BoundExpr:
     """Strings against a test; whether the kind has this operator."""
     if isinstance(value, Word):
-        return BoundConstant(_passes(value.value, test) != negated, node)
+        return BoundConstant(passes(value.value, test) != negated, node)
     if value.kind == "text" and test.how == "in":
         raise _refused(value, "=", node, scope)
     if value.read is None:
-        return BoundLater(value.construct, node)
+        return names_that(lambda name: passes(name, test) != negated, value, node)
     if value.kind == "set":
         assert isinstance(value.read, Attribute), "no property of an event is a set"
+        given = scope.outer(value.node, "tag").given(test) if _is_tag(value) else ()
+        if given:
+            return BoundOr((BoundSet(value.read, test, None), *given), node)
         return BoundSet(value.read, test, node)
     if value.kind == "text":
         assert test.how != "in", "texts are never compared as a whole"
@@ -266,7 +307,8 @@ def _tested(
     return BoundCategory(value.read, test, negated, node)
 
 
-def _passes(value: str, test: StringTest) -> bool:
+def passes(value: str, test: StringTest) -> bool:
+    """Whether one string passes a test."""
     match test.how:
         case "in":
             return value in test.values
@@ -289,7 +331,12 @@ def _flag_in(flag: Flag, wanted: set[bool], node: tree.Expr | None) -> BoundExpr
     return BoundBool(flag.read, True in wanted, node)
 
 
-def _all_present(operands: tuple[Operand, ...]) -> tuple[BoundExpr, ...]:
+def _is_tag(value: Operand) -> bool:
+    """Whether a value is the set of tags, to which rules may give."""
+    return isinstance(value, Strings) and value.kind == "set" and value.read == _TAGS
+
+
+def all_present(operands: tuple[Operand, ...]) -> tuple[BoundExpr, ...]:
     """That everything the operands read is there; each thing once."""
     items: dict[BoundExpr, None] = {}
     for operand in operands:
@@ -297,8 +344,6 @@ def _all_present(operands: tuple[Operand, ...]) -> tuple[BoundExpr, ...]:
             items.update((_source_present(source), None) for source in sources(operand))
         elif isinstance(operand, (Strings, Flag)) and operand.read is not None:
             items[BoundPresence(operand.read, None)] = None
-        elif isinstance(operand, Strings):
-            items[BoundLater(operand.construct, None)] = None
     items.pop(BoundConstant(True, None), None)
     return tuple(items)
 
@@ -316,10 +361,8 @@ def _source_present(source: Source) -> BoundExpr:
 
 
 def _with_node(item: BoundExpr, node: tree.Expr | None) -> BoundExpr:
-    assert isinstance(item, (BoundPresence, BoundLater)), "presence is of one of these"
-    if isinstance(item, BoundPresence):
-        return BoundPresence(item.read, node)
-    return BoundLater(item.construct, node)
+    assert isinstance(item, (BoundPresence, BoundLater, BoundOr)), "presence is of one of these"
+    return replace(item, node=node)
 
 
 # ------------------------------------------------------------------------------ refusals

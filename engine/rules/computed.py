@@ -71,8 +71,9 @@ def check_fits(
 def as_declared(operand: Operand, attribute: Attribute, scope: Scope) -> Operand:
     """A value that fits as what stands for the attribute that it computes."""
     match operand:
-        case Strings(read=read) if read is not None and attribute.type == "text":
-            return replace(operand, kind="text")
+        case Strings():
+            assert attribute.type in ("category", "text"), "strings are one of these"
+            return replace(operand, kind=attribute.type)
         case Quantity(kind="date") if attribute.type == "time":
             return as_instant(operand, scope)
         case Quantity(kind="number", form=form) if attribute.type == "float":

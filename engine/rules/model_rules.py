@@ -10,7 +10,7 @@ from engine.model.definitions import Attribute, Model
 from engine.model.plain import Metrics, Tier
 from engine.model.positions import KeyPath
 
-__all__ = ["Node", "Rule", "model_rules"]
+__all__ = ["Node", "Rule", "model_rules", "tier_rules"]
 
 # What may refer to others, and be referred to: its kind and its name.
 Node = tuple[Literal["segment", "score", "tier", "attribute", "tag"], str]
@@ -43,7 +43,7 @@ def model_rules(model: Model) -> Iterator[Rule]:
         for at, score_rule in enumerate(score["rules"]):
             yield from _when_or_each(("scores", name, "rules", at), score_rule, ("score", name))
     for name, tier in model.tiers.items():
-        yield from _tier_rules(name, tier)
+        yield from tier_rules(name, tier)
     for name, segment in model.segments.items():
         yield Rule(("segments", name), segment.rule, "expression", ("segment", name))
     for name, action in model.actions.items():
@@ -57,10 +57,11 @@ def _when_or_each(path: KeyPath, rule: dict[str, str], defines: Node) -> Iterato
     if "when" in rule:
         yield Rule((*path, "when"), rule["when"], "expression", defines)
     if "each" in rule:
-        yield Rule((*path, "each"), rule["each"], "step")
+        yield Rule((*path, "each"), rule["each"], "step", defines)
 
 
-def _tier_rules(name: str, tier: Tier) -> Iterator[Rule]:
+def tier_rules(name: str, tier: Tier) -> Iterator[Rule]:
+    """The rules of one tier, in order."""
     path: KeyPath = ("tiers", name)
     node: Node = ("tier", name)
     for at, stage in enumerate(tier.get("stages", ())):

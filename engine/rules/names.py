@@ -14,8 +14,9 @@ from engine.errors import ExpressionInvalid
 from engine.model.definitions import Attribute, EventType, Model
 from engine.nearest import nearest
 from engine.rules import tree
-from engine.rules.bound import BoundExpr
+from engine.rules.bound import BoundExpr, StringTest
 from engine.rules.bound_scores import BoundScore
+from engine.rules.derived import Derived
 from engine.rules.faults import Faults, Placed
 from engine.rules.types import KIND_WORDS, Operand
 
@@ -70,6 +71,8 @@ class ModelScope(Scope):
     expression of a `where` (all come from above, since conditions and definitions hold expressions
     again). `computed` gives what stands for an attribute with `is:`; without it such a one is an
     attribute like others.
+    `derived` says what the names of a band or tier mean, None where that is not known; `given`
+    who has a tag that passes from the rules of the model, one condition for each.
     """
 
     def __init__(
@@ -80,12 +83,16 @@ class ModelScope(Scope):
         score: Callable[[str], BoundScore],
         condition: Callable[[tree.Expr, Scope], BoundExpr],
         computed: Callable[[Attribute], Operand] | None = None,
+        derived: Callable[[tree.Call], Derived | None] = lambda call: None,
+        given: Callable[[StringTest], tuple[BoundExpr, ...]] = lambda test: (),
     ) -> None:
         super().__init__(model, faults)
         self.segment = segment
         self.score = score
         self.condition = condition
         self.computed = computed
+        self.derived = derived
+        self.given = given
 
     def field(self, node: tree.Name) -> Attribute:
         attribute = self.model.attributes.get(node.name)

@@ -7,13 +7,14 @@ None is false.
 
 Expressions are taken to be valid: what the binder refuses has no meaning here either, and
 fails with an AssertionError. What it cannot evaluate so far it refuses with ReferenceUnsupported.
-Events are in reference_events.py, scores in reference_scores.py.
+Events are in reference_events.py, scores in reference_scores.py, tiers and the rules of tags in
+reference_tiers.py.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -39,6 +40,7 @@ from engine.rules.reference_scores import (
     band_order,
     score_of,
 )
+from engine.rules.reference_tiers import ReferenceTagRule, ReferenceTier, given_tags, tier_name
 
 __all__ = [
     "ReferenceContext",
@@ -60,7 +62,8 @@ class ReferenceContext:
 
     `types` has the type of every attribute by name. `lists` holds, for each uploaded list,
     the uids of the profiles in it. `now_us` is the instant asked, in microseconds from
-    1970-01-01T00:00Z. `computed` has what the attributes with `is:` are computed from.
+    1970-01-01T00:00Z. `computed` has what the attributes with `is:` are computed from. `tiers`
+    have the cuts in force at that instant.
     """
 
     types: Mapping[str, str]
@@ -71,6 +74,8 @@ class ReferenceContext:
     events: EventTypes = field(default_factory=EventTypes)
     computed: Mapping[str, tree.Value] = field(default_factory=dict)
     scores: Mapping[str, ReferenceScore] = field(default_factory=dict)
+    tiers: Mapping[str, ReferenceTier] = field(default_factory=dict)
+    tag_rules: Sequence[ReferenceTagRule] = ()
 
 
 @dataclass(frozen=True, order=True)
@@ -94,14 +99,16 @@ def evaluate(
     *,
     uid: bytes = bytes(16),
     events: Iterable[ReferenceEvent] = (),
+    sticky_tags: Iterable[str] = (),
 ) -> bool:
     """Whether the profile satisfies the expression.
 
     `profile` maps attribute names to int, Decimal, float, bool, date, aware datetime, str or
     a set of str, as the type says; an absent name, None and an empty set are missing. `events`
-    are those of the profile, in any order.
+    are those of the profile, in any order; `sticky_tags` those whose facts hold at the instant.
     """
-    return _Evaluation(profile, context, uid, tuple(events)).holds(expr)
+    sticky = frozenset(sticky_tags)
+    return _Evaluation(profile, context, uid, tuple(events), sticky).holds(expr)
 
 
 def evaluate_value(
@@ -137,6 +144,7 @@ class _Evaluation:
     context: ReferenceContext
     uid: bytes
     events: tuple[ReferenceEvent, ...] = ()
+    sticky_tags: frozenset[str] = frozenset()
 
     # ------------------------------------------------------------------ predicates
 
@@ -273,12 +281,41 @@ class _Evaluation:
                 return self.score(name)
             case tree.Call("band", name) if name in self.context.scores:
                 return band_of(self.context.scores[name], self.score(name))
+            case tree.Call("tier", name):
+                tier = self.context.tiers[name]
+                return tier_name(tier, self.holds, self.measured, self.context.now_us)
             case tree.Call(function):
                 raise ReferenceUnsupported(function)
             case tree.Aggregate():
                 return self.aggregate(value)
 
+    def measured(self, value: tree.Value) -> Any:
+        """What a tier compares: of a day its first instant, of an instant its microseconds."""
+        found = self.value(value)
+        found = self.start_of(found) if isinstance(found, date) else found
+        return found.us if isinstance(found, (_Moment, _Length)) else found
+
+    def tags(self) -> frozenset[str] | None:
+        """The tags of a profile, whoever gave them."""
+
+        def happened(step: tree.Step, window: tree.Window | None) -> list[ReferenceEvent]:
+            chosen = self.chosen(step.selector, step.where)
+            return [event for event in chosen if self.is_inside(event.time_us, window)]
+
+        def holds(rule: ReferenceTagRule) -> bool:
+            # No rule depends on its own tag, so it need not be asked for that.
+            others = [other for other in rules if other is not rule]
+            context = replace(self.context, tag_rules=others)
+            assert rule.when is not None
+            return replace(self, context=context).holds(rule.when)
+
+        rules = self.context.tag_rules
+        given = given_tags(rules, self.sticky_tags, holds, happened)
+        return frozenset(self.profile.get("tag") or ()) | given or None
+
     def attribute(self, name: str) -> Any:
+        if name == "tag" and self.context.tag_rules:
+            return self.tags()
         type_ = self.context.types[name]
         if name in self.context.computed:
             return self.of_type(type_, self.value(self.context.computed[name]))
@@ -400,7 +437,7 @@ class _Evaluation:
 
     def of_event(self, event: ReferenceEvent, types: Mapping[str, str]) -> _Evaluation:
         """The evaluation in which names are properties of one event."""
-        context = replace(self.context, types=types, computed={})
+        context = replace(self.context, types=types, computed={}, tag_rules=())
         return _Evaluation(event.properties, context, self.uid)
 
     def is_inside(self, time_us: int, window: tree.Window | None) -> bool:

@@ -14,7 +14,7 @@ from engine.rules import tree
 
 __all__ = ["Reference", "TagRead", "references", "tag_reads"]
 
-Referent = Literal["segment", "score", "tier", "attribute"]
+Referent = Literal["segment", "score", "tier", "attribute", "tag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,14 @@ class Reference:
 
     kind: Referent
     name: str
-    node: tree.Name | tree.Call | tree.Segment = field(compare=False, repr=False)
+    node: tree.Expr | tree.Value = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TagRead:
-    """A condition on tags: on those named in `values`, or on those that pass `test`."""
+    """A condition on tags, `node`: on those named in `values`, or on those that pass `test`."""
 
+    node: tree.Expr = field(compare=False)
     values: tuple[str, ...] = ()
     test: Callable[[str], bool] | None = None
 
@@ -59,17 +60,17 @@ def tag_reads(expr: tree.Expr) -> Iterator[TagRead]:
     for predicate in _predicates(expr):
         match predicate:
             case tree.Compare(tree.Name(name), _, tree.Text(text)) if name == TAG:
-                yield TagRead((text,))
+                yield TagRead(predicate, (text,))
             case tree.Compare(tree.Text(text), _, tree.Name(name)) if name == TAG:
-                yield TagRead((text,))
+                yield TagRead(predicate, (text,))
             case tree.In(tree.Name(name), literals) if name == TAG:
-                yield TagRead(_texts(literals))
+                yield TagRead(predicate, _texts(literals))
             case tree.HasAll(tree.Name(name), literals) if name == TAG:
-                yield TagRead(_texts(literals))
+                yield TagRead(predicate, _texts(literals))
             case tree.Match(tree.Name(name), how, text) if name == TAG:
-                yield TagRead(test=_matching(how, text))
+                yield TagRead(predicate, test=_matching(how, text))
             case tree.Presence(tree.Name(name)) if name == TAG:
-                yield TagRead(test=lambda tag: True)
+                yield TagRead(predicate, test=lambda tag: True)
 
 
 def _texts(literals: tuple[tree.Literal, ...]) -> tuple[str, ...]:

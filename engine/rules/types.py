@@ -7,7 +7,7 @@ booleans.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -25,6 +25,7 @@ from engine.rules.bound import (
     ScoreSource,
     Source,
 )
+from engine.rules.derived import Derived
 
 __all__ = [
     "KIND_WORDS",
@@ -97,8 +98,8 @@ class Quantity:
 class Strings:
     """A value that is a string, or for a set several.
 
-    One of `read` and `construct` is set; a construct has no evaluator so far. `choices`
-    are the names that a band (lowest first) or a tier can have.
+    One of `read` and `construct` is set. `choices` are the names that a band (lowest first) or a
+    tier can have, and `derived` says who has which; a construct without has no evaluator so far.
     """
 
     kind: StringKind
@@ -106,6 +107,7 @@ class Strings:
     read: Read | None = None
     construct: str = ""
     choices: tuple[str, ...] = ()
+    derived: Derived | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

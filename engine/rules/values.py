@@ -135,7 +135,8 @@ def _call(call: tree.Call, scope: Scope) -> Operand:
             if name not in model.tiers:
                 raise unknown(scope.faults, call, "tier", name, model.tiers)
             names = tier_names(model.tiers[name])
-            return Strings("tier", call, construct="tier", choices=names)
+            derived = around.derived(call)
+            return Strings("tier", call, construct="tier", choices=names, derived=derived)
         case function:
             if name not in model.scores:
                 raise unknown(scope.faults, call, "score", name, model.scores)
@@ -144,7 +145,8 @@ def _call(call: tree.Call, scope: Scope) -> Operand:
             bands = tuple(model.bands(name))
             if not bands:
                 raise scope.faults.at(call, f"the score '{name}' has no bands")
-            return Strings("band", call, construct="band", choices=bands)
+            derived = around.derived(call)
+            return Strings("band", call, construct="band", choices=bands, derived=derived)
 
 
 def _aggregate(aggregate: tree.Aggregate, scope: Scope) -> Operand:

@@ -22,6 +22,7 @@ REFERENCE = {
     "engine.rules.reference",
     "engine.rules.reference_events",
     "engine.rules.reference_scores",
+    "engine.rules.reference_tiers",
 }
 SHARED = {
     "engine.errors",

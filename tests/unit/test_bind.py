@@ -179,9 +179,6 @@ LAST_MONTH = tree.Window("in_last", length=tree.Duration(30, "day"))
                 None,
             ),
         ),
-        ("band('lead') between 'cold' and 'warm'", BoundLater("band", None)),
-        ("tier('stage') not in ('rest')", BoundLater("tier", None)),
-        ("tier('stage') starts with 're'", BoundLater("tier", None)),
         (
             "first_value(order.gift) = true",
             BoundBool(of_order("first_value", "bool", Attribute("gift", "bool")), True, None),

@@ -162,7 +162,6 @@ def test_bucket_is_the_hash_of_the_uid_seeded_by_the_hash_of_the_salt() -> None:
     [
         "score('lead') > 1",
         "band('lead') = 'hot'",
-        "tier('stage') = 'rest'",
         "consent('marketing')",
     ],
 )
