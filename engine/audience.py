@@ -36,7 +36,7 @@ from engine.live.lists import list_names, list_rows
 from engine.live.log_clock import system_clock
 from engine.live.standing import standing_of
 from engine.measuring.passes import Reading
-from engine.measuring.value import Measure, Value, read_border, read_value
+from engine.measuring.value import Measure, Value, number_value, read_border, read_value
 from engine.members import Members
 from engine.model.definitions import Attribute
 from engine.model.not_yet import refuse_computed
@@ -50,6 +50,7 @@ from engine.rules.known_texts import KnownText
 from engine.rules.literals import write_text
 from engine.rules.parse import parse, prepare
 from engine.rules.time_dependence import moves_anywhere
+from engine.rules.types import Quantity
 from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
 
@@ -258,6 +259,10 @@ class Audience:
     def value(self, text: str) -> Value:
         """The value to measure that a text means."""
         return read_value(text, self._binder, self._numbers)
+
+    def quantity(self, operand: Quantity) -> Value:
+        """A quantity of a definition, to be measured."""
+        return number_value(operand, "", self._numbers)
 
     def borders(self, texts: Sequence[str], value: Value, where: str) -> list[Measure]:
         """Edges or thresholds of a value; `where` names one in errors, by its place from 0."""

@@ -7,7 +7,6 @@ can be expected is one of engine.errors.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from engine.audience import Audience, CountResult, Threads, stored_count
+from engine.binders import Binders
 from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
@@ -54,6 +54,7 @@ from engine.rules.check import check_expressions
 from engine.store.data_file import DATA_FILE
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, VerifyReport, Writer
+from engine.tier_refreshes import TierRefreshes
 from engine.uploaded_lists import UploadedList, UploadedLists
 from engine.waterfall import Waterfalls
 
@@ -90,12 +91,12 @@ class Database:
         count = threads or min(len(os.sched_getaffinity(0)), 16)
         pool = ThreadPoolExecutor(count - 1, "evaluate") if count > 1 else None
         self._threads = Threads(pool, count)
-        self._guard = threading.Lock()
-        self._binder: tuple[int, Binder] | None = None
+        self._binders = Binders()
         self._live = LiveStore(store, self._binder_of, pool=pool, threads=count, now=now)
         self.feed = FeedSource(StoredFeed(store), store.snapshot)
         self.frozen = FrozenAudiences(store, self._live, self._members, self._model_of)
         self._lists = UploadedLists(store, self._live, self._model_of)
+        self.tiers = TierRefreshes(self._live, self._binders, self._threads, now)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
         self.explanations = Explanations(store.snapshot, self._audience, self._require_binder)
         self.overlaps = Overlaps(store.snapshot, self._audience)
@@ -192,14 +193,8 @@ class Database:
         return self._store.verify()
 
     def _binder_of(self, snapshot: Snapshot) -> Binder | None:
-        """The binder of a snapshot's model, made once for each model version."""
-        if not snapshot.model_version:
-            return None
-        with self._guard:
-            if self._binder is None or self._binder[0] != snapshot.model_version:
-                model, _ = load_model(snapshot.model_files)
-                self._binder = (snapshot.model_version, Binder(model))
-            return self._binder[1]
+        """The binder of a snapshot's model, made once for each model version and refresh."""
+        return self._binders.of(snapshot)
 
     # ------------------------------------------------------------------------- model
 
@@ -221,7 +216,8 @@ class Database:
         refuse_not_yet(model)
         with self._store.snapshot() as snapshot:
             binder, now_us = self._binder_of(snapshot), self._now()
-            return plan_edit(binder, model, snapshot, self._threads, now_us).plan
+            refreshes = self._binders.refreshes(snapshot)
+            return plan_edit(binder, refreshes, model, snapshot, self._threads, now_us).plan
 
     def apply_model(self, files: Mapping[str, str]) -> AppliedModel:
         """Puts a model in force. Raises ModelInvalid, NotYet; nothing is changed then."""
@@ -236,7 +232,8 @@ class Database:
             binder = self._binder_of(snapshot)
             old = None if binder is None else binder.model
             refuse_impossible(old, model, holds_data=lambda key: holds_data(snapshot, key))
-            edit = plan_edit(binder, model, snapshot, self._threads, self._now())
+            refreshes = self._binders.refreshes(snapshot)
+            edit = plan_edit(binder, refreshes, model, snapshot, self._threads, self._now())
             plan = edit.plan
             version, staged = edit.stage(writer, files)
             return staged
@@ -358,10 +355,10 @@ class Database:
     def _audience(
         self, snapshot: Snapshot, as_of_us: int | None, control: Control | None
     ) -> Audience:
-        binder = self._require_binder(snapshot)
+        binder = None if as_of_us is None else self._binders.at(snapshot, as_of_us)
         return Audience(
             snapshot,
-            binder,
+            binder or self._require_binder(snapshot),
             as_of_us=as_of_us,
             threads=self._threads,
             control=control,

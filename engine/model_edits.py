@@ -14,12 +14,15 @@ from engine.live.live_store import Staged
 from engine.live.schema import change_fields, segment_versions
 from engine.live.segment_edits import carried_versions, farewells, plan_change
 from engine.live.segments import StoredSegments, segment_key
+from engine.live.tier_cuts import TIER_CUTS, Refreshes
+from engine.model.cuts import needs_cuts
 from engine.model.definitions import Model
 from engine.model.diff import diff
 from engine.rules.bind import Binder
 from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
 from engine.store.store import Writer
+from engine.tier_refreshes import fresh_cuts
 
 __all__ = ["DefinitionChange", "ModelEdit", "ModelPlan", "plan_edit"]
 
@@ -52,13 +55,14 @@ class ModelPlan:
 
 @dataclass(frozen=True, slots=True)
 class ModelEdit:
-    """An edit that can be carried out: its plan, and the segments before and after it with the
-    versions of the latter's definitions."""
+    """An edit that can be carried out: its plan, the segments before and after it with the
+    versions of the latter's definitions, and the cuts of tiers after it."""
 
     plan: ModelPlan
     before: StoredSegments | None
     after: StoredSegments
     versions: Mapping[str, int]
+    refreshes: Refreshes
 
     def stage(self, writer: Writer, files: Mapping[str, str]) -> tuple[int, Staged]:
         """Puts the edit into a writer whose snapshot it was planned on: the version of the model
@@ -69,21 +73,39 @@ class ModelEdit:
         unstored = {name for name in kept if segment_field(name) not in writer.fields}
         change_fields(writer, self.after.model, {name: self.versions[name] for name in kept})
         version = writer.set_model(files)
+        if self.refreshes.of_tiers:
+            writer.put_meta(TIER_CUTS, self.refreshes.pack())
+        elif writer.snapshot.meta_mark(TIER_CUTS) is not None:
+            writer.delete_meta(TIER_CUTS)
         changed = {change.definition for change in self.plan.changes}
         stale = [name for name in kept if segment_key(name) in changed or name in unstored]
         return version, Staged(stale, leaving)
 
 
 def plan_edit(
-    binder: Binder | None, model: Model, snapshot: Snapshot, threads: Threads, now_us: int
+    binder: Binder | None,
+    refreshes: Refreshes,
+    model: Model,
+    snapshot: Snapshot,
+    threads: Threads,
+    now_us: int,
 ) -> ModelEdit:
     """What putting `model` in force would do to a snapshot, whose binder is None before the
-    first model, at an instant. Raises NotYet and NotFound as `plan_change` does."""
+    first model, and which has these `refreshes`, at an instant. Tiers that are new, or defined
+    anew, are cut by the data there is. Raises NotYet and NotFound as `plan_change` does."""
     catalog = snapshot.fields
     before = None
     if binder is not None:
         before = StoredSegments(binder.model, binder, catalog, segment_versions(catalog))
-    after = StoredSegments(model, Binder(model), catalog)
+    refreshes = refreshes.under(None if binder is None else binder.model, model)
+    uncut = [
+        name
+        for name, tier in model.tiers.items()
+        if needs_cuts(tier) and name not in refreshes.of_tiers
+    ]
+    cuts = fresh_cuts(model, snapshot, refreshes.at(), uncut, now_us, threads)
+    refreshes = refreshes.adding(cuts, now_us)
+    after = StoredSegments(model, Binder(model, cuts=refreshes.at()), catalog)
     change = diff(None if binder is None else binder.model, model)
     edits = plan_change(
         before, after, snapshot, now_us=now_us, pool=threads.pool, threads=threads.count
@@ -101,4 +123,4 @@ def plan_edit(
     )
     plan = ModelPlan(change.added, change.removed, change.changed, changes)
     versions = carried_versions(before, after, snapshot.model_version + 1)
-    return ModelEdit(plan, before, after, versions)
+    return ModelEdit(plan, before, after, versions, refreshes)

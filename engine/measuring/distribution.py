@@ -27,7 +27,17 @@ from engine.measuring.ratios import ratios_at, ratios_between
 from engine.measuring.totals import totals
 from engine.measuring.value import Key, Measure, Value
 
-__all__ = ["AtThreshold", "Bin", "Histogram", "cut", "equal_bins", "quantile_bins", "thresholds"]
+__all__ = [
+    "AtThreshold",
+    "Bin",
+    "Histogram",
+    "counts_between",
+    "cut",
+    "equal_bins",
+    "keys_at",
+    "quantile_bins",
+    "thresholds",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class Histogram:
 def cut(reading: Reading, value: Value, borders: Sequence[Measure]) -> Histogram:
     """The histogram between given borders, at least two and ascending."""
     keys = [value.key_from(border) for border in borders]
-    return _histogram(_between(reading, value, keys), borders)
+    return _histogram(counts_between(reading, value, keys), borders)
 
 
 def equal_bins(reading: Reading, value: Value, count: int) -> Histogram:
@@ -81,7 +91,7 @@ def equal_bins(reading: Reading, value: Value, count: int) -> Histogram:
     first, last = int(least // unit), int(greatest // unit)
     step = -(-(last - first + 1) // count)
     keys = [unit * key for key in range(first, last + step + 1, step)]
-    return _histogram(_between(reading, value, keys), [value.measure(key) for key in keys])
+    return _histogram(counts_between(reading, value, keys), [value.measure(key) for key in keys])
 
 
 def _equal_doubles(value: Value, least: Key, greatest: Key, count: int) -> list[Measure]:
@@ -99,16 +109,20 @@ def quantile_bins(reading: Reading, value: Value, count: int) -> Histogram:
     if isinstance(found, Histogram):
         return found
     least, greatest = found
-    present = _between(reading, value, ()).present
+    present = counts_between(reading, value, ()).present
     ranks = sorted({-(-place * present // count) for place in range(1, count)} - {present})
-    starts: Sequence[Key]
-    if value.is_ratio:
-        starts = ratios_at(reading, ranks, Fraction(least), Fraction(greatest))
-    else:
-        least, greatest = int(least), int(greatest)
-        starts = values_at(ranks, least, greatest, lambda keys: between(reading, keys))
+    starts = keys_at(reading, value, ranks, least, greatest)
     keys = [*sorted({least, *starts}), greatest + 1]
-    return _histogram(_between(reading, value, keys), [value.measure(key) for key in keys])
+    return _histogram(counts_between(reading, value, keys), [value.measure(key) for key in keys])
+
+
+def keys_at(
+    reading: Reading, value: Value, ranks: Sequence[int], least: Key, greatest: Key
+) -> Sequence[Key]:
+    """The values at some ranks (from 0, ascending), as keys; the ends are those of all values."""
+    if value.is_ratio:
+        return ratios_at(reading, ranks, Fraction(least), Fraction(greatest))
+    return values_at(ranks, int(least), int(greatest), lambda keys: between(reading, keys))
 
 
 def thresholds(
@@ -117,14 +131,14 @@ def thresholds(
     """How many values pass each of some thresholds, in the order given, in one pass."""
     key_of = value.key_from if op == ">=" else value.key_above
     keys = sorted({key_of(threshold) for threshold in at})
-    counted = _between(reading, value, keys, above=op == "<=")
+    counted = counts_between(reading, value, keys, above=op == "<=")
     below = dict(zip(keys, accumulate(counted.counts), strict=False))
     passed = {key: under if op == "<=" else counted.present - under for key, under in below.items()}
     curve = tuple(AtThreshold(threshold, passed[key_of(threshold)]) for threshold in at)
     return Histogram(counted.matched, counted.present), curve
 
 
-def _between(
+def counts_between(
     reading: Reading, value: Value, keys: Sequence[Key], *, above: bool = False
 ) -> Between:
     """The values between keys; `above` where those are of `Value.key_above`."""

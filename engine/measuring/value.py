@@ -36,6 +36,7 @@ __all__ = [
     "Value",
     "double_of_key",
     "key_of_double",
+    "number_value",
     "read_border",
     "read_value",
 ]
@@ -132,7 +133,7 @@ def read_value(text: str, binder: Binder, numbers: NumberPlanner, where: str = "
     written = format_value(node)
     match operand:
         case Quantity() if sources(operand):
-            return _number(operand, written, numbers)
+            return number_value(operand, written, numbers)
         case Strings(kind="category" | "set", read=Attribute() as attribute):
             kind: Kind = "set" if attribute.type == "set" else "category"
             return Value(written, kind, node, attribute=attribute, attributes=(attribute,))
@@ -152,7 +153,8 @@ def read_value(text: str, binder: Binder, numbers: NumberPlanner, where: str = "
             raise faults.at(node, message, "name an attribute")
 
 
-def _number(operand: Quantity, text: str, numbers: NumberPlanner) -> Value:
+def number_value(operand: Quantity, text: str, numbers: NumberPlanner) -> Value:
+    """A quantity that reads something of the profile, to be measured; `text` is canonical."""
     if operand.kind == "float":
         sides = operand.in_doubles()
         predicate: bound.BoundExpr = bound.BoundFloatCompare(sides, ">=", sides, None)

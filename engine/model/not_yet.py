@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.errors import Issue, NotYet
-from engine.model.cuts import needs_cuts
 from engine.model.definitions import Attribute, Model
 from engine.model.positions import KeyPath, key_text
 
@@ -38,9 +37,6 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
         yield ("tag_rules", at)
     for name in parts["scores"]:
         yield ("scores", name)
-    for name, tier in parts["tiers"].items():
-        if needs_cuts(tier):
-            yield ("tiers", name)
     for name in parts["actions"]:
         yield ("actions", name)
 

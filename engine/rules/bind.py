@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -41,7 +41,7 @@ from engine.rules.computed import as_declared, check_fits
 from engine.rules.derived import Derived
 from engine.rules.derived_bands import bind_bands
 from engine.rules.derived_tags import given_by_rules
-from engine.rules.derived_tiers import bind_tier
+from engine.rules.derived_tiers import bind_tier, metric_values
 from engine.rules.faults import Faults
 from engine.rules.known_texts import KnownTexts
 from engine.rules.model_rules import tier_rules
@@ -135,6 +135,19 @@ class Binder:
         """A score of the model, bound; raises ExpressionInvalid."""
         self._bind_mentioned(tree.Call("score", name), Faults(""))
         return self._scores[name]
+
+    def metrics(self, tier: str) -> tuple[Quantity, ...]:
+        """What a tier with cuts compares; raises ExpressionInvalid."""
+        self._bind_mentioned(tree.Call("tier", tier), Faults(""))
+        return metric_values(
+            tier, self.model.tiers[tier], lambda text, key: self.scope(text, key_text(key))
+        )
+
+    def tiers_through(self, names: Iterable[str]) -> list[str]:
+        """Some tiers, and those that they depend on, each after those that it depends on."""
+        for name in names:
+            self._bind_mentioned(tree.Call("tier", name), Faults(""))
+        return [name for kind, name in self._derived if kind == "tier"]
 
     def scope(self, text: str, where: str = "") -> ModelScope:
         """The scope of a text that is no expression, such as the step of a rule."""

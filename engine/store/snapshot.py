@@ -177,6 +177,11 @@ class Snapshot:
             for part, expected in enumerate(listing.parts)
         )
 
+    def meta_mark(self, name: str) -> object:
+        """What is equal for two states exactly if they have the same record under a name, whose
+        bytes are not read; None where there is none."""
+        return self._state.metas.get(name)
+
     def meta_names(self, prefix: str = "") -> list[str]:
         """Names of the named records that begin with a prefix, sorted."""
         return sorted(name for name in self._state.metas if name.startswith(prefix))

@@ -80,6 +80,8 @@ for face in (
     "explanations",
     "overlap",
     "waterfall",
+    "binders",
+    "tier_refreshes",
     "model_edits",
     "frozen_audiences",
     "uploaded_lists",

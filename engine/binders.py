@@ -1,0 +1,69 @@
+"""The binder of each state of a store: of its model, and of the cuts in force.
+
+A question about another instant is bound with the cuts of that instant. A binder keeps what it has
+bound, so one is made for a model and its newest cuts, and a few for instants of the past.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from engine.live.tier_cuts import TIER_CUTS, Refreshes
+from engine.model.load import load_model
+from engine.rules.bind import Binder
+from engine.store.snapshot import Snapshot
+
+__all__ = ["Binders"]
+
+# Binders with cuts of the past that are kept.
+_PAST = 4
+
+
+class Binders:
+    """Binders by state. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._mark: object = None
+        self._newest: tuple[Binder, Refreshes] | None = None
+        self._past: OrderedDict[object, Binder] = OrderedDict()
+
+    def of(self, snapshot: Snapshot) -> Binder | None:
+        """The binder of a state with its newest cuts; None before the first model."""
+        found = self._of(snapshot)
+        return None if found is None else found[0]
+
+    def at(self, snapshot: Snapshot, as_of_us: int) -> Binder | None:
+        """The same with the cuts of an instant."""
+        found = self._of(snapshot)
+        if found is None:
+            return None
+        binder, refreshes = found
+        cuts = refreshes.at(as_of_us)
+        if cuts == binder.cuts:
+            return binder
+        key = (snapshot.model_version, tuple(cuts.items()))
+        with self._guard:
+            past = self._past.setdefault(key, Binder(binder.model, cuts=cuts))
+            self._past.move_to_end(key)
+            while len(self._past) > _PAST:
+                self._past.popitem(last=False)
+        return past
+
+    def refreshes(self, snapshot: Snapshot) -> Refreshes:
+        """All cuts that a state has."""
+        found = self._of(snapshot)
+        return Refreshes() if found is None else found[1]
+
+    def _of(self, snapshot: Snapshot) -> tuple[Binder, Refreshes] | None:
+        if not snapshot.model_version:
+            return None
+        mark = (snapshot.model_version, snapshot.meta_mark(TIER_CUTS))
+        with self._guard:
+            if self._newest is None or self._mark != mark:
+                model, _ = load_model(snapshot.model_files)
+                refreshes = Refreshes.load(snapshot)
+                self._newest = Binder(model, cuts=refreshes.at()), refreshes
+                self._mark = mark
+            return self._newest
