@@ -16,6 +16,9 @@ from engine.model.hidden_events import (
     tag_values,
 )
 from engine.model.load import load_model
+from engine.rules import bound
+from engine.rules.bound_events import BoundAggregate
+from engine.rules.bound_facts import fact_holds, facts_read
 
 MODEL = """
 identifiers: {phone: {}}
@@ -95,3 +98,17 @@ def test_a_name_is_taken_apart_into_values(
 def test_places_are_in_the_order_written_and_each_once() -> None:
     assert tag_places("{b} of {a}{b}") == ("b", "a")
     assert tag_places("A") == ()
+
+
+def test_a_fact_is_the_last_of_its_events() -> None:
+    facts = fact_events(model_of(MODEL))
+    plain = fact_holds(facts["tag:A"])
+    named = fact_holds(facts["tag:saw {topic} of {host}"], {"topic": "x", "host": "y"})
+    assert facts_read(plain) == {":fact:tag:A"}
+    assert facts_read(bound.BoundAnd((named, bound.BoundNot(plain, None)), None)) == {
+        ":fact:tag:A",
+        ":fact:tag:saw {topic} of {host}",
+    }
+    assert isinstance(named, bound.BoundBool)
+    assert isinstance(named.read, BoundAggregate)
+    assert isinstance(named.read.events.where, bound.BoundAnd)
