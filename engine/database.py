@@ -44,6 +44,7 @@ from engine.measures import Measures
 from engine.members import Members
 from engine.model.definitions import Model, Source
 from engine.model.diff import refuse_impossible
+from engine.model.hidden_events import is_hidden
 from engine.model.load import load_model
 from engine.model.not_yet import refuse_not_yet
 from engine.model_edits import DefinitionChange, ModelPlan, plan_edit
@@ -182,7 +183,7 @@ class Database:
                 "file_bytes": (self._store.path / DATA_FILE).stat().st_size,
                 "log_records": root.data_version + 1 - root.log_first,
                 "dirty_blocks": len(snapshot.version.overlay.dirty),
-                "segments_kept": len(snapshot.segment_counts),
+                "segments_kept": sum(not is_hidden(name) for name in snapshot.segment_counts),
                 "replayed_records": self._live.replayed_records,
                 **event_figures(snapshot),
                 **self._live.figures.all(),

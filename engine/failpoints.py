@@ -29,6 +29,7 @@ NAMES: Final = (
     "log.before_commit",
     "log.after_commit",
     "apply.before_block",
+    "apply.after_facts",
     "apply.before_publish",
     "apply.after_publish",
     "feed.before_write",
@@ -36,6 +37,7 @@ NAMES: Final = (
     "trim.before_write",
     "barrier.before_commit",
     "barrier.after_commit",
+    "barrier.between_levels",
 )
 
 _guard = threading.Lock()

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.audience import Threads
+from engine.errors import NotYet
+from engine.live.definitions import key_of
 from engine.live.live_store import Staged
 from engine.live.schema import change_fields, segment_versions
-from engine.live.segment_edits import carried_versions, farewells, plan_change
-from engine.live.segments import StoredSegments, segment_key
+from engine.live.segment_edits import carried_versions, differences, farewells, plan_change
+from engine.live.segments import StoredSegments
 from engine.live.tier_cuts import TIER_CUTS, Refreshes
 from engine.model.cuts import needs_cuts
 from engine.model.definitions import Model
@@ -77,8 +79,8 @@ class ModelEdit:
             writer.put_meta(TIER_CUTS, self.refreshes.pack())
         elif writer.snapshot.meta_mark(TIER_CUTS) is not None:
             writer.delete_meta(TIER_CUTS)
-        changed = {change.definition for change in self.plan.changes}
-        stale = [name for name in kept if segment_key(name) in changed or name in unstored]
+        changed = differences(self.before, self.after)
+        stale = [name for name in kept if name in changed or name in unstored]
         return version, Staged(stale, leaving)
 
 
@@ -106,6 +108,7 @@ def plan_edit(
     cuts = fresh_cuts(model, snapshot, refreshes.at(), uncut, now_us, threads)
     refreshes = refreshes.adding(cuts, now_us)
     after = StoredSegments(model, Binder(model, cuts=refreshes.at()), catalog)
+    _refuse_unforeseen(after)
     change = diff(None if binder is None else binder.model, model)
     edits = plan_change(
         before, after, snapshot, now_us=now_us, pool=threads.pool, threads=threads.count
@@ -124,3 +127,15 @@ def plan_edit(
     plan = ModelPlan(change.added, change.removed, change.changed, changes)
     versions = carried_versions(before, after, snapshot.model_version + 1)
     return ModelEdit(plan, before, after, versions, refreshes)
+
+
+def _refuse_unforeseen(after: StoredSegments) -> None:
+    """Raises NotYet for what sets a fact and cannot be kept: a fact is set when that happens, and
+    cannot be worked out afterwards."""
+    for name, reason in after.not_kept.items():
+        definition = after.definitions[name]
+        if definition.begins is not None or definition.ends is not None:
+            raise NotYet(
+                f"{key_of(name)} cannot be kept in this version: {reason}. Make it a live rule, "
+                "or change its condition."
+            )

@@ -108,10 +108,13 @@ class EventDatabase(MovingDatabase):
 
     segments = EVENT_SEGMENTS
 
-    def apply(self, segments: dict[str, str], *, zone: str = "Europe/Berlin") -> None:
+    def apply(
+        self, segments: dict[str, str], *, zone: str = "Europe/Berlin", rules: str = ""
+    ) -> None:
         """Puts a model in force."""
         lines = [f'  {name}: "{text}"\n' for name, text in segments.items()]
-        self.database.apply_model({"model.yaml": _HEAD.format(zone=zone) + "".join(lines)})
+        text = _HEAD.format(zone=zone) + ("".join(lines) or "  {}\n") + rules
+        self.database.apply_model({"model.yaml": text})
 
     def send(self, *updates: dict[str, Any]) -> None:
         """Ingests updates as one batch, and waits until they are visible."""

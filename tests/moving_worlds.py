@@ -60,10 +60,10 @@ segments:
 """
 
 
-def moving_model(segments: dict[str, str], zone: str) -> dict[str, str]:
-    """The files of a model with these segments."""
+def moving_model(segments: dict[str, str], zone: str, rules: str = "") -> dict[str, str]:
+    """The files of a model with these segments; `rules` is more of it."""
     lines = [f'  {name}: "{text}"\n' for name, text in segments.items()]
-    return {"model.yaml": _HEAD.format(zone=zone) + "".join(lines)}
+    return {"model.yaml": _HEAD.format(zone=zone) + ("".join(lines) or "  {}\n") + rules}
 
 
 class MovingDatabase:
@@ -76,6 +76,7 @@ class MovingDatabase:
         *,
         zone: str = "Europe/Berlin",
         now_us: int = START_US,
+        rules: str = "",
     ) -> None:
         self.path = path
         self.now_us = now_us
@@ -83,11 +84,13 @@ class MovingDatabase:
             self.database = Database.open(path, threads=1, now=lambda: self.now_us)
             return
         self.database = Database.create(path, threads=1, now=lambda: self.now_us)
-        self.apply(MOVING if segments is None else segments, zone=zone)
+        self.apply(MOVING if segments is None else segments, zone=zone, rules=rules)
 
-    def apply(self, segments: dict[str, str], *, zone: str = "Europe/Berlin") -> None:
-        """Puts a model in force."""
-        self.database.apply_model(moving_model(segments, zone))
+    def apply(
+        self, segments: dict[str, str], *, zone: str = "Europe/Berlin", rules: str = ""
+    ) -> None:
+        """Puts a model in force; `rules` is more of it than segments."""
+        self.database.apply_model(moving_model(segments, zone, rules))
 
     def close(self) -> None:
         """Closes it."""
@@ -126,7 +129,7 @@ class MovingDatabase:
         while not caught_up:
             chunk = database.feed.read(position, lambda _: True)
             for run in chunk.runs:
-                name = ("+" if run.entered else "-") + run.definition[9:]
+                name = ("+" if run.entered else "-") + run.definition.removeprefix("segments.")
                 found += [(str(run.cause), name, row, run.instant_us) for row in run.rows.tolist()]
             position, caught_up = chunk.end, chunk.caught_up
         return found

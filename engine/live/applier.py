@@ -2,7 +2,7 @@
 
 1. Write the update into the state before, or into copies (engine.live.applying).
 2. Judge the rows it touched by the segments that read what it changed (engine.live.segments),
-   and write who entered and left.
+   and write the facts that follow, and who entered and left.
 3. Leave what entered and left where the next commit finds it, too; then publish everything at
    once.
 
@@ -16,8 +16,11 @@ readers go on (`look_ahead`), and only its outcome is written in the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.failpoints import failpoint
 from engine.identity.live import LiveIdentities
@@ -25,10 +28,12 @@ from engine.live.applying import apply_update
 from engine.live.block_writer import BlockWriter
 from engine.live.change import Cause
 from engine.live.committing import Logged
+from engine.live.fact_changes import FactEvents, FactWriter, write_facts
 from engine.live.figures import Figures
+from engine.live.flip_outcome import Passed
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
-from engine.live.segments import TimeChange
+from engine.live.removed_tags import removed_tags
 from engine.live.standing import Standing
 from engine.store.mutation import Mutation
 from engine.store.snapshot import Snapshot
@@ -51,11 +56,16 @@ class Applier:
         self.standing: Standing | None = None
         self._feed = feed
         self._figures = figures
-        self._ahead: tuple[int, TimeChange | None] | None = None
+        self._ahead: tuple[int, Passed | None] | None = None
 
     def look_ahead(self, logged: Logged, in_force: ModelInForce | None) -> None:
         """Finds what the next record, a tick, will do; the visible state is the one before it."""
-        self._ahead = logged.sequence, self._passed(self._store.glance(), logged, in_force)
+        if in_force is not None:
+            assert logged.before_us is not None
+            found = in_force.segments.look_ahead(
+                self._store.glance(), logged.before_us, logged.instant_us
+            )
+            self._ahead = logged.sequence, found
 
     def apply(
         self,
@@ -102,7 +112,15 @@ class Applier:
         if self.standing is not None:
             self.standing = replace(self.standing, data_version=logged.sequence)
         if touched is not None and in_force is not None:
-            change = in_force.segments.update(candidate, touched, logged.instant_us)
+            segments, update = in_force.segments, logged.update
+            assert update is not None
+            change = segments.update(
+                candidate,
+                touched,
+                logged.instant_us,
+                removed=removed_tags(candidate, update, absorbs) if segments.has_facts else {},
+                write=_fact_writer(mutation, row_count),
+            )
             BlockWriter(mutation).write_moves(change.moves)
             if with_feed:
                 transitions = tuple(change.transitions)
@@ -120,13 +138,21 @@ class Applier:
         with_feed: bool,
     ) -> None:
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == logged.sequence:
-            change = ahead[1]
-        else:
-            change = self._passed(mutation.snapshot, logged, in_force, absorbs)
-        mutation.candidate(mutation.snapshot.row_count)
+        row_count = mutation.snapshot.row_count
+        mutation.candidate(row_count)
         self._figures.add(ticks=1)
-        if change is None or in_force is None:
+        if in_force is None:
+            return
+        assert logged.before_us is not None
+        change = in_force.segments.advance(
+            mutation.snapshot,
+            logged.before_us,
+            logged.instant_us,
+            absorbs,
+            ahead=ahead[1] if ahead is not None and ahead[0] == logged.sequence else None,
+            write=_fact_writer(mutation, row_count),
+        )
+        if change is None:
             return
         BlockWriter(mutation).write_moves(change.moves)
         if with_feed:
@@ -140,20 +166,18 @@ class Applier:
         )
         self._stand(in_force, logged)
 
-    def _passed(
-        self,
-        snapshot: Snapshot,
-        logged: Logged,
-        in_force: ModelInForce | None,
-        absorbs: Callable[[int], bool] | None = None,
-    ) -> TimeChange | None:
-        if in_force is None:
-            return None
-        assert logged.before_us is not None
-        segments = in_force.segments
-        return segments.advance(snapshot, logged.before_us, logged.instant_us, absorbs)
-
     def _stand(self, in_force: ModelInForce, logged: Logged) -> None:
         if in_force.segments.moving:
             due_us = in_force.segments.earliest()
             self.standing = Standing(logged.sequence, logged.instant_us, due_us)
+
+
+def _fact_writer(mutation: Mutation, row_count: int) -> FactWriter:
+    """Lays facts over the state of a mutation, which is then a candidate again."""
+
+    def write(facts: Sequence[FactEvents]) -> tuple[Snapshot, Mapping[int, NDArray[np.uint32]]]:
+        written = write_facts(mutation, facts)
+        failpoint("apply.after_facts")
+        return mutation.candidate(row_count), written
+
+    return write

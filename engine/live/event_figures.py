@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.model.hidden_events import is_hidden
 from engine.store.catalog import FieldKind, event_field
 from engine.store.snapshot import Snapshot
 
@@ -9,7 +10,8 @@ __all__ = ["event_figures"]
 
 
 def event_figures(snapshot: Snapshot) -> dict[str, int]:
-    """`events` and `event_bytes`, then `events.TYPE` and `events.TYPE.stored_bytes` of each type.
+    """`events` and `event_bytes`, then `events.TYPE` and `events.TYPE.stored_bytes` of each type
+    that is declared; `hidden_events` and `hidden_event_bytes` of all others together.
 
     Events are those that the snapshot sees, bytes those of the chunks that are saved.
     """
@@ -23,8 +25,15 @@ def event_figures(snapshot: Snapshot) -> dict[str, int]:
             counts[name] = sum(int(zone.present_count) for zone in zones if zone is not None)
             listed = (manifest.field(field.id) for manifest in snapshot.version.state.manifests)
             sizes[name] = sum(int(entries["length"].sum()) for entries in listed)
-    figures = {"events": sum(counts.values()), "event_bytes": sum(sizes.values())}
-    for name, count in counts.items():
-        figures[f"events.{name}"] = count
+    declared = [name for name in counts if not is_hidden(name)]
+    hidden = [name for name in counts if is_hidden(name)]
+    figures = {
+        "events": sum(counts[name] for name in declared),
+        "event_bytes": sum(sizes[name] for name in declared),
+        "hidden_events": sum(counts[name] for name in hidden),
+        "hidden_event_bytes": sum(sizes[name] for name in hidden),
+    }
+    for name in declared:
+        figures[f"events.{name}"] = counts[name]
         figures[f"events.{name}.stored_bytes"] = sizes[name]
     return figures

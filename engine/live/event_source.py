@@ -26,6 +26,7 @@ from engine.live.held_events import Held, HeldEvents
 from engine.live.linear_forms import SAFE
 from engine.live.moving_where import MovingForm, MovingWhere, PassingTimes, split_where
 from engine.model.definitions import Attribute, Model
+from engine.model.hidden_events import event_type
 from engine.rules import bound
 from engine.rules.bound_events import BoundEvents
 from engine.store.catalog import FieldKind, event_field, property_field
@@ -170,7 +171,7 @@ class _Reading:
     def _number(self, event: str, read: Attribute) -> int:
         """The number of a property as a type declares it; 0 where it does not, or no event ever
         had it."""
-        declared = self._model.events[event].properties.get(read.name)
+        declared = event_type(self._model, event).properties.get(read.name)
         if declared is None or declared.type != read.type:
             return 0
         name = property_field(declared.name, declared.type, declared.scale)
@@ -210,7 +211,7 @@ class _Reading:
         assert self._read is not None
         codes = self._read.type == "category"
         found = _values(held, self._snapshot.dictionary(number) if codes else None)
-        finer = self._read.scale - self._model.events[event].properties[self._read.name].scale
+        finer = self._read.scale - event_type(self._model, event).properties[self._read.name].scale
         if not finer:
             return found
         largest = max(-int(found.min(initial=0)), int(found.max(initial=0)))

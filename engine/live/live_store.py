@@ -32,6 +32,7 @@ from engine.identity.live import LiveIdentities
 from engine.live.applier import Applier
 from engine.live.change import Cause, Transition
 from engine.live.committing import Committer, Submission
+from engine.live.fact_changes import fact_blocks, write_facts
 from engine.live.figures import Figures
 from engine.live.identity_fields import count_values_of
 from engine.live.log_clock import LogClock, system_clock
@@ -216,7 +217,7 @@ class LiveStore:
                     staged = stage(writer)
                     stale = list(staged.stale)
                     if stale:
-                        writer.put_meta(_STALE, json.dumps(stale, ensure_ascii=False).encode())
+                        self._note_stale(writer, stale)
                     self._put_feed(writer, cause, staged.farewells)
                     failpoint("barrier.before_commit")
             except BaseException:
@@ -258,17 +259,20 @@ class LiveStore:
 
     def _finish_edit_unsaved(self) -> None:
         """The same for a store that is open for reading: in memory alone."""
-        names = self._stale_names()
-        if names and self.pipeline.in_force is not None:
+        left: Sequence[str] = self._stale_names()
+        in_force = self.pipeline.in_force
+        while left and in_force is not None:
             self._applier.standing = None
             with self.store.mutation(self.store.glance().data_version + 1) as mutation:
-                change = self.pipeline.in_force.segments.refresh(
+                change = in_force.segments.refresh(
                     mutation.snapshot,
-                    names,
+                    left,
                     now_us=self._committer.clock.instant(),
                     pool=self._pool,
                     threads=self._threads,
                 )
+                left = change.stale
+                write_facts(mutation, change.facts)
                 mutation.candidate(mutation.snapshot.row_count)
                 for field_id, blocks in change.memberships.items():
                     for block, encoded in blocks.items():
@@ -311,24 +315,39 @@ class LiveStore:
         self.pipeline.told.advance(version)
 
     def _find_members(self, in_force: ModelInForce, names: Sequence[str], cause: Cause) -> None:
+        """Finds members anew, level by level: what one brings is read by the next. Each level is a
+        commit, with a note of what is left."""
         segments, clock = in_force.segments, self._committer.clock
         segments.forget_lists()
         is_free = bool(segments.moving) and set(segments.moving) <= set(names)
         now_us = clock.instant() if is_free else clock.logged_us
-        change = segments.refresh(
-            self.store.newest(), names, now_us=now_us, pool=self._pool, threads=self._threads
-        )
-        with self.store.write(show=False) as writer:
-            if is_free:
-                clock.set(writer, now_us)
-            for field_id, blocks in change.memberships.items():
-                for block, encoded in blocks.items():
-                    writer.put_field(field_id, block, encoded)
-            self._put_feed(writer, cause, change.transitions)
+        left = names
+        while left:
+            snapshot = self.store.newest()
+            change = segments.refresh(
+                snapshot, left, now_us=now_us, pool=self._pool, threads=self._threads
+            )
+            left = change.stale
+            with self.store.write(show=False) as writer:
+                if is_free:
+                    clock.set(writer, now_us)
+                for fields in (change.memberships, fact_blocks(snapshot, change.facts)):
+                    for field_id, blocks in fields.items():
+                        for block, encoded in blocks.items():
+                            writer.put_field(field_id, block, encoded)
+                self._put_feed(writer, cause, change.transitions)
+                self._note_stale(writer, left)
+            clock.settle()
+            self.identities.saved(self.store.newest())
+            self.figures.add(rows_evaluated=change.rows_evaluated)
+            failpoint("barrier.between_levels")
+
+    @staticmethod
+    def _note_stale(writer: Writer, names: Sequence[str]) -> None:
+        if names:
+            writer.put_meta(_STALE, json.dumps(list(names), ensure_ascii=False).encode())
+        else:
             writer.delete_meta(_STALE)
-        clock.settle()
-        self.identities.saved(self.store.newest())
-        self.figures.add(rows_evaluated=change.rows_evaluated)
 
     def _put_feed(self, writer: Writer, cause: Cause, transitions: Sequence[Transition]) -> None:
         told = PendingFeed()

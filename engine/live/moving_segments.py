@@ -98,6 +98,13 @@ class MovingSegments:
             left.append(rows[places[stored & ~truth]])
         return Judged(entered, left, evaluated)
 
+    def expect(self, candidate: Snapshot, touched: Touched, after_us: int) -> None:
+        """Rows were written to, and nobody is judged for it; flips after an instant may come
+        earlier."""
+        plan = self._plan_for(candidate, touched)
+        rows, _, _ = rows_to_judge(plan.reads, touched)
+        self._bring_forward(RowsRead(candidate, rows, self._parts.zone), plan, touched, after_us)
+
     def _bring_forward(
         self, judged: RowsRead, plan: MovingPlan, touched: Touched, now_us: int
     ) -> None:

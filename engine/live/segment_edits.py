@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from engine.core.control import Control
 from engine.live.change import Transition
+from engine.live.definitions import key_of
 from engine.live.log_clock import system_clock
 from engine.live.memberships import rows_of_masks, stored_masks
-from engine.live.segments import StoredSegments, in_turns, segment_key
+from engine.live.segments import StoredSegments, in_turns
 from engine.store.snapshot import Snapshot
 
 __all__ = ["SegmentEdit", "carried_versions", "differences", "farewells", "plan_change"]
@@ -50,19 +51,19 @@ class SegmentEdit:
     @property
     def key(self) -> str:
         """Key path of the definition."""
-        return segment_key(self.name)
+        return key_of(self.name)
 
 
 def differences(old: StoredSegments | None, new: StoredSegments) -> dict[str, What]:
     """The definitions that differ, in the order of the new model, removed ones last."""
-    before = {} if old is None else {name: old.meaning(name) for name in old.model.segments}
+    before = {} if old is None else {name: old.meaning(name) for name in old.definitions}
     found: dict[str, What] = {}
-    for name in new.model.segments:
+    for name in new.definitions:
         if name not in before:
             found[name] = "added"
         elif before[name] != new.meaning(name):
             found[name] = "changed"
-    found.update({name: "removed" for name in before if name not in new.model.segments})
+    found.update({name: "removed" for name in before if name not in new.definitions})
     return found
 
 
@@ -74,7 +75,7 @@ def carried_versions(
     differ = differences(old, new)
     return {
         name: model_version if old is None or name in differ else old.definition_version(name)
-        for name in new.model.segments
+        for name in new.definitions
     }
 
 
@@ -86,10 +87,10 @@ def farewells(
     for name in () if old is None else old.stored:
         assert old is not None
         rows = rows_of_masks(stored_masks(snapshot, old.membership_field(name)))
-        if name not in new.kept and len(rows):
+        if name not in new.kept and len(rows) and old.definitions[name].is_told:
             nobody = np.zeros(0, np.uint32)
             version = old.definition_version(name)
-            transitions.append(Transition(segment_key(name), version, nobody, rows))
+            transitions.append(Transition(key_of(name), version, nobody, rows))
     return transitions
 
 
@@ -116,7 +117,9 @@ def plan_change(
         threads=threads,
         control=control,
     )
-    differ = differences(old, new)
+    differ = {
+        name: what for name, what in differences(old, new).items() if _is_told(name, old, new)
+    }
     edits = []
     for names in in_turns(list(differ), 2 * snapshot.block_count):
         # What is stored needs no evaluation; masks of at most two models at a time.
@@ -134,6 +137,11 @@ def plan_change(
             _edit(n, differ[n], before.get(n, nobody), after.get(n, nobody), new) for n in names
         ]
     return edits
+
+
+def _is_told(name: str, old: StoredSegments | None, new: StoredSegments) -> bool:
+    definition = new.definitions.get(name) or (None if old is None else old.definitions[name])
+    return definition is not None and definition.is_told
 
 
 def _edit(

@@ -1,15 +1,15 @@
-"""Stored segments: who is in them, kept with the data.
+"""Stored segments, and whatever else has members: who is in them, kept with the data.
 
-A segment is kept when nothing in its definition moves with the clock, or when the instants are
+A definition is kept when nothing in it moves with the clock, or when the instants are
 known at which it does (`engine.rules.time_dependence`); its members stand in a field of the store.
-Those that move are judged apart (`engine.live.moving_segments`), at the state's clock; of the
-others, after a record of the log
-1. the rows are found that it wrote in a field that some segment reads, and those it created;
-2. each is judged by the segments that read what was written there, all in one pass, by one plan
-   that is made once and moved from state to state (`engine.live.segment_plan`);
-3. what differs from the stored membership is a transition, and changes the blocks it lies in.
+What is kept beside segments, and why it comes in levels, is told in `engine.live.definitions`; how
+one level is judged in `engine.live.kept_level`. After a record of the log, level by level,
+1. the rows are found that it wrote in a field that some definition reads, and those it created, or
+   those that time alone moves;
+2. each is judged, and what differs from the stored membership is a transition;
+3. the facts that follow are written, for the next level to read.
 
-After an edit of the model, a load or an upload the segments concerned are evaluated over
+After an edit of the model, a load or an upload the definitions concerned are evaluated over
 everything instead, by blocks and in several threads.
 """
 
@@ -18,28 +18,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.zone import Encoded
-from engine.core import evaluate, row_tests
+from engine.core import evaluate
 from engine.core.control import Control
-from engine.core.row_memberships import RowMemberships
-from engine.limits import ROW_MEMBERSHIPS_BYTES
 from engine.live.change import NO_MOVES, FieldBlocks, Flips, Moves, Touched, Transition
+from engine.live.definitions import Definition, definitions_of, key_of, levels_of
+from engine.live.fact_changes import FactEvents, FactWriter, held_by
+from engine.live.flip_outcome import Passed
+from engine.live.kept_facts import KeptFacts, RemovedTags
+from engine.live.kept_level import KeptLevel, Moved, joined_moves
 from engine.live.log_clock import system_clock
 from engine.live.memberships import changed_memberships, stored_masks
-from engine.live.moving_segments import MovingSegments
-from engine.live.row_choice import rows_to_judge
 from engine.live.segment_plan import SegmentPlan
+from engine.live.telling import Telling
 from engine.model.definitions import Model
-from engine.model.positions import key_text
-from engine.rules import bound, tree
+from engine.rules import bound
 from engine.rules.bind import Binder
 from engine.rules.meaning import meaning_of
-from engine.rules.time_dependence import moves_anywhere, why_unkept
+from engine.rules.time_dependence import why_unkept
 from engine.store.catalog import Catalog, segment_field
 from engine.store.snapshot import Snapshot
 
@@ -49,21 +51,24 @@ __all__ = ["SegmentChange", "StoredSegments", "TimeChange", "in_turns", "segment
 MASK_BYTES_AT_A_TIME = 64 << 20
 _MASK_BYTES = 8192
 _UNSTORED = "its members are stored once the store has been opened for writing"
+_NO_TAGS: RemovedTags = MappingProxyType({})
 
 
 def segment_key(name: str) -> str:
     """The key path of a segment, as transitions name it."""
-    return key_text(("segments", name))
+    return key_of(name)
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentChange:
-    """What one record of the log, or one evaluation of everything, does to stored segments.
+    """What one record of the log, or one evaluation of everything, does to stored definitions.
 
     `moves` are the rows that change after a record, and `memberships` the blocks after an
-    evaluation of everything, by membership field. `transitions` are in model order, and none is
-    empty; `count_deltas` says by how much each segment grew that changed its size;
-    `rows_evaluated` sums over the segments the rows that each was evaluated for.
+    evaluation of everything, by membership field. `transitions` are what the feed tells, in model
+    order, and none is empty; `count_deltas` says by how much each definition grew that changed its
+    size; `rows_evaluated` sums over the definitions the rows that each was evaluated for.
+
+    After an evaluation of everything `facts` are to be written, and `stale` to be evaluated then.
     """
 
     moves: Moves = NO_MOVES
@@ -71,15 +76,17 @@ class SegmentChange:
     transitions: tuple[Transition, ...] = ()
     count_deltas: Mapping[str, int] = field(default_factory=dict)
     rows_evaluated: int = 0
+    facts: Sequence[FactEvents] = ()
+    stale: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TimeChange:
-    """What the passing of time does to stored segments.
+    """What the passing of time does to stored definitions.
 
     `definitions` are the (key path, version) that `flips` number; `moves` are the rows that are
-    somewhere else in the end. `rows_evaluated` counts a row once for each segment and instant that
-    it was judged at, `blocks_read` the blocks looked through for a leaf.
+    somewhere else in the end. `rows_evaluated` counts a row once for each definition and instant
+    that it was judged at, `blocks_read` the blocks looked through for a leaf.
     """
 
     definitions: Sequence[tuple[str, int]]
@@ -90,7 +97,8 @@ class TimeChange:
 
 
 class StoredSegments:
-    """The segments of one model version; for one thread at a time.
+    """What is kept of one model version; for one thread at a time. Segments go by their names, and
+    other definitions by names that begin with a colon (engine.live.definitions).
 
     `catalog` has the fields of the store under this model, `versions` the number of each
     definition (1 where it has none). Raises ExpressionInvalid for definitions that do not bind.
@@ -105,10 +113,10 @@ class StoredSegments:
     ) -> None:
         self.model = model
         self._versions = dict(versions or {})
-        self._bodies: dict[str, bound.BoundExpr] = {
-            name: binder.bind(tree.Segment(name)) for name in model.segments
-        }
-        reasons = {name: why_unkept(body) for name, body in self._bodies.items()}
+        self.definitions: Mapping[str, Definition] = MappingProxyType(
+            {definition.name: definition for definition in definitions_of(model, binder)}
+        )
+        reasons = {name: why_unkept(one.body) for name, one in self.definitions.items()}
         self.not_kept: Mapping[str, str] = MappingProxyType(
             {name: reason for name, reason in reasons.items() if reason}
         )
@@ -118,89 +126,122 @@ class StoredSegments:
             for name in self.kept
             if segment_field(name) in catalog
         }
-        self._keys = {name: segment_key(name) for name in self._fields}
-        self._order = {name: place for place, name in enumerate(self._fields)}
-        moving = {
-            name: self._bodies[name] for name in self._fields if moves_anywhere(self._bodies[name])
-        }
-        self._still = {name: n for name, n in self._fields.items() if name not in moving}
-        self.moving = tuple(moving)
-        self._moving = MovingSegments(model, moving, self._fields) if moving else None
-        self._side_by_side = RowMemberships(len(self._still))
-        self._plan: SegmentPlan | None = None
+        stored = [self.definitions[name] for name in self._fields]
+        self._level_of = levels_of(stored)
+        self._facts = KeptFacts(stored, self._level_of)
+        self._telling = Telling(stored, self.definition_version)
+        self._levels = [
+            KeptLevel(
+                model,
+                {one.name: one.body for one in stored if self._level_of[one.name] == level},
+                {name: n for name, n in self._fields.items() if self._level_of[name] == level},
+            )
+            for level in range(max(self._level_of.values(), default=-1) + 1)
+        ]
+        self.moving = tuple(name for level in self._levels for name in level.moving)
 
     # ------------------------------------------------------------------------ definitions
 
     @property
     def stored(self) -> tuple[str, ...]:
-        """Names of the kept segments that have a membership field, in model order; `moving` has
+        """Names of the kept definitions that have a membership field, in model order; `moving` has
         those among them that change by time alone."""
         return tuple(self._fields)
 
     @property
     def unstored(self) -> tuple[str, ...]:
-        """Names of the segments that can be kept, and have no field so far: an earlier version of
-        this program, which wrote the store, could not keep them."""
+        """Names of the definitions that can be kept, and have no field so far: an earlier version
+        of this program, which wrote the store, could not keep them."""
         return tuple(name for name in self.kept if name not in self._fields)
 
     @property
     def unkept(self) -> Mapping[str, str]:
         """Name of each segment without stored members -> why, as the end of a sentence."""
-        return {**self.not_kept, **dict.fromkeys(self.unstored, _UNSTORED)}
+        reasons = {**self.not_kept, **dict.fromkeys(self.unstored, _UNSTORED)}
+        return {name: reason for name, reason in reasons.items() if name in self.model.segments}
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether facts follow from what happens to some definition."""
+        return bool(self._facts)
 
     def membership_field(self, name: str) -> int | None:
-        """Number of the field with the members of a segment; None where none are stored."""
+        """Number of the field with the members of a definition; None where none are stored."""
         return self._fields.get(name)
 
     def definition_version(self, name: str) -> int:
-        """Number of a segment's definition."""
+        """Number of a definition."""
         return self._versions.get(name, 1)
 
     def meaning(self, name: str) -> bytes:
         """What a definition says, through the segments it mentions: equal for equal meanings."""
-        return meaning_of(self._bodies[name], self.model.time_zone.key)
+        return meaning_of(self.definitions[name].body, self.model.time_zone.key)
 
     def reading_list(self, list_name: str) -> tuple[str, ...]:
-        """The stored segments that read an uploaded list, through others too."""
+        """The stored definitions that read an uploaded list, through others too."""
         return tuple(
             name
             for name in self._fields
             if any(
                 isinstance(predicate, bound.BoundList) and predicate.name == list_name
-                for predicate in bound.predicates_of(self._bodies[name])
+                for predicate in bound.predicates_of(self.definitions[name].body)
             )
         )
 
     # ------------------------------------------------------------------ after a log record
 
-    def update(self, candidate: Snapshot, touched: Touched, now_us: int = 0) -> SegmentChange:
-        """What the changes of one record do to the stored segments.
+    def update(
+        self,
+        candidate: Snapshot,
+        touched: Touched,
+        now_us: int = 0,
+        *,
+        removed: RemovedTags = _NO_TAGS,
+        write: FactWriter | None = None,
+    ) -> SegmentChange:
+        """What the changes of one record do to the stored definitions.
 
         `candidate` has the changes, and the memberships as they were; `now_us` is the clock, at
-        which these are exact. Lists are taken as they were when last evaluated over everything,
-        with the identifiers linked since: an upload must be followed by `forget_lists` and
-        `refresh`. A row that dies, or comes back, must be in `touched.created` or among the rows
-        written in the field of live rows.
+        which these are exact. `removed` are the tags that the record takes away. Lists are taken
+        as they were when last evaluated over everything, with the identifiers linked since: an
+        upload must be followed by `forget_lists` and `refresh`. A row that dies, or comes back,
+        must be in `touched.created` or among the rows written in the field of live rows.
 
-        What is returned must be carried out before the next call; memberships change in no other
-        way, but by `advance` and `refresh`.
+        `write` is called with the facts that follow, level by level. What is returned must be
+        carried out before the next call; memberships change in no other way, but by `advance` and
+        `refresh`.
         """
-        change = self._update_still(candidate, touched)
-        if self._moving is None:
-            return change
-        judged = self._moving.update(candidate, touched, now_us)
-        deltas = {
-            name: len(entered) - len(left)
-            for name, entered, left in zip(self.moving, judged.entered, judged.left, strict=True)
-        }
+        moves, rows_evaluated = NO_MOVES, 0
+        moved: dict[str, tuple[NDArray[np.uint32], NDArray[np.uint32]]] = {}
+        for number, level in enumerate(self._levels):
+            change = level.update(candidate, touched, now_us)
+            moves = joined_moves(moves, change.moves)
+            moved.update(change.moved)
+            rows_evaluated += change.rows_evaluated
+            states = partial(held_by, candidate, self.model, at_us=now_us)
+            facts = self._facts.at_once(number, change.moved, removed, now_us, states)
+            if facts:
+                assert write is not None, "facts have somebody to write them"
+                candidate, written = write(facts)
+                touched = Touched(touched.created, {**touched.fields, **written})
         return SegmentChange(
-            moves=_joined(change.moves, self._moves(judged.entered, judged.left)),
-            transitions=self._in_order(
-                change.transitions, self._transitions(judged.entered, judged.left)
-            ),
-            count_deltas={**change.count_deltas, **_without_zeros(deltas)},
-            rows_evaluated=change.rows_evaluated + judged.rows_evaluated,
+            moves=moves,
+            transitions=self._telling.transitions(moved),
+            count_deltas=_deltas(moved),
+            rows_evaluated=rows_evaluated,
         )
+
+    def look_ahead(
+        self,
+        snapshot: Snapshot,
+        after_us: int,
+        through_us: int,
+        absorbs: Callable[[int], bool] | None = None,
+    ) -> Passed | None:
+        """The first part of `advance`, which changes nothing that others see."""
+        if not self._levels:
+            return None
+        return self._levels[0].advance(snapshot, after_us, through_us, absorbs)
 
     def advance(
         self,
@@ -208,123 +249,53 @@ class StoredSegments:
         after_us: int,
         through_us: int,
         absorbs: Callable[[int], bool] | None = None,
+        *,
+        ahead: Passed | None = None,
+        write: FactWriter | None = None,
     ) -> TimeChange | None:
         """What happens as the clock goes from one instant, at which the stored memberships are
         exact, to another; None where nothing moves with it.
 
-        `absorbs` says of a block whether it takes part. What is returned must be carried out before
-        the next call, as with `update`.
+        `absorbs` says of a block whether it takes part, `ahead` is what `look_ahead` found. `write`
+        is called with the facts that follow, level by level. What is returned must be carried out
+        before the next call, as with `update`.
         """
-        if self._moving is None:
+        if not self.moving:
             return None
-        passed = self._moving.advance(snapshot, after_us, through_us, absorbs)
+        passed: list[tuple[Passed, Sequence[str]]] = []
+        moves = NO_MOVES
+        for number, level in enumerate(self._levels):
+            found = ahead if not number else None
+            found = found or level.advance(snapshot, after_us, through_us, absorbs)
+            if found is None:
+                continue
+            passed.append((found, level.moving))
+            moves = joined_moves(moves, level.moves_of(found))
+            states = partial(held_by, snapshot, self.model, at_us=after_us)
+            facts = self._facts.by_time(number, found, level.moving, states)
+            if facts:
+                assert write is not None, "facts have somebody to write them"
+                snapshot, written = write(facts)
+                # To those that come, facts are events that were dated ahead.
+                for later in self._levels[number + 1 :]:
+                    later.expect(snapshot, Touched(np.zeros(0, np.uint32), written), after_us)
         return TimeChange(
-            [(self._keys[name], self.definition_version(name)) for name in self.moving],
-            passed.flips,
-            self._moves(passed.entered, passed.left),
-            passed.rows_evaluated,
-            passed.blocks_read,
+            self._telling.definitions,
+            self._telling.flips(passed),
+            moves,
+            sum(found.rows_evaluated for found, _ in passed),
+            sum(found.blocks_read for found, _ in passed),
         )
 
     def earliest(self) -> Mapping[str, int]:
-        """Name of each moving segment -> an instant before which time alone changes nothing of it;
-        long ago where that is not known yet."""
-        return {} if self._moving is None else self._moving.earliest()
-
-    def _update_still(self, candidate: Snapshot, touched: Touched) -> SegmentChange:
-        """The same for the segments that do not move with the clock."""
-        if not self._still:
-            return SegmentChange()
-        plan = self._plan_for(candidate, touched)
-        rows, kinds, wanted = rows_to_judge(plan.reads, touched)
-        if not len(rows):
-            plan.program.unbind()
-            return SegmentChange()
-        fields = list(self._still.values())
-        plan.move(candidate, rows)
-        size = RowMemberships.size_of(len(fields), candidate.block_count)
-        by_row = self._side_by_side if size <= ROW_MEMBERSHIPS_BYTES else None
-        try:
-            changed = row_tests.changed_rows(
-                plan.program, plan.roots, fields, rows, kinds, wanted, side_by_side=by_row
-            )
-        finally:
-            plan.program.unbind()  # pins no pages until the next record
-        evaluated_of = [int(np.count_nonzero(of_kind)) for of_kind in wanted]
-        return self._change(changed, sum(evaluated_of[kind] for kind in kinds))
+        """Name of each moving definition -> an instant before which time alone changes nothing of
+        it; long ago where that is not known yet."""
+        return {name: due for level in self._levels for name, due in level.earliest().items()}
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""
-        self._plan = None
-        if self._moving is not None:
-            self._moving.forget_lists()
-
-    def _plan_for(self, snapshot: Snapshot, touched: Touched) -> SegmentPlan:
-        lists = None
-        if self._plan is not None:
-            self._plan.follow(snapshot, touched)
-            if self._plan.fits(snapshot, touched):
-                return self._plan
-            lists = self._plan.lists
-        bodies = {name: self._bodies[name] for name in self._still}
-        memberships = list(self._still.values())
-        self._plan = SegmentPlan(snapshot, self.model, bodies, memberships=memberships, lists=lists)
-        return self._plan
-
-    def _change(self, changed: row_tests.RowChanges, rows_evaluated: int) -> SegmentChange:
-        """The change of rows entering and leaving the stored segments, in their order."""
-        starts, entered_starts = changed.starts, changed.entered_starts
-        transitions = []
-        deltas = {}
-        for i, name in enumerate(self._still):
-            first, last = starts[i], starts[i + 1]
-            if first < last:
-                came, stop = entered_starts[i], entered_starts[i + 1]
-                entered = changed.entered_rows[came:stop]
-                left = changed.left_rows[first - came : last - stop]
-                transitions.append(self._transition(name, entered, left))
-                deltas[name] = len(entered) - len(left)
-        return SegmentChange(
-            moves=Moves(list(self._still.values()), starts, changed.rows, changed.entered),
-            transitions=tuple(transitions),
-            count_deltas=_without_zeros(deltas),
-            rows_evaluated=rows_evaluated,
-        )
-
-    def _transition(
-        self, name: str, entered: NDArray[np.uint32], left: NDArray[np.uint32]
-    ) -> Transition:
-        return Transition(self._keys[name], self.definition_version(name), entered, left)
-
-    def _transitions(
-        self, entered: Sequence[NDArray[np.uint32]], left: Sequence[NDArray[np.uint32]]
-    ) -> list[Transition]:
-        """Transitions of the moving segments, in their order."""
-        return [
-            self._transition(name, came, went)
-            for name, came, went in zip(self.moving, entered, left, strict=True)
-            if len(came) or len(went)
-        ]
-
-    def _moves(
-        self, entered: Sequence[NDArray[np.uint32]], left: Sequence[NDArray[np.uint32]]
-    ) -> Moves:
-        """What changes the memberships of the moving segments."""
-        starts, pieces, sides = [0], [np.zeros(0, np.uint32)], [np.zeros(0, np.bool_)]
-        for came, went in zip(entered, left, strict=True):
-            rows = np.concatenate([came, went])
-            order = np.argsort(rows)
-            pieces.append(rows[order])
-            sides.append(order < len(came))
-            starts.append(starts[-1] + len(rows))
-        fields = [self._fields[name] for name in self.moving]
-        return Moves(fields, starts, np.concatenate(pieces), np.concatenate(sides))
-
-    def _in_order(self, *pieces: Iterable[Transition]) -> tuple[Transition, ...]:
-        """Transitions in model order."""
-        places = {self._keys[name]: place for name, place in self._order.items()}
-        found = [transition for piece in pieces for transition in piece]
-        return tuple(sorted(found, key=lambda transition: places[transition.definition]))
+        for level in self._levels:
+            level.forget_lists()
 
     # -------------------------------------------------------------------- over everything
 
@@ -338,15 +309,15 @@ class StoredSegments:
         threads: int = 1,
         control: Control | None = None,
     ) -> dict[str, NDArray[np.uint64]]:
-        """The members of any segments, kept or not, at an instant (None: now), by their
+        """The members of any definitions, kept or not, at an instant (None: now), by their
         definitions alone: masks uint64 (blocks, 1024).
 
-        Raises NotYet for a segment without an evaluator, NotFound for one whose list is not
+        Raises NotYet for one without an evaluator, NotFound for one whose list is not
         there, Cancelled and DeadlineExceeded.
         """
         if not names:
             return {}
-        bodies = {name: self._bodies[name] for name in names}
+        bodies = {name: self.definitions[name].body for name in names}
         instant = system_clock() if now_us is None else now_us
         plan = SegmentPlan(snapshot, self.model, bodies, now_us=instant, kept=False)
         masks, _ = evaluate.many_masks(
@@ -364,36 +335,46 @@ class StoredSegments:
         threads: int = 1,
         control: Control | None = None,
     ) -> SegmentChange:
-        """What brings stored segments (None: all) from what is stored to what they say of the
+        """What brings stored definitions (None: all) from what is stored to what they say of the
         snapshot at the clock, `now_us`, evaluated over everything: after a load, an upload or an
-        edit."""
-        self._side_by_side.clear()
-        chosen = [name for name in self._fields if names is None or name in set(names)]
+        edit.
+
+        Of definitions of several levels those of the lowest: the others are `stale`, with those
+        that read the facts that follow, and are evaluated once these are written.
+        """
+        for level in self._levels:
+            level.forget_members()
+        asked = [name for name in self._fields if names is None or name in set(names)]
+        lowest = min((self._level_of[name] for name in asked), default=0)
+        chosen = [name for name in asked if self._level_of[name] == lowest]
         memberships: dict[int, Mapping[int, Encoded]] = {}
-        transitions = []
-        deltas = {}
+        moved: dict[str, tuple[NDArray[np.uint32], NDArray[np.uint32]]] = {}
+        evaluated = partial(
+            self.evaluate, snapshot, now_us=now_us, pool=pool, threads=threads, control=control
+        )
         for some in in_turns(chosen, snapshot.block_count):
-            found = self.evaluate(
-                snapshot, some, now_us=now_us, pool=pool, threads=threads, control=control
-            )
-            for name, masks in found.items():
+            for name, masks in evaluated(some).items():
                 field_id = self._fields[name]
                 stored = stored_masks(snapshot, field_id)
                 blocks, entered, left = changed_memberships(masks, stored)
                 if blocks:
                     memberships[field_id] = blocks
-                    transitions.append(self._transition(name, entered, left))
-                    deltas[name] = len(entered) - len(left)
-        evaluated = len(chosen) * snapshot.live_count
+                    moved[name] = entered, left
+        states = partial(held_by, snapshot, self.model, at_us=now_us)
+        facts = self._facts.at_once(lowest, moved, _NO_TAGS, now_us, states)
+        later = {*asked} - {*chosen} | self._facts.readers(facts)
         return SegmentChange(
             memberships=memberships,
-            transitions=tuple(transitions),
-            count_deltas=_without_zeros(deltas),
-            rows_evaluated=evaluated,
+            transitions=self._telling.transitions(moved),
+            count_deltas=_deltas(moved),
+            rows_evaluated=len(chosen) * snapshot.live_count,
+            facts=facts,
+            stale=[name for name in self._fields if name in later],
         )
 
 
-def _without_zeros(deltas: Mapping[str, int]) -> dict[str, int]:
+def _deltas(moved: Moved) -> dict[str, int]:
+    deltas = {name: len(entered) - len(left) for name, (entered, left) in moved.items()}
     return {name: delta for name, delta in deltas.items() if delta}
 
 
@@ -402,14 +383,3 @@ def in_turns(names: Sequence[str], block_count: int) -> Iterator[Sequence[str]]:
     most = max(1, MASK_BYTES_AT_A_TIME // (_MASK_BYTES * max(1, block_count)))
     for start in range(0, len(names), most):
         yield names[start : start + most]
-
-
-def _joined(one: Moves, other: Moves) -> Moves:
-    """Moves of different fields, one behind the other."""
-    behind = one.starts[-1]
-    return Moves(
-        [*one.fields, *other.fields],
-        [*one.starts, *(behind + start for start in other.starts[1:])],
-        np.concatenate([one.rows, other.rows]),
-        np.concatenate([one.entered, other.entered]),
-    )

@@ -27,6 +27,7 @@ __all__ = [
     "fact_event",
     "fact_events",
     "hidden_events",
+    "is_fact",
     "is_hidden",
     "tag_fact",
     "tag_places",
@@ -43,6 +44,11 @@ ON = EventProperty(":on", "bool")
 def is_hidden(name: str) -> bool:
     """Whether a name is that of a hidden type, or of a property that only hidden types have."""
     return name.startswith(_HIDDEN)
+
+
+def is_fact(name: str) -> bool:
+    """Whether a name is that of the type of a fact."""
+    return name.startswith(_FACT)
 
 
 def tag_fact(tag: str) -> str:

@@ -33,8 +33,9 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
             yield ("events", name, "erases")
         if event.retention_us is not None:
             yield ("events", name, "retention")
-    for at in range(len(parts["tag_rules"])):
-        yield ("tag_rules", at)
+    for at, rule in enumerate(parts["tag_rules"]):
+        if "each" in rule:
+            yield ("tag_rules", at)
     for name in parts["scores"]:
         yield ("scores", name)
     for name in parts["actions"]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from engine.model.definitions import Attribute, EventType
-from engine.model.hidden_events import ON, is_hidden
+from engine.model.hidden_events import ON, is_fact
 from engine.rules import bound, tree
 from engine.rules.bound_events import BoundAggregate, BoundEvents
 
@@ -42,11 +42,11 @@ def fact_holds(
 
 
 def facts_read(expression: bound.BoundExpr) -> frozenset[str]:
-    """The hidden types of events that an expression reads, through segments too."""
+    """The facts, by their types of events, that an expression reads, through segments too."""
     return frozenset(
         name
         for predicate in bound.predicates_of(expression)
         for aggregate in bound.aggregates_of(predicate)
         for name in aggregate.events.types
-        if is_hidden(name)
+        if is_fact(name)
     )

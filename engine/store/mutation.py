@@ -113,7 +113,11 @@ class Mutation:
         chosen.setdefault(field_id, {})[block] = made
 
     def candidate(self, row_count: int) -> Snapshot:
-        """The state with the record, seen by nobody else; `row_count` rows are given out."""
+        """The state with the record, seen by nobody else; `row_count` rows are given out. Another
+        one has what was derived from the one before, too."""
+        for field_id, blocks in self.derived.items():
+            self.changes.setdefault(field_id, {}).update(blocks)
+        self.derived = {}
         self.candidate_version = self.base.after_record(
             self.sequence, self.changes, row_count, self.in_place
         )

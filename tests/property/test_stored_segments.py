@@ -54,7 +54,7 @@ def test_rows_tested_together_and_alone(number: int, seed: int, tmp_path: Path) 
         numbers = NumberPlanner(snapshot, NOW_US, model.time_zone)
         leaves = LeafPlanner(snapshot, numbers, lambda name: list_members(snapshot, model, name))
         planner = Planner(leaves)
-        roots = [planner.add(body) for body in kept.segments._bodies.values()]
+        roots = [planner.add(one.body) for one in kept.segments.definitions.values()]
         program = Program(planner.plan, snapshot, roots)
         rng = np.random.default_rng(seed)
         some = rng.integers(0, snapshot.row_count + 70_000, 600).astype(np.uint32)

@@ -115,6 +115,10 @@ ONE_FAULT = {
         "attributes.\":live\", line 2: the name ':live' begins with ':', as the store's own fields "
         "do"
     ),
+    "segments: {':tags.A': 'true'}": (
+        "segments.\":tags.A\", line 2: the name ':tags.A' begins with ':', as those of the store's "
+        "own definitions"
+    ),
     "events: {':fact:tag:A': {}}": (
         "events.\":fact:tag:A\", line 2: the name ':fact:tag:A' begins with ':', as those of the "
         "store's own events"

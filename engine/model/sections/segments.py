@@ -22,8 +22,10 @@ class SegmentShape(Shape):
 
 
 def check(name: str, shape: SegmentShape, declared: Declared) -> Iterator[Fault]:
-    """A segment has no faults beyond its shape; its expression is checked by itself."""
-    yield from ()
+    """Faults of one segment beyond its shape; its expression is checked by itself."""
+    if name.startswith(":"):
+        told = f"the name '{name}' begins with ':', as those of the store's own definitions"
+        yield Fault(("segments", name), told)
 
 
 def build(name: str, shape: SegmentShape) -> Segment:
