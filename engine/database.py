@@ -504,6 +504,12 @@ class Database:
         in_force = self._live.in_force
         return {} if in_force is None else in_force.segments.unkept
 
+    def untold_definitions(self) -> Mapping[str, str]:
+        """Key path of each score, tier and tag of the model that the feed does not tell of -> why,
+        as the end of a sentence."""
+        in_force = self._live.in_force
+        return {} if in_force is None else in_force.segments.untold
+
     def add_feed_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Calls `listener`, on any thread, whenever the feed has grown; returns what ends that."""
         return self._live.pipeline.told.add_listener(listener)

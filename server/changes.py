@@ -74,11 +74,15 @@ def changes(source: FeedSource, chunk: FeedChunk, kind: str) -> list[pb.WatchRes
 
 def _message(run: FeedRun, start: int, stop: int) -> pb.ChangeRun:
     """Entries `start` to `stop` of a run, without their profiles."""
+    old: str | bool | None = not run.entered
+    new: str | bool | None = run.entered
+    if run.old is not None:
+        old, new = run.old or None, run.new or None
     return pb.ChangeRun(
         definition=run.definition,
         definition_version=run.version,
-        old_value=convert.value(not run.entered),
-        new_value=convert.value(run.entered),
+        old_value=convert.value(old),
+        new_value=convert.value(new),
         cause=CAUSES[run.cause],
         instant=convert.timestamp(run.instant_us),
         sequence=run.sequence,

@@ -20,6 +20,8 @@ from engine.limits import FEED_PROGRESS_S, FEED_READS
 from engine.live.feed import FeedCompacted, FeedSource
 from engine.live.resume_token import FeedPosition
 from engine.model.definitions import Model
+from engine.model.hidden_events import tag_places
+from engine.model.positions import key_text
 from engine.nearest import nearest
 from server import convert
 from server.call import Call
@@ -33,8 +35,8 @@ __all__ = ["WatchService", "WatchedDatabase"]
 
 T = TypeVar("T")
 
-# As many segments as a model can hold.
-SEGMENTS_MOST = 10_000
+# As many names of a kind as a model can hold.
+NAMES_MOST = 10_000
 SEGMENTS = "segments."
 
 
@@ -53,26 +55,30 @@ class WatchedDatabase(Protocol):
         """Segments of the model that are evaluated only when asked -> why, as the end of a
         sentence: "it depends on the time of asking"."""
 
+    def untold_definitions(self) -> Mapping[str, str]:
+        """Key path of each score, tier and tag of the model that the feed does not tell of -> why,
+        as the end of a sentence."""
+
     def add_feed_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Calls `listener`, on any thread, whenever the feed has grown; returns what ends that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """What one caller wants to see. `segments` None means all that are kept."""
+    """What one caller wants to see, by key path. None means all segments that are kept."""
 
-    segments: frozenset[str] | None
+    definitions: frozenset[str] | None
     kind: str
 
     def wants(self, definition: str) -> bool:
         """Whether entries of a definition are to be sent."""
-        if self.segments is None:
+        if self.definitions is None:
             return definition.startswith(SEGMENTS)
-        return definition in self.segments
+        return definition in self.definitions
 
 
 class WatchService:
-    """Follows segments. Belongs to one event loop; `progress_s` is the longest silence."""
+    """Follows definitions. Belongs to one event loop; `progress_s` is the longest silence."""
 
     def __init__(
         self, database: WatchedDatabase, reads: Lane, *, progress_s: float = FEED_PROGRESS_S
@@ -135,7 +141,10 @@ class WatchService:
     def _begin(self, request: pb.WatchRequest) -> tuple[Watcher, FeedPosition]:
         """What to watch, and from where. Raises InputInvalid, NotFound, NotYet."""
         model = self._database.model
-        self._check_segments(request.segments, () if model is None else model.segments)
+        named = self._segments(request.segments, () if model is None else model.segments)
+        named += self._others("scores", request.scores, () if model is None else model.scores)
+        named += self._others("tiers", request.tiers, () if model is None else model.tiers)
+        named += self._others("tags", request.tags, _tags(model))
         kind = request.identifier_kind
         kinds = () if model is None else model.identifiers
         if kind and kind not in kinds:
@@ -145,29 +154,30 @@ class WatchService:
                 f"there is no kind of identifier {kind}",
                 f"did you mean {close}?" if close else "",
             )
-        named = frozenset(f"{SEGMENTS}{name}" for name in request.segments) or None
-        return Watcher(named, kind), self._start(request)
+        return Watcher(frozenset(named) or None, kind), self._start(request)
 
-    def _check_segments(self, names: Iterable[str], known: Iterable[str]) -> None:
-        named = list(names)
-        if len(named) > SEGMENTS_MOST:
-            raise convert.invalid(
-                "segments",
-                f"has {len(named):,} entries",
-                f"give at most {SEGMENTS_MOST:,}, or none for all",
-            )
-        there = frozenset(known)
+    def _segments(self, names: Iterable[str], known: Iterable[str]) -> list[str]:
+        """The key paths of segments that can be watched."""
+        named = _checked("segments", "segment", names, known, ", or none for all")
         unkept = self._database.unkept_segments() if named else {}
         for name in named:
-            if name not in there:
-                close = nearest(name, known)
-                hint = f" Did you mean {close}?" if close else ""
-                raise NotFound(f"There is no segment {name} to watch.{hint}")
             if name in unkept:
                 raise NotYet(
                     f"Segment {name} cannot be watched in this version: {unkept[name]}. It is not"
                     " kept up to date, but evaluated when it is counted or listed."
                 )
+        return [key_text(("segments", name)) for name in named]
+
+    def _others(self, section: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
+        """The key paths of scores, tiers or tags that can be watched."""
+        what = {"tags": "rule for the tag"}.get(section, section[:-1])
+        named = _checked(section, what, names, known, "")
+        keys = [key_text((section, name)) for name in named]
+        untold = self._database.untold_definitions() if named else {}
+        for key in keys:
+            if key in untold:
+                raise NotYet(f"{key} cannot be watched in this version: {untold[key]}.")
+        return keys
 
     def _start(self, request: pb.WatchRequest) -> FeedPosition:
         feed = self._database.feed
@@ -200,6 +210,30 @@ class WatchService:
             resume_token=self._database.feed.token(gone.oldest),
             compacted=pb.WatchCompacted(oldest_sequence=gone.oldest.sequence),
         )
+
+
+def _checked(
+    section: str, what: str, names: Iterable[str], known: Iterable[str], otherwise: str
+) -> list[str]:
+    """Names that the model has, and not too many of them. Raises InputInvalid, NotFound."""
+    named = list(names)
+    if len(named) > NAMES_MOST:
+        raise convert.invalid(
+            section, f"has {len(named):,} entries", f"give at most {NAMES_MOST:,}{otherwise}"
+        )
+    there = frozenset(known)
+    for name in named:
+        if name not in there:
+            close = nearest(name, known)
+            hint = f" Did you mean {close}?" if close else ""
+            raise NotFound(f"There is no {what} {name} to watch.{hint}")
+    return named
+
+
+def _tags(model: Model | None) -> list[str]:
+    """The tags that rules give, but those that properties name."""
+    rules = () if model is None else model.tag_rules
+    return [rule["tag"] for rule in rules if not tag_places(rule["tag"])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Following segments: what changed, with a token to go on from.
+"""Following segments, scores, tiers and tags: what changed, with a token to go on from.
 
 watching = watch(client, ["high_value"], resume_token=stored)
 for message in watching:
@@ -44,10 +44,11 @@ CAUSES = {
 class Change:
     """One entry of the feed: a definition became another value for one profile.
 
-    `definition` is a key path such as "segments.high_value"; of a segment the values are
-    False and True. `uid` is 32 hexadecimal digits; `identifiers` are those of the kind asked
-    for. `cause` is "update", "clock", "edit", "merge", "erasure", "refresh", or "unknown" where
-    the server is newer than this client. (`sequence`, `ordinal`) numbers the entry for good.
+    `definition` is a key path such as "segments.high_value" or "scores.lead"; of a segment and a
+    tag the values are False and True, of a score the names of its bands, of a tier its values,
+    None where there is none. `uid` is 32 hexadecimal digits; `identifiers` are those of the kind
+    asked for. `cause` is "update", "clock", "edit", "merge", "erasure", "refresh", or "unknown"
+    where the server is newer than this client. (`sequence`, `ordinal`) numbers the entry for good.
     """
 
     definition: str
@@ -93,17 +94,23 @@ def watch(
     client: Client,
     segments: Sequence[str] = (),
     *,
+    scores: Sequence[str] = (),
+    tiers: Sequence[str] = (),
+    tags: Sequence[str] = (),
     resume_token: str | None = None,
     from_oldest: bool = False,
     after_data_version: int | None = None,
     identifier_kind: str = "",
 ) -> Watch:
-    """Follows segments by name, all that are kept where none is named.
+    """Follows segments, the bands of scores, tiers and tags by name; all segments that are kept
+    where nothing is named.
 
     At most one of `resume_token`, `from_oldest` and `after_data_version` says where to begin
     (ValueError for more); default: now.
     """
-    request = watch_pb2.WatchRequest(segments=segments, identifier_kind=identifier_kind)
+    request = watch_pb2.WatchRequest(
+        segments=segments, scores=scores, tiers=tiers, tags=tags, identifier_kind=identifier_kind
+    )
     if (resume_token is not None) + from_oldest + (after_data_version is not None) > 1:
         raise ValueError("a watch begins at one place")
     if resume_token is not None:

@@ -144,6 +144,9 @@ class WatchedStore:
     def _snapshot(self) -> FakeSnapshot:
         return FakeSnapshot(self.store.feed_through, self.blocks)
 
+    def untold_definitions(self) -> Mapping[str, str]:
+        return {"tiers.stage": "its cuts are not known"}
+
     def unkept_segments(self) -> Mapping[str, str]:
         return {"lapsed": "it depends on the time of asking"}
 
@@ -187,4 +190,6 @@ def _model(segments: list[Segment]) -> Any:
     shape: Any = Shape()
     shape.segments = {segment.name: segment for segment in segments}
     shape.identifiers = {"phone": Identifier("phone", 0)}
+    shape.scores, shape.tiers = {"lead": {}}, {"stage": {}}
+    shape.tag_rules = ({"tag": "VIP", "when": "true"}, {"tag": "saw {x}", "each": "see"})
     return shape

@@ -120,7 +120,8 @@ class MovingDatabase:
         return self.database.count(f"segment('{name}')").count
 
     def entries(self) -> list[tuple[str, str, int, int]]:
-        """(cause, `+` or `-` and the segment, row, instant) of the whole feed, in order."""
+        """(cause, `+` or `-` and the segment, row, instant) of the whole feed, in order; of tiers
+        and bands the key path and both names."""
         database = self.database
         version = database.data_version
         while database.wait_feed(version - 1) < version:
@@ -130,6 +131,8 @@ class MovingDatabase:
             chunk = database.feed.read(position, lambda _: True)
             for run in chunk.runs:
                 name = ("+" if run.entered else "-") + run.definition.removeprefix("segments.")
+                if run.old is not None:
+                    name = f"{run.definition}: {run.old or '-'} -> {run.new or '-'}"
                 found += [(str(run.cause), name, row, run.instant_us) for row in run.rows.tolist()]
             position, caught_up = chunk.end, chunk.caught_up
         return found

@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.zone import Encoded
 
-__all__ = ["NO_MOVES", "Cause", "FieldBlocks", "Flips", "Moves", "Touched", "Transition"]
+__all__ = [
+    "NO_MOVES",
+    "Cause",
+    "FieldBlocks",
+    "Flips",
+    "Moves",
+    "Numbered",
+    "Touched",
+    "Transition",
+]
 
 # field number -> block -> what the field of that block has become.
 FieldBlocks = Mapping[int, Mapping[int, Encoded]]
+
+
+class Numbered(Protocol):
+    """The definitions that numbers stand for."""
+
+    def __getitem__(self, number: int, /) -> tuple[str, int]:
+        """The key path and the version of one."""
 
 
 class Cause(StrEnum):

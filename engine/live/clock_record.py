@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.limits import TIME_US
-from engine.live.change import Cause, Flips
+from engine.live.change import Cause, Flips, Numbered
 
 __all__ = ["ClockEntries", "ClockRecord", "ClockRun", "pack_clock_record"]
 
@@ -57,7 +57,7 @@ class ClockRecord:
     sequence: int
     previous: int
     instant_us: int
-    definitions: Sequence[tuple[str, int]]
+    definitions: Numbered
     flips: Flips
 
 

@@ -1,9 +1,11 @@
 """What is kept current of a model: its segments, and what follows from its other rules.
 
 Beside segments these have members of their own, by key path:
+- `scores.NAME.bands.BAND` and `tiers.NAME.VALUE`: who has a band, or a value of a tier;
 - `tags.NAME`: who has a tag for which there is a rule, whoever gave it;
-- `facts.KEY.on` and `facts.KEY.off`: who the fact begins to hold for, and who it ends for
-  (engine.model.hidden_events): the `when` of a sticky tag. They are told to nobody.
+- `facts.KEY.on` and `facts.KEY.off`: who a fact begins to hold for, and who it ends for
+  (engine.model.hidden_events): the `when` of a sticky tag; of a band with `hold` who is at its
+  bound, and who is below what holds it. They are told to nobody.
 
 Definitions come in *levels*. Those of level 0 read no facts; a fact has the level of the
 conditions that set it, and who reads it is at least one level above. So one level can be judged,
@@ -16,8 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.model.definitions import TAG, EventType, Model
-from engine.model.hidden_events import fact_events, tag_fact, tag_places
-from engine.model.plain import TagRule
+from engine.model.hidden_events import band_fact, fact_events, tag_fact, tag_places
+from engine.model.plain import TagRule, tier_names
 from engine.model.positions import key_text
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
@@ -34,13 +36,15 @@ _HIDDEN = ":"
 class Definition:
     """Something with members. `name` is that of a segment, or a colon and the key path.
 
+    `told` is the key path under which the feed tells who enters and leaves, '' where it does not.
+    Of those that share it a profile is in one at most, whose `value` is told.
     `begins` and `ends` are facts (hidden types of events) that do so for whoever enters it.
-    `is_told` says whether the feed tells who enters and leaves.
     """
 
     name: str
     body: bound.BoundExpr
-    is_told: bool = True
+    told: str = ""
+    value: str | None = None
     begins: EventType | None = None
     ends: EventType | None = None
 
@@ -59,26 +63,51 @@ def definitions_of(model: Model, binder: Binder) -> Iterator[Definition]:
     """Everything that is kept of a model where it can be, in the order of the feed. Raises
     ExpressionInvalid."""
     for name in model.segments:
-        yield Definition(name, binder.bind(tree.Segment(name)))
+        yield Definition(name, binder.bind(tree.Segment(name)), key_of(name))
     facts = fact_events(model)
+    for name in model.scores:
+        yield from _of_score(name, model, binder, facts)
+    for name, tier in model.tiers.items():
+        for value in tier_names(tier):
+            body = binder.bind(tree.Compare(tree.Call("tier", name), "=", tree.Text(value)))
+            hidden = hidden_name("tiers", name, value)
+            yield Definition(hidden, body, key_text(("tiers", name)), value)
     for at, rule in enumerate(model.tag_rules):
         if not tag_places(rule["tag"]):
             yield from _of_tag(at, rule, model, binder, facts)
+
+
+def _of_score(
+    name: str, model: Model, binder: Binder, facts: Mapping[str, EventType]
+) -> Iterator[Definition]:
+    score, bands = tree.Call("score", name), model.bands(name)
+    for band, hold in model.scores[name]["hold"].items():
+        key = band_fact(name, band)
+        at_bound = binder.bind(tree.Compare(score, ">=", tree.Number(bands[band])))
+        # Who has no score is held in no band.
+        below = binder.bind(tree.Not(tree.Compare(score, ">=", tree.Number(hold))))
+        yield Definition(hidden_name("facts", key, "on"), at_bound, begins=facts[key])
+        yield Definition(hidden_name("facts", key, "off"), below, ends=facts[key])
+    told = key_text(("scores", name))
+    for band in bands:
+        body = binder.bind(tree.Compare(tree.Call("band", name), "=", tree.Text(band)))
+        yield Definition(hidden_name("scores", name, "bands", band), body, told, band)
 
 
 def _of_tag(
     at: int, rule: TagRule, model: Model, binder: Binder, facts: Mapping[str, EventType]
 ) -> Iterator[Definition]:
     tag, text = rule["tag"], rule["when"]
+    told = key_text(("tags", tag))
     held = bound.BoundSet(model.attributes[TAG], bound.StringTest("in", frozenset({tag})), None)
     when = binder.bind(parse(text), text, key_text(("tag_rules", at, "when")))
     if rule["keep"] == "live":
-        yield Definition(hidden_name("tags", tag), bound.BoundOr((held, when), None))
+        yield Definition(hidden_name("tags", tag), bound.BoundOr((held, when), None), told)
         return
     key = tag_fact(tag)
-    yield Definition(hidden_name("facts", key, "on"), when, is_told=False, begins=facts[key])
+    yield Definition(hidden_name("facts", key, "on"), when, begins=facts[key])
     by_rule = fact_holds(facts[key])
-    yield Definition(hidden_name("tags", tag), bound.BoundOr((held, by_rule), None))
+    yield Definition(hidden_name("tags", tag), bound.BoundOr((held, by_rule), None), told)
 
 
 def levels_of(definitions: Iterable[Definition]) -> dict[str, int]:

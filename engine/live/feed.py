@@ -30,6 +30,7 @@ from engine.live.change import Cause
 from engine.live.clock_record import VERSION as CLOCK_VERSION
 from engine.live.clock_record import ClockEntries, ClockRun
 from engine.live.feed_record import EntryRun, FeedEntries
+from engine.live.moved_key import read_moved_key
 from engine.live.resume_token import FeedPosition, pack_token, unpack_token
 from engine.store.snapshot import Snapshot
 
@@ -79,7 +80,8 @@ class FeedRun:
     """Entries of one record that differ in their profile alone.
 
     `rows` uint32 (n,) are in the order of the entries; the first has the number
-    `first_ordinal`. `entered` says whether they entered or left.
+    `first_ordinal`. `entered` says whether they entered or left; where the definition has one of
+    several names for a profile, they went from the name `old` to `new`, '' being none.
     """
 
     definition: str
@@ -90,6 +92,8 @@ class FeedRun:
     sequence: int
     first_ordinal: int
     rows: NDArray[np.uint32]
+    old: str | None = None
+    new: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +236,16 @@ def _runs(entries: Entries, at: int, wanted: Wanted, most: int) -> Iterator[Feed
         if not most:
             return
         start = max(at - run.first_ordinal, 0)
-        if start >= run.count or not wanted(run.definition):
+        definition, old, new = _told(entries, run)
+        if start >= run.count or not wanted(definition):
             continue
         rows = _rows(entries, run, start, start + most)
         yield FeedRun(
-            definition=run.definition,
+            definition=definition,
             version=run.version,
             entered=run.entered,
+            old=old,
+            new=new,
             cause=entries.cause,
             instant_us=run.instant_us,
             sequence=entries.sequence,
@@ -251,6 +258,13 @@ def _runs(entries: Entries, at: int, wanted: Wanted, most: int) -> Iterator[Feed
 def _rows(entries: Entries, run: EntryRun | ClockRun, start: int, stop: int) -> NDArray[np.uint32]:
     try:
         return run.rows(start, stop)
+    except ValueError as error:
+        raise _unreadable(entries.sequence, error) from error
+
+
+def _told(entries: Entries, run: EntryRun | ClockRun) -> tuple[str, str | None, str | None]:
+    try:
+        return read_moved_key(run.definition)
     except ValueError as error:
         raise _unreadable(entries.sequence, error) from error
 
@@ -279,6 +293,7 @@ def _closable(records: Iterator[tuple[int, bytes]]) -> Generator[tuple[int, byte
 
 def replay_feed(source: FeedSource) -> dict[str, NDArray[np.uint32]]:
     """Who is in each definition by the feed alone, as sorted rows; empty definitions left out.
+    Where a definition gives names, who has which: by the key path, ` = ` and the name.
 
     For a feed of which nothing has been dropped yet. StoreCorrupt where somebody enters who is
     in already, or leaves who is not: an entry is missing, or is there twice.
@@ -288,13 +303,22 @@ def replay_feed(source: FeedSource) -> dict[str, NDArray[np.uint32]]:
     while not caught_up:
         chunk = source.read(position, lambda definition: True)
         for run in chunk.runs:
-            held = members.get(run.definition, np.zeros(0, np.uint32))
-            if np.isin(run.rows, held).any() if run.entered else not np.isin(run.rows, held).all():
-                raise StoreCorrupt(
-                    f"Record {run.sequence} of the feed does not fit those before it:"
-                    f" {run.definition}."
-                )
-            joined = np.union1d(held, run.rows) if run.entered else np.setdiff1d(held, run.rows)
-            members[run.definition] = joined.astype(np.uint32)
+            for key, entered in _sides(run):
+                held = members.get(key, np.zeros(0, np.uint32))
+                if np.isin(run.rows, held).any() if entered else not np.isin(run.rows, held).all():
+                    raise StoreCorrupt(
+                        f"Record {run.sequence} of the feed does not fit those before it: {key}."
+                    )
+                joined = np.union1d(held, run.rows) if entered else np.setdiff1d(held, run.rows)
+                members[key] = joined.astype(np.uint32)
         position, caught_up = chunk.end, chunk.caught_up
     return {definition: rows for definition, rows in members.items() if len(rows)}
+
+
+def _sides(run: FeedRun) -> Iterator[tuple[str, bool]]:
+    """What the profiles of a run leave and enter."""
+    if run.old is None:
+        yield run.definition, run.entered
+    for name, entered in ((run.old, False), (run.new, True)):
+        if name:
+            yield f"{run.definition} = {name}", entered

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.live.change import Cause, Flips, Transition
+from engine.live.change import Cause, Flips, Numbered, Transition
 from engine.live.clock_record import ClockRecord, pack_clock_record
 from engine.live.feed_record import FeedRecord, pack_feed_record
 
@@ -56,7 +56,7 @@ class PendingFeed:
         self,
         sequence: int,
         instant_us: int,
-        definitions: Sequence[tuple[str, int]],
+        definitions: Numbered,
         flips: Flips,
     ) -> None:
         """The same for a tick: what happened to the definitions (key path, version) on the way."""

@@ -82,16 +82,15 @@ def carried_versions(
 def farewells(
     old: StoredSegments | None, new: StoredSegments, snapshot: Snapshot
 ) -> list[Transition]:
-    """Everybody leaves the segments whose members are stored before an edit, and not after."""
-    transitions = []
-    for name in () if old is None else old.stored:
-        assert old is not None
+    """Everybody leaves the definitions whose members are stored before an edit, and not after."""
+    if old is None:
+        return []
+    leaving = {}
+    for name in old.stored:
         rows = rows_of_masks(stored_masks(snapshot, old.membership_field(name)))
-        if name not in new.kept and len(rows) and old.definitions[name].is_told:
-            nobody = np.zeros(0, np.uint32)
-            version = old.definition_version(name)
-            transitions.append(Transition(key_of(name), version, nobody, rows))
-    return transitions
+        if name not in new.kept and len(rows):
+            leaving[name] = np.zeros(0, np.uint32), rows
+    return list(old.tell(leaving))
 
 
 def plan_change(
@@ -141,7 +140,7 @@ def plan_change(
 
 def _is_told(name: str, old: StoredSegments | None, new: StoredSegments) -> bool:
     definition = new.definitions.get(name) or (None if old is None else old.definitions[name])
-    return definition is not None and definition.is_told
+    return definition is not None and bool(definition.told)
 
 
 def _edit(

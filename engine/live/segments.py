@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from engine.columns.zone import Encoded
 from engine.core import evaluate
 from engine.core.control import Control
-from engine.live.change import NO_MOVES, FieldBlocks, Flips, Moves, Touched, Transition
+from engine.live.change import NO_MOVES, FieldBlocks, Flips, Moves, Numbered, Touched, Transition
 from engine.live.definitions import Definition, definitions_of, key_of, levels_of
 from engine.live.fact_changes import FactEvents, FactWriter, held_by
 from engine.live.flip_outcome import Passed
@@ -89,7 +89,7 @@ class TimeChange:
     that it was judged at, `blocks_read` the blocks looked through for a leaf.
     """
 
-    definitions: Sequence[tuple[str, int]]
+    definitions: Numbered
     flips: Flips
     moves: Moves
     rows_evaluated: int
@@ -157,8 +157,20 @@ class StoredSegments:
     @property
     def unkept(self) -> Mapping[str, str]:
         """Name of each segment without stored members -> why, as the end of a sentence."""
-        reasons = {**self.not_kept, **dict.fromkeys(self.unstored, _UNSTORED)}
-        return {name: reason for name, reason in reasons.items() if name in self.model.segments}
+        return {n: reason for n, reason in self._reasons().items() if n in self.model.segments}
+
+    @property
+    def untold(self) -> Mapping[str, str]:
+        """Key path of each score, tier and tag that the feed does not tell of -> why, as `unkept`
+        has it of segments."""
+        return {
+            self.definitions[name].told: reason
+            for name, reason in self._reasons().items()
+            if name not in self.model.segments and self.definitions[name].told
+        }
+
+    def _reasons(self) -> Mapping[str, str]:
+        return {**self.not_kept, **dict.fromkeys(self.unstored, _UNSTORED)}
 
     @property
     def has_facts(self) -> bool:
@@ -176,6 +188,10 @@ class StoredSegments:
     def meaning(self, name: str) -> bytes:
         """What a definition says, through the segments it mentions: equal for equal meanings."""
         return meaning_of(self.definitions[name].body, self.model.time_zone.key)
+
+    def tell(self, moved: Moved) -> tuple[Transition, ...]:
+        """What the feed tells of definitions that are entered and left at one instant."""
+        return self._telling.transitions(moved)
 
     def reading_list(self, list_name: str) -> tuple[str, ...]:
         """The stored definitions that read an uploaded list, through others too."""

@@ -1,4 +1,4 @@
-"""`strata watch`: who enters and leaves segments, line by line as it happens."""
+"""`strata watch`: who enters and leaves, and whose bands, tiers and tags change, as it happens."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ __all__ = ["watch"]
 @command
 def watch(
     segments: Annotated[list[str] | None, typer.Argument(metavar="[SEGMENT]...")] = None,
+    scores: Annotated[
+        list[str] | None, typer.Option("--score", help="Changes of this score's band.")
+    ] = None,
+    tiers: Annotated[list[str] | None, typer.Option("--tier", help="Changes of this tier.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", help="Who gets and loses this tag.")
+    ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Begin with the oldest change that is kept.")
     ] = False,
@@ -36,7 +43,8 @@ def watch(
     server: ServerAt = None,
     as_json: Json = False,
 ) -> None:
-    """Follow segments: a line for each profile that enters or leaves. Ctrl-C ends it."""
+    """Follow segments, bands, tiers and tags: a line for each profile that changes. Ctrl-C ends
+    it."""
     if from_start and token is not None:
         raise WrongUsage("give --from-start or --from TOKEN, not both")
     where = place(store, server)
@@ -50,6 +58,9 @@ def watch(
         with begin(
             client,
             segments or (),
+            scores=scores or (),
+            tiers=tiers or (),
+            tags=tags or (),
             resume_token=token,
             from_oldest=from_start,
             identifier_kind=kind,
@@ -82,6 +93,8 @@ def _change_line(change: Change, kind: str) -> str:
     """One entry for people. A profile without identifiers of the kind is shown by its uid."""
     name = change.definition.partition(".")[2]
     step = "entered" if change.new_value is True else "left   "
+    if not isinstance(change.new_value, bool):
+        step = f"{change.old_value or '-'} -> {change.new_value or '-'}"
     whom = " ".join(change.identifiers) or (f"uid:{change.uid}" if kind else change.uid)
     return f"{show.instant(change.instant)}  {step}  {name}  {whom}  ({change.cause})"
 

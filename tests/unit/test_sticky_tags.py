@@ -208,3 +208,57 @@ def test_a_list_sets_tags(live: MovingDatabase) -> None:
     assert tags(live, "CHOSEN") == ["a"]
     live.database.upload_list("chosen", "member", Strings.from_list(["b"]))
     assert tags(live, "CHOSEN") == ["a", "b"]
+
+
+CHAIN = """\
+tag_rules:
+- {tag: A, when: "size >= 50", keep: sticky}
+- {tag: B, when: "tag = 'A' and stage = 'x'", keep: sticky}
+- {tag: C, when: "tag = 'B' and not tag = 'D'"}
+- {tag: D, when: "tag = 'B' and joined <= now - 1 day", keep: sticky}
+tiers:
+  life:
+    stages:
+    - {name: late, when: "tag = 'D'"}
+    - {name: early, when: "joined > now - 1 day"}
+    default: none
+"""
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[MovingDatabase]:
+    opened = MovingDatabase(tmp_path / "store", {"s": "tag = 'C' or tag = 'D'"}, rules=CHAIN)
+    yield opened
+    opened.close()
+
+
+def test_facts_that_read_facts_follow_at_the_same_instant(chain: MovingDatabase) -> None:
+    chain.send({"member": "a", "size": 60, "stage": "x", "joined": START_US})
+    assert [chain_of(chain, tag) for tag in "ABCD"] == [["a"], ["a"], ["a"], []]
+    chain.go(START_US + 3 * DAY_US)
+    assert [chain_of(chain, tag) for tag in "ABCD"] == [["a"], ["a"], [], ["a"]]
+    assert chain.by_clock() == [
+        ("tiers.life: early -> late", 0, START_US + DAY_US),
+        ("-tags.C", 0, START_US + DAY_US),
+        ("+tags.D", 0, START_US + DAY_US),
+    ]
+    chain.send({"member": "a", "-tag": ["D"]})
+    assert [chain_of(chain, tag) for tag in "ABCD"] == [["a"], ["a"], ["a"], []]
+    assert chain.entries()[-2:] == [
+        ("update", "+tags.C", 0, chain.now_us), ("update", "-tags.D", 0, chain.now_us)
+    ]  # fmt: skip
+    chain.reopen(after_us=DAY_US)
+    # An edit sets the facts of each level before it judges the next.
+    chain.apply({}, rules=CHAIN.replace("50", "10"))
+    chain.send({"member": "b", "size": 5, "stage": "x", "joined": START_US})
+    chain.apply({}, rules=CHAIN.replace("50", "1"))
+    assert [chain_of(chain, tag) for tag in "ABCD"] == [["a", "b"], ["a", "b"], ["a"], ["b"]]
+
+
+def chain_of(chain: MovingDatabase, tag: str) -> list[str]:
+    """Who has a tag: by what is stored, and by a condition on tags."""
+    with chain.database.members(f"tag = '{tag}'") as members:
+        asked = members.rows.tolist()
+    with chain.database._store.snapshot() as snapshot:
+        assert stored_rows(snapshot, f":tags.{tag}") == asked, tag
+    return [chr(ord("a") + row) for row in asked]

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from engine.live.change import Transition
+from engine.live.moved_key import moved_key
 from strata.cli import embedded
 from strata.cli.main import app
-from tests.feeds import WatchedStore, transition, uid
+from tests.feeds import WatchedStore, rows_of, transition, uid
 from tests.wire.conftest import running
 
 ROOT = Path(__file__).parents[2]
@@ -179,3 +181,16 @@ def test_live_lines_until_ctrl_c(form: str, database: WatchedStore) -> None:
         else:
             expected = database.feed.token(database.feed.newest())
             assert said.strip() == f"to go on from here: --from {expected}"
+
+
+def test_bands_and_tags(both: Any, database: WatchedStore) -> None:
+    database.add(5, Transition("tags.VIP", 1, rows_of([1]), rows_of([])))
+    key = moved_key("scores.lead", "", "hot")
+    database.add(6, Transition(key, 1, rows_of([3]), rows_of([])))
+    _, lines, _ = both("--from-start", "--score", "lead", "--tag", "VIP")
+    assert [line.split("  ")[1:-1] for line in lines] == [
+        ["entered", "VIP", uid(1).hex()], ["- -> hot", "lead", uid(3).hex()]
+    ]  # fmt: skip
+    _, lines, _ = both("--from-start", "--score", "lead", "--json")
+    entry = json.loads(lines[0])
+    assert (entry["definition"], entry["from"], entry["to"]) == ("scores.lead", None, "hot")
