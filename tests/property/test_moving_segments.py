@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.live import committing, flips
+from tests.fact_worlds import FACT_RULES, OTHER_RULES, FactDatabase, fact_updates
 from tests.live_databases import only_the_log
 from tests.moving_worlds import (
     DAY_US,
@@ -53,6 +54,30 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
         )  # fmt: skip
         assert few.entries() == many.entries()
         assert len(few.by_clock()) > ROUNDS
+    finally:
+        few.close()
+        many.close()
+
+
+@pytest.mark.parametrize("zone", ZONES[:1])
+def test_facts_are_those_of_a_slow_model(zone: str, seed: int, tmp_path: Path) -> None:
+    """Sticky tags that read each other, live ones and tiers, through updates that take tags away,
+    time in few steps and many, edits and restarts."""
+    chance = random.Random(f"{seed} {zone} facts")
+    few = FactDatabase(tmp_path / "few", zone=zone)
+    many = FactDatabase(tmp_path / "many", zone=zone)
+    try:
+        for round_ in range(ROUNDS):
+            in_few_and_many_steps(
+                few, many, chance, [_step_us(chance)],
+                lambda now_us: fact_updates(chance, now_us, 30, chance.randrange(1, 12)),
+            )  # fmt: skip
+            if round_ % 4 == 3:
+                rules = OTHER_RULES if round_ % 8 == 3 else FACT_RULES
+                few.edit(rules)
+                many.edit(rules)
+        assert few.entries() == many.entries()
+        assert few.database.stats()["hidden_events"] == many.database.stats()["hidden_events"]
     finally:
         few.close()
         many.close()
