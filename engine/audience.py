@@ -206,6 +206,17 @@ class Audience:
             self._binder.known_texts.put(text, read)
         return read
 
+    @property
+    def as_of_us(self) -> int:
+        """The instant asked for, or that of asking; microseconds."""
+        return self._as_of_us
+
+    @property
+    def expression(self) -> tree.Expr:
+        """The one expression added."""
+        (question,) = self._questions
+        return question.read.expression
+
     def counts(self, *, nodes: bool = False) -> list[CountResult]:
         """The counts of all expressions added, in order, in one pass."""
         roots = [question.root for question in self._questions]
@@ -255,6 +266,12 @@ class Audience:
             waiting=self._waiting(question),
             read_as_of_today=self.today(question.read, () if ordering is None else (ordering,)),
         )
+
+    def masks(self) -> NDArray[np.uint64]:
+        """Who each of the expressions added holds for: uint64 of shape (expressions, blocks, 1024),
+        in one pass."""
+        roots = [question.root for question in self._questions]
+        return evaluate.many_masks(self._program(roots), roots, **self._how)[0]
 
     def value(self, text: str) -> Value:
         """The value to measure that a text means."""

@@ -48,6 +48,7 @@ from engine.model.hidden_events import is_hidden
 from engine.model.load import load_model
 from engine.model.not_yet import refuse_not_yet
 from engine.model_edits import DefinitionChange, ModelPlan, plan_edit
+from engine.name_groups import count_by_names, group_call
 from engine.overlap import Overlaps
 from engine.rules import tree
 from engine.rules.bind import Binder
@@ -55,6 +56,7 @@ from engine.rules.check import check_expressions
 from engine.store.data_file import DATA_FILE
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, VerifyReport, Writer
+from engine.tier_flows import TierFlows
 from engine.tier_refreshes import TierRefreshes
 from engine.uploaded_lists import UploadedList, UploadedLists
 from engine.waterfall import Waterfalls
@@ -98,6 +100,7 @@ class Database:
         self.frozen = FrozenAudiences(store, self._live, self._members, self._model_of)
         self._lists = UploadedLists(store, self._live, self._model_of)
         self.tiers = TierRefreshes(self._live, self._binders, self._threads, now)
+        self.flows = TierFlows(store.snapshot, self._audience, self._model_of, now)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
         self.explanations = Explanations(store.snapshot, self._audience, self._require_binder)
         self.overlaps = Overlaps(store.snapshot, self._audience)
@@ -261,7 +264,7 @@ class Database:
         control: Control | None = None,
     ) -> CountResult:
         """How many profiles an expression holds for; with `nodes` at each node of its tree,
-        with `group_by` split by a category or bool attribute."""
+        with `group_by` split by a category or bool attribute, or by `tier('x')` or `band('x')`."""
         with self._store.snapshot() as snapshot:
             if as_of_us is None and not nodes and group_by is None:
                 binder = self._require_binder(snapshot)
@@ -273,6 +276,10 @@ class Database:
             audience = self._audience(snapshot, as_of_us, control)
             audience.add(expression)
             if group_by is not None:
+                model = self._model_of(snapshot)
+                call = group_call(group_by, model)
+                if call is not None:
+                    return count_by_names(audience, call, model, nodes=nodes)
                 return audience.count_by(group_by, nodes=nodes)
             return audience.counts(nodes=nodes)[0]
 

@@ -23,6 +23,7 @@ from engine.measuring.passes import gather
 from engine.measuring.totals import Total, totals
 from engine.measuring.value import Value
 from engine.model.definitions import Attribute
+from engine.name_groups import group_call, group_expressions
 from engine.rules import tree
 from engine.rules.bind import Binder
 from engine.rules.canonical import format_expression
@@ -181,6 +182,11 @@ class Measures:
             _refuse_unless(measured.is_number, value, measured, "a number, a date or a time")
             group: Attribute | None = None
             names: list[str | None] = [None]
+            call = None
+            if group_by is not None:
+                call = group_call(group_by, self._binder(snapshot).model)
+            if call is not None:
+                return self._by_names(snapshot, audience, measured, call, control)
             if group_by is not None:
                 group, names = audience.group_names(group_by)
                 if len(names) > MEASURED_GROUPS:
@@ -195,6 +201,27 @@ class Measures:
             also = measured.attributes if group is None else (*measured.attributes, group)
             answer = audience.answer(total.count, also)
             return Summary(answer, measured, total, None if group is None else groups)
+
+    def _by_names(
+        self,
+        snapshot: Snapshot,
+        audience: Audience,
+        measured: Value,
+        call: tree.Call,
+        control: Control | None,
+    ) -> Summary:
+        """The totals of an audience, and of those in it who have each name of a band or tier."""
+        total, _ = totals(audience.reading(measured.leaf), measured, 1)
+        groups = {}
+        model = self._binder(snapshot).model
+        for name, expression in group_expressions(audience.expression, call, model):
+            part = self._audience(snapshot, audience.as_of_us, control)
+            part.add(expression)
+            value = part.value(measured.text)
+            groups[name], _ = totals(part.reading(value.leaf), value, 1)
+        answer = audience.answer(total.count, measured.attributes)
+        found = {name: one for name, one in groups.items() if one.count}
+        return Summary(answer, measured, total, found)
 
     def distribution(
         self,

@@ -24,6 +24,7 @@ from engine.live.segment_edits import differences
 from engine.live.segments import StoredSegments
 from engine.live.tier_cuts import TIER_CUTS
 from engine.measuring.tier_cuts import tier_cuts
+from engine.measuring.value import Kind
 from engine.model.cuts import Cuts, needs_cuts
 from engine.model.definitions import Model
 from engine.model.plain import Tier, tier_names
@@ -44,7 +45,7 @@ class TierCut:
     reaches it."""
 
     metric: str
-    kind: str
+    kind: Kind
     value: Fraction | None
 
 

@@ -12,14 +12,14 @@ from engine.frozen_audiences import FrozenName
 from engine.rules import tree
 from engine.rules.canonical import format_expression
 from engine.rules.parse import parse
-from server import coming, convert, explaining, measuring, overlapping
+from server import coming, convert, explaining, measuring, overlapping, tiers
 from server.call import Call
 from server.lanes import Lane
 from server.members import ListRequest, pieces
 from server.relay import Patience, relayed
 from server.visibility import Visibility
 from strata.v1 import audience_pb2 as pb
-from strata.v1 import coming_pb2, explain_pb2, measure_pb2, overlap_pb2
+from strata.v1 import coming_pb2, explain_pb2, measure_pb2, overlap_pb2, tier_pb2
 
 if TYPE_CHECKING:
     from engine.database import Database
@@ -226,6 +226,23 @@ class AudienceService:
                 sequence, measuring.among(request), as_of_us=as_of_us, control=call.control
             )
             return measuring.funnel(found)
+
+        return await self._reads.run(work, call.control)
+
+    async def flow(self, request: tier_pb2.FlowRequest, call: Call) -> tier_pb2.FlowResponse:
+        """How profiles moved between the names of a tier."""
+        tier = _required(request.tier, "tier")
+        if not request.HasField("from"):
+            raise convert.invalid("from", "is missing", "give the earlier instant")
+        from_us = convert.as_of_us(getattr(request, "from"), "from")
+        to_us = convert.as_of_us(request.to if request.HasField("to") else None, "to")
+        await self._visible.wait(request.min_offset, call)
+        call.field = "tier"
+
+        def work() -> tier_pb2.FlowResponse:
+            assert from_us is not None, "it is there"
+            found = self._database.flows.flow(tier, from_us, to_us, control=call.control)
+            return tiers.flow(found)
 
         return await self._reads.run(work, call.control)
 

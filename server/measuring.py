@@ -198,6 +198,25 @@ def _exactly(
             return _plain(measure, value, is_end=is_end)
 
 
+def told_value(exact: Fraction, kind: str) -> value_pb2.Value:
+    """A value of a kind; a number or duration that has no end, or a long one, with MEAN_PLACES
+    digits after the point."""
+    match kind:
+        case "number":
+            more = 10**MEAN_PLACES % exact.denominator
+            digits = MEAN_PLACES if more else _digits(exact.denominator)
+            return value_pb2.Value(decimal_value=_rounded(exact, digits))
+        case "duration":
+            return value_pb2.Value(duration_value=_seconds(exact, MEAN_PLACES))
+        case "float":
+            return value_pb2.Value(float_value=float(exact))
+        case "date":
+            day = _half_away(exact) + EPOCH.toordinal()
+            return value_pb2.Value(date_value=datetime.date.fromordinal(day).isoformat())
+        case _:
+            return value_pb2.Value(time_value=convert.timestamp(_half_away(exact)))
+
+
 def _mean(measure: Measure, value: Value, places: int) -> value_pb2.Value:
     match value.kind:
         case "number":

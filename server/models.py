@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from engine.errors import NotFound
-from server import convert
+from server import convert, tiers
 from server.call import Call
 from server.lanes import Lane
 from strata.v1 import model_pb2 as pb
+from strata.v1 import tier_pb2
 
 if TYPE_CHECKING:
     from engine.database import Database
@@ -54,6 +55,15 @@ class ModelService:
             changed_keys=plan.changed_keys,
             changes=map(_change, plan.changes),
         )
+
+    async def refresh(
+        self, request: tier_pb2.RefreshRequest, call: Call
+    ) -> tier_pb2.RefreshResponse:
+        """Works out the cuts of tiers anew."""
+        call.field = "tiers"
+        names = tuple(request.tiers)
+        found = await self._writes.run(lambda: self._database.tiers.refresh(names))
+        return tiers.refreshed(found)
 
     async def get_model(self, request: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:
         """Reads the model in force."""

@@ -31,7 +31,7 @@ tiers:
   plain:
     stages: [{{name: 'on', when: "tier('life') = 'buyer' and tier('mean') contains '重要'"}}]
   mean: {{rfm: {{recency: last(order), frequency: "count(order in last 9 days)",
-    monetary: "{MONEY}", cut: mean}}}}
+    monetary: max(order.amount in last 20 days), cut: mean}}}}
   median: {{rfm: {{recency: last(order), frequency: "count(order in last 9 days)",
     monetary: "{MONEY}", cut: median, cells: {{HHH: best}}}}}}
   quintile: {{rfm: {{recency: last(any), frequency: days(any), monetary: "avg(order.amount)",
@@ -125,7 +125,6 @@ class Customers:
 
     def tiers(self, now_us: int, zone: Any) -> dict[str, ReferenceTier]:
         """TIERS, cut at an instant by the words of the contract."""
-        amounts = {"mean": _mean, "median": _median}
         found: dict[str, ReferenceTier] = {
             "life": ReferenceTier(
                 stages=[
@@ -159,8 +158,9 @@ class Customers:
             return ReferenceTier(cells=names, metrics=metrics, cuts=cuts)
 
         frequent = ("last(order)", "count(order in last 9 days)", MONEY)
-        found["mean"] = cells(frequent, amounts["mean"], CELLS)
-        found["median"] = cells(frequent, amounts["median"], {**CELLS, "HHH": "best"})
+        dearest = (*frequent[:2], "max(order.amount in last 20 days)")
+        found["mean"] = cells(dearest, _mean, CELLS)
+        found["median"] = cells(frequent, _median, {**CELLS, "HHH": "best"})
         often = ("last(any)", "days(any)", "avg(order.amount)")
         found["quintile"] = cells(often, _quintile, CELLS)
         weighed = "count(read in last 12 days) + 2.5 * count(order in last 12 days)"

@@ -19,6 +19,7 @@ from strata.cli import (
     profiles,
     serving,
     storing,
+    tiers,
     watching,
 )
 
@@ -42,6 +43,8 @@ app.command()(measuring.summarize)
 app.command()(measuring.funnel)
 app.command()(overlapping.overlap)
 app.command()(overlapping.waterfall)
+app.command()(tiers.refresh)
+app.command()(tiers.flow)
 app.command("list")(listing.list_members)
 app.command()(frozen.freeze)
 app.add_typer(frozen.app, name="frozen")

@@ -36,6 +36,7 @@ __all__ = [
     "padded",
     "profile_json",
     "text_value",
+    "width",
 ]
 
 BAR_CELLS = 32
@@ -176,6 +177,11 @@ def bars(counted: Iterable[tuple[str, int]]) -> Iterator[str]:
 def padded(name: str, names: Sequence[str]) -> str:
     """A name, filled up to the width of the widest of `names` on a terminal."""
     return name + " " * (max(map(cell_len, names)) - cell_len(name))
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return cell_len(text)
 
 
 def figures(named: Mapping[str, int]) -> Iterator[str]:

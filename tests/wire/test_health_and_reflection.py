@@ -65,6 +65,7 @@ def test_reflection_shows_every_service_and_message(
         "CountMany",
         "CompareAudiences",
         "Distribution",
+        "Flow",
         "Funnel",
         "Summarize",
         "ListMembers",
