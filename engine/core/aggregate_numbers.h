@@ -164,6 +164,28 @@ static inline void strata_fill_sum(strata_aggregates *all, const strata_aggregat
     head->reserved2 = is_narrow ? 0 : STRATA_AGGREGATE_SUMS;
 }
 
+/* What events are worth: all of one sign, and no more for one than at the age of no hour. */
+static inline void strata_fill_worth(strata_aggregates *all, const strata_aggregate *what,
+                                     strata_aggregate_column *column, uint64_t events) {
+    int64_t most = what->worth_count ? what->worth[0] : 0, *values = strata_aggregate_values(column);
+    uint64_t reach = events * (uint64_t)(most < 0 ? -most : most), bias = most < 0 ? reach : 0;
+    column->width = 8;
+    column->touched = STRATA_TOUCHED;
+    for (uint32_t i = 0; i < what->source_count; i++) {
+        strata_event_scan scan = strata_scan_source(all, what, what->sources + i);
+        strata_fold fold = strata_fold_of(what->sources + i, STRATA_FOLD_WORTH, 0, values);
+        fold.worth = what->worth;
+        fold.worth_count = what->worth_count;
+        fold.now = what->now;
+        strata_fold_block(&scan, &fold, 1);
+    }
+    if (bias)
+        for (uint32_t r = 0; r < STRATA_BLOCK_ROWS; r++)
+            values[r] = (int64_t)((uint64_t)values[r] + bias);
+    strata_all_have(all, strata_begin_head(column, STRATA_INTS, 8, (int64_t)((uint64_t)0 - bias),
+                                           reach));
+}
+
 /* ----------------------------------------------------------------------------------- bounds */
 
 /* Takes the values of marked rows to the column, `least` above the base, and leaves `start`. */

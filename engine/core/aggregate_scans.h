@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "engine/core/fields.h"
+#include "engine/core/score_rules.h"
 #include "engine/events/fold_block.h"
 #include "engine/events/sequences.h"
 
@@ -18,6 +19,8 @@ enum {
     STRATA_AGGREGATE_COUNT,
     STRATA_AGGREGATE_DAYS,
     STRATA_AGGREGATE_DISTINCT,
+    STRATA_AGGREGATE_WORTH, /* what events are worth by their age, added up */
+    STRATA_AGGREGATE_SCORE, /* made of other columns and of nodes, see scores.h */
     STRATA_AGGREGATE_SUM,
     STRATA_AGGREGATE_LEAST, /* of a property, or of the times where none is read */
     STRATA_AGGREGATE_GREATEST,
@@ -54,6 +57,10 @@ typedef struct {
     uint32_t day_count;
     const int64_t *starts; /* DAYS: first instants of days, day_count of them and one more */
     const uint32_t *ranks; /* FIRST and LAST of categories: order of the strings, by code */
+    const int64_t *worth;  /* WORTH: thousandths, all of one sign, by whole hours of age */
+    uint32_t worth_count;
+    int64_t now;           /* WORTH: ages are up to here */
+    const strata_score *score;       /* SCORE */
     const strata_followed *followed; /* MARK: of those with a sequence; NULL: with any event */
 } strata_aggregate;
 
@@ -80,6 +87,14 @@ typedef struct {
     uint64_t *marks; /* rows with an event */
 } strata_aggregate_column;
 
+/* The score that is being made, in units. */
+typedef struct {
+    int64_t low, high; /* between which its sum is, before floor and ceiling, and these are */
+    int64_t constant;  /* what all live rows have beside their lanes */
+    uint32_t width;    /* of lanes */
+    int is_open;       /* lanes hold something */
+} strata_scoring;
+
 /* What one thread folds with. */
 typedef struct {
     const strata_kernels *kernels;
@@ -105,6 +120,7 @@ typedef struct {
     strata_sequence_scratch *sequence_scratch; /* where there are sequences, */
     strata_event_set *sets;                    /* with room for the sets of any one */
     strata_typed_events *typed;                /* and for its sources */
+    strata_scoring scoring;
 } strata_aggregates;
 
 /* ---------------------------------------------------------------------------------- events */

@@ -17,12 +17,14 @@
  * Counts, days, distinct values and sums are never missing: 0 where there is nothing.
  * A sum that may leave 64 bits is kept in 128 besides, see strata_read_sum; its column then stops
  * at the ends of 64 bits.
+ * A score is a column too, made of others and of what nodes hold for: engine.core.scores fills it.
  */
 #ifndef STRATA_AGGREGATES_H
 #define STRATA_AGGREGATES_H
 
 #include "engine/core/aggregate_ends.h"
 #include "engine/core/aggregate_sequences.h"
+#include "engine/core/scores.h"
 
 /* What a column is where its window has no events. */
 static inline void strata_fill_nothing(const strata_aggregates *all, const strata_aggregate *what,
@@ -85,6 +87,7 @@ static inline int strata_fill_aggregate(strata_aggregates *all, uint32_t number)
     case STRATA_AGGREGATE_DISTINCT:
         is_done = strata_fill_distinct(all, what, column, events);
         break;
+    case STRATA_AGGREGATE_WORTH: strata_fill_worth(all, what, column, events); break;
     case STRATA_AGGREGATE_SUM: strata_fill_sum(all, what, column); break;
     case STRATA_AGGREGATE_LEAST:
     case STRATA_AGGREGATE_GREATEST: strata_fill_bound(all, what, column); break;

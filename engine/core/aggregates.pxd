@@ -3,7 +3,9 @@
 The structures in C stay inside: their headers and those of leaves have names in common.
 """
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+
+from engine.core.score_layout cimport strata_score, strata_score_rule
 
 
 cdef class AggregateLayout:
@@ -15,6 +17,8 @@ cdef class AggregateLayout:
     cdef list _columns         # Column
     cdef list _kept            # what the aggregates point into,
     cdef list _tables          # and what of one state of the store
+
+    cdef bint is_score(self, int32_t number)
 
 
 cdef class AggregateColumns:
@@ -33,5 +37,23 @@ cdef void open_columns(
 cdef int are_filled(void *columns, const int32_t *numbers, uint32_t count) noexcept nogil
 # Fills them; 0 where there was no memory.
 cdef int fill_columns(void *columns, const int32_t *numbers, uint32_t count) noexcept nogil
+# The score that a column is, NULL for any other.
+cdef const strata_score *score_of(void *columns, int32_t number) noexcept nogil
+# Begins to fill a score, the columns of whose `each` rules are filled.
+cdef void begin_score(void *columns, int32_t number) noexcept nogil
+# Adds the points of a `when` to the rows of a mask, where it is NULL to all live ones.
+cdef void add_when(
+    void *columns, int32_t number, int64_t points, const uint64_t *mask) noexcept nogil
+# Adds what an `each` gives.
+cdef void add_each(void *columns, int32_t number, const strata_score_rule *rule) noexcept nogil
+# Has a score filled.
+cdef void end_score(void *columns, int32_t number) noexcept nogil
+# What an `each` gives to a row, in units of the score; its column is filled.
+cdef int64_t given_to(
+    void *columns, const strata_score_rule *rule, uint32_t row) noexcept nogil
+# Has a score filled for some rows alone: rows[i] has sums[at[i]], in units.
+cdef void put_scores(
+    void *columns, int32_t number, const uint16_t *rows, const uint16_t *at, uint32_t count,
+    const int64_t *sums) noexcept nogil
 # About how many events filling them takes.
 cdef uint64_t events_ahead(void *columns, const int32_t *numbers, uint32_t count) noexcept nogil

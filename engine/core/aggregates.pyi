@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.core.operations import Column
 from engine.store.snapshot import Snapshot
@@ -7,7 +7,12 @@ __all__ = ["AggregateColumns", "AggregateLayout"]
 
 class AggregateLayout:
     count: int
-    def __init__(self, columns: Sequence[Column], position: Callable[[int], int]) -> None: ...
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        position: Callable[[int], int],
+        before: Mapping[int, Sequence[int]],
+    ) -> None: ...
     def bind(self, snapshot: Snapshot) -> None: ...
 
 class AggregateColumns:

@@ -1,14 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Aggregates and sequences of events: laid out for a plan, and made into columns by each thread.
+"""Aggregates, sequences and scores: laid out for a plan, and made into columns by each thread.
 
 1. An AggregateLayout has the aggregates of a plan in C. What they take from a state of the store,
    the days of a window and the order of strings, is made anew for the next state.
 2. AggregateColumns is the memory of one thread: a column for each aggregate and what they share
    while they are folded, and the table of fields in which leaves find them.
-3. A column is filled when a leaf that reads it is first looked at in a block (aggregates.h).
+3. A column is filled when a leaf that reads it is first looked at in a block (aggregates.h); one
+   of a score by engine.core.scores, since its rules are nodes.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
@@ -17,6 +18,7 @@ import numpy as np
 from engine.core import operations
 from engine.core.event_tables import days_of, ranks
 
+from engine.core.score_layout cimport lay_out_score, strata_score, strata_score_rule
 from engine.core.structures cimport strata_field, strata_kernels
 from engine.core.where_nodes cimport WhereNodes
 from engine.events.chunks cimport (
@@ -39,6 +41,8 @@ cdef extern from "engine/core/aggregates.h" nogil:
         STRATA_AGGREGATE_COUNT
         STRATA_AGGREGATE_DAYS
         STRATA_AGGREGATE_DISTINCT
+        STRATA_AGGREGATE_WORTH
+        STRATA_AGGREGATE_SCORE
         STRATA_AGGREGATE_SUM
         STRATA_AGGREGATE_LEAST
         STRATA_AGGREGATE_GREATEST
@@ -97,6 +101,10 @@ cdef extern from "engine/core/aggregates.h" nogil:
         uint32_t day_count
         const int64_t *starts
         const uint32_t *ranks
+        const int64_t *worth
+        uint32_t worth_count
+        int64_t now
+        const strata_score *score
         const strata_followed *followed
 
     ctypedef struct strata_aggregate_column:
@@ -131,7 +139,21 @@ cdef extern from "engine/core/aggregates.h" nogil:
     int strata_fill_aggregate(strata_aggregates *all, uint32_t number) noexcept
     uint64_t strata_aggregate_outlook(
         const strata_aggregates *all, const strata_aggregate *what) noexcept
+    void strata_begin_score(strata_aggregates *all, uint32_t number) noexcept
+    void strata_score_when(
+        strata_aggregates *all, uint32_t number, int64_t points, const uint64_t *mask) noexcept
+    void strata_score_each(
+        strata_aggregates *all, uint32_t number, const strata_score_rule *rule) noexcept
+    void strata_end_score(strata_aggregates *all, uint32_t number) noexcept
+    int64_t strata_score_row_each(
+        const strata_aggregates *all, const strata_score_rule *rule, uint32_t row) noexcept
+    void strata_put_scores(
+        strata_aggregates *all, uint32_t number, const uint16_t *rows, const uint16_t *at,
+        uint32_t count, const int64_t *sums) noexcept
 
+
+# To evaluate a condition of a score is taken to cost as much as folding so many events.
+cdef uint64_t RULE_EVENTS = 4096  # cost
 
 cdef dict FUNCTIONS = {
     "mark": STRATA_AGGREGATE_MARK,
@@ -139,6 +161,7 @@ cdef dict FUNCTIONS = {
     "count": STRATA_AGGREGATE_COUNT,
     "days": STRATA_AGGREGATE_DAYS,
     "distinct": STRATA_AGGREGATE_DISTINCT,
+    "worth": STRATA_AGGREGATE_WORTH,
     "sum": STRATA_AGGREGATE_SUM,
     "first": STRATA_AGGREGATE_LEAST,
     "min": STRATA_AGGREGATE_LEAST,
@@ -177,9 +200,10 @@ cdef class AggregateLayout:
     """The columns of a plan (`Column`) as aggregates in C.
 
     `position` gives the place of a field among those of the program; column i is field -1 - i.
+    `before` has, by column of a score, those of the scores that it needs.
     """
 
-    def __cinit__(self, columns, position):
+    def __cinit__(self, columns, position, before):
         self._columns = list(columns)
         self._kept, self._tables = [], []
         self.count = <int32_t>len(self._columns)
@@ -190,11 +214,16 @@ cdef class AggregateLayout:
         for number, column in enumerate(self._columns):
             if type(column) is operations.SequenceColumn:
                 lay_out_sequence(self, number, column, position)
+            elif type(column) is operations.ScoreColumn:
+                place_score(self, number, column, position, before.get(number, ()))
             else:
                 lay_out(self, number, column, position)
 
     def __dealloc__(self):
         free(self.aggregates)
+
+    cdef bint is_score(self, int32_t number):
+        return (<strata_aggregate *>self.aggregates)[number].function == STRATA_AGGREGATE_SCORE
 
     def bind(self, snapshot):
         """Takes from a state of the store the days of windows and the order of strings."""
@@ -203,7 +232,7 @@ cdef class AggregateLayout:
         tables = []
         for number, column in enumerate(self._columns):
             out = <strata_aggregate *>self.aggregates + number
-            if type(column) is operations.SequenceColumn:
+            if type(column) is not operations.EventColumn:
                 continue
             if column.function == "days":
                 starts = days_of(column, snapshot)
@@ -223,7 +252,20 @@ cdef int lay_out(AggregateLayout self, int32_t number, column, position) except 
     out.is_bool = column.kind == "bool" and column.function in ("first_value", "last_value")
     out.field = position(-1 - number)
     out.start, out.end = column.from_us, column.to_us
+    if column.function == "worth":
+        out.worth = <const int64_t *>pin(self._kept, column.worth)
+        out.worth_count = <uint32_t>(len(column.worth) // 8)
+        out.now = column.now_us
     return lay_out_sources(self, out, column.sources, position)
+
+
+cdef int place_score(
+        AggregateLayout self, int32_t number, column, position, before) except -1:
+    cdef strata_aggregate *out = <strata_aggregate *>self.aggregates + number
+    out.function, out.kind = STRATA_AGGREGATE_SCORE, STRATA_EVENT_INTS
+    out.field = position(-1 - number)
+    out.score = lay_out_score(self._kept, column, before)
+    return 0
 
 
 cdef int lay_out_sequence(AggregateLayout self, int32_t number, column, position) except -1:
@@ -407,9 +449,47 @@ cdef int fill_columns(void *columns, const int32_t *numbers, uint32_t count) noe
 
 cdef uint64_t events_ahead(void *columns, const int32_t *numbers, uint32_t count) noexcept nogil:
     cdef strata_aggregates *all = <strata_aggregates *>columns
+    cdef const strata_score *score
     cdef uint64_t events = 0
     cdef uint32_t i
     for i in range(count):
-        if not all.columns[numbers[i]].is_filled:
-            events += strata_aggregate_outlook(all, &all.aggregates[numbers[i]])
+        if all.columns[numbers[i]].is_filled:
+            continue
+        events += strata_aggregate_outlook(all, &all.aggregates[numbers[i]])
+        score = all.aggregates[numbers[i]].score
+        if score != NULL:
+            events += RULE_EVENTS * score.rule_count
+            events += events_ahead(columns, score.counted, score.counted_count)
     return events
+
+
+cdef const strata_score *score_of(void *columns, int32_t number) noexcept nogil:
+    return (<strata_aggregates *>columns).aggregates[number].score
+
+
+cdef void begin_score(void *columns, int32_t number) noexcept nogil:
+    strata_begin_score(<strata_aggregates *>columns, number)
+
+
+cdef void add_when(
+        void *columns, int32_t number, int64_t points, const uint64_t *mask) noexcept nogil:
+    strata_score_when(<strata_aggregates *>columns, number, points, mask)
+
+
+cdef void add_each(void *columns, int32_t number, const strata_score_rule *rule) noexcept nogil:
+    strata_score_each(<strata_aggregates *>columns, number, rule)
+
+
+cdef void end_score(void *columns, int32_t number) noexcept nogil:
+    strata_end_score(<strata_aggregates *>columns, number)
+
+
+cdef int64_t given_to(
+        void *columns, const strata_score_rule *rule, uint32_t row) noexcept nogil:
+    return strata_score_row_each(<const strata_aggregates *>columns, rule, row)
+
+
+cdef void put_scores(
+        void *columns, int32_t number, const uint16_t *rows, const uint16_t *at, uint32_t count,
+        const int64_t *sums) noexcept nogil:
+    strata_put_scores(<strata_aggregates *>columns, number, rows, at, count, sums)

@@ -131,15 +131,23 @@ typedef struct {
                           uint32_t code_count, int64_t *counts);
     uint32_t (*group_u32)(const uint32_t *values, uint32_t words, const uint64_t *mask,
                           uint32_t code_count, int64_t *counts);
+
+    /* values[row] += value, wrapping around, for the rows of a mask of the whole block. */
+    void (*add_u8)(uint8_t *values, const uint64_t *mask, uint8_t value);
+    void (*add_u16)(uint16_t *values, const uint64_t *mask, uint16_t value);
+    void (*add_u32)(uint32_t *values, const uint64_t *mask, uint32_t value);
+    void (*add_u64)(uint64_t *values, const uint64_t *mask, uint64_t value);
 } strata_kernels;
 
 #include "engine/core/kernels_portable.h"
+#include "engine/core/kernels_lanes.h"
 STRATA_TABLE(portable, portable)
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include "engine/core/kernels_avx2_groups.h"
 #include "engine/core/kernels_avx512_groups.h"
 #include "engine/core/kernels_avx512_rows.h"
+#include "engine/core/kernels_x86_lanes.h"
 STRATA_TABLE(avx2, portable)
 STRATA_TABLE(avx512, avx512)
 #endif

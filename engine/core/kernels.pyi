@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "LEAST_MEMBERS",
+    "add_to_rows",
     "combine",
     "group",
     "in_range",
@@ -67,6 +68,7 @@ def narrow_to_members(
 def group(
     name: str, values: NDArray[Any], mask: NDArray[np.uint64], counts: NDArray[np.int64]
 ) -> int: ...
+def add_to_rows(name: str, values: NDArray[Any], mask: NDArray[np.uint64], value: int) -> None: ...
 def rows_of(name: str, mask: NDArray[np.uint64], rows: NDArray[np.uint16]) -> int: ...
 def rows_in_mask(
     name: str,

@@ -30,6 +30,7 @@ from engine.core.structures cimport (
 
 __all__ = [
     "LEAST_MEMBERS",
+    "add_to_rows",
     "combine",
     "group",
     "in_range",
@@ -53,6 +54,12 @@ LEAST_MEMBERS = STRATA_LEAST_MEMBERS
 
 # From plain to wide, as strata_pick_kernels knows them.
 cdef tuple TABLE_NAMES = (b"portable", b"avx2", b"avx512")
+
+ctypedef fused lane:
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
 
 ctypedef fused number:
     uint8_t
@@ -330,6 +337,20 @@ def rows_that_are_members(
         return kernels.rows_member_u16(&values[0], first, &rows[0], count, bits, flip, &out[0])
     else:
         return kernels.rows_member_u32(&values[0], first, &rows[0], count, bits, flip, &out[0])
+
+
+def add_to_rows(str name, lane[::1] values, const uint64_t[::1] mask, uint64_t value):
+    """Adds a number, wrapping around, to the values of a block whose rows a mask has."""
+    cdef const strata_kernels *kernels = table(name)
+    assert mask.shape[0] == STRATA_BLOCK_WORDS and values.shape[0] == 64 * STRATA_BLOCK_WORDS
+    if lane is uint8_t:
+        kernels.add_u8(&values[0], &mask[0], <uint8_t>value)
+    elif lane is uint16_t:
+        kernels.add_u16(&values[0], &mask[0], <uint16_t>value)
+    elif lane is uint32_t:
+        kernels.add_u32(&values[0], &mask[0], <uint32_t>value)
+    else:
+        kernels.add_u64(&values[0], &mask[0], value)
 
 
 # ------------------------------------------------------------------------ exact arithmetic

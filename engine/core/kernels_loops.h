@@ -126,6 +126,10 @@
         .group_u8 = strata_group_u8_##SET,                                                     \
         .group_u16 = strata_group_u16_##SET,                                                   \
         .group_u32 = strata_group_u32_portable,                                                \
+        .add_u8 = strata_add_u8_##SET,                                                         \
+        .add_u16 = strata_add_u16_##SET,                                                       \
+        .add_u32 = strata_add_u32_##SET,                                                       \
+        .add_u64 = strata_add_u64_##SET,                                                       \
     };
 
 #endif

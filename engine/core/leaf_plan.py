@@ -130,6 +130,11 @@ class LeafPlanner:
                 raise AssertionError(f"logic is not a leaf: {item}")
 
     @property
+    def numbers(self) -> NumberPlanner:
+        """What plans the numbers that leaves compare."""
+        return self._numbers
+
+    @property
     def columns(self) -> list[ops.Column]:
         """What the leaves read beside stored fields: see `Plan`."""
         return self._numbers.columns

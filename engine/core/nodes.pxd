@@ -66,6 +66,8 @@ cdef struct context:
     int32_t node_count
     const stop_switch *switch_
     void *columns            # of aggregates, see engine.core.aggregates; NULL where there are none
+    uint64_t *score_masks    # as `masks` and `lists`, for the conditions of a score; NULL where
+    uint16_t *score_lists    # there are no scores
     int stopped              # not GO_ON: masks and states are unfinished, and to be dropped
 
 
@@ -79,6 +81,10 @@ cdef int open_block(context *c, uint32_t block) noexcept nogil
 cdef void need_columns(context *c, const strata_leaf *leaf) noexcept nogil
 # The mask of the live rows of the open block.
 cdef const uint64_t *live_rows(context *c) noexcept nogil
+# What is so of a node over the open block, its mask in `out` or where it was found; levels from
+# `level` on are free.
+cdef outcome look_node(
+    context *c, int32_t node_id, uint64_t *out, int32_t level) noexcept nogil
 # What is so of a root; `wanted` is A_MASK, A_LIST or A_COUNT.
 cdef outcome run_root(context *c, int32_t node_id, int wanted) noexcept nogil
 # State of a node over the open block, its mask in `out`; levels from `level` on are free.

@@ -31,6 +31,7 @@ from engine.core.program cimport (
     NODE_TRUE,
     program_node,
 )
+from engine.core.scores cimport fill_scores
 from engine.core.structures cimport (
     STRATA_ALL,
     STRATA_ARRAY,
@@ -113,7 +114,9 @@ cdef void need_columns(context *c, const strata_leaf *leaf) noexcept nogil:
     if leaf.column_count == 0 or are_filled(c.columns, leaf.columns, leaf.column_count):
         return
     live_rows(c)
-    if not fill_columns(c.columns, leaf.columns, leaf.column_count):
+    if c.score_masks != NULL:
+        fill_scores(c, leaf.columns, leaf.column_count)
+    if c.stopped == GO_ON and not fill_columns(c.columns, leaf.columns, leaf.column_count):
         c.stopped = NO_MEMORY
 
 

@@ -17,11 +17,11 @@ from engine.columns.hashing import xxh64
 from engine.core import operations as ops
 from engine.core.day_starts import day_starts
 from engine.core.solve import IntRange, solve
-from engine.errors import NotYet
 from engine.limits import DATE_DAYS
 from engine.model.definitions import Attribute
 from engine.rules import bound
 from engine.rules.bound_events import BoundAggregate
+from engine.rules.bound_scores import BoundScore
 from engine.rules.calendar import first_instant_us
 from engine.store.snapshot import Snapshot
 
@@ -64,8 +64,11 @@ class NumberPlanner:
 
     `days` maps the fields of dates taken as instants to the days that leaves have tables for,
     None where nobody has one; `spare_days` are added at both ends, for plans that are kept.
-    `events` plans the aggregates; None where there can be none.
+    `events` plans the aggregates; None where there can be none. `score_field` has the field of a
+    score: the planner of the nodes that it asks for sets it.
     """
+
+    score_field: Callable[[BoundScore], int]
 
     def __init__(
         self,
@@ -218,8 +221,8 @@ class NumberPlanner:
             case bound.DateStartSource(attribute=attribute):
                 field = self._field(attribute)
                 return None if field is None else self._day_number(field)
-            case bound.ScoreSource(name=name):
-                raise NotYet(f"score('{name}') can be written and checked, and not evaluated yet.")
+            case bound.ScoreSource(score=score):
+                return ops.ColumnNumber(self.score_field(score), 1000)
             case bound.AggregateSource(aggregate=aggregate, day_start=day_start):
                 if day_start:
                     return self._aggregate_day_number(aggregate)

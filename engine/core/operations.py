@@ -46,6 +46,9 @@ __all__ = [
     "Plan",
     "PresentLeaf",
     "RowsLeaf",
+    "ScoreColumn",
+    "ScoreEach",
+    "ScoreWhen",
     "SequenceColumn",
     "SequenceStep",
     "SetLeaf",
@@ -80,13 +83,14 @@ class EventSource:
 class EventColumn:
     """What is made of the events in [from_us, to_us) of a profile, as a field that leaves read.
 
-    `mark`: the set of those that have any; `few`: a count that stops at FEW_MOST. `kind` is what
-    the property is. `zone` is that of `days`. `dictionary`, of a category, has the strings that are
-    ordered where times are equal.
+    `mark`: the set of those that have any; `few`: a count that stops at FEW_MOST. `worth`: the sum
+    of what they are worth at `now_us`, by whole hours of age, thousandths as little-endian int64,
+    all of one sign. `kind` is what the property is. `zone` is that of `days`. `dictionary`, of a
+    category, has the strings that are ordered where times are equal.
     """
 
     function: Literal[
-        "mark", "few", "count", "days", "first", "last",
+        "mark", "few", "count", "days", "first", "last", "worth",
         "sum", "min", "max", "distinct", "first_value", "last_value",
     ]  # fmt: skip
     sources: tuple[EventSource, ...]
@@ -95,6 +99,8 @@ class EventColumn:
     kind: Literal["int", "float", "category", "bool", "text"] = "int"
     zone: ZoneInfo | None = None
     dictionary: int = 0
+    worth: bytes = b""
+    now_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,33 @@ class SequenceColumn:
     now_us: int
 
 
-Column = EventColumn | SequenceColumn
+@dataclass(frozen=True, slots=True)
+class ScoreWhen:
+    """`points` thousandths to those that a node of the plan holds for."""
+
+    node: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreEach:
+    """`points` thousandths for each that column `column` counts; in size no more than `at_most`."""
+
+    column: int
+    points: int
+    at_most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreColumn:
+    """The sum of some rules, not below `floor` and not above `ceiling`, in thousandths."""
+
+    rules: tuple[ScoreWhen | ScoreEach, ...]
+    floor: int | None = None
+    ceiling: int | None = None
+
+
+Column = EventColumn | SequenceColumn | ScoreColumn
 
 
 # ------------------------------------------------------------------ numbers of a row

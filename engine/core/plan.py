@@ -14,7 +14,9 @@ from typing import Literal
 
 from engine.core.leaf_plan import LeafPlanner
 from engine.core.operations import LeafLogic, Node, Plan, SetLeaf
+from engine.core.score_plan import plan_score
 from engine.rules import bound
+from engine.rules.bound_scores import BoundScore
 
 __all__ = ["Planner"]
 
@@ -31,6 +33,8 @@ class Planner:
         self.plan = Plan(columns=leaves.columns)
         self.node_of: dict[int, int] = {}
         self._leaves = leaves
+        leaves.numbers.score_field = self._score_field
+        self._scores: dict[int, tuple[BoundScore, int]] = {}
         # Not a copy: the caller may add to it before the next expression.
         self._memberships = {} if memberships is None else memberships
         self._known: dict[Node, int] = {}
@@ -73,6 +77,17 @@ class Planner:
                 return self._join("or", items)
             case _:
                 return self._logic(self._leaves.plan(item))
+
+    def _score_field(self, score: BoundScore) -> int:
+        """The field of a score's points, whose conditions are nodes of this plan."""
+        # Kept with what it was planned for, so that the address is not given to another.
+        known = self._scores.get(id(score))
+        if known is None:
+            # Where a leaf reads it they are planned by now, and nothing recurses.
+            nodes = [self.add(condition) for condition in score.conditions]
+            known = score, plan_score(score, nodes, self._leaves.numbers.events)
+            self._scores[id(score)] = known
+        return known[1]
 
     def _join(self, kind: Literal["and", "or"], items: tuple[bound.BoundExpr, ...]) -> int:
         # Repeats add nothing: `a and a` is `a`.

@@ -46,6 +46,7 @@ cdef class Program(LeafHome):
     cdef list _arrays          # by field two: what `fields` points into, of that or an earlier one
     cdef list _row_leaves      # (leaf, RowsLeaf)
     cdef AggregateLayout aggregates
+    cdef bint has_scores
     cdef list _columns_read    # by the leaf that is laid out: aggregates, by number
 
     cdef int32_t field_position(self, int field_id) except -1

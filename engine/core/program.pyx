@@ -18,6 +18,7 @@ import numpy as np
 
 from engine.core import operations
 from engine.core.kernels import tables as kernel_tables
+from engine.core.score_order import score_order
 from engine.errors import InputInvalid
 from engine.store.catalog import LIVE, UIDS
 
@@ -69,9 +70,14 @@ cdef class Program(LeafHome):
         self._row_leaves = []
         self._fields = []
         self._field_positions = {}
-        self._lay_out_nodes(plan.nodes, roots)
-        self._lay_out_leaves([node.leaf for node in plan.nodes if node.kind == "leaf"])
-        self.aggregates = AggregateLayout(plan.columns, self._position)
+        asked = [rule.node for column in plan.columns if type(column) is operations.ScoreColumn
+                 for rule in column.rules if type(rule) is operations.ScoreWhen]
+        self._lay_out_nodes(plan.nodes, roots, asked)
+        reads = self._lay_out_leaves([node.leaf for node in plan.nodes if node.kind == "leaf"])
+        self.has_scores = any(type(one) is operations.ScoreColumn for one in plan.columns)
+        heights, before = score_order(plan.nodes, reads, plan.columns)
+        self.depth = max(heights, default=1)
+        self.aggregates = AggregateLayout(plan.columns, self._position, before)
         self.live_field = self.field_position(LIVE.id)
         self.uid_field = self.field_position(UIDS.id)
         self.group_field = (
@@ -134,15 +140,15 @@ cdef class Program(LeafHome):
         """Name of the kernels that this program runs on."""
         return self.kernels.name.decode()
 
-    def _lay_out_nodes(self, list nodes, roots):
+    def _lay_out_nodes(self, list nodes, roots, asked):
+        """`asked` are the nodes that scores ask for, each as often as it is asked for."""
         cdef int32_t i, leaf = 0, child = 0
         readers = [0] * len(nodes)
-        heights = [0] * len(nodes)
         for node in nodes:
             for c in node.children:
                 readers[c] += 1
         child_count = sum(readers)
-        for root in set(roots):
+        for root in [*set(roots), *asked]:
             readers[root] += 1
         self.node_count = <int32_t>len(nodes)
         self.child_count = <int32_t>child_count
@@ -152,7 +158,6 @@ cdef class Program(LeafHome):
             raise MemoryError
         for i in range(self.node_count):
             node = nodes[i]
-            heights[i] = 1 + max((heights[c] for c in node.children), default=0)
             self.nodes[i].kind = KINDS[node.kind]
             self.nodes[i].first_child = child
             self.nodes[i].child_count = <int32_t>len(node.children)
@@ -166,7 +171,6 @@ cdef class Program(LeafHome):
                 child += 1
         self._give_memos(nodes, readers)
         self.leaf_count = leaf
-        self.depth = max(heights, default=1)
 
     def _give_memos(self, list nodes, list readers):
         """Gives nodes with several readers a place for their mask, logic first: what stands
@@ -178,7 +182,9 @@ cdef class Program(LeafHome):
             self.nodes[<int32_t>i].memo = slot
 
     def _lay_out_leaves(self, list leaves):
+        """The columns that each leaf reads, by number."""
         cdef int32_t i
+        reads = []
         self.leaves = <strata_leaf *>calloc(max(1, self.leaf_count), sizeof(strata_leaf))
         if self.leaves == NULL:
             raise MemoryError
@@ -188,8 +194,10 @@ cdef class Program(LeafHome):
             read = np.array(sorted(set(self._columns_read)), np.int32)
             self.leaves[i].columns = <const int32_t *>self.keep(read)
             self.leaves[i].column_count = <uint32_t>len(read)
+            reads.append(read.tolist())
             if type(leaves[i]) is operations.RowsLeaf:
                 self._row_leaves.append((i, leaves[i]))
+        return reads
 
     def _position(self, field_id):
         return self.field_position(field_id)

@@ -1,6 +1,6 @@
 """The truth of nodes over a stretch of rows, as the loops that ask for it see it."""
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.core.nodes cimport context
 from engine.core.program cimport Program
@@ -51,6 +51,10 @@ cdef struct stretch:
     strata_selection *all      # the rows that are there
     strata_selection *few      # those that a leaf is asked of
     uint8_t *hits              # one byte for each row
+    int32_t *score_slots       # by column: where a score's sums are, or -1
+    int32_t score_count
+    uint64_t *summed           # by slot STRATA_STRETCH_WORDS: the rows whose sums are known
+    int64_t *sums              # by slot STRATA_STRETCH_ROWS: these, in units of the score
 
 
 cdef class Stretch:

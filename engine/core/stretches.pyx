@@ -8,15 +8,17 @@ so what several roots share is found once.
    gathered once.
 3. What is dear (sets, texts, sums, lists) is asked of the rows that are left, row by row; what is
    folded from events, block by block.
+4. A score is a sum for each row, known for some as the truth of nodes is: its conditions are asked
+   as nodes are, its events folded block by block.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from engine.core.aggregates cimport fill_columns, open_columns
+from engine.core.aggregates cimport fill_columns, given_to, open_columns, put_scores, score_of
 from engine.core.control cimport NO_MEMORY
-from engine.core.nodes cimport context
+from engine.core.nodes cimport context, trailing_zeros
 from engine.core.program cimport (
     NODE_AND,
     NODE_LEAF,
@@ -25,6 +27,7 @@ from engine.core.program cimport (
     Program,
     program_node,
 )
+from engine.core.score_layout cimport strata_score
 from engine.core.structures cimport (
     STRATA_BLOCK_WORDS,
     strata_field,
@@ -84,6 +87,15 @@ cdef class Stretch:
             raise MemoryError
         self.s.live, self.s.few = self.s.there + words, self.s.all + 1
         sort_nodes(program, &self.s)
+        self.s.score_slots = <int32_t *>calloc(program.aggregates.count + 1, 4)
+        if self.s.score_slots == NULL:
+            raise MemoryError
+        place_scores(program, &self.s)
+        slots = max(1, self.s.score_count)
+        self.s.summed = <uint64_t *>calloc(slots * words, 8)
+        self.s.sums = <int64_t *>calloc(slots * STRATA_STRETCH_ROWS, 8)
+        if self.s.summed == NULL or self.s.sums == NULL:
+            raise MemoryError
         slots = max(1, self.s.slot_count)
         self.s.is_gathered = <uint8_t *>calloc(slots, 1)
         self.s.gathered = <strata_gathered *>calloc(slots, sizeof(strata_gathered))
@@ -101,6 +113,9 @@ cdef class Stretch:
         free(self.s.gathered)
         free(self.s.all)
         free(self.s.hits)
+        free(self.s.score_slots)
+        free(self.s.summed)
+        free(self.s.sums)
 
 
 cdef int sort_nodes(Program program, stretch *s) except -1:
@@ -126,6 +141,17 @@ cdef int sort_nodes(Program program, stretch *s) except -1:
     return 0
 
 
+cdef int place_scores(Program program, stretch *s) except -1:
+    """Which columns are scores, and where their sums stand."""
+    cdef int32_t i
+    for i in range(program.aggregates.count):
+        s.score_slots[i] = -1
+        if program.aggregates.is_score(i):
+            s.score_slots[i] = s.score_count
+            s.score_count += 1
+    return 0
+
+
 cdef void open_stretch(
         context *c, stretch *s, const uint32_t *rows, uint32_t count) noexcept nogil:
     """Takes up `count` rows from `rows` on."""
@@ -136,6 +162,8 @@ cdef void open_stretch(
     memset(s.is_gathered, 0, s.slot_count)
     for n in range(c.node_count):
         memset(known_of(s, n), 0, 8 * s.words)
+    for n in range(s.score_count):
+        memset(summed_of(s, n), 0, 8 * s.words)
     memset(s.there, 0, 8 * s.words)
     for r in range(count):
         s.there[r >> 6] |= <uint64_t>(rows[r] >> 16 < s.block_count) << (r & 63)
@@ -166,6 +194,10 @@ cdef inline uint64_t *truth_of(stretch *s, int32_t node_id) noexcept nogil:
     return s.truth + <size_t>node_id * STRATA_STRETCH_WORDS
 
 
+cdef inline uint64_t *summed_of(stretch *s, int32_t slot) noexcept nogil:
+    return s.summed + <size_t>slot * STRATA_STRETCH_WORDS
+
+
 cdef void learn(
         context *c, stretch *s, int32_t node_id, const uint64_t *needed,
         int32_t level) noexcept nogil:
@@ -181,7 +213,7 @@ cdef void learn(
     if any_row == 0:
         return
     if node.kind == NODE_LEAF:
-        learn_leaf(c, s, node_id, lacking)
+        learn_leaf(c, s, node_id, lacking, level)
     else:
         learn_branch(c, s, node_id, lacking, level)
     for w in range(s.words):
@@ -222,7 +254,8 @@ cdef void learn_branch(
         out[w] = (out[w] & ~lacking[w]) | ((undecided[w] ^ flip) & lacking[w])
 
 
-cdef void learn_leaf(context *c, stretch *s, int32_t node_id, uint64_t *lacking) noexcept nogil:
+cdef void learn_leaf(
+        context *c, stretch *s, int32_t node_id, uint64_t *lacking, int32_t level) noexcept nogil:
     """The truth of a leaf in the rows lacking; adds the rows that are found on the way."""
     cdef const strata_leaf *leaf = &c.leaves[c.nodes[node_id].leaf]
     cdef const strata_gathered *column
@@ -237,6 +270,9 @@ cdef void learn_leaf(context *c, stretch *s, int32_t node_id, uint64_t *lacking)
             if lacking[w]:
                 lacking[w] = ~<uint64_t>0
         return
+    if s.score_count:
+        for w in range(leaf.column_count):
+            learn_score(c, s, leaf.columns[w], lacking, level + 1)
     strata_select(s.rows, lacking, s.words, s.few)
     if leaf.column_count:
         learn_folded(c, s, leaf)
@@ -254,16 +290,113 @@ cdef void learn_folded(context *c, stretch *s, const strata_leaf *leaf) noexcept
     cdef uint32_t k, i
     for k in range(s.few.run_count):
         run = &s.few.runs[k]
-        memset(c.reader.live, 0, 8 * STRATA_BLOCK_WORDS)
-        strata_mask_set_rows(c.reader.live, s.few.row + run.first, run.last - run.first)
-        c.reader.block = run.block
-        c.reader.live_count = run.last - run.first
-        open_columns(c.columns, run.block, c.reader.live, c.reader.live_count, 1)
+        open_run(c, s, run)
+        for i in range(leaf.column_count if s.score_count else 0):
+            put_sums(c, s, leaf.columns[i], run)
         if not fill_columns(c.columns, leaf.columns, leaf.column_count):
             c.stopped = NO_MEMORY
             return
         for i in range(run.first, run.last):
             s.hits[s.few.at[i]] = strata_leaf_test(&c.reader, leaf, s.few.row[i]) != 0
+
+
+cdef void open_run(context *c, stretch *s, const strata_run *run) noexcept nogil:
+    """Opens the block of a run of the few rows, for these alone."""
+    memset(c.reader.live, 0, 8 * STRATA_BLOCK_WORDS)
+    strata_mask_set_rows(c.reader.live, s.few.row + run.first, run.last - run.first)
+    c.reader.block = run.block
+    c.reader.live_count = run.last - run.first
+    open_columns(c.columns, run.block, c.reader.live, c.reader.live_count, 1)
+
+
+cdef void put_sums(
+        context *c, stretch *s, int32_t number, const strata_run *run) noexcept nogil:
+    """Has the sums of a run in the column of a score, if it is one."""
+    cdef int32_t slot = s.score_slots[number]
+    if slot >= 0:
+        put_scores(
+            c.columns, number, s.few.row + run.first, s.few.at + run.first, run.last - run.first,
+            s.sums + <size_t>slot * STRATA_STRETCH_ROWS)
+
+
+cdef void learn_score(
+        context *c, stretch *s, int32_t number, const uint64_t *needed,
+        int32_t level) noexcept nogil:
+    """Has the sums of a score for the rows needed, if a column is one; `level` as for `learn`."""
+    cdef int32_t slot = s.score_slots[number]
+    cdef uint64_t *lacking = s.levels + <size_t>level * 2 * STRATA_STRETCH_WORDS
+    cdef uint64_t any_row = 0
+    cdef uint64_t *summed
+    cdef int64_t *sums
+    cdef const strata_score *score
+    cdef uint32_t w, i
+    if slot < 0:
+        return
+    score = score_of(c.columns, number)
+    summed, sums = summed_of(s, slot), s.sums + <size_t>slot * STRATA_STRETCH_ROWS
+    for w in range(s.words):
+        lacking[w] = needed[w] & ~summed[w]
+        any_row |= lacking[w]
+        summed[w] |= lacking[w]
+    if any_row == 0:
+        return
+    add_to_sums(lacking, NULL, s.words, 0, sums)
+    for i in range(score.rule_count):
+        if score.rules[i].node >= 0:
+            learn(c, s, score.rules[i].node, lacking, level + 1)
+            add_to_sums(
+                lacking, truth_of(s, score.rules[i].node), s.words, score.rules[i].points, sums)
+    if score.counted_count:
+        add_counted(c, s, score, lacking, sums)
+    bound_sums(lacking, s.words, score.floor, score.ceiling, sums)
+
+
+cdef void add_to_sums(
+        const uint64_t *rows, const uint64_t *truth, uint32_t words, int64_t points,
+        int64_t *sums) noexcept nogil:
+    """Adds points to those rows that a node holds for; with NULL for the truth, begins at 0."""
+    cdef uint64_t word
+    cdef uint32_t w, r
+    for w in range(words):
+        word = rows[w] & truth[w] if truth != NULL else rows[w]
+        while word:
+            r = 64 * w + trailing_zeros(word)
+            word &= word - 1
+            sums[r] = sums[r] + points if truth != NULL else 0
+
+
+cdef void add_counted(
+        context *c, stretch *s, const strata_score *score, const uint64_t *lacking,
+        int64_t *sums) noexcept nogil:
+    """Adds what `each` rules give to the rows lacking, whose events are folded block by block."""
+    cdef const strata_run *run
+    cdef uint32_t k, i, r
+    strata_select(s.rows, lacking, s.words, s.few)
+    for k in range(s.few.run_count):
+        run = &s.few.runs[k]
+        open_run(c, s, run)
+        if not fill_columns(c.columns, score.counted, score.counted_count):
+            c.stopped = NO_MEMORY
+            return
+        for r in range(score.rule_count):
+            if score.rules[r].node < 0:
+                for i in range(run.first, run.last):
+                    sums[s.few.at[i]] += given_to(c.columns, score.rules + r, s.few.row[i])
+
+
+cdef void bound_sums(
+        const uint64_t *rows, uint32_t words, int64_t floor, int64_t ceiling,
+        int64_t *sums) noexcept nogil:
+    cdef uint64_t word
+    cdef uint32_t w, r
+    if floor == INT64_MIN and ceiling == INT64_MAX:
+        return
+    for w in range(words):
+        word = rows[w]
+        while word:
+            r = 64 * w + trailing_zeros(word)
+            word &= word - 1
+            sums[r] = min(max(sums[r], floor), ceiling)
 
 
 cdef const strata_gathered *column_of(context *c, stretch *s, int32_t field) noexcept nogil:

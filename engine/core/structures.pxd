@@ -78,6 +78,10 @@ cdef extern from "engine/core/kernels.h" nogil:
             const uint16_t *, uint32_t, const uint64_t *, uint32_t, int64_t *) noexcept nogil
         uint32_t (*group_u32)(
             const uint32_t *, uint32_t, const uint64_t *, uint32_t, int64_t *) noexcept nogil
+        void (*add_u8)(uint8_t *, const uint64_t *, uint8_t) noexcept nogil
+        void (*add_u16)(uint16_t *, const uint64_t *, uint16_t) noexcept nogil
+        void (*add_u32)(uint32_t *, const uint64_t *, uint32_t) noexcept nogil
+        void (*add_u64)(uint64_t *, const uint64_t *, uint64_t) noexcept nogil
 
     const strata_kernels *strata_pick_kernels(const char *name) noexcept
 

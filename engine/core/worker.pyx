@@ -24,7 +24,8 @@ cdef class Worker:
 
     def __init__(self, Program program, Control control, Py_ssize_t count_size,
                  bint every_node=False):
-        cdef size_t masks = program.depth + 3
+        cdef size_t levels = program.depth + 3
+        cdef size_t masks = levels * (2 if program.has_scores else 1)
         cdef size_t children = max(1, program.child_count)
         cdef size_t nodes = max(1, program.node_count)
         cdef int64_t[::1] view
@@ -51,7 +52,7 @@ cdef class Worker:
         self.c.masks = <uint64_t *>calloc(masks * STRATA_BLOCK_WORDS, 8)
         self.c.memo_masks = <uint64_t *>calloc(max(1, program.memo_count) * STRATA_BLOCK_WORDS, 8)
         self.c.memos = <outcome *>calloc(max(1, program.memo_count), sizeof(outcome))
-        self.c.lists = <uint16_t *>calloc((2 * masks + 1) * LIST_ROWS, 2)
+        self.c.lists = <uint16_t *>calloc((2 * masks + 2) * LIST_ROWS, 2)
         self.c.order = <int32_t *>calloc(children, 4)
         self.c.costs = <uint32_t *>calloc(children, 4)
         self.c.ranks = <double *>calloc(children, 8)
@@ -62,6 +63,9 @@ cdef class Worker:
                 or self.c.order == NULL or self.c.costs == NULL or self.c.ranks == NULL
                 or self.c.seen == NULL or self.c.passed == NULL):
             raise MemoryError
+        if program.has_scores:
+            self.c.score_masks = self.c.masks + levels * STRATA_BLOCK_WORDS
+            self.c.score_lists = self.c.lists + (2 * levels + 1) * LIST_ROWS
         if every_node:
             self.c.counted = <uint8_t *>calloc(max(1, program.node_count), 1)
             if self.c.counted == NULL:

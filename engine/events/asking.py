@@ -28,9 +28,10 @@ class Fold(IntEnum):
     GREATEST = 9
     BITS = 10  # distinct values below 64
     DAYS = 11
-    DISTINCT = 12
-    FIRST = 13
-    LAST = 14
+    # 12 adds up what events are worth by their age, which scores alone ask for.
+    DISTINCT = 13
+    FIRST = 14
+    LAST = 15
 
 
 class WhereKind(IntEnum):

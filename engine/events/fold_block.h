@@ -24,6 +24,7 @@ enum {
     STRATA_FOLD_GREATEST,     /* the same */
     STRATA_FOLD_BITS,         /* uint64_t; every value is below 64 */
     STRATA_FOLD_DAYS,         /* uint64_t; starts, at most 64 days, around the window */
+    STRATA_FOLD_WORTH,        /* int64_t; worth, now: no event is later than now */
     STRATA_FOLD_DISTINCT,     /* uint32_t; slots */
     STRATA_FOLD_FIRST,        /* int64_t: instants; events, parts */
     STRATA_FOLD_LAST,
@@ -41,6 +42,9 @@ typedef struct {
     const int64_t *starts;           /* see strata_days_of */
     void *slots;                     /* see distinct.h, of the kind of the property */
     uint32_t slot_count;
+    const int64_t *worth;            /* see strata_worth_of */
+    uint32_t worth_count;
+    int64_t now;
     uint32_t *events;                /* see strata_take_ends */
     const strata_valued_part *parts; /* as `chunks` of the scan, one each */
 } strata_fold;
@@ -123,6 +127,10 @@ static inline void strata_fold_stretch(const strata_fold *fold, const strata_chu
     case STRATA_FOLD_DAYS:
         strata_days_of(fold->starts, fold->day_count, count, values);
         strata_gather_bits(rows, values, count, to);
+        break;
+    case STRATA_FOLD_WORTH:
+        strata_worth_of(fold->now, fold->worth, fold->worth_count, count, values);
+        strata_sum_i64(rows, values, count, to);
         break;
     case STRATA_FOLD_BITS: strata_gather_bits(rows, values, count, to); break;
     case STRATA_FOLD_DISTINCT:

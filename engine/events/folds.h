@@ -156,6 +156,17 @@ static inline void strata_count_bits(const uint64_t *mask, uint64_t *restrict bi
     }
 }
 
+/* values: instants, none later than `now`; they become what an event is worth by its age: worth[h]
+ * at the age of h whole hours, 0 beyond. */
+#define STRATA_HOUR_US 3600000000u
+static inline void strata_worth_of(int64_t now, const int64_t *worth, uint32_t worth_count,
+                                   uint32_t count, int64_t *values) {
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t hours = ((uint64_t)now - (uint64_t)values[i]) / STRATA_HOUR_US;
+        values[i] = hours < worth_count ? worth[hours] : 0;
+    }
+}
+
 /* The days of instants: values[i] becomes the place of the last of `starts` that is not above it.
  * `starts` are the first instants of `day_count` days, ascending, and one more where they end;
  * every value lies within. Events close to each other are mostly of one day. */

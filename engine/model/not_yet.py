@@ -36,8 +36,9 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
     for at, rule in enumerate(parts["tag_rules"]):
         if "each" in rule:
             yield ("tag_rules", at)
-    for name in parts["scores"]:
-        yield ("scores", name)
+    for name, score in parts["scores"].items():
+        if score["hold"]:
+            yield ("scores", name, "hold")
     for name in parts["actions"]:
         yield ("actions", name)
 

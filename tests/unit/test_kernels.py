@@ -224,6 +224,23 @@ def test_member(table: str, width: Any) -> None:
             assert (result == expected).all()
 
 
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("width", INTEGERS)
+def test_adding_to_rows(table: str, width: Any) -> None:
+    """Row by row, with numbers that wrap around."""
+    rng = np.random.default_rng(3)
+    most = int(np.iinfo(width).max)
+    for mask, value in itertools.product(masks(), (0, 1, 5, most, most // 2 + 1)):
+        values = rng.integers(0, most, 65_536, dtype=width, endpoint=True)
+        rows = np.unpackbits(mask.view(np.uint8), bitorder="little").tolist()
+        expected = [
+            (one + value) & most if here else one
+            for one, here in zip(values.tolist(), rows, strict=True)
+        ]
+        kernels.add_to_rows(table, values, mask, value)
+        assert values.tolist() == expected
+
+
 def test_ratio_is_rounded_once() -> None:
     """Narrow and wide division equal Python's, which rounds fractions correctly."""
     pick = random.Random(5)

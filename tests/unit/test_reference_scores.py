@@ -54,9 +54,9 @@ def points(
         # At exactly one hour two thirds are left; a microsecond before all of it.
         ([{"each": "visit", "points": 3, "half_life_us": HOUR_US}], (HOUR_US,), "1.5"),
         ([{"each": "visit", "points": 3, "half_life_us": HOUR_US}], (HOUR_US - 1,), "3"),
-        # 0.003 halves to 0.0015: a tie, away from zero.
-        ([{"each": "visit", "points": "0.003", "half_life_us": HOUR_US}], (HOUR_US,), "0.002"),
-        ([{"each": "visit", "points": "-0.003", "half_life_us": HOUR_US}], (HOUR_US,), "-0.002"),
+        # 0.005 halves to 0.0025: a tie, away from zero.
+        ([{"each": "visit", "points": "0.005", "half_life_us": HOUR_US}], (HOUR_US,), "0.003"),
+        ([{"each": "visit", "points": "-0.005", "half_life_us": HOUR_US}], (HOUR_US,), "-0.003"),
         # 30 * 2^(-1/720) = 29.97113...
         (
             [{"each": "visit", "points": 30, "half_life_us": 720 * HOUR_US}],

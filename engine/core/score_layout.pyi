@@ -1,0 +1,3 @@
+"""Nothing for Python: see score_layout.pxd."""
+
+__all__: list[str] = []

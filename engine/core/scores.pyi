@@ -1,0 +1,3 @@
+"""Nothing for Python: see scores.pxd."""
+
+__all__: list[str] = []
