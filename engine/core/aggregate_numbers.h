@@ -54,6 +54,32 @@ static inline void strata_fill_count(strata_aggregates *all, const strata_aggreg
 /* Days are bits of a row, so a longer window is several scans of so many days. */
 #define STRATA_DAYS_AT_ONCE 64u
 
+/* How many stretches from one on are looked at together: so many that fit, and those of one day
+ * never apart. */
+static inline uint32_t strata_days_together(const strata_aggregate *what, uint32_t first) {
+    uint32_t days = what->day_count - first;
+    if (days <= STRATA_DAYS_AT_ONCE) return days;
+    const uint8_t *repeated = what->repeated + first;
+    days = STRATA_DAYS_AT_ONCE;
+    while (repeated[days] || (first + days + 1 < what->day_count && repeated[days + 1])) days--;
+    return days;
+}
+
+/* Where clocks were set back over a midnight, two stretches are one day: bit i of the rows becomes
+ * part of bit i - 2. */
+static inline void strata_join_days(const uint64_t *mask, const uint8_t *repeated, uint32_t days,
+                                    uint64_t *restrict bits) {
+    uint64_t again = 0;
+    for (uint32_t i = 2; i < days; i++) again |= (uint64_t)(repeated[i] & 1) << i;
+    if (!again) return;
+    for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w++) {
+        for (uint64_t word = mask[w]; word; word &= word - 1) {
+            uint32_t row = 64 * w + (uint32_t)__builtin_ctzll(word);
+            bits[row] = (bits[row] & ~again) | (bits[row] & again) >> 2;
+        }
+    }
+}
+
 static inline void strata_fill_days(strata_aggregates *all, const strata_aggregate *what,
                                     strata_aggregate_column *column, uint64_t events) {
     uint32_t *counts = strata_aggregate_values(column);
@@ -61,9 +87,8 @@ static inline void strata_fill_days(strata_aggregates *all, const strata_aggrega
     strata_aggregate part = *what;
     column->width = 4;
     column->touched = STRATA_TOUCHED;
-    for (uint32_t day = 0; day < what->day_count; day += STRATA_DAYS_AT_ONCE) {
-        uint32_t days = what->day_count - day;
-        if (days > STRATA_DAYS_AT_ONCE) days = STRATA_DAYS_AT_ONCE;
+    for (uint32_t day = 0, days; day < what->day_count; day += days) {
+        days = strata_days_together(what, day);
         const int64_t *starts = what->starts + day;
         part.from = what->from > starts[0] ? what->from : starts[0];
         part.to = what->to < starts[days] ? what->to : starts[days];
@@ -78,6 +103,7 @@ static inline void strata_fill_days(strata_aggregates *all, const strata_aggrega
             fold.day_count = days;
             strata_fold_block(&scan, &fold, 1);
         }
+        strata_join_days(marks, what->repeated + day, days, all->bits);
         strata_count_bits(marks, all->bits, counts);
     }
     strata_end_counts(all, column, events < what->day_count ? events : what->day_count);

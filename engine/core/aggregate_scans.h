@@ -55,7 +55,8 @@ typedef struct {
     const strata_event_source *sources;
     uint32_t source_count;
     uint32_t day_count;
-    const int64_t *starts; /* DAYS: first instants of days, day_count of them and one more */
+    const int64_t *starts; /* DAYS: where stretches of a day begin, day_count and one more */
+    const uint8_t *repeated; /* DAYS: 1 for a stretch that shows the day two before it again */
     const uint32_t *ranks; /* FIRST and LAST of categories: order of the strings, by code */
     const int64_t *worth;  /* WORTH: thousandths, all of one sign, by whole hours of age */
     uint32_t worth_count;

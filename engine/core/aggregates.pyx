@@ -100,6 +100,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
         uint32_t source_count
         uint32_t day_count
         const int64_t *starts
+        const uint8_t *repeated
         const uint32_t *ranks
         const int64_t *worth
         uint32_t worth_count
@@ -235,9 +236,10 @@ cdef class AggregateLayout:
             if type(column) is not operations.EventColumn:
                 continue
             if column.function == "days":
-                starts = days_of(column, snapshot)
-                out.day_count = <uint32_t>max(0, len(starts) - 1)
+                starts, repeated = days_of(column, snapshot)
+                out.day_count = <uint32_t>len(repeated)
                 out.starts = <const int64_t *>pin(tables, starts)
+                out.repeated = <const uint8_t *>pin(tables, repeated)
             if column.dictionary:
                 order = ranks(snapshot, column.dictionary)
                 out.ranks = <const uint32_t *>pin(tables, order)

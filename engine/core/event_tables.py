@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.day_starts import day_starts
+from engine.core.day_turns import day_stretches
 from engine.core.operations import EventColumn
 from engine.rules.calendar import local_day
 from engine.store.snapshot import Snapshot
@@ -21,9 +21,10 @@ _orders: OrderedDict[tuple[int, int], NDArray[np.uint32]] = OrderedDict()
 _guard = Lock()
 
 
-def days_of(column: EventColumn, snapshot: Snapshot) -> NDArray[np.int64]:
-    """First instants of the days between the first and the last event in the window of a column,
-    and of the day after them: int64, microseconds; empty where there is no event."""
+def days_of(column: EventColumn, snapshot: Snapshot) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """The stretches of one calendar day each between the first and the last event in the window of
+    a column: where they begin, and where the last ends, int64 microseconds; and 1 for those that
+    show the day of the stretch two before again, uint8. Empty where there is no event."""
     assert column.zone is not None, "days are counted in a time zone"
     zones = (
         snapshot.zone(source.field, block)
@@ -35,9 +36,11 @@ def days_of(column: EventColumn, snapshot: Snapshot) -> NDArray[np.int64]:
     last_us = max((int(zone.maximum or 0) for zone in there), default=0)
     first_us, last_us = max(first_us, column.from_us), min(last_us, column.to_us - 1)
     if not there or first_us > last_us:
-        return np.zeros(0, np.int64)
+        return np.zeros(0, np.int64), np.zeros(0, np.uint8)
     first, last = (local_day(instant_us, column.zone) for instant_us in (first_us, last_us))
-    return day_starts(first, last + 1, column.zone)
+    starts, repeated = day_stretches(first, last, column.zone)
+    count = int(np.searchsorted(starts[:-1], last_us, side="right"))
+    return starts[: count + 1], repeated[:count].astype(np.uint8)
 
 
 def ranks(snapshot: Snapshot, field_id: int) -> NDArray[np.uint32]:

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.day_turns import starts_of
 from engine.core.leaf_plan import passes
 from engine.core.number_plan import attribute_field
 from engine.live.aggregate_values import AggregateValues
-from engine.live.day_turns import starts_of
 from engine.live.event_source import EventSource
 from engine.live.flips import NEVER, ListedFlips
 from engine.live.float_tests import FloatTest, Stored

@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.day_turns import starts_of
 from engine.core.where_nodes import WhereNodes
 from engine.core.where_plan import WhereNode, plan_where
 from engine.events.chunks import Chunks
 from engine.events.events import Codes, Floats, Ints, Property, Texts
-from engine.live.day_turns import starts_of
 from engine.live.event_timelines import Timelines
 from engine.live.held_events import Held, HeldEvents
 from engine.live.linear_forms import SAFE

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.day_turns import days_by_start
+from engine.core.day_turns import local_days
 from engine.live.moving_where import PassingTimes
 
 __all__ = ["EventTimes", "Timelines", "elements", "some_at_a_time"]
@@ -104,7 +104,7 @@ class Timelines(EventTimes):
     @cached_property
     def days(self) -> NDArray[np.int64]:
         """The calendar day of each event."""
-        return days_by_start(self.times, self._zone)
+        return local_days(self.times, self._zone)
 
 
 def some_at_a_time(sizes: NDArray[np.int64]) -> Iterator[slice]:

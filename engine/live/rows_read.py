@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from engine.columns.hot_cells import read_rows
 from engine.columns.sets import decode_rows
+from engine.core.day_turns import starts_of
 from engine.core.number_plan import attribute_field
 from engine.live.attribute_values import buckets_of, floats_of, strings_of
-from engine.live.day_turns import starts_of
 from engine.live.event_source import EventSource
 from engine.live.event_timelines import Timelines
 from engine.live.held_events import HeldEvents

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.day_turns import days_by_start, local_days, turns
+from engine.core.day_turns import days_by_start, local_days, turns
 from engine.live.flips import NEVER
 from engine.rules import tree
 from engine.rules.calendar import first_instant_us, unit_start_days

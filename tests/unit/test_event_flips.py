@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from engine.core.day_turns import days_by_start, local_days, turns
 from engine.database import Database
 from engine.live import segments
-from engine.live.day_turns import days_by_start, local_days, turns
 from engine.live.event_flips import EventSources
 from engine.live.flips import NEVER, FlipLeaf
 from engine.live.moving_plan import flip_leaf

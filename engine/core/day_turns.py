@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.core.day_starts import day_starts
 from engine.rules.calendar import DAY_US, SECOND_US, first_instant_us, local_day
 
-__all__ = ["days_by_start", "local_days", "starts_of", "turns"]
+__all__ = ["day_stretches", "days_by_start", "local_days", "starts_of", "turns"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How long after the beginning of a day clocks may be set back to the day before.
@@ -46,6 +46,28 @@ def turns(day: int, zone: ZoneInfo) -> tuple[int, ...]:
     if local_day(back_us, zone) >= day:
         return (start_us,)
     return start_us, back_us, day * DAY_US - later // timedelta(microseconds=1)
+
+
+def day_stretches(
+    first: int, last: int, zone: ZoneInfo
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The stretches in which calendars show one day each, of the days first..last and what follows
+    until the day after begins for good.
+
+    Returns where each begins, and where the last one ends, int64[n + 1], ascending; and which of
+    them show the day of the stretch two before once more, bool[n].
+    """
+    if len(turns(first, zone)) > 1:
+        first -= 1
+    starts = day_starts(first, last + 2, zone)
+    # A day that clocks are set back from takes longer.
+    long = np.flatnonzero(np.diff(starts) > DAY_US) + first
+    again = [at for day in long.tolist() for at in turns(day, zone)[1:]]
+    back = np.array(again, np.int64)
+    found = np.concatenate([starts[:-1], back])
+    order = np.argsort(found, kind="stable")
+    repeated = np.concatenate([np.zeros(len(starts) - 1, np.bool_), np.ones(len(back), np.bool_)])
+    return found[order], repeated[order][:-1]
 
 
 def local_days(instants: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
