@@ -39,7 +39,7 @@ def test_much_happened(simulations: Simulations) -> None:
     told = simulations.told
     assert told.seeds == SEEDS
     assert told.by_clock >= told.seeds and told.entries >= 4 * told.seeds
-    assert told.kept > 5 * told.unkept
-    # Who is due has often nothing to change: one condition of many turns. Of everybody at every
-    # tick, more than this would be judged.
-    assert told.tick_rows < 6 * (told.by_clock + told.seeds), told
+    assert told.kept > 3 * told.unkept
+    # Who is due has often nothing to change, where one condition of many turns: about seven times are
+    # judged for one that moves. Everybody at every tick would be some fifty.
+    assert told.tick_rows < 20 * told.by_clock, told
