@@ -40,6 +40,9 @@ SEGMENTS, STEPS, PEOPLE = 6, 4, 8
 _ZONES = ("Europe/Berlin", "Asia/Shanghai", "UTC", "America/St_Johns")
 # A week that has a change of clocks, where there is one.
 _START_US = int(datetime(2025, 10, 20, 10, tzinfo=UTC).timestamp()) * 1_000_000
+_LENGTHS_US = (
+    0, 0, 90 * 10**6, HOUR_US, 36 * HOUR_US, DAY_US, 2 * DAY_US, 3 * DAY_US, 7 * DAY_US, 14 * DAY_US
+)  # fmt: skip
 _MEMORY = Path("/dev/shm")
 _REFERENCE = re.compile(r"segment\('(\w+)'\)")
 
@@ -100,14 +103,16 @@ class Simulations:
         self, database: Database, rules: dict[str, str], clock: _Clock, chance: random.Random
     ) -> None:
         assert database.model is not None
+        told_us: set[int] = set()
         for _ in range(STEPS):
-            batch = event_batch(_updates(chance, clock.now_us), database.model)
-            ack = database.ingest(batch, giver="shop")
+            updates = _updates(chance, clock.now_us)
+            told_us |= _instants(updates)
+            ack = database.ingest(event_batch(updates, database.model), giver="shop")
             assert not ack.refused
             database.wait_visible(ack.offset)
             if chance.random() < 0.3:
                 _check(database, rules, clock.now_us)
-            clock.now_us += _step_us(chance)
+            clock.now_us = _next_us(chance, clock.now_us, told_us)
             _tick(database, is_twice=chance.random() < 0.3)
             _check(database, rules, clock.now_us)
         self.told.steps += STEPS
@@ -186,12 +191,28 @@ def _check(database: Database, rules: dict[str, str], now_us: int) -> None:
         assert counts[name] == len(rows), f"{name} counts {counts[name]} of {len(rows)}"
 
 
-def _step_us(chance: random.Random) -> int:
-    """From nothing to more than a week; often to an instant at which something may happen."""
-    return chance.choice(
-        (0, 1, 10**6, HOUR_US, DAY_US, DAY_US - 1, 2 * DAY_US, 7 * DAY_US,
-         chance.randrange(3 * HOUR_US), chance.randrange(3 * DAY_US), chance.randrange(9 * DAY_US))
+def _next_us(chance: random.Random, now_us: int, told_us: set[int]) -> int:
+    """From this very instant to more than a week later; often where something may happen: so long
+    as a window is after an instant that somebody told of, or a microsecond beside."""
+    if told_us and chance.random() < 0.6:
+        for _ in range(8):
+            at_us = chance.choice(sorted(told_us)) + chance.choice(_LENGTHS_US)
+            at_us += chance.choice((-1, 0, 0, 1))
+            if now_us < at_us < now_us + 9 * DAY_US:
+                return at_us
+    return now_us + chance.choice(
+        (0, 1, 10**6, HOUR_US, DAY_US, 7 * DAY_US, chance.randrange(3 * HOUR_US),
+         chance.randrange(3 * DAY_US), chance.randrange(9 * DAY_US))
     )  # fmt: skip
+
+
+def _instants(updates: list[dict[str, Any]]) -> set[int]:
+    """The times of events and of attributes."""
+    found = {update[name] for update in updates for name in ("joined", "seen") if name in update}
+    found |= {
+        update[name]["time"] for update in updates for name in ("read", "order") if name in update
+    }
+    return found - {ERASE}
 
 
 def _updates(chance: random.Random, now_us: int) -> list[dict[str, Any]]:

@@ -40,6 +40,6 @@ def test_much_happened(simulations: Simulations) -> None:
     assert told.seeds == SEEDS
     assert told.by_clock >= told.seeds and told.entries >= 4 * told.seeds
     assert told.kept > 3 * told.unkept
-    # Who is due has often nothing to change, where one condition of many turns: about seven times are
-    # judged for one that moves. Everybody at every tick would be some fifty.
+    # Who is due has often nothing to change, where one condition of many turns: about five times
+    # somebody is judged for one that moves. Everybody at every tick would be some fifty.
     assert told.tick_rows < 20 * told.by_clock, told
