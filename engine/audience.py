@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, TypedDict
-from weakref import WeakKeyDictionary
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +33,6 @@ from engine.errors import ExpressionInvalid, InputInvalid, NotFound
 from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_names, list_rows
 from engine.live.log_clock import system_clock
-from engine.live.standing import standing_of
 from engine.measuring.passes import Reading
 from engine.measuring.value import Measure, Value, number_value, read_border, read_value
 from engine.members import Members
@@ -49,10 +47,10 @@ from engine.rules.faults import Faults
 from engine.rules.known_texts import KnownText
 from engine.rules.literals import write_text
 from engine.rules.parse import parse, prepare
-from engine.rules.time_dependence import moves_anywhere
 from engine.rules.types import Quantity
 from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
+from engine.stored_members import facts_of, stands, stored_memberships
 
 __all__ = ["Audience", "CountResult", "NodeCount", "Running", "Threads", "stored_count"]
 
@@ -167,14 +165,9 @@ class Audience:
         read = self.read(expression, where)
         if not self._moved:
             self._memberships.update(
-                _stored_memberships(read.bound, self._snapshot, self._binder, self._as_of_us)
+                stored_memberships(read.bound, self._snapshot, self._binder, self._as_of_us)
             )
         self._questions.append(_Question(read, self._planner.add(read.bound)))
-
-    @property
-    def as_of_us(self) -> int:
-        """The instant asked for."""
-        return self._as_of_us
 
     def read(self, expression: str | tree.Expr, where: str = "") -> KnownText:
         """What an expression says by the model in force; nothing is planned for it."""
@@ -363,8 +356,8 @@ class Audience:
             name
             for name in self._binder.model.segments
             if segment_field(name) in self._snapshot.fields
-            and _facts_of(self._binder, name).moves
-            and not _stands(self._snapshot, name, self._as_of_us)
+            and facts_of(self._binder, name).moves
+            and not stands(self._snapshot, name, self._as_of_us)
         ]
         for name in names:
             self.add(tree.Segment(name))
@@ -465,8 +458,8 @@ def stored_count(
     count = None if name is None or segment_counts is None else segment_counts.get(name)
     if name is None or count is None:
         return None
-    facts = _facts_of(binder, name)
-    if facts.lists or (facts.moves and not _stands(snapshot, name, now_us)):
+    facts = facts_of(binder, name)
+    if facts.lists or (facts.moves and not stands(snapshot, name, now_us)):
         return None
     return CountResult(
         expression=f"segment({write_text(name)})",
@@ -483,58 +476,6 @@ def _bare_segment(expression: str | tree.Expr) -> str | None:
         found = _BARE_SEGMENT.fullmatch(expression)
         return None if found is None else found[1].replace("''", "'")
     return expression.name if isinstance(expression, tree.Segment) else None
-
-
-class _Facts(NamedTuple):
-    """Whether a segment reads a list, and whether it moves with time."""
-
-    lists: bool
-    moves: bool
-
-
-# What has been found of the segments of each binder in use, by name.
-_known_facts: WeakKeyDictionary[Binder, dict[str, _Facts]] = WeakKeyDictionary()
-
-
-def _facts_of(binder: Binder, name: str) -> _Facts:
-    known = _known_facts.setdefault(binder, {})
-    if name not in known:
-        body = binder.bind(tree.Segment(name))
-        known[name] = _Facts(_has_lists(body), moves_anywhere(body))
-    return known[name]
-
-
-def _stands(snapshot: Snapshot, name: str, now_us: int) -> bool:
-    """Whether the stored members of a moving segment are those of now."""
-    standing = standing_of(snapshot)
-    return standing is not None and standing.is_exact(name, now_us)
-
-
-def _has_lists(expression: bound.BoundExpr) -> bool:
-    return any(isinstance(part, bound.BoundList) for part in bound.predicates_of(expression))
-
-
-def _stored_memberships(
-    expression: bound.BoundExpr, snapshot: Snapshot, binder: Binder, now_us: int
-) -> Iterator[tuple[str, int]]:
-    """The segments to read from their membership fields, with the numbers of those: mentioned
-    outside of others that are, stored, and without lists, of which an answer says more; and
-    exact at this moment."""
-    waiting = [expression]
-    seen: set[int] = set()
-    while waiting:
-        item = waiting.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, bound.BoundSegment):
-            field = snapshot.fields.get(segment_field(item.name))
-            if field is not None:
-                facts = _facts_of(binder, item.name)
-                if not facts.lists and (not facts.moves or _stands(snapshot, item.name, now_us)):
-                    yield item.name, field.id
-                    continue
-        waiting.extend(bound.parts_of(item))
 
 
 def _list_members(snapshot: Snapshot, binder: Binder, name: str) -> ListMembers:

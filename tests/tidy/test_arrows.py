@@ -75,6 +75,7 @@ INNER: dict[str, set[str]] = {
 # The face of the engine: above every room, each of the later above the earlier.
 for face in (
     "members",
+    "stored_members",
     "audience",
     "name_groups",
     "measures",
