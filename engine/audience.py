@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,7 +32,7 @@ from engine.core.row_tests import test_many
 from engine.errors import ExpressionInvalid, InputInvalid, NotFound
 from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_names, list_rows
-from engine.live.log_clock import system_clock
+from engine.live.log_clock import clock_of, system_clock
 from engine.measuring.passes import Reading
 from engine.measuring.value import Measure, Value, number_value, read_border, read_value
 from engine.members import Members
@@ -46,7 +46,9 @@ from engine.rules.canonical import format_expression
 from engine.rules.faults import Faults
 from engine.rules.known_texts import KnownText
 from engine.rules.literals import write_text
+from engine.rules.outline import node_label, pre_order
 from engine.rules.parse import parse, prepare
+from engine.rules.retention import notes
 from engine.rules.types import Quantity
 from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
@@ -86,7 +88,8 @@ class CountResult:
     `elapsed_us` is the time from text to count. `nodes` is None unless asked for. `groups`
     has each value of the attribute grouped by (None: without one) that occurs. `waiting`
     counts identifiers of the lists read that nobody owns yet. `read_as_of_today` names what
-    was read as it is today although another instant was asked for.
+    was read as it is today although another instant was asked for; `notes` say which events
+    are dropped that a window reaches back to.
     """
 
     expression: str
@@ -98,6 +101,7 @@ class CountResult:
     groups: dict[str | None, int] | None = None
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,8 @@ class Audience:
         self._as_of_us = now() if as_of_us is None else as_of_us
         self._threads = threads or Threads()
         self._control = control or Control()
-        events = EventPlanner(snapshot, self._as_of_us, binder.model)
+        self._clock_us = max(now(), clock_of(snapshot))
+        events = EventPlanner(snapshot, self._as_of_us, binder.model, clock_us=self._clock_us)
         zone = binder.model.time_zone
         self._numbers = NumberPlanner(snapshot, self._as_of_us, zone, events=events)
         self._leaves = LeafPlanner(
@@ -258,6 +263,7 @@ class Audience:
             masks=masks,
             waiting=self._waiting(question),
             read_as_of_today=self.today(question.read, () if ordering is None else (ordering,)),
+            notes=self._notes(question, ()),
         )
 
     def masks(self) -> NDArray[np.uint64]:
@@ -319,10 +325,15 @@ class Audience:
         """What is said of the expressions added, in order, whose counts are known."""
         return self._results(totals, [None] * len(totals))
 
-    def answer(self, count: int, also: Sequence[Attribute] = ()) -> CountResult:
+    def answer(
+        self,
+        count: int,
+        also: Sequence[Attribute] = (),
+        measured: Sequence[BoundAggregate] = (),
+    ) -> CountResult:
         """What is said of the one expression added beside what was measured of it: `also` are the
-        attributes that were read for that."""
-        (result,) = self._results([count], [None], also=also)
+        attributes, `measured` the aggregates that were read for that."""
+        (result,) = self._results([count], [None], also=also, measured=measured)
         return result
 
     def group_names(self, attribute: str) -> tuple[Attribute, list[str | None]]:
@@ -388,6 +399,7 @@ class Audience:
         nodes: Sequence[tuple[NodeCount, ...] | None],
         groups: dict[str | None, int] | None = None,
         also: Sequence[Attribute] = (),
+        measured: Sequence[BoundAggregate] = (),
     ) -> list[CountResult]:
         elapsed_us = (time.monotonic_ns() - self._started_ns) // 1000
         return [
@@ -401,6 +413,7 @@ class Audience:
                 groups=groups,
                 waiting=self._waiting(question),
                 read_as_of_today=self.today(question.read, also),
+                notes=self._notes(question, measured),
             )
             for question, total, of_nodes in zip(self._questions, totals, nodes, strict=True)
         ]
@@ -409,12 +422,16 @@ class Audience:
         self, expression: tree.Expr, by_node: NDArray[np.int64]
     ) -> tuple[NodeCount, ...]:
         return tuple(
-            NodeCount(_label(node), depth, int(by_node[self._planner.node_of[id(node)]]))
-            for node, depth in _pre_order(expression)
+            NodeCount(node_label(node), depth, int(by_node[self._planner.node_of[id(node)]]))
+            for node, depth in pre_order(expression)
         )
 
     def _waiting(self, question: _Question) -> int:
         return sum(self._leaves.lists[name].waiting for name in question.read.lists)
+
+    def _notes(self, question: _Question, measured: Sequence[BoundAggregate]) -> tuple[str, ...]:
+        model = self._binder.model
+        return notes(question.read.bound, model, self._as_of_us, self._clock_us, measured)
 
     def _refuse_unknown_lists(self, lists: Mapping[str, tree.Expr | None], faults: Faults) -> None:
         known = [info.name for info in list_names(self._snapshot)]
@@ -467,6 +484,7 @@ def stored_count(
         as_of_us=now_us,
         data_version=snapshot.data_version,
         elapsed_us=(time.monotonic_ns() - started_ns) // 1000,
+        notes=notes(facts.body, binder.model, now_us, clock_of(snapshot)),
     )
 
 
@@ -491,30 +509,6 @@ def _parsed(text: str, where: str) -> tree.Expr:
         if not where:
             raise
         raise ExpressionInvalid(*(replace(issue, where=where) for issue in error.issues)) from None
-
-
-def _label(node: tree.Expr) -> str:
-    match node:
-        case tree.And():
-            return "and"
-        case tree.Or():
-            return "or"
-        case tree.Not():
-            return "not"
-        case _:
-            return format_expression(node)
-
-
-def _pre_order(expression: tree.Expr) -> Iterator[tuple[tree.Expr, int]]:
-    waiting = [(expression, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        yield node, depth
-        match node:
-            case tree.And(items=items) | tree.Or(items=items):
-                waiting.extend((item, depth + 1) for item in reversed(items))
-            case tree.Not(item=item):
-                waiting.append((item, depth + 1))
 
 
 def _names_read(

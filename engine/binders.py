@@ -12,6 +12,7 @@ from collections import OrderedDict
 from engine.live.tier_cuts import TIER_CUTS, Refreshes
 from engine.model.load import load_model
 from engine.rules.bind import Binder
+from engine.rules.retention import DROPPED, with_dropped
 from engine.store.snapshot import Snapshot
 
 __all__ = ["Binders"]
@@ -63,6 +64,7 @@ class Binders:
         with self._guard:
             if self._newest is None or self._mark != mark:
                 model, _ = load_model(snapshot.model_files)
+                model = with_dropped(model, snapshot.meta(DROPPED))
                 refreshes = Refreshes.load(snapshot)
                 self._newest = Binder(model, cuts=refreshes.at()), refreshes
                 self._mark = mark

@@ -549,7 +549,7 @@ class Database:
             model = self._require_binder(snapshot).model
         with self._live.pipeline.drained():
             self._live.save_all()
-            return BulkLoad(self._store, model, source, self._write_load)
+            return BulkLoad(self._store, model, source, self._write_load, self._now)
 
     def _write_load(self, stage: Callable[[Writer], None]) -> int:
         def stage_all(writer: Writer) -> Staged:

@@ -199,7 +199,7 @@ class Measures:
             total, found = totals(audience.reading(measured.leaf, group), measured, len(names))
             groups = {name: one for name, one in zip(names, found, strict=True) if one.count}
             also = measured.attributes if group is None else (*measured.attributes, group)
-            answer = audience.answer(total.count, also)
+            answer = audience.answer(total.count, also, measured.aggregates)
             return Summary(answer, measured, total, None if group is None else groups)
 
     def _by_names(
@@ -265,9 +265,14 @@ class Measures:
                 reached = step.reached if among is None else _both(among, step.reached)
                 audience.add(reached)
             answer, *counted = audience.counts()
+            said = dict.fromkeys(note for one in (answer, *counted[-1:]) for note in one.notes)
         reached_by = zip(steps, counted, strict=True)
         return Funnel(
-            replace(answer, elapsed_us=max(one.elapsed_us for one in (answer, *counted))),
+            replace(
+                answer,
+                elapsed_us=max(one.elapsed_us for one in (answer, *counted)),
+                notes=tuple(said),
+            ),
             format_expression(asked),
             tuple(Reached(step.text, one.count) for step, one in reached_by),
         )
@@ -302,7 +307,7 @@ def _over_numbers(
         case Thresholds(at, op):
             borders = audience.borders(at, value, "thresholds[{}]")
             found, curve = shapes.thresholds(audience.reading(value.leaf), value, borders, op)
-    answer = audience.answer(found.matched, value.attributes)
+    answer = audience.answer(found.matched, value.attributes, value.aggregates)
     return Distribution(answer, value, found.present, None if curve else found, curve)
 
 
@@ -325,7 +330,7 @@ def _frequent(audience: Audience, value: Value, top: int) -> Distribution:
     found.sort(key=lambda one: (-one.count, one.value))
     rest = found[top:]
     return Distribution(
-        audience.answer(matched, value.attributes),
+        audience.answer(matched, value.attributes, value.aggregates),
         value,
         present,
         values=tuple(found[:top]),

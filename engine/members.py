@@ -64,6 +64,7 @@ class Members:
         masks: NDArray[np.uint64],
         waiting: int = 0,
         read_as_of_today: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
         frozen: Frozen | None = None,
         gone: int = 0,
     ) -> None:
@@ -71,6 +72,7 @@ class Members:
         self.as_of_us = as_of_us
         self.waiting = waiting
         self.read_as_of_today = read_as_of_today
+        self.notes = notes
         self.frozen = frozen
         self.gone = gone
         self.data_version = snapshot.data_version

@@ -21,6 +21,7 @@ from engine.model.cuts import needs_cuts
 from engine.model.definitions import Model
 from engine.model.diff import diff
 from engine.rules.bind import Binder
+from engine.rules.retention import DROPPED, dropped_by, pack_dropped, with_dropped
 from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
 from engine.store.store import Writer
@@ -58,13 +59,15 @@ class ModelPlan:
 @dataclass(frozen=True, slots=True)
 class ModelEdit:
     """An edit that can be carried out: its plan, the segments before and after it with the
-    versions of the latter's definitions, and the cuts of tiers after it."""
+    versions of the latter's definitions, and the cuts of tiers after it. `dropped`: see
+    `engine.rules.retention.dropped_by`."""
 
     plan: ModelPlan
     before: StoredSegments | None
     after: StoredSegments
     versions: Mapping[str, int]
     refreshes: Refreshes
+    dropped: Mapping[str, int]
 
     def stage(self, writer: Writer, files: Mapping[str, str]) -> tuple[int, Staged]:
         """Puts the edit into a writer whose snapshot it was planned on: the version of the model
@@ -75,6 +78,10 @@ class ModelEdit:
         unstored = {name for name in kept if segment_field(name) not in writer.fields}
         change_fields(writer, self.after.model, {name: self.versions[name] for name in kept})
         version = writer.set_model(files)
+        if self.dropped:
+            writer.put_meta(DROPPED, pack_dropped(self.dropped))
+        else:
+            writer.delete_meta(DROPPED)
         if self.refreshes.of_tiers:
             writer.put_meta(TIER_CUTS, self.refreshes.pack())
         elif writer.snapshot.meta_mark(TIER_CUTS) is not None:
@@ -99,15 +106,17 @@ def plan_edit(
     before = None
     if binder is not None:
         before = StoredSegments(binder.model, binder, catalog, segment_versions(catalog))
+    dropped = dropped_by(None if binder is None else binder.model, model, now_us)
+    aged = with_dropped(model, pack_dropped(dropped))
     refreshes = refreshes.under(None if binder is None else binder.model, model)
     uncut = [
         name
         for name, tier in model.tiers.items()
         if needs_cuts(tier) and name not in refreshes.of_tiers
     ]
-    cuts = fresh_cuts(model, snapshot, refreshes.at(), uncut, now_us, threads)
+    cuts = fresh_cuts(aged, snapshot, refreshes.at(), uncut, now_us, threads)
     refreshes = refreshes.adding(cuts, now_us)
-    after = StoredSegments(model, Binder(model, cuts=refreshes.at()), catalog)
+    after = StoredSegments(aged, Binder(aged, cuts=refreshes.at()), catalog)
     _refuse_unforeseen(after)
     change = diff(None if binder is None else binder.model, model)
     edits = plan_change(
@@ -126,7 +135,7 @@ def plan_edit(
     )
     plan = ModelPlan(change.added, change.removed, change.changed, changes)
     versions = carried_versions(before, after, snapshot.model_version + 1)
-    return ModelEdit(plan, before, after, versions, refreshes)
+    return ModelEdit(plan, before, after, versions, refreshes, dropped)
 
 
 def _refuse_unforeseen(after: StoredSegments) -> None:

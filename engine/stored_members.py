@@ -22,10 +22,11 @@ __all__ = ["Facts", "facts_of", "stands", "stored_memberships"]
 
 
 class Facts(NamedTuple):
-    """Whether a segment reads a list, and whether it moves with time."""
+    """Whether a segment reads a list, and whether it moves with time; and what it says."""
 
     lists: bool
     moves: bool
+    body: bound.BoundExpr
 
 
 # What has been found of the segments of each binder in use, by name.
@@ -37,7 +38,7 @@ def facts_of(binder: Binder, name: str) -> Facts:
     known = _known_facts.setdefault(binder, {})
     if name not in known:
         body = binder.bind(tree.Segment(name))
-        known[name] = Facts(_has_lists(body), moves_anywhere(body))
+        known[name] = Facts(_has_lists(body), moves_anywhere(body), body)
     return known[name]
 
 

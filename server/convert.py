@@ -112,6 +112,7 @@ def audience_size(result: CountResult) -> audience_pb2.AudienceSize:
         ],
         waiting=result.waiting,
         read_as_of_today=result.read_as_of_today,
+        notes=result.notes,
     )
     size.elapsed.FromMicroseconds(result.elapsed_us)
     return size

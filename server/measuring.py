@@ -147,6 +147,7 @@ def funnel(found: Funnel) -> measure_pb2.FunnelResponse:
         data_version=found.answer.data_version,
         waiting=found.answer.waiting,
         read_as_of_today=found.answer.read_as_of_today,
+        notes=found.answer.notes,
     )
     response.elapsed.FromMicroseconds(found.answer.elapsed_us)
     return response
@@ -163,6 +164,7 @@ def _measured(answer: CountResult, value: Value, present: int) -> measure_pb2.Me
         data_version=answer.data_version,
         waiting=answer.waiting,
         read_as_of_today=answer.read_as_of_today,
+        notes=answer.notes,
     )
     measured.elapsed.FromMicroseconds(answer.elapsed_us)
     return measured

@@ -199,6 +199,7 @@ def _header(members: Members) -> pb.MembersHeader:
         row_epoch=members.row_epoch,
         waiting=members.waiting,
         read_as_of_today=members.read_as_of_today,
+        notes=members.notes,
         gone=members.gone,
     )
     if members.frozen is not None:

@@ -63,7 +63,8 @@ class CountAnswer:
 
     `as_of` has UTC and whole microseconds. `nodes` are in order, each before its children;
     `waiting` counts list identifiers that no profile owns yet; `read_as_of_today` names what
-    was read as it is today although `as_of` is another instant.
+    was read as it is today although `as_of` is another instant; `notes` say which events are
+    dropped that a window reaches back to.
     """
 
     expression: str
@@ -75,6 +76,7 @@ class CountAnswer:
     groups: tuple[GroupCount, ...] = ()
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ class MembersHeader:
     read_as_of_today: tuple[str, ...]
     frozen: FrozenAudience | None = None
     gone: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Measured:
     elapsed_us: int
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class Funnel:
     elapsed_us: int
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------------- calls
@@ -277,6 +279,7 @@ def funnel(
         elapsed_us=response.elapsed.ToMicroseconds(),
         waiting=response.waiting,
         read_as_of_today=tuple(response.read_as_of_today),
+        notes=tuple(response.notes),
     )
 
 
@@ -298,6 +301,7 @@ def _measured(message: measure_pb2.Measured) -> Measured:
         elapsed_us=message.elapsed.ToMicroseconds(),
         waiting=message.waiting,
         read_as_of_today=tuple(message.read_as_of_today),
+        notes=tuple(message.notes),
     )
 
 

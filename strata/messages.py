@@ -80,6 +80,7 @@ def count_answer(size: audience_pb2.AudienceSize) -> answers.CountAnswer:
         ),
         waiting=size.waiting,
         read_as_of_today=tuple(size.read_as_of_today),
+        notes=tuple(size.notes),
     )
 
 
@@ -96,6 +97,7 @@ def members_header(header: audience_pb2.MembersHeader) -> answers.MembersHeader:
         read_as_of_today=tuple(header.read_as_of_today),
         frozen=frozen_audience(header.frozen) if header.HasField("frozen") else None,
         gone=header.gone,
+        notes=tuple(header.notes),
     )
 
 

@@ -112,9 +112,12 @@ class EventDatabase(MovingDatabase):
         self, segments: dict[str, str], *, zone: str = "Europe/Berlin", rules: str = ""
     ) -> None:
         """Puts a model in force."""
+        self.database.apply_model(self.files(segments, zone, rules))
+
+    def files(self, segments: dict[str, str], zone: str, rules: str = "") -> dict[str, str]:
+        """The files of a model with these segments."""
         lines = [f'  {name}: "{text}"\n' for name, text in segments.items()]
-        text = _HEAD.format(zone=zone) + ("".join(lines) or "  {}\n") + rules
-        self.database.apply_model({"model.yaml": text})
+        return {"model.yaml": _HEAD.format(zone=zone) + ("".join(lines) or "  {}\n") + rules}
 
     def send(self, *updates: dict[str, Any]) -> None:
         """Ingests updates as one batch, and waits until they are visible."""
@@ -134,7 +137,9 @@ def event_updates(
 def _update(chance: random.Random, now_us: int, number: int) -> dict[str, Any]:
     def instant() -> int:
         near = now_us + chance.choice((-14, -7, -3, -2, -1, 0, 0, 0, 0, 1)) * DAY_US
-        return near + chance.choice((0, 0, 1, -1, -HOUR_US, -chance.randrange(DAY_US)))
+        shifted = near + chance.choice((0, 0, 1, -1, -HOUR_US, -chance.randrange(DAY_US)))
+        # No event is more than a day ahead.
+        return min(shifted, now_us + DAY_US)
 
     def event(properties: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {"time": instant()}

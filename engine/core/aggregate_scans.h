@@ -34,6 +34,7 @@ typedef struct {
     uint32_t property;
     const strata_where *nodes;
     uint32_t node_count;
+    int64_t kept_from; /* earlier events of the type are dropped, their bytes perhaps not yet */
 } strata_event_source;
 
 /* Which events follow each other: a mark whose sources are those of the sets, one after another. */
@@ -133,6 +134,12 @@ static inline uint32_t strata_chunk_table(const strata_field *field, uint32_t bl
     return field->first_part[block + 1] - first;
 }
 
+/* The first instant of which an aggregate reads events of a source. */
+static inline int64_t strata_source_from(const strata_aggregate *what,
+                                         const strata_event_source *source) {
+    return what->from > source->kept_from ? what->from : source->kept_from;
+}
+
 /* The scan of one source of an aggregate over the open block. */
 static inline strata_event_scan strata_scan_source(strata_aggregates *all,
                                                    const strata_aggregate *what,
@@ -142,7 +149,7 @@ static inline strata_event_scan strata_scan_source(strata_aggregates *all,
     scan.chunk_count =
         strata_chunk_table(&all->fields[source->field], all->block, &scan.chunks);
     scan.first_part = 0;
-    scan.from = what->from;
+    scan.from = strata_source_from(what, source);
     scan.to = what->to;
     scan.nodes = source->nodes;
     scan.node_count = source->node_count;
@@ -180,13 +187,13 @@ static inline uint64_t strata_aggregate_outlook(const strata_aggregates *all,
     double count = 0;
     for (uint32_t i = 0; i < what->source_count; i++) {
         const strata_chunk *const *chunks;
+        int64_t first = strata_source_from(what, what->sources + i);
         uint32_t chunk_count =
             strata_chunk_table(&all->fields[what->sources[i].field], all->block, &chunks);
         for (uint32_t p = 0; p < chunk_count; p++) {
             const strata_event_column *times = strata_time_column(chunks[p]);
-            if (what->from >= what->to || what->to <= times->low || what->from > times->high)
-                continue;
-            double from = (double)(what->from > times->low ? what->from : times->low);
+            if (first >= what->to || what->to <= times->low || first > times->high) continue;
+            double from = (double)(first > times->low ? first : times->low);
             double to = (double)(what->to - 1 < times->high ? what->to - 1 : times->high);
             double span = (double)times->high - (double)times->low;
             count += 1 + chunks[p]->event_count * (span > 0 ? (to - from) / span : 1);
@@ -203,11 +210,11 @@ static inline void strata_value_bounds(const strata_aggregates *all, const strat
     for (uint32_t i = 0; i < what->source_count; i++) {
         const strata_event_source *source = what->sources + i;
         const strata_chunk *const *chunks;
+        int64_t first = strata_source_from(what, source);
         uint32_t count = strata_chunk_table(&all->fields[source->field], all->block, &chunks);
         for (uint32_t p = 0; p < count; p++) {
             const strata_event_column *times = strata_time_column(chunks[p]), *column = times;
-            if (what->from >= what->to || what->to <= times->low || what->from > times->high)
-                continue;
+            if (first >= what->to || what->to <= times->low || first > times->high) continue;
             if (source->property)
                 column = strata_find_event_column(chunks[p], STRATA_EVENT_PROPERTY,
                                                   source->property);

@@ -14,12 +14,13 @@ static inline int strata_may_begin(const strata_aggregates *all, const strata_ag
     uint32_t set = followed->steps[0].set;
     for (uint32_t i = followed->set_sources[set]; i < followed->set_sources[set + 1]; i++) {
         const strata_chunk *const *chunks;
+        int64_t from = strata_source_from(what, what->sources + i);
         uint32_t count =
             strata_chunk_table(&all->fields[what->sources[i].field], all->block, &chunks);
         for (uint32_t p = 0; p < count; p++) {
             const strata_event_column *times = strata_time_column(chunks[p]);
             if (chunks[p]->event_count && times->low < followed->first_to &&
-                times->high >= what->from)
+                times->high >= from)
                 return 1;
         }
     }
@@ -45,6 +46,7 @@ static inline int strata_fill_sequence(strata_aggregates *all, const strata_aggr
                 strata_chunk_table(&all->fields[source->field], all->block, &typed->chunks);
             typed->nodes = source->nodes;
             typed->node_count = source->node_count;
+            typed->kept_from = source->kept_from;
         }
     }
     sequence.kernels = all->kernels;

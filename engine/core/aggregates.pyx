@@ -88,6 +88,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
         uint32_t property
         const strata_where *nodes
         uint32_t node_count
+        int64_t kept_from
 
     ctypedef struct strata_aggregate:
         uint32_t function
@@ -307,6 +308,7 @@ cdef int lay_out_sources(
     for i, source in enumerate(found):
         sources[i].field = position(source.field)
         sources[i].property = source.property
+        sources[i].kept_from = source.kept_from_us
         nodes = WhereNodes(source.where)
         self._kept.append(nodes)
         sources[i].nodes, sources[i].node_count = nodes.nodes, nodes.node_count

@@ -26,7 +26,8 @@ from engine.model.definitions import Attribute, Model
 from engine.model.hidden_events import event_type
 from engine.rules import tree
 from engine.rules.bound_events import BoundAggregate, BoundEvents
-from engine.rules.window_bounds import window_bounds
+from engine.rules.retention import kept_from_us
+from engine.rules.window_bounds import EARLIEST_US, window_bounds
 from engine.store.catalog import FieldKind, event_field, property_field
 from engine.store.snapshot import Snapshot
 
@@ -49,14 +50,24 @@ class EventPlanner:
 
     `columns` are those of the plan: column i is field -1 - i of its leaves. `lookups` collects what
     conditions on events took from dictionaries, by number of property; they are made for
-    `spare_codes` more codes than are given out: see `leaf_plan`.
+    `spare_codes` more codes than are given out: see `leaf_plan`. `clock_us` is the clock, by
+    which events may be dropped that were there at an earlier `now_us`.
     """
 
-    def __init__(self, snapshot: Snapshot, now_us: int, model: Model, spare_codes: int = 0) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        now_us: int,
+        model: Model,
+        spare_codes: int = 0,
+        *,
+        clock_us: int | None = None,
+    ) -> None:
         self.columns: list[ops.Column] = []
         self.lookups: list[tuple[int, Lookup]] = []
         self._snapshot = snapshot
         self.now_us = now_us
+        self._latest_us = now_us if clock_us is None else max(now_us, clock_us)
         self._model = model
         self._zone: ZoneInfo = model.time_zone
         self._spare_codes = spare_codes
@@ -115,7 +126,7 @@ class EventPlanner:
         ends = function in ("first_value", "last_value")
         return ops.EventColumn(
             function,
-            self.sources(aggregate.events, read, aggregate.function),
+            self.sources(aggregate.events, read, aggregate.function, from_us=from_us),
             from_us,
             to_us,
             kind,
@@ -124,10 +135,15 @@ class EventPlanner:
         )
 
     def sources(
-        self, events: BoundEvents, read: Attribute | None = None, function: str = ""
+        self,
+        events: BoundEvents,
+        read: Attribute | None = None,
+        function: str = "",
+        *,
+        from_us: int = EARLIEST_US,
     ) -> tuple[ops.EventSource, ...]:
         """Where the events are that have a property, if any; types that the snapshot has no field
-        of have none. `function` is the one that reads it."""
+        of have none. The window begins at `from_us`; `function` is the one that reads it."""
         lookups: dict[int, Lookup] = {}
         wheres = plan_where(
             self._snapshot,
@@ -152,8 +168,13 @@ class EventPlanner:
                 number = self._property(read) or 0
             field, where = self._events(name), wheres[name]
             if field is not None and where is not None and (number or read is None):
-                found.append(ops.EventSource(field, number, where))
+                found.append(ops.EventSource(field, number, where, self._kept_from(name, from_us)))
         return tuple(found)
+
+    def _kept_from(self, name: str, from_us: int) -> int:
+        """From when on events of a type are there; always, where the window begins later."""
+        border_us = kept_from_us(event_type(self._model, name), self._latest_us, self._zone)
+        return EARLIEST_US if border_us <= from_us else border_us
 
     def _events(self, name: str) -> int | None:
         found = self._snapshot.fields.get(event_field(name))

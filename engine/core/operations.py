@@ -71,12 +71,13 @@ class EventSource:
     """Events of one type that count: those that `where` holds for, nodes in postfix order.
 
     `field` is that of the events, `property` the number of the property that is read of them: only
-    those that have it count; 0 where none is read.
+    those that have it count; 0 where none is read. Events before `kept_from_us` are dropped.
     """
 
     field: int
     property: int
     where: tuple[WhereNode, ...] = ()
+    kept_from_us: int = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,11 @@ def plan_sequence(sequence: BoundSequence, events: EventPlanner) -> ops.LeafLogi
     def place(sources: tuple[ops.EventSource, ...]) -> int:
         return places.setdefault(sources, len(places))
 
-    first = events.sources(sequence.first)
+    first = events.sources(sequence.first, from_us=from_us)
     steps = [ops.SequenceStep(place(first))]
     possible = bool(first) and from_us < to_us
     for link in sequence.links:
-        sources = events.sources(link.events)
+        sources = events.sources(link.events, from_us=from_us)
         possible &= link.absent or bool(sources)
         steps.append(ops.SequenceStep(place(sources), link.within_us, link.absent))
     if not possible:

@@ -4,7 +4,7 @@
 This door makes its arrays anew at each call: it is for tests, benchmarks and few questions.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 import numpy as np
@@ -24,6 +24,7 @@ cdef extern from "engine/events/sequences.h" nogil:
         uint32_t chunk_count
         const strata_where *nodes
         uint32_t node_count
+        int64_t kept_from
 
     ctypedef struct strata_event_set:
         const strata_typed_events *types
@@ -107,6 +108,7 @@ def match_block(
         for chunks, nodes in types:
             kept.types[t].chunks, kept.types[t].chunk_count = chunks.chunks, chunks.chunk_count
             kept.types[t].nodes, kept.types[t].node_count = nodes.nodes, nodes.node_count
+            kept.types[t].kept_from = INT64_MIN
             t += 1
     sequence.sets, sequence.set_count = kept.sets, <uint32_t>len(sets)
     sequence.steps, sequence.step_count = kept.steps, <uint32_t>len(steps)

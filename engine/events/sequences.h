@@ -24,6 +24,7 @@ typedef struct {
     uint32_t chunk_count;
     const strata_where *nodes;
     uint32_t node_count;
+    int64_t kept_from; /* earlier ones do not count */
 } strata_typed_events;
 
 /* The events of a step, of one type or several. */
@@ -105,6 +106,12 @@ static inline int64_t strata_set_end(const strata_sequence *sequence, uint32_t s
     return end_us < after_now ? end_us : after_now;
 }
 
+/* The first instant of which events of a type can matter. */
+static inline int64_t strata_type_from(const strata_sequence *sequence,
+                                       const strata_typed_events *type) {
+    return sequence->from_us > type->kept_from ? sequence->from_us : type->kept_from;
+}
+
 /* Marks the rows that have events of a set in [from, to). */
 static inline void strata_mark_set(const strata_sequence *sequence, uint32_t set, int64_t to_us,
                                    strata_sequence_scratch *scratch) {
@@ -115,8 +122,9 @@ static inline void strata_mark_set(const strata_sequence *sequence, uint32_t set
         for (uint32_t i = 0; i < type->chunk_count; i++) {
             strata_picks picks;
             strata_stretch stretch;
-            if (!strata_pick_events(sequence->kernels, type->chunks[i], sequence->from_us, to_us,
-                                    type->nodes, type->node_count, &scratch->where, &picks))
+            if (!strata_pick_events(sequence->kernels, type->chunks[i],
+                                    strata_type_from(sequence, type), to_us, type->nodes,
+                                    type->node_count, &scratch->where, &picks))
                 continue;
             strata_first_stretch(&picks, &stretch);
             while (strata_next_stretch(type->chunks[i], &picks, &stretch))
@@ -232,8 +240,9 @@ static inline int64_t strata_list_set(const strata_sequence *sequence, uint32_t 
         for (uint32_t i = 0; i < type->chunk_count; i++) {
             strata_picks picks;
             int64_t before = count;
-            if (!strata_pick_events(sequence->kernels, type->chunks[i], sequence->from_us, to_us,
-                                    type->nodes, type->node_count, &scratch->where, &picks))
+            if (!strata_pick_events(sequence->kernels, type->chunks[i],
+                                    strata_type_from(sequence, type), to_us, type->nodes,
+                                    type->node_count, &scratch->where, &picks))
                 continue;
             count = strata_gather_chunk(sequence, type->chunks[i], &picks, rows, (uint64_t)count,
                                         scratch);

@@ -14,6 +14,7 @@ from engine.live.rows_read import RowsRead
 from engine.live.window_edges import WindowEdges
 from engine.model.definitions import Model
 from engine.rules.bound_events import BoundAggregate
+from engine.rules.retention import may_reach
 from engine.store.snapshot import Snapshot
 
 __all__ = ["AggregateValues"]
@@ -29,6 +30,7 @@ class AggregateValues:
         self._function = aggregate.function
         self._source = source
         self._edges = WindowEdges(aggregate.window, model.time_zone)
+        self._reaches = may_reach(self._edges.longest_us, model, aggregate.events.types)
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """The fields that have the events."""
@@ -38,9 +40,7 @@ class AggregateValues:
         """When events come to count and cease to: places of their rows, and instants."""
         lines = read.timelines(self._source)
         found = self._edges.flips(lines.times)
-        if lines.condition is not None:
-            found += lines.condition.flips()
-        return lines.places, found
+        return lines.places, found + lines.passing_flips(by_age=self._reaches)
 
     def at(
         self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
@@ -52,7 +52,7 @@ class AggregateValues:
         first = lines.first_from(places, from_us)
         # A window that is empty, or ends before it begins, takes in nothing.
         end = np.maximum(lines.first_from(places, to_us), first)
-        if lines.condition is None:
+        if lines.condition is None and (lines.leaving is None or not self._reaches):
             return self._of(lines, first, end)
         values, there = [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]
         for some in some_at_a_time(end - first):

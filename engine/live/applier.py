@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from engine.failpoints import failpoint
 from engine.identity.live import LiveIdentities
+from engine.live.aging import Aging
 from engine.live.applying import apply_update
 from engine.live.block_writer import BlockWriter
 from engine.live.change import Cause
@@ -31,6 +32,7 @@ from engine.live.committing import Logged
 from engine.live.fact_changes import FactEvents, FactWriter, write_facts
 from engine.live.figures import Figures
 from engine.live.flip_outcome import Passed
+from engine.live.log_clock import LogInstant
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
 from engine.live.removed_tags import removed_tags
@@ -45,7 +47,8 @@ __all__ = ["Applier"]
 class Applier:
     """Applies records in their order; used by one thread at a time.
 
-    `standing` says when the stored members of moving segments are exact, of the last record.
+    `standing` says when the stored members of moving segments are exact, of the last record;
+    `clock` what time it is in the log.
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class Applier:
         self._store = store
         self.identities = identities
         self.standing: Standing | None = None
+        self.aging = Aging()
+        self.clock: LogInstant | None = None
         self._feed = feed
         self._figures = figures
         self._ahead: tuple[int, Passed | None] | None = None
@@ -138,12 +143,16 @@ class Applier:
         with_feed: bool,
     ) -> None:
         ahead, self._ahead = self._ahead, None
+        assert logged.before_us is not None
+        self.clock = LogInstant(logged.sequence, logged.before_us, logged.instant_us)
+        if in_force is not None and absorbs is None:
+            # What is applied again after a kill is let go of by a tick to come.
+            self.aging.tick(mutation, in_force.model, logged.instant_us)
         row_count = mutation.snapshot.row_count
         mutation.candidate(row_count)
         self._figures.add(ticks=1)
         if in_force is None:
             return
-        assert logged.before_us is not None
         change = in_force.segments.advance(
             mutation.snapshot,
             logged.before_us,

@@ -25,6 +25,7 @@ from engine.identity.index import IdentityIndex
 from engine.live.batch import BatchOutcome, LoadOutcome, ProfileBatch
 from engine.live.interning import LoadDictionaries
 from engine.live.load_folding import LoadFolding
+from engine.live.log_clock import system_clock
 from engine.live.resolving import Resolver
 from engine.live.validate import refusals
 from engine.model.definitions import Model, Source
@@ -73,8 +74,14 @@ class BulkLoad:
     """
 
     def __init__(
-        self, store: Store, model: Model, source: Source, write: Write | None = None
+        self,
+        store: Store,
+        model: Model,
+        source: Source,
+        write: Write | None = None,
+        now: Callable[[], int] = system_clock,
     ) -> None:
+        self._now = now
         self._store = store
         self._write_through = write or self._write_alone
         self._model = model
@@ -118,7 +125,7 @@ class BulkLoad:
         for values beyond what the store takes, which ends the load.
         """
         assert self._open, "the load is over"
-        refused = refusals(batch, self._model)
+        refused = refusals(batch, self._model, self._now())
         try:
             return self._take(batch, refused)
         except BaseException:

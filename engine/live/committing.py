@@ -216,7 +216,9 @@ class Committer:
             source = "" if position is None else position.source
             giver = submission.giver or (NOBODY if position is None else source)
             whose = submission.source or source or giver
-            resolved = resolver.resolve(batch, giver, writer.next_sequence, active, source=whose)
+            resolved = resolver.resolve(
+                batch, giver, writer.next_sequence, active, source=whose, now_us=instant_us
+            )
         except EngineError as error:
             submission.fail(error)
             return

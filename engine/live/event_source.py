@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.day_turns import starts_of
+from engine.core.day_turns import days_by_start, starts_of
 from engine.core.where_nodes import WhereNodes
 from engine.core.where_plan import WhereNode, plan_where
 from engine.events.chunks import Chunks
@@ -25,10 +25,12 @@ from engine.live.event_timelines import Timelines
 from engine.live.held_events import Held, HeldEvents
 from engine.live.linear_forms import SAFE
 from engine.live.moving_where import MovingForm, MovingWhere, PassingTimes, split_where
-from engine.model.definitions import Attribute, Model
+from engine.model.definitions import Attribute, EventType, Model
 from engine.model.hidden_events import event_type
 from engine.rules import bound
 from engine.rules.bound_events import BoundEvents
+from engine.rules.retention import leaves_us
+from engine.rules.window_bounds import EARLIEST_US
 from engine.store.catalog import FieldKind, event_field, property_field
 from engine.store.dictionary import Dictionary
 from engine.store.snapshot import Snapshot
@@ -69,14 +71,17 @@ class EventSource:
         for name in self._types:
             field, where = held.snapshot.fields.get(event_field(name)), wheres[name]
             if field is not None and where is not None:
-                pieces += reading.pieces(name, held.of(field.id), where)
+                found = reading.pieces(name, held.of(field.id), where)
+                declared = event_type(self._model, name)
+                pieces += [_aged(piece, declared, self._model.time_zone) for piece in found]
         return _gathered(len(held.rows), pieces, self._model.time_zone, self._moving)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
     """Some events: places of their rows among those asked for, times, and values or None; masks of
-    the parts of a condition, and the sums of its forms with where they are there."""
+    the parts of a condition, and the sums of its forms with where they are there; when they are
+    dropped by age, None: never."""
 
     places: NDArray[np.intp]
     times: NDArray[np.int64]
@@ -84,6 +89,34 @@ class _Piece:
     masks: Sequence[NDArray[np.bool_]]
     totals: Sequence[NDArray[Any]]
     present: Sequence[NDArray[np.bool_]]
+    leaving: NDArray[np.int64] | None = None
+
+
+def _aged(piece: _Piece, declared: EventType, zone: ZoneInfo) -> _Piece:
+    """A piece without what an earlier model has dropped, which knows when the rest is."""
+    if declared.retention_us is None and declared.dropped_us == EARLIEST_US:
+        return piece
+    kept = piece.times >= declared.dropped_us
+    times, leaving = piece.times[kept], None
+    if declared.retention_us is not None:
+        days, of_day = np.unique(days_by_start(times, zone), return_inverse=True)
+        at = [leaves_us(day, declared.retention_us, zone) for day in days.tolist()]
+        leaving = np.array(at, np.int64)[of_day]
+    return _Piece(
+        piece.places[kept],
+        times,
+        None if piece.values is None else piece.values[kept],
+        [mask[kept] for mask in piece.masks],
+        [total[kept] for total in piece.totals],
+        [there[kept] for there in piece.present],
+        leaving,
+    )
+
+
+def _leaving(piece: _Piece) -> NDArray[np.int64]:
+    if piece.leaving is not None:
+        return piece.leaving
+    return np.full(len(piece.times), _EVER[1], np.int64)
 
 
 def _gathered(
@@ -106,7 +139,12 @@ def _gathered(
             _columns([piece.totals for piece in pieces], len(moving.forms), np.int64, order),
             _columns([piece.present for piece in pieces], len(moving.forms), np.bool_, order),
         )
-    return Timelines(row_count, places[order], times[order], values[order], zone, condition)
+    leaving = None
+    if any(piece.leaving is not None for piece in pieces):
+        leaving = np.concatenate([_leaving(piece) for piece in pieces])[order]
+    return Timelines(
+        row_count, places[order], times[order], values[order], zone, condition, leaving
+    )
 
 
 def _columns(

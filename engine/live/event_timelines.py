@@ -58,7 +58,8 @@ class Timelines(EventTimes):
 
     Values are int64 (unscaled decimals, days, microseconds; bools 1 and 2; 0 where no property is
     read), float64, or strings as objects. Events of one row at one time are in the order of their
-    values. Where `condition` is not None, it says which of them pass at which instant.
+    values. Where `condition` is not None, it says which of them pass at which instant; `leaving` is
+    the instant from which on each is dropped by age (None: none ever is).
     """
 
     def __init__(
@@ -69,22 +70,32 @@ class Timelines(EventTimes):
         values: NDArray[Any],
         zone: ZoneInfo,
         condition: PassingTimes | None = None,
+        leaving: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(row_count, places, times)
         self.values = values
         self.condition = condition
+        self.leaving = leaving
         self._zone = zone
 
     def passing(
         self, first: NDArray[np.intp], end: NDArray[np.intp], instants: NDArray[np.int64]
     ) -> Timelines:
-        """Of each stretch [first, end) the events that pass at the instant beside it: those of
-        stretch i at place i."""
+        """Of each stretch [first, end) the events that pass at the instant beside it, and are
+        there: those of stretch i at place i."""
         asked, events = elements(first, end)
+        if self.leaving is not None:
+            there = self.leaving[events] > instants[asked]
+            asked, events = asked[there], events[there]
         if self.condition is not None:
             passing = self.condition.passing(events, instants[asked])
             asked, events = asked[passing], events[passing]
         return Timelines(len(first), asked, self.times[events], self.values[events], self._zone)
+
+    def passing_flips(self, *, by_age: bool = True) -> list[NDArray[np.int64]]:
+        """When events come to pass and cease to, and when they are dropped."""
+        found = [] if self.condition is None else self.condition.flips()
+        return [*found, self.leaving] if by_age and self.leaving is not None else found
 
     @cached_property
     def sums(self) -> NDArray[Any]:

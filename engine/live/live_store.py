@@ -35,7 +35,7 @@ from engine.live.committing import Committer, Submission
 from engine.live.fact_changes import fact_blocks, write_facts
 from engine.live.figures import Figures
 from engine.live.identity_fields import count_values_of
-from engine.live.log_clock import LogClock, system_clock
+from engine.live.log_clock import LogClock, LogInstant, system_clock
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
 from engine.live.pipeline import Pipeline
@@ -90,7 +90,9 @@ class LiveStore:
         self._pool = pool
         self._threads = threads
         self._load_parts()
-        store.attach = lambda: Attached(self.identities.state, self._applier.standing)
+        store.attach = lambda: Attached(
+            self.identities.state, self._applier.standing, self._applier.clock
+        )
         store.reveal()
         store.log_holds.append(lambda: self.positions.dirty_since)
         store.log_holds.append(lambda: self.identities.dirty_since)
@@ -116,6 +118,7 @@ class LiveStore:
         self.identities = LiveIdentities.load(store.glance())
         self._applier = Applier(store, self.identities, self._feed, self.figures)
         clock = LogClock.load(store.glance(), self._now)
+        self._applier.clock = LogInstant(0, clock.logged_us, clock.logged_us)
         self._committer = Committer(
             store, self.identities, self.positions, self._feed, self.figures, clock
         )
@@ -341,6 +344,8 @@ class LiveStore:
             self.identities.saved(self.store.newest())
             self.figures.add(rows_evaluated=change.rows_evaluated)
             failpoint("barrier.between_levels")
+        if is_free:
+            self._applier.clock = LogInstant(0, now_us, now_us)
 
     @staticmethod
     def _note_stale(writer: Writer, names: Sequence[str]) -> None:

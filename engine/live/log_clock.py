@@ -13,13 +13,15 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from engine.errors import StoreCorrupt
 from engine.limits import TIME_US
+from engine.store.attached import Attached
 from engine.store.snapshot import Snapshot
 from engine.store.writer import Writer
 
-__all__ = ["LogClock", "system_clock"]
+__all__ = ["LogClock", "LogInstant", "clock_of", "system_clock"]
 
 _NAME = "clock"
 _INSTANT = struct.Struct("<q")
@@ -28,6 +30,34 @@ _INSTANT = struct.Struct("<q")
 def system_clock() -> int:
     """Microseconds from 1970 in UTC."""
     return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LogInstant:
+    """The clock of the log is `at_us` from its record `sequence` on, and `before_us` before it."""
+
+    sequence: int
+    before_us: int
+    at_us: int
+
+
+def clock_of(snapshot: Snapshot) -> int:
+    """The clock of the log as of a snapshot; the beginning of time where it has none."""
+    attached = snapshot.attached
+    if isinstance(attached, Attached) and isinstance(attached.clock, LogInstant):
+        found = attached.clock
+        return found.at_us if snapshot.data_version >= found.sequence else found.before_us
+    return _stored_us(snapshot)
+
+
+def _stored_us(snapshot: Snapshot) -> int:
+    stored = snapshot.meta(_NAME)
+    if stored is None:
+        return TIME_US[0]
+    if len(stored) != _INSTANT.size:
+        raise StoreCorrupt("the stored time of the log cannot be read")
+    instant_us: int = _INSTANT.unpack(stored)[0]
+    return instant_us
 
 
 class LogClock:
@@ -40,12 +70,7 @@ class LogClock:
     @classmethod
     def load(cls, snapshot: Snapshot, now: Callable[[], int]) -> LogClock:
         """The time of a stored log; the beginning of time for one that has none."""
-        stored = snapshot.meta(_NAME)
-        if stored is None:
-            return cls(now, TIME_US[0])
-        if len(stored) != _INSTANT.size:
-            raise StoreCorrupt("the stored time of the log cannot be read")
-        return cls(now, _INSTANT.unpack(stored)[0])
+        return cls(now, _stored_us(snapshot))
 
     @property
     def logged_us(self) -> int:

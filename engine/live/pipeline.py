@@ -39,6 +39,8 @@ from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
 from engine.live.positions import IngestAck
 from engine.live.watermark import Watermark
+from engine.model.definitions import Model
+from engine.rules.retention import has_retention, next_border_us
 from engine.store.store import Store
 
 __all__ = ["Pipeline"]
@@ -236,15 +238,32 @@ class Pipeline:
     @property
     def is_due(self) -> bool:
         """Whether somebody may have entered or left a segment since the clock moved last."""
-        if self.in_force is None or not self.in_force.segments.moving:
+        if self.in_force is None:
+            return False
+        now_us = self._committer.clock.now()
+        if self._ages and self._is_border_due(self.in_force.model, now_us):
+            return True
+        if not self.in_force.segments.moving:
             return False
         standing = self._applier.standing
         # Of a state that nothing is known of, the first tick finds it out.
-        now_us = self._committer.clock.now()
         return standing is None or min(standing.due_us.values()) <= now_us
 
+    def _is_border_due(self, model: Model, now_us: int) -> bool:
+        """Whether events are dropped at the next tick, or their bytes are still to be let go of."""
+        border_due_us = next_border_us(model, self._committer.clock.logged_us)
+        return self._applier.aging.is_due or (
+            now_us > self._committer.clock.logged_us
+            and (border_due_us is None or border_due_us <= now_us)
+        )
+
     def _moves(self) -> bool:
-        return self.in_force is not None and bool(self.in_force.segments.moving)
+        return self.in_force is not None and (bool(self.in_force.segments.moving) or self._ages)
+
+    @property
+    def _ages(self) -> bool:
+        """Whether events are dropped as time passes."""
+        return self.in_force is not None and has_retention(self.in_force.model)
 
     def close(self) -> None:
         """Logs, applies and saves what waits, then ends the threads."""

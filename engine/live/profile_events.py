@@ -30,9 +30,11 @@ from engine.events import head
 from engine.events.decode import decode_columns
 from engine.events.events import Codes, Events, Floats, Property, Texts
 from engine.limits import TIME_US
+from engine.live.log_clock import clock_of
 from engine.live.stored_values import AttributeValue, of_int
 from engine.model.definitions import EventType, Model
 from engine.nearest import nearest
+from engine.rules.retention import kept_from_us
 from engine.store.catalog import Field, event_field, property_field
 from engine.store.event_chunks import event_chunks
 from engine.store.snapshot import Snapshot
@@ -102,8 +104,8 @@ class EventPlace:
 @dataclass(frozen=True, slots=True)
 class EventsAsked:
     """Which events: of these types (none: of all), from `since_us` on, before `until_us`, and not
-    after `as_of_us` (None: now); at most `limit`, behind `after`. Times are microseconds from
-    1970."""
+    after `as_of_us` (None: now); at most `limit`, behind `after`. What is dropped at `now_us` is
+    left out, also where an earlier instant is asked about. Times are microseconds from 1970."""
 
     limit: int
     as_of_us: int | None = None
@@ -111,10 +113,12 @@ class EventsAsked:
     since_us: int | None = None
     until_us: int | None = None
     after: EventPlace | None = None
+    now_us: int | None = None
 
     def by(self, now_us: int) -> EventsAsked:
         """The same where that is now."""
-        return self if self.as_of_us is not None else replace(self, as_of_us=now_us)
+        as_of_us = now_us if self.as_of_us is None else self.as_of_us
+        return replace(self, as_of_us=as_of_us, now_us=now_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,11 @@ def read_events(snapshot: Snapshot, model: Model, row: int, asked: EventsAsked) 
     assert as_of_us is not None
     types = _types(model, asked.types)
     low, high = _bounds(asked, as_of_us)
-    found = [piece for declared in types for piece in _pieces(snapshot, declared, row, low, high)]
+    latest_us = max(as_of_us, asked.now_us or as_of_us, clock_of(snapshot))
+    found: list[_Piece] = []
+    for declared in types:
+        kept_us = kept_from_us(declared, latest_us, model.time_zone)
+        found += _pieces(snapshot, declared, row, max(low, kept_us), high)
     page: list[ProfileEvent] = []
     last: EventPlace | None = None
     for place, event in _in_order(snapshot, found, asked.after):

@@ -41,6 +41,7 @@ from engine.model.definitions import Model
 from engine.rules import bound
 from engine.rules.bind import Binder
 from engine.rules.meaning import meaning_of
+from engine.rules.retention import retentions
 from engine.rules.time_dependence import why_unkept
 from engine.store.catalog import Catalog, segment_field
 from engine.store.snapshot import Snapshot
@@ -186,8 +187,11 @@ class StoredSegments:
         return self._versions.get(name, 1)
 
     def meaning(self, name: str) -> bytes:
-        """What a definition says, through the segments it mentions: equal for equal meanings."""
-        return meaning_of(self.definitions[name].body, self.model.time_zone.key)
+        """What a definition says, through the segments it mentions, and for how long the events are
+        kept that it reads: equal for equal meanings."""
+        body = self.definitions[name].body
+        kept = retentions(body, self.model)
+        return meaning_of(body, self.model.time_zone.key) + (repr(kept).encode() if kept else b"")
 
     def tell(self, moved: Moved) -> tuple[Transition, ...]:
         """What the feed tells of definitions that are entered and left at one instant."""

@@ -8,10 +8,11 @@ no` is over. From then on it makes the sequence hold while it is in the window. 
    (`engine.live.window_edges`), and at no other instant;
 2. it holds where the first of the events in the window that begin a chain is ready.
 
-Where a step's condition reads `now`, which events there are depends on the instant, and with them
-who begins a chain. Then every instant counts at which an event comes, starts or ceases to pass its
-condition, passes an edge or has been followed by silence for long enough; and what holds is worked
-out for each row and instant from the events that pass at it.
+Where a step's condition reads `now`, or its events are dropped by age, which events there are
+depends on the instant, and with them who begins a chain. Then every instant counts at which an
+event comes, starts or ceases to pass its condition, passes an edge or has been followed by silence
+for long enough; and what holds is worked out for each row and instant from the events that pass at
+it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from engine.live.sequence_chains import ReadyEvents, SequenceShape, ready_events
 from engine.live.window_edges import WindowEdges
 from engine.model.definitions import Model
 from engine.rules.bound_events import BoundSequence
+from engine.rules.retention import may_reach
 from engine.store.snapshot import Snapshot
 
 __all__ = ["SequenceFlips"]
@@ -44,7 +46,10 @@ class SequenceFlips(ListedFlips):
         self._steps = [sources.of(events) for events in steps]
         self._edges = WindowEdges(sequence.window, model.time_zone)
         self._has_window = sequence.window is not None
-        self._moves = any(source.moves for source in self._steps)
+        types = [name for events in steps for name in events.types]
+        self._moves = any(source.moves for source in self._steps) or may_reach(
+            self._edges.longest_us, model, types
+        )
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """See FlipLeaf."""
@@ -117,8 +122,7 @@ class SequenceFlips(ListedFlips):
         steps = [read.timelines(source) for source in self._steps]
         found = []
         for lines in steps:
-            passing = [] if lines.condition is None else lines.condition.flips()
-            found.append((lines.places, [lines.times, *passing]))
+            found.append((lines.places, [lines.times, *lines.passing_flips()]))
         for step, silent_us in self._shape.ripening():
             found.append((steps[step].places, [steps[step].times + silent_us]))
         found.append((steps[0].places, self._edges.flips(steps[0].times)))

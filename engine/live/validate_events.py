@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from engine.live.batch import EventRows, Texts
 from engine.live.cell_checks import Refusals, check_column, check_strings, need_length
 from engine.model.definitions import EventType, Model
 from engine.nearest import nearest
+from engine.rules.retention import kept_from_us
 
 __all__ = ["check_events"]
 
@@ -41,6 +43,7 @@ def check_events(
         _check_shape(rows, count)
         of_events = Refusals()
         _check_times(rows, now_us, of_events)
+        _check_age(rows, declared, now_us, model.time_zone, of_events)
         _check_ids(rows, of_events)
         _check_properties(rows, declared, of_events)
         for at, reason in of_events.reasons.items():
@@ -85,6 +88,26 @@ def _check_times(rows: EventRows, now_us: int, refused: Refusals) -> None:
         moment = (_EPOCH + timedelta(microseconds=int(times[at]))).isoformat()
         told = f"the time of {name}, {moment}, is more than a day ahead of the clock"
         refused.reasons.setdefault(at, told)
+
+
+def _check_age(
+    rows: EventRows, declared: EventType, now_us: int, zone: ZoneInfo, refused: Refusals
+) -> None:
+    """Refuses events that would be dropped as soon as they came."""
+    border_us = kept_from_us(declared, now_us, zone)
+    old = _happening(rows) & rows.timed & (rows.times < border_us)
+    if not old.any():
+        return
+    border = (_EPOCH + timedelta(microseconds=border_us)).astimezone(zone)
+    for at in np.flatnonzero(old).tolist():
+        time_us = int(rows.times[at])
+        if time_us >= TIME_US[0]:
+            moment = (_EPOCH + timedelta(microseconds=time_us)).isoformat()
+            told = (
+                f"the time of {rows.event}, {moment}, is before {border.isoformat()}, "
+                "and what is older has been dropped by its retention"
+            )
+            refused.reasons.setdefault(at, told)
 
 
 def _check_ids(rows: EventRows, refused: Refusals) -> None:

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from engine.core.day_turns import days_by_start, local_days, turns
 from engine.live.flips import NEVER
 from engine.rules import tree
-from engine.rules.calendar import first_instant_us, unit_start_days
+from engine.rules.calendar import DAY_US, first_instant_us, unit_start_days
 from engine.rules.units import duration_us, time_us
 from engine.rules.window_bounds import EARLIEST_US
+from engine.rules.windows import CLOCK_CHANGE_US, UNIT_DAYS
 
 __all__ = ["WindowEdges"]
 
@@ -66,6 +67,18 @@ class WindowEdges:
         """The span [from, to) at each instant."""
         starts = self._at(self._from, instants)
         return starts, np.minimum(self._at(self._to, instants), instants + 1)
+
+    @property
+    def longest_us(self) -> int | None:
+        """An upper bound of how long before an instant an event of the window can lie; None where
+        there is none."""
+        match self._from:
+            case _Moving(shift_us):
+                return -shift_us
+            case _Unit(unit, back):
+                return (back + 1) * UNIT_DAYS[unit] * DAY_US + CLOCK_CHANGE_US
+            case _Fixed():
+                return None
 
     def flips(self, times: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """When events come to count and pass an edge: arrays with one element for each event,

@@ -57,7 +57,7 @@ class Value:
     Numbers: `leaf` reads them (None: no profile has the value), as whole numbers of 1 / `scale`
     unless the kind is float, or fractions of that where averages are in it (`is_ratio`).
     Categories, sets and booleans: `attribute` or `aggregate` is what is read. `attributes` are
-    all that it reads of the profile itself.
+    all that it reads of the profile itself, `aggregates` all that it makes of events.
     """
 
     text: str
@@ -68,6 +68,7 @@ class Value:
     attribute: Attribute | None = None
     aggregate: BoundAggregate | None = None
     attributes: tuple[Attribute, ...] = field(default=())
+    aggregates: tuple[BoundAggregate, ...] = field(default=())
 
     @property
     def is_number(self) -> bool:
@@ -145,9 +146,9 @@ def read_value(text: str, binder: Binder, numbers: NumberPlanner, where: str = "
         case Strings(construct=construct) if construct:
             raise NotYet(f"{construct}(...) can be written and checked, and not evaluated yet.")
         case Strings(kind="category", read=BoundAggregate() as aggregate):
-            return Value(written, "category", node, aggregate=aggregate)
+            return Value(written, "category", node, aggregate=aggregate, aggregates=(aggregate,))
         case Flag(read=BoundAggregate() as aggregate):
-            return Value(written, "bool", node, aggregate=aggregate)
+            return Value(written, "bool", node, aggregate=aggregate, aggregates=(aggregate,))
         case _:
             message = "this is the same for every profile"
             raise faults.at(node, message, "name an attribute")
@@ -163,8 +164,12 @@ def number_value(operand: Quantity, text: str, numbers: NumberPlanner) -> Value:
         predicate = bound.BoundCompare(operand.form, ">=", None)
         leaf, scale = numbers.exact_value(operand.form) or (None, 1)
         value = Value(text, operand.kind, operand.node, leaf=leaf, scale=scale)
-    read = (a for one in bound.predicates_of(predicate) for a in bound.attributes_of(one))
-    return replace(value, attributes=tuple(dict.fromkeys(read)))
+    read = list(bound.predicates_of(predicate))
+    return replace(
+        value,
+        attributes=tuple(dict.fromkeys(a for one in read for a in bound.attributes_of(one))),
+        aggregates=tuple(dict.fromkeys(a for one in read for a in bound.aggregates_of(one))),
+    )
 
 
 def read_border(text: str, value: Value, binder: Binder, now_us: int, where: str) -> Measure:

@@ -84,13 +84,17 @@ class EventProperty:
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """A type of event. `erases`: its arrival erases the profile. `retention_us`: None keeps all."""
+    """A type of event. `erases`: its arrival erases the profile. `retention_us`: None keeps all.
+
+    `dropped_us`: events before it were dropped under an earlier model (`engine.rules.retention`).
+    """
 
     name: str
     properties: Mapping[str, EventProperty] = field(default_factory=dict)
     erases: bool = False
     retention_us: int | None = None
     label: str | None = None
+    dropped_us: int = field(default=-(2**63), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

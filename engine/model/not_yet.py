@@ -31,8 +31,6 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
     for name, event in parts["events"].items():
         if event.erases:
             yield ("events", name, "erases")
-        if event.retention_us is not None:
-            yield ("events", name, "retention")
     for at, rule in enumerate(parts["tag_rules"]):
         if "each" in rule:
             yield ("tag_rules", at)

@@ -63,7 +63,8 @@ class ReferenceContext:
     `types` has the type of every attribute by name. `lists` holds, for each uploaded list,
     the uids of the profiles in it. `now_us` is the instant asked, in microseconds from
     1970-01-01T00:00Z. `computed` has what the attributes with `is:` are computed from. `tiers`
-    have the cuts in force at that instant.
+    have the cuts in force at that instant, and `kept_from_us` is the instant before which the
+    events of a type are dropped.
     """
 
     types: Mapping[str, str]
@@ -76,6 +77,7 @@ class ReferenceContext:
     scores: Mapping[str, ReferenceScore] = field(default_factory=dict)
     tiers: Mapping[str, ReferenceTier] = field(default_factory=dict)
     tag_rules: Sequence[ReferenceTagRule] = ()
+    kept_from_us: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, order=True)
@@ -433,7 +435,9 @@ class _Evaluation:
         def holds(where: tree.Expr, event: ReferenceEvent, types: Mapping[str, str]) -> bool:
             return self.of_event(event, types).holds(where)
 
-        return chosen_events(selector, where, self.events, self.context.events, holds)
+        borders = self.context.kept_from_us
+        there = [e for e in self.events if e.type not in borders or e.time_us >= borders[e.type]]
+        return chosen_events(selector, where, there, self.context.events, holds)
 
     def of_event(self, event: ReferenceEvent, types: Mapping[str, str]) -> _Evaluation:
         """The evaluation in which names are properties of one event."""

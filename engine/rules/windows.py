@@ -13,11 +13,11 @@ from engine.rules.calendar import DAY_US, first_instant_us
 from engine.rules.names import Scope
 from engine.rules.units import duration_us, time_us
 
-__all__ = ["check_window", "longest_age_us"]
+__all__ = ["CLOCK_CHANGE_US", "UNIT_DAYS", "check_window", "longest_age_us"]
 
 # The most days that one unit can have, and what a change of clocks may add.
-_UNIT_DAYS = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
-_CLOCK_CHANGE_US = 2 * DAY_US
+UNIT_DAYS = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
+CLOCK_CHANGE_US = 2 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ def longest_age_us(window: tree.Window | None, scope: Scope) -> int | None:
             return None
         case kind:
             units = {"in_last_calendar": 0, "this": 1, "today": 1, "yesterday": 2}.get(kind, 1)
-            days = _UNIT_DAYS[window.unit or "day"]
-            return (units + (window.count or 0)) * days * DAY_US + _CLOCK_CHANGE_US
+            days = UNIT_DAYS[window.unit or "day"]
+            return (units + (window.count or 0)) * days * DAY_US + CLOCK_CHANGE_US
 
 
 def _check_between(

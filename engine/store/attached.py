@@ -10,7 +10,9 @@ __all__ = ["Attached"]
 @dataclass(frozen=True, slots=True)
 class Attached:
     """`identities` say who owns what (engine.identity), `memberships` when what is stored of
-    segments is exact (engine.live.standing). Either may be of a later state than the snapshot."""
+    segments is exact (engine.live.standing), `clock` what time it is in the log
+    (engine.live.log_clock). Each may be of a later state than the snapshot."""
 
     identities: object = None
     memberships: object = None
+    clock: object = None

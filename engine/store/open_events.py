@@ -23,7 +23,7 @@ from engine.events import head
 from engine.events.chains import NOT_FOUND, Chains
 from engine.events.chunks import Chunks
 from engine.events.decode import decode_chunk
-from engine.events.edit import without
+from engine.events.edit import since, without
 from engine.events.encode import encode_events
 from engine.events.events import Events, concat
 from engine.events.field import zone_of_heads
@@ -37,6 +37,8 @@ __all__ = ["SEALED_EVENTS", "OpenEvents"]
 
 # Events with which a tail is sealed.
 SEALED_EVENTS = CHUNK_EVENTS
+# One event in so many is dropped before chunks are written anew without it.
+OLD_SHARE = 8
 
 
 class OpenEvents:
@@ -139,6 +141,44 @@ class OpenEvents:
             self._reopen_tail([events.take(~_mask(len(events), from_tail))])
         self._measure(snapshot)
 
+    def drop_before(self, snapshot: Snapshot, border_us: int) -> bool:
+        """Lets go of the events before an instant; whether there were any to let go of.
+
+        Chunks that are old as a whole go unread, those that the instant lies in are made anew.
+        Where there are few old events among many, all stay until there are more: chunks behind
+        those that go are written again.
+        """
+        parts = self._parts(snapshot)
+        ages = [_ages(part, border_us) for part in parts]
+        if sum(old for _, old in ages) * OLD_SHARE < sum(count for count, _ in ages):
+            return False
+        tail = self._tail.version().events() if len(self._tail) else None
+        first = next((i for i, (_, old) in enumerate(ages) if old), None)
+        tail_is_old = tail is not None and bool((tail.times < border_us).any())
+        if first is None and not tail_is_old:
+            return False
+        self.chains = None
+        sealed = self._kept + len(self._sealed)
+        if first is not None and first < sealed:
+            before = self._sealed[: max(first - self._kept, 0)]
+            self._kept = min(self._kept, first)
+            left = since(parts[first:sealed], border_us)
+            self._sealed = [*before, *map(SealedChunk.copy_of, left)]
+        if tail is not None and tail_is_old:
+            self._reopen_tail([tail.take(tail.times >= border_us)])
+        self._measure(snapshot)
+        return True
+
+    def _parts(self, snapshot: Snapshot) -> list[Buffer]:
+        """The chunks, and the head of the tail as that of a last one."""
+        parts: list[Buffer] = []
+        if self._kept:
+            parts += snapshot.payloads(self._field_id, self._block)[: self._kept]
+        parts += [chunk.part for chunk in self._sealed]
+        if len(self._tail):
+            parts.append(self._tail.version().head_bytes())
+        return parts
+
     def _take_out_sealed(self, snapshot: Snapshot, dropped: dict[int, NDArray[np.intp]]) -> None:
         # What is kept is the first chunks as they are stored, so those behind one that changes
         # come to the heap with it.
@@ -157,13 +197,7 @@ class OpenEvents:
 
     def _measure(self, snapshot: Snapshot) -> None:
         """Finds the zone anew, from the heads of chunks."""
-        parts: list[Buffer] = []
-        if self._kept:
-            parts += snapshot.payloads(self._field_id, self._block)[: self._kept]
-        parts += [chunk.part for chunk in self._sealed]
-        if len(self._tail):
-            parts.append(self._tail.version().head_bytes())
-        self._zone = zone_of_heads(parts)
+        self._zone = zone_of_heads(self._parts(snapshot))
 
     def add(self, events: Events) -> None:
         """Adds events, at least one, of any time."""
@@ -196,6 +230,19 @@ class OpenEvents:
         made = EventsPayload(self._kept, self._sealed, tail, self._zone, sequence)
         self.payload = made
         return made
+
+
+def _ages(part: Buffer, border_us: int) -> tuple[int, int]:
+    """How many events a chunk has, and about how many before an instant, as if they were spread
+    evenly."""
+    found = head.read_head(part)
+    times = next(c for c in head.read_columns(part, found) if c.role == head.TIME)
+    if times.low >= border_us:
+        return found.event_count, 0
+    if times.high < border_us:
+        return found.event_count, found.event_count
+    share = (border_us - times.low) / (times.high - times.low + 1)
+    return found.event_count, max(int(found.event_count * share), 1)
 
 
 def _split(references: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:

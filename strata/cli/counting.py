@@ -65,6 +65,8 @@ def count(
         typer.echo(f"{answer.waiting:,} uploaded identifiers have no profile yet")
     if answer.read_as_of_today:
         typer.echo(f"as it is today: {', '.join(answer.read_as_of_today)}")
+    for note in answer.notes:
+        typer.echo(note)
     for line in show.nodes(answer.nodes):
         typer.echo(line)
     for line in show.groups(answer.groups):

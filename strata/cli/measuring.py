@@ -165,6 +165,8 @@ def _head(answer: Measured | Funnel) -> str:
         told += f"\n{answer.waiting:,} uploaded identifiers have no profile yet"
     if answer.read_as_of_today:
         told += f"\nas it is today: {', '.join(answer.read_as_of_today)}"
+    for note in answer.notes:
+        told += f"\n{note}"
     return told
 
 
@@ -262,6 +264,8 @@ def _when_json(answer: Measured | Funnel) -> dict[str, Any]:
         shown["waiting"] = answer.waiting
     if answer.read_as_of_today:
         shown["read_as_of_today"] = list(answer.read_as_of_today)
+    if answer.notes:
+        shown["notes"] = list(answer.notes)
     return shown
 
 

@@ -94,6 +94,8 @@ def count_json(answer: CountAnswer, *, with_nodes: bool, with_groups: bool) -> d
         shown["waiting"] = answer.waiting
     if answer.read_as_of_today:
         shown["read_as_of_today"] = list(answer.read_as_of_today)
+    if answer.notes:
+        shown["notes"] = list(answer.notes)
     if with_nodes:
         shown["nodes"] = [
             {"text": node.text, "depth": node.depth, "count": node.count} for node in answer.nodes
