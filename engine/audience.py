@@ -182,6 +182,11 @@ class Audience:
             self._refuse_unknown_lists(read.lists, Faults(text, where))
         return read
 
+    @property
+    def latest_us(self) -> int:
+        """The instant asked, or the clock where that is later: what is dropped by then is gone."""
+        return max(self._as_of_us, self._clock_us)
+
     def today(self, read: KnownText, also: Sequence[Attribute] = ()) -> tuple[str, ...]:
         """What an expression reads as it is today, although another instant was asked for."""
         if not self._moved:

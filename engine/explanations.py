@@ -61,7 +61,7 @@ class Explanations:
             if row == UNKNOWN:
                 return None
             asked = _outline(known, binder)
-            profile = read_one(snapshot, binder.model, row, [asked])
+            profile = read_one(snapshot, binder.model, row, [asked], audience.latest_us)
             if profile is None:
                 return None
             reading = Reading(profile, audience.as_of_us)

@@ -11,15 +11,17 @@ from engine.live.lists import entries_of
 from engine.live.profile_events import events_of_row
 from engine.live.profiles import read_profiles
 from engine.model.definitions import Model
+from engine.rules.retention import kept_from_us
 from engine.store.snapshot import Snapshot
 
 __all__ = ["read_one"]
 
 
 def read_one(
-    snapshot: Snapshot, model: Model, row: int, outlines: Sequence[Outline]
+    snapshot: Snapshot, model: Model, row: int, outlines: Sequence[Outline], latest_us: int
 ) -> OneProfile | None:
-    """The profile of a row, with what these expressions ask for; None where it is not alive."""
+    """The profile of a row, with what these expressions ask for; None where it is not alive. Events
+    that are dropped by `latest_us` are left out."""
     (record,) = read_profiles(snapshot, model, [row])
     if record is None:
         return None
@@ -29,6 +31,7 @@ def read_one(
         type_: [
             OneEvent(type_, event.time_us, _plain(event.properties))
             for event in events_of_row(snapshot, model.events[type_], row)
+            if event.time_us >= kept_from_us(model.events[type_], latest_us, model.time_zone)
         ]
         for type_ in types
     }

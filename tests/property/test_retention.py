@@ -111,6 +111,9 @@ class RetainedDatabase(EventDatabase):
         for name in KEPT_US:
             whose = {one[0] for one in there if one[1] == name}
             assert database.count(f"count({name}) >= 1").count == len(whose)
+            for member in {one[0] for one in self.accepted}:
+                told = database.explanations.explain(("member", member), f"count({name}) >= 1")
+                assert told is not None and told.truth == (member in whose)
         for days in (1, 3, 5):
             # At an earlier instant no more is there than now.
             as_of_us = self.now_us - days * DAY_US
