@@ -22,6 +22,7 @@ from engine.store.catalog import UIDS, Field, FieldKind, identifier_field
 
 __all__ = [
     "NOW_US",
+    "STORE_UID",
     "FakeFeedStore",
     "FakeSnapshot",
     "WatchedStore",

@@ -8,6 +8,7 @@ from strata.cli import (
     benching,
     coming,
     counting,
+    delivering,
     explaining,
     frozen,
     listing,
@@ -52,6 +53,7 @@ app.command()(profiles.profile)
 app.command()(profiles.events)
 app.command()(explaining.explain)
 app.command()(watching.watch)
+app.command()(delivering.deliver)
 app.command("next")(coming.coming)
 app.command("format")(counting.format_text)
 app.add_typer(lists.app, name="lists")

@@ -12,7 +12,7 @@ from strata.cli.options import StoreAt
 from strata.cli.plain import command
 from strata.errors import StrataError
 
-__all__ = ["serve"]
+__all__ = ["serve", "set_up_log"]
 
 
 @command
@@ -40,7 +40,7 @@ def serve(
     from server.settings import load_settings
     from strata.cli.embedded import engine_failures
 
-    _set_up_log()
+    set_up_log()
     try:
         settings = load_settings(
             config,
@@ -55,7 +55,7 @@ def serve(
         raise StrataError("START_REFUSED", str(error)) from None
 
 
-def _set_up_log() -> None:
+def set_up_log() -> None:
     """One line per event on stderr: for people on a terminal, JSON otherwise."""
     # Only here: its traces bring half of rich along.
     import structlog

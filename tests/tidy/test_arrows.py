@@ -16,7 +16,7 @@ import pytest
 
 from tests.tidy.sources import ROOT, source_files
 
-ROOMS = ("bench", "conversion", "engine", "loaders", "server", "strata")
+ROOMS = ("bench", "conversion", "delivery", "engine", "loaders", "server", "strata")
 # The reference evaluator, which shares nothing with the path that it judges.
 REFERENCE = {
     "engine.rules.reference",
@@ -46,11 +46,13 @@ OUTER = {
         | {"grpc_health", "grpc_reflection", "numpy", "prometheus_client", "pyarrow", "pydantic"}
         | {"pydantic_settings", "structlog", "uvloop", "yaml"},
     ),
+    # A client like any other: it reads the feed through the contract.
+    "delivery": ({"strata"}, {"httpx", "prometheus_client", "pydantic", "structlog"}),
     "strata": (set(), CLIENT),
     # The command line reaches for the engine only inside the functions that need it, or in the
     # one module that opens stores, which is itself imported there.
     "strata.cli": (
-        {"bench", "engine", "loaders", "server"},
+        {"bench", "delivery", "engine", "loaders", "server"},
         CLIENT | {"duckdb", "numpy", "pyarrow", "pyroaring", "rich", "structlog", "typer", "yaml"},
     ),
 }
@@ -172,7 +174,7 @@ def fault(module: str, imported: str, at_top: bool) -> str | None:
     rooms, packages = OUTER[part]
     if target not in ROOMS:
         return None if target in packages else f"{part} does without {target}"
-    if not belongs(imported, rooms):
+    if not belongs(imported, rooms) or (room != "strata" and belongs(imported, {"strata.cli"})):
         return f"{part} may not import it"
     if part == "strata.cli" and at_top and module != EMBEDDED:
         return "the command line imports it only where a function needs it"
@@ -226,6 +228,9 @@ def faults_of(path: Path, text: str) -> list[str]:
         ("server/calls.py", "from strata.client import Client"),
         ("server/ingest.py", "from loaders.cells import Cells"),
         ("conversion/texts.py", "import duckdb"),
+        ("delivery/sending.py", "from engine.database import Database"),
+        ("delivery/sending.py", "from strata.cli import show"),
+        ("strata/client.py", "import httpx"),
         ("strata/client.py", "import numpy as np"),
         ("strata/client.py", "from engine.errors import NotFound"),
         ("strata/cli/count.py", "from engine.database import Database"),

@@ -25,7 +25,7 @@ NATIVE_NAME = re.compile(
     r'(?![ \t]*r?""")',
     re.M,
 )
-ROOMS = ("bench", "conversion", "engine", "loaders", "server", "strata", "tools")
+ROOMS = ("bench", "conversion", "delivery", "engine", "loaders", "server", "strata", "tools")
 
 
 def anchors(text: str) -> set[str]:

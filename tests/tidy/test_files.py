@@ -122,7 +122,7 @@ def test_git_ignores_what_the_build_leaves() -> None:
 
 
 def test_every_folder_of_python_is_a_package() -> None:
-    rooms = ("bench", "conversion", "engine", "loaders", "server", "strata")
+    rooms = ("bench", "conversion", "delivery", "engine", "loaders", "server", "strata")
     folders = {path.parent for path in source_files(".py", ".pyx", under=rooms)}
     kept = set(kept_files())
     faults = sorted(str(folder) for folder in folders if folder / "__init__.py" not in kept)

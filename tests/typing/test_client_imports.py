@@ -46,6 +46,7 @@ print(__version__)
 """
 REFUSED = (
     "conversion",
+    "delivery",
     "duckdb",
     "engine",
     "lark",
@@ -87,7 +88,17 @@ def test_the_command_line_starts_without_the_engine() -> None:
     script = "import strata.cli.main, sys; print(*sys.modules)"
     command = [sys.executable, "-c", script]
     loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    heavy = {"conversion", "duckdb", "engine", "lmdb", "loaders", "numpy", "pyarrow"}
+    heavy = {
+        "conversion",
+        "delivery",
+        "duckdb",
+        "engine",
+        "httpx",
+        "lmdb",
+        "loaders",
+        "numpy",
+        "pyarrow",
+    }
     assert not heavy & set(loaded.split())
 
 

@@ -17,7 +17,7 @@ from tests.tidy.sources import source_files
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (".py", ".pyi", ".pyx", ".pxd", ".h", ".proto", ".lark")
-SHIPPED = ("conversion", "engine", "loaders", "proto", "server", "strata")
+SHIPPED = ("conversion", "delivery", "engine", "loaders", "proto", "server", "strata")
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:

@@ -1,0 +1,1 @@
+"""Changes of the feed, delivered to other systems by HTTP."""

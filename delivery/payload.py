@@ -1,0 +1,70 @@
+"""What is delivered: changes of the feed as JSON.
+
+A change has an id, `SEQUENCE-ORDINAL` of its place in the feed, which never changes; a delivery
+has that of its change, or of its first and its last. Who has seen the id of a change has seen the
+change.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from strata.answers import Value
+from strata.watching import Change
+
+__all__ = ["body", "change_id", "change_json", "delivery_id"]
+
+
+def change_id(change: Change) -> str:
+    """The id of a change."""
+    return f"{change.sequence}-{change.ordinal}"
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """A change as one object."""
+    return {
+        "id": change_id(change),
+        "definition": change.definition,
+        "definition_version": change.definition_version,
+        "uid": change.uid,
+        "identifiers": list(change.identifiers),
+        "from": _value(change.old_value),
+        "to": _value(change.new_value),
+        "cause": change.cause,
+        "instant": _instant(change.instant),
+    }
+
+
+def delivery_id(changes: Sequence[dict[str, Any]]) -> str:
+    """The id of a delivery: other changes together have another."""
+    first, last = changes[0]["id"], changes[-1]["id"]
+    return str(first) if len(changes) == 1 else f"{first}_{last}"
+
+
+def body(changes: Sequence[dict[str, Any]]) -> bytes:
+    """The body of a delivery: the same bytes for the same changes."""
+    given = {"changes": list(changes)}
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _instant(moment: datetime.datetime) -> str:
+    utc = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='microseconds')}Z"
+
+
+def _value(given: Value) -> Any:
+    match given:
+        case Decimal():
+            return f"{given:f}"
+        case datetime.datetime():
+            return _instant(given)
+        case datetime.date():
+            return given.isoformat()
+        case tuple():
+            return list(given)
+        case _:
+            return given
