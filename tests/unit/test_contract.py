@@ -27,6 +27,7 @@ from strata.v1 import (
     model_pb2,
     overlap_pb2,
     profile_pb2,
+    tier_pb2,
     value_pb2,
     watch_pb2,
 )
@@ -48,6 +49,7 @@ FILES: list[FileDescriptor] = [
         model_pb2,
         overlap_pb2,
         profile_pb2,
+        tier_pb2,
         value_pb2,
         watch_pb2,
     )
