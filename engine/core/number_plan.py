@@ -64,11 +64,11 @@ class NumberPlanner:
 
     `days` maps the fields of dates taken as instants to the days that leaves have tables for,
     None where nobody has one; `spare_days` are added at both ends, for plans that are kept.
-    `events` plans the aggregates; None where there can be none. `score_field` has the field of a
-    score: the planner of the nodes that it asks for sets it.
+    `events` plans the aggregates; None where there can be none. `score_field` leads to
+    what has the field of a score: the planner of the nodes that it asks for sets it.
     """
 
-    score_field: Callable[[BoundScore], int]
+    score_field: Callable[[], Callable[[BoundScore], int] | None]
 
     def __init__(
         self,
@@ -222,7 +222,9 @@ class NumberPlanner:
                 field = self._field(attribute)
                 return None if field is None else self._day_number(field)
             case bound.ScoreSource(score=score):
-                return ops.ColumnNumber(self.score_field(score), 1000)
+                field_of = self.score_field()
+                assert field_of is not None, "who plans nodes is there while leaves are planned"
+                return ops.ColumnNumber(field_of(score), 1000)
             case bound.AggregateSource(aggregate=aggregate, day_start=day_start):
                 if day_start:
                     return self._aggregate_day_number(aggregate)

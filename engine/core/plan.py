@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
+from weakref import WeakMethod
 
 from engine.core.leaf_plan import LeafPlanner
 from engine.core.operations import LeafLogic, Node, Plan, SetLeaf
@@ -33,7 +34,8 @@ class Planner:
         self.plan = Plan(columns=leaves.columns)
         self.node_of: dict[int, int] = {}
         self._leaves = leaves
-        leaves.numbers.score_field = self._score_field
+        # Weakly: a circle of references would hold the snapshot until it is collected.
+        leaves.numbers.score_field = WeakMethod(self._score_field)
         self._scores: dict[int, tuple[BoundScore, int]] = {}
         # Not a copy: the caller may add to it before the next expression.
         self._memberships = {} if memberships is None else memberships
