@@ -144,9 +144,9 @@ class Model:
     """A validated model.
 
     `attributes` has the declared ones and the built-in set `tag`, in model order, `tag` last.
-    `scores`, `tiers`, `tag_rules` and `actions` are kept as validated plain data until their
-    evaluation is built; `not_yet` names the keys in use that an apply must refuse for now
-    (for example `events.order`, `scores.lead`), in model order.
+    `scores`, `tiers`, `tag_rules` and `actions` are validated plain data, bound where they are
+    read. `not_yet` names the keys in use that an apply must refuse for now (for example
+    `tiers.rfm`, `scores.lead.hold`), in model order.
     `text` is the source, file by file, as it was given.
     """
 
