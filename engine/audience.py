@@ -211,7 +211,7 @@ class Audience:
 
     @property
     def as_of_us(self) -> int:
-        """The instant asked for, or that of asking; microseconds."""
+        """The instant asked for."""
         return self._as_of_us
 
     @property
@@ -270,12 +270,6 @@ class Audience:
             read_as_of_today=self.today(question.read, () if ordering is None else (ordering,)),
             notes=self._notes(question, ()),
         )
-
-    def masks(self) -> NDArray[np.uint64]:
-        """Who each of the expressions added holds for: uint64 of shape (expressions, blocks, 1024),
-        in one pass."""
-        roots = [question.root for question in self._questions]
-        return evaluate.many_masks(self._program(roots), roots, **self._how)[0]
 
     def value(self, text: str) -> Value:
         """The value to measure that a text means."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.audience import Audience
+from engine.core import evaluate
 from engine.core.control import Control
 from engine.errors import InputInvalid, NotFound
 from engine.model.definitions import Model
@@ -80,7 +81,15 @@ class TierFlows:
                 for name in names:
                     audience.add(named_in_tier(tier, name))
                 audience.add(tree.Presence(tree.Call("tier", tier), False))
-                sides.append(audience.masks())
+                running = audience.running()
+                masks, _ = evaluate.many_masks(
+                    running.program,
+                    running.roots,
+                    control=running.control,
+                    pool=running.pool,
+                    threads=running.threads,
+                )
+                sides.append(masks)
             data_version = snapshot.data_version
         before, after = sides
         return Flow(

@@ -74,11 +74,13 @@ events:
 class TieredDatabase(EventDatabase):
     """A database of reads and orders with TIERS."""
 
-    def apply(self, segments: dict[str, str], *, zone: str = "", tiers: str = TIERS) -> None:
+    def apply(
+        self, segments: dict[str, str], *, zone: str = "", rules: str = "", tiers: str = TIERS
+    ) -> None:
         """Puts a model in force."""
         lines = [f'  {name}: "{text}"\n' for name, text in segments.items()]
         listed = "segments:\n" + "".join(lines) if lines else ""
-        self.database.apply_model({"model.yaml": _HEAD + tiers + listed})
+        self.database.apply_model({"model.yaml": _HEAD + rules + tiers + listed})
 
 
 class Customers:
