@@ -555,6 +555,6 @@ class Database:
         def stage_all(writer: Writer) -> Staged:
             stage(writer)
             in_force = self._live.in_force
-            return Staged(() if in_force is None else in_force.segments.stored)
+            return Staged(() if in_force is None else in_force.segments.refreshable)
 
         return self._live.edit(stage_all, reload=True)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from engine.audience import Threads
 from engine.errors import NotYet
-from engine.live.definitions import key_of
 from engine.live.live_store import Staged
 from engine.live.schema import change_fields, segment_versions
 from engine.live.segment_edits import carried_versions, differences, farewells, plan_change
-from engine.live.segments import StoredSegments
+from engine.live.segments import NAMED, StoredSegments
 from engine.live.tier_cuts import TIER_CUTS, Refreshes
 from engine.model.cuts import needs_cuts
 from engine.model.definitions import Model
@@ -88,6 +87,8 @@ class ModelEdit:
             writer.delete_meta(TIER_CUTS)
         changed = differences(self.before, self.after)
         stale = [name for name in kept if name in changed or name in unstored]
+        if any(key.startswith("tag_rules.") for key in (*self.plan.added, *self.plan.changed_keys)):
+            stale += [name for name in self.after.refreshable if name == NAMED]
         return version, Staged(stale, leaving)
 
 
@@ -141,10 +142,8 @@ def plan_edit(
 def _refuse_unforeseen(after: StoredSegments) -> None:
     """Raises NotYet for what sets a fact and cannot be kept: a fact is set when that happens, and
     cannot be worked out afterwards."""
-    for name, reason in after.not_kept.items():
-        definition = after.definitions[name]
-        if definition.begins is not None or definition.ends is not None:
-            raise NotYet(
-                f"{key_of(name)} cannot be kept in this version: {reason}. Make it a live rule, "
-                "or change its condition."
-            )
+    for key, reason in after.unforeseen.items():
+        raise NotYet(
+            f"{key} cannot be kept in this version: {reason}. Make it a live rule, or change its "
+            "condition."
+        )

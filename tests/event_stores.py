@@ -16,7 +16,8 @@ from engine.store.catalog import event_field
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from tests.event_batches import EVENT_MODEL, event_rows
-from tests.loads import SOURCE, batch_of
+from tests.loads import SOURCE
+from tests.updates import update_batch
 
 __all__ = ["brought", "event_batch", "event_bytes", "load_events", "stored_events"]
 
@@ -24,15 +25,15 @@ Update = Mapping[str, Any]
 
 
 def event_batch(updates: Sequence[Update], model: Model = EVENT_MODEL) -> ProfileBatch:
-    """A batch of updates as `batch_of` takes them, where the name of a type of event stands for an
-    event as `event_rows` takes it."""
+    """A batch of updates as `update_batch` takes them, where the name of a type of event stands
+    for an event as `event_rows` takes it."""
     plain = [{k: v for k, v in update.items() if k not in model.events} for update in updates]
     events = tuple(
         event_rows(name, [update.get(name) for update in updates], model)
         for name in model.events
         if any(name in update for update in updates)
     )
-    return replace(batch_of(plain, model), events=events)
+    return replace(update_batch(plain, model), events=events)
 
 
 def load_events(

@@ -34,6 +34,7 @@ from engine.live.figures import Figures
 from engine.live.flip_outcome import Passed
 from engine.live.log_clock import LogInstant
 from engine.live.model_in_force import ModelInForce
+from engine.live.named_facts import BroughtEvents
 from engine.live.pending_feed import PendingFeed
 from engine.live.removed_tags import removed_tags
 from engine.live.standing import Standing
@@ -110,9 +111,11 @@ class Applier:
         with_feed: bool,
     ) -> None:
         row_count, touched = mutation.snapshot.row_count, None
+        brought: Sequence[BroughtEvents] = ()
         if logged.update is not None:
-            applied = apply_update(mutation, logged.update, absorbs)
-            row_count, touched = applied.row_count, applied.touched
+            wanted = frozenset[int]() if in_force is None else in_force.segments.events_wanted
+            applied = apply_update(mutation, logged.update, absorbs, wanted)
+            row_count, touched, brought = applied.row_count, applied.touched, applied.brought
         candidate = mutation.candidate(row_count)
         if self.standing is not None:
             self.standing = replace(self.standing, data_version=logged.sequence)
@@ -123,6 +126,7 @@ class Applier:
                 candidate,
                 touched,
                 logged.instant_us,
+                brought=brought,
                 removed=removed_tags(candidate, update, absorbs) if segments.has_facts else {},
                 write=_fact_writer(mutation, row_count),
             )

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from engine.live.event_times import Lasting, are_not_late, lasting
 from engine.live.field_load import each_block
 from engine.live.identity_fields import add_uids, add_values
 from engine.live.mentions import Mentions, settle
+from engine.live.named_facts import BroughtEvents
 from engine.live.text_field import lay_texts, read_texts, texts_differ
 from engine.live.update import (
     NO_TIME,
@@ -43,23 +44,27 @@ __all__ = ["Applied", "apply_update"]
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a record did: the rows whose values differ now, and how many rows are given out."""
+    """What a record did: the rows whose values differ now, how many rows are given out, and the
+    new events of the types that were asked for."""
 
     touched: Touched
     row_count: int
+    brought: Sequence[BroughtEvents] = ()
 
 
 def apply_update(
     mutation: Mutation,
     update: ProfileUpdate,
     absorbs: Callable[[int], bool] | None = None,
+    wanted: frozenset[int] = frozenset(),
 ) -> Applied:
     """Lays an update over the state of a mutation.
 
     `absorbs` says of a block whether it takes the record; one that has it already is left
-    alone. None: all take it. Cells of fields that the state does not have are passed over.
+    alone. None: all take it. Cells of fields that the state does not have are passed over. New
+    events are told of the fields that are `wanted`.
     """
-    work = _Application(mutation, absorbs)
+    work = _Application(mutation, absorbs, wanted)
     work.create(update)
     for links in update.identifiers:
         work.link(links)
@@ -74,14 +79,22 @@ def apply_update(
     return Applied(
         Touched(work.created, work.touched()),
         max(mutation.snapshot.row_count, update.row_count),
+        work.brought,
     )
 
 
 class _Application:
     """One update on its way into one mutation."""
 
-    def __init__(self, mutation: Mutation, absorbs: Callable[[int], bool] | None) -> None:
+    def __init__(
+        self,
+        mutation: Mutation,
+        absorbs: Callable[[int], bool] | None,
+        wanted: frozenset[int],
+    ) -> None:
         self.created = np.zeros(0, np.uint32)
+        self.brought: list[BroughtEvents] = []
+        self._wanted = wanted
         self._touched: dict[int, list[NDArray[np.uint32]]] = {}
         self._mutation = mutation
         self._snapshot = mutation.snapshot
@@ -211,7 +224,9 @@ class _Application:
             properties = {number: values.take(at) for number, values in known.items()}
             events = Events(in_block, cells.times[at], ids, None, properties)
             gone = None if cells.gone is None else cells.gone[at]
-            changed = write_events(self._mutation, field.id, block, events, gone)
+            changed, added = write_events(self._mutation, field.id, block, events, gone)
+            if field.id in self._wanted and len(added):
+                self.brought.append(BroughtEvents(field.id, block, added))
             self._touch(field.id, changed + np.uint32(block << 16))
 
     # ------------------------------------------------------------------------- plumbing

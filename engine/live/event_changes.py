@@ -27,9 +27,10 @@ def write_events(
     block: int,
     events: Events,
     gone: NDArray[np.bool_] | None,
-) -> NDArray[np.uint32]:
+) -> tuple[NDArray[np.uint32], Events]:
     """Adds events to a block, in the order of the updates, and takes those away that are `gone`;
-    the rows in the block whose events differ from before, sorted and each once."""
+    the rows in the block whose events differ from before, sorted and each once, and the events
+    that were not there before."""
     if gone is None:
         gone = np.zeros(len(events), np.bool_)
     ids = events.ids
@@ -56,9 +57,9 @@ def write_events(
         opened.add(added)
     if not len(dropped) and not len(added):
         mutation.leave_events(field_id, block)
-        return np.zeros(0, np.uint32)
+        return np.zeros(0, np.uint32), added
     mutation.put_events(field_id, block, opened)
-    return np.union1d(dropped_rows, added.rows).astype(np.uint32)
+    return np.union1d(dropped_rows, added.rows).astype(np.uint32), added
 
 
 def _properties(fields: Catalog) -> set[int]:

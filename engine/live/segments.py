@@ -35,9 +35,11 @@ from engine.live.kept_facts import KeptFacts, RemovedTags
 from engine.live.kept_level import KeptLevel, Moved, joined_moves
 from engine.live.log_clock import system_clock
 from engine.live.memberships import changed_memberships, stored_masks
+from engine.live.named_facts import BroughtEvents, NamedFacts
 from engine.live.segment_plan import SegmentPlan
 from engine.live.telling import Telling
 from engine.model.definitions import Model
+from engine.model.positions import key_text
 from engine.rules import bound
 from engine.rules.bind import Binder
 from engine.rules.meaning import meaning_of
@@ -46,7 +48,11 @@ from engine.rules.time_dependence import why_unkept
 from engine.store.catalog import Catalog, segment_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["SegmentChange", "StoredSegments", "TimeChange", "in_turns", "segment_key"]
+__all__ = ["NAMED", "SegmentChange", "StoredSegments", "TimeChange", "in_turns", "segment_key"]
+
+# Stands among names of definitions for the sticky tags that properties name (engine.live.
+# named_facts), which have no members of their own.
+NAMED = ":named"
 
 # Masks of many segments over all blocks take 8 KiB each; more than this is done in turns.
 MASK_BYTES_AT_A_TIME = 64 << 20
@@ -130,6 +136,9 @@ class StoredSegments:
         stored = [self.definitions[name] for name in self._fields]
         self._level_of = levels_of(stored)
         self._facts = KeptFacts(stored, self._level_of)
+        self._named = NamedFacts(model, binder)
+        # Types of events of which a record's new ones must be told to `update`.
+        self.events_wanted = self._named.fields(catalog) if self._named else frozenset[int]()
         self._telling = Telling(stored, self.definition_version)
         self._levels = [
             KeptLevel(
@@ -137,9 +146,10 @@ class StoredSegments:
                 {one.name: one.body for one in stored if self._level_of[one.name] == level},
                 {name: n for name, n in self._fields.items() if self._level_of[name] == level},
             )
-            for level in range(max(self._level_of.values(), default=-1) + 1)
+            for level in range(max([*self._level_of.values(), -1 + bool(self._named)]) + 1)
         ]
-        self.moving = tuple(name for level in self._levels for name in level.moving)
+        moving = [name for level in self._levels for name in level.moving]
+        self.moving = (*moving, *([NAMED] if self._named else []))
 
     # ------------------------------------------------------------------------ definitions
 
@@ -176,7 +186,23 @@ class StoredSegments:
     @property
     def has_facts(self) -> bool:
         """Whether facts follow from what happens to some definition."""
-        return bool(self._facts)
+        return bool(self._facts) or bool(self._named)
+
+    @property
+    def refreshable(self) -> tuple[str, ...]:
+        """All that a load may change: what is `stored`, and NAMED where there are such tags."""
+        return (*self._fields, *([NAMED] if self._named else []))
+
+    @property
+    def unforeseen(self) -> Mapping[str, str]:
+        """Key path of what sets a fact and cannot be kept -> why, as the end of a sentence."""
+        found = {
+            key_of(name): reason
+            for name, reason in self.not_kept.items()
+            if self.definitions[name].begins or self.definitions[name].ends
+        }
+        named = {key_text(("tag_rules", tag)): why for tag, why in self._named.reasons.items()}
+        return {**found, **named}
 
     def membership_field(self, name: str) -> int | None:
         """Number of the field with the members of a definition; None where none are stored."""
@@ -216,16 +242,18 @@ class StoredSegments:
         touched: Touched,
         now_us: int = 0,
         *,
+        brought: Sequence[BroughtEvents] = (),
         removed: RemovedTags = _NO_TAGS,
         write: FactWriter | None = None,
     ) -> SegmentChange:
         """What the changes of one record do to the stored definitions.
 
         `candidate` has the changes, and the memberships as they were; `now_us` is the clock, at
-        which these are exact. `removed` are the tags that the record takes away. Lists are taken
-        as they were when last evaluated over everything, with the identifiers linked since: an
-        upload must be followed by `forget_lists` and `refresh`. A row that dies, or comes back,
-        must be in `touched.created` or among the rows written in the field of live rows.
+        which these are exact. `brought` are the new events of the types in `events_wanted`,
+        `removed` the tags that the record takes away. Lists are taken as they were when last
+        evaluated over everything, with the identifiers linked since: an upload must be followed by
+        `forget_lists` and `refresh`. A row that dies, or comes back, must be in `touched.created`
+        or among the rows written in the field of live rows.
 
         `write` is called with the facts that follow, level by level. What is returned must be
         carried out before the next call; memberships change in no other way, but by `advance` and
@@ -240,6 +268,8 @@ class StoredSegments:
             rows_evaluated += change.rows_evaluated
             states = partial(held_by, candidate, self.model, at_us=now_us)
             facts = self._facts.at_once(number, change.moved, removed, now_us, states)
+            if self._named and not number:
+                facts += self._named.of_update(candidate, brought, removed, now_us)
             if facts:
                 assert write is not None, "facts have somebody to write them"
                 candidate, written = write(facts)
@@ -287,12 +317,14 @@ class StoredSegments:
         for number, level in enumerate(self._levels):
             found = ahead if not number else None
             found = found or level.advance(snapshot, after_us, through_us, absorbs)
-            if found is None:
-                continue
-            passed.append((found, level.moving))
-            moves = joined_moves(moves, level.moves_of(found))
-            states = partial(held_by, snapshot, self.model, at_us=after_us)
-            facts = self._facts.by_time(number, found, level.moving, states)
+            facts: list[FactEvents] = []
+            if found is not None:
+                passed.append((found, level.moving))
+                moves = joined_moves(moves, level.moves_of(found))
+                states = partial(held_by, snapshot, self.model, at_us=after_us)
+                facts = self._facts.by_time(number, found, level.moving, states)
+            if self._named and not number:
+                facts += self._named.by_time(snapshot, after_us, through_us, absorbs)
             if facts:
                 assert write is not None, "facts have somebody to write them"
                 snapshot, written = write(facts)
@@ -310,7 +342,8 @@ class StoredSegments:
     def earliest(self) -> Mapping[str, int]:
         """Name of each moving definition -> an instant before which time alone changes nothing of
         it; long ago where that is not known yet."""
-        return {name: due for level in self._levels for name, due in level.earliest().items()}
+        due = {name: at for level in self._levels for name, at in level.earliest().items()}
+        return {**due, NAMED: self._named.next_us} if self._named else due
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""
@@ -364,8 +397,10 @@ class StoredSegments:
         """
         for level in self._levels:
             level.forget_members()
-        asked = [name for name in self._fields if names is None or name in set(names)]
-        lowest = min((self._level_of[name] for name in asked), default=0)
+        wanted = set(self.refreshable if names is None else names)
+        asked = [name for name in self._fields if name in wanted]
+        with_named = bool(self._named) and NAMED in wanted
+        lowest = 0 if with_named else min((self._level_of[name] for name in asked), default=0)
         chosen = [name for name in asked if self._level_of[name] == lowest]
         memberships: dict[int, Mapping[int, Encoded]] = {}
         moved: dict[str, tuple[NDArray[np.uint32], NDArray[np.uint32]]] = {}
@@ -382,6 +417,8 @@ class StoredSegments:
                     moved[name] = entered, left
         states = partial(held_by, snapshot, self.model, at_us=now_us)
         facts = self._facts.at_once(lowest, moved, _NO_TAGS, now_us, states)
+        if with_named:
+            facts += self._named.of_everything(snapshot, now_us)
         later = {*asked} - {*chosen} | self._facts.readers(facts)
         return SegmentChange(
             memberships=memberships,

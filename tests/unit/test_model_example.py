@@ -242,7 +242,6 @@ def test_what_cannot_be_applied_is_named_in_model_order(model: Model) -> None:
         "attributes.revenue.history",
         "attributes.gender.needs",
         "events.unsubscribe.erases",
-        "tag_rules[1]",
         "scores.lead.hold",
         "actions.mql_to_sales",
     )

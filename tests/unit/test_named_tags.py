@@ -1,0 +1,145 @@
+"""Sticky tags that properties name: set by each event as it comes to count, one for each value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import NotYet
+from engine.live import committing
+from tests.live_databases import only_the_log
+from tests.moving_events import EventDatabase
+from tests.moving_worlds import DAY_US, START_US
+
+RULES = """\
+tag_rules:
+- {tag: 'read {page}!', each: "read where page != 'r'", keep: sticky}
+- {tag: 'now {page}', each: read}
+- {tag: KNOWS, when: "tag = 'read p!' and size > 5", keep: sticky}
+"""
+
+
+@pytest.fixture(autouse=True)
+def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weeks pass within a test."""
+    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[EventDatabase]:
+    opened = EventDatabase(tmp_path / "store", {"p": "tag = 'read p!'"}, rules=RULES)
+    yield opened
+    opened.close()
+
+
+def read(member: str, page: str | None, at_us: int = START_US, **given: Any) -> dict[str, Any]:
+    """An update with one event."""
+    event = {"time": at_us} | ({} if page is None else {"page": page}) | given
+    return {"member": member, "read": event}
+
+
+def who(live: EventDatabase, tag: str, at_us: int | None = None) -> list[int]:
+    """The rows of those who have a tag."""
+    with live.database.members(f"tag = '{tag}'", as_of_us=at_us) as members:
+        rows: list[int] = members.rows.tolist()
+    return rows
+
+
+def test_each_value_is_a_tag_of_its_own(live: EventDatabase) -> None:
+    live.send(read("a", "p"), read("b", "q"), read("a", "q"), read("c", "r"), read("c", None))
+    assert who(live, "read p!") == [0] and who(live, "read q!") == [0, 1]
+    assert who(live, "read r!") == [] and who(live, "now r") == [2]
+    assert live.database.stats()["hidden_events"] == 3
+    # The same again is no news.
+    live.send(read("a", "p"), read("b", "q"))
+    assert live.database.stats()["hidden_events"] == 3
+    live.agree()
+
+
+def test_a_tag_that_was_taken_away_returns_with_the_next_event(live: EventDatabase) -> None:
+    live.send(read("a", "p"), read("a", "q"), {"member": "a", "size": 9})
+    assert who(live, "KNOWS") == [0]
+    live.go(START_US + 5)
+    live.send({"member": "a", "-tag": ["read p!", "read x!", "KNOWS"], "size": 1})
+    assert (who(live, "read p!"), who(live, "read q!"), who(live, "KNOWS")) == ([], [0], [])
+    assert who(live, "read p!", START_US + 4) == [0]
+    live.go(START_US + 9)
+    live.send(read("a", "p", START_US + 9))
+    assert who(live, "read p!") == [0] and who(live, "read p!", START_US + 8) == []
+    # An event that is stored already is none.
+    live.send(read("b", "p", id="1"))
+    live.send({"member": "b", "-tag": ["read p!"]})
+    live.send(read("b", "p", id="1"))
+    assert who(live, "read p!") == [0]
+    # Taken away and set by one update: set.
+    live.send({**read("b", "p", id="2"), "-tag": ["read p!"]})
+    assert who(live, "read p!") == [0, 1]
+    live.agree()
+
+
+def test_an_event_dated_ahead_sets_its_tag_at_its_own_time(live: EventDatabase) -> None:
+    live.send({"member": "a", "size": 9})
+    live.send(read("a", "p", START_US + 600), read("a", "p", START_US + 700))
+    assert who(live, "read p!") == []
+    live.go(START_US + DAY_US)
+    assert who(live, "read p!") == [0] and who(live, "KNOWS") == [0]
+    assert [(what, at) for what, _, at in live.by_clock()] == [
+        ("+p", START_US + 600), ("+tags.KNOWS", START_US + 600)
+    ]  # fmt: skip
+    assert live.database.stats()["hidden_events"] == 2
+    live.agree()
+
+
+def test_a_new_rule_and_an_edit_find_the_events_there_are(live: EventDatabase) -> None:
+    live.send(*(read(f"m{i}", "pqr"[i % 3]) for i in range(90)))
+    assert who(live, "read q!") == list(range(1, 90, 3))
+    live.send({"member": "m1", "-tag": ["read q!"]}, read("m2", "p", START_US + 50))
+    live.apply({}, rules=RULES.replace(" where page != 'r'", ""))
+    assert who(live, "read r!") == list(range(2, 90, 3))
+    assert who(live, "read q!") == list(range(4, 90, 3))
+    live.apply({}, rules=RULES.replace("read {page}!", "saw {page}").replace("read p!", "saw p"))
+    assert who(live, "read q!") == [] and who(live, "saw q") == list(range(1, 90, 3))
+    live.reopen(after_us=DAY_US)
+    live.database.tick()
+    assert who(live, "saw p") == sorted([2, *range(0, 90, 3)])
+
+
+def test_the_log_brings_the_same_facts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = EventDatabase(tmp_path / "store", {}, rules=RULES)
+    copy = tmp_path / "copy"
+    with monkeypatch.context() as patched:
+        only_the_log(patched)
+        live.send(read("a", "p", id="1"), read("b", "q"), read("b", "p", START_US + 10))
+        live.send({"member": "a", "-tag": ["read p!"]}, read("a", "p", id="1"))
+        live.go(START_US + 20)
+        live.send({"member": "b", "-tag": ["read p!"]})
+        entries, count = live.entries(), live.database.stats()["hidden_events"]
+        with live.database._store._writing:
+            copy.mkdir()
+            (copy / "data.mdb").write_bytes((live.path / "data.mdb").read_bytes())
+    again = EventDatabase(copy, now_us=live.now_us)
+    try:
+        for tag in ("read p!", "read q!"):
+            assert who(again, tag) == who(live, tag) == ([1] if "q" in tag else [])
+        assert again.entries() == entries
+        assert again.database.stats()["hidden_events"] == count
+    finally:
+        again.close()
+        live.close()
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ("{tag: '{page}', each: read in last 3 days, keep: sticky}", "its step has a window"),
+        ('{tag: "x{page}", each: "read where now > date \'2025-01-01\'", keep: sticky}', "`now`"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(live: EventDatabase, rule: str, why: str) -> None:
+    with pytest.raises(NotYet, match=why):
+        live.apply({}, rules=f"tag_rules:\n- {rule}\n")
