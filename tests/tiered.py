@@ -13,7 +13,7 @@ from engine.rules import tree
 from engine.rules.parse import parse, parse_value
 from engine.rules.reference import ReferenceContext, evaluate, evaluate_value
 from engine.rules.reference_events import EventTypes, ReferenceEvent
-from engine.rules.reference_tiers import ReferenceTier
+from engine.rules.reference_tiers import ReferenceTagRule, ReferenceTier
 from tests.moving_events import HOUR_US, EventDatabase
 from tests.moving_worlds import DAY_US
 
@@ -110,9 +110,16 @@ class Customers:
             found.append(update)
         return found
 
-    def context(self, now_us: int, tiers: dict[str, ReferenceTier], zone: Any) -> ReferenceContext:
+    def context(
+        self,
+        now_us: int,
+        tiers: dict[str, ReferenceTier],
+        zone: Any,
+        rules: Sequence[ReferenceTagRule] = (),
+    ) -> ReferenceContext:
         """What the reference reads beside the events of one customer."""
-        return ReferenceContext({"size": "int"}, zone, now_us, events=_EVENTS, tiers=tiers)
+        types = {"size": "int", "tag": "set"}
+        return ReferenceContext(types, zone, now_us, events=_EVENTS, tiers=tiers, tag_rules=rules)
 
     def holding(self, expression: str, context: ReferenceContext) -> int:
         """How many customers an expression holds for."""

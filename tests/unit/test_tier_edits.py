@@ -110,6 +110,8 @@ def test_a_refresh_is_told_with_its_cause(live: TieredDatabase) -> None:
     left = sum(cause == Cause.REFRESH and what == "-best" for cause, what, *_ in live.entries())
     before = sizes["first"][0]
     assert before is not None and before + entered - left == sizes["first"][1]
+    told_of = {what for cause, what, *_ in live.entries() if cause == Cause.REFRESH}
+    assert any(what.startswith("tiers.spent: first -> ") for what in told_of)
     live.agree()
 
 
