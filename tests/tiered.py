@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -13,6 +13,7 @@ from engine.rules import tree
 from engine.rules.parse import parse, parse_value
 from engine.rules.reference import ReferenceContext, evaluate, evaluate_value
 from engine.rules.reference_events import EventTypes, ReferenceEvent
+from engine.rules.reference_scores import ReferenceScore
 from engine.rules.reference_tiers import ReferenceTagRule, ReferenceTier
 from tests.moving_events import HOUR_US, EventDatabase
 from tests.moving_worlds import DAY_US
@@ -116,10 +117,13 @@ class Customers:
         tiers: dict[str, ReferenceTier],
         zone: Any,
         rules: Sequence[ReferenceTagRule] = (),
+        scores: Mapping[str, ReferenceScore] | None = None,
     ) -> ReferenceContext:
         """What the reference reads beside the events of one customer."""
         types = {"size": "int", "tag": "set"}
-        return ReferenceContext(types, zone, now_us, events=_EVENTS, tiers=tiers, tag_rules=rules)
+        return ReferenceContext(
+            types, zone, now_us, events=_EVENTS, tiers=tiers, tag_rules=rules, scores=scores or {}
+        )
 
     def holding(self, expression: str, context: ReferenceContext) -> int:
         """How many customers an expression holds for."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Literal
 
-from engine.model.definitions import Attribute, Model
-from engine.model.hidden_events import tag_fact
+from engine.model.definitions import Attribute, EventProperty, Model
+from engine.model.hidden_events import fact_event, tag_fact, tag_values
 from engine.model.plain import TagRule
 from engine.model.sections.tag_rules import PLACE
 from engine.rules.aggregates import bind_step
@@ -32,8 +32,8 @@ from engine.rules.bound import (
     StringTest,
 )
 from engine.rules.bound_events import BoundAggregate, BoundEvents
+from engine.rules.bound_facts import fact_holds
 from engine.rules.comparisons import passes
-from engine.rules.derived_bands import holds
 from engine.rules.names import ModelScope
 from engine.rules.parse import parse_step
 
@@ -64,7 +64,7 @@ def given_by_rules(
         elif rule["keep"] == "live":
             found.append(live(rule["tag"]))
         else:
-            found.append(holds(tag_fact(rule["tag"])))
+            found.append(fact_holds(fact_event(tag_fact(rule["tag"]))))
     return tuple(found)
 
 
@@ -82,11 +82,14 @@ def _given_by_each(
         if test.how != "in":
             return [BoundLater(f"a match over the sticky tags '{rule['tag']}'", None)]
         # Each has an end of its own, so each is a fact of its own.
-        return [holds(tag_fact(rule["tag"]), _of_way(way, places)) for way in found]
+        declared = {place: EventProperty(place, "category") for place in places}
+        fact = fact_event(tag_fact(rule["tag"]), declared)
+        named = [values for name in sorted(test.values) for values in tag_values(rule["tag"], name)]
+        return [fact_holds(fact, dict(zip(places, values, strict=True))) for values in named]
     step, window = parse_step(rule["each"])
     events = bind_step(step, scope(rule["each"]))
-    named = _of_ways(found, places)
-    where = named if events.where is None else BoundAnd((events.where, named), None)
+    of_name = _of_ways(found, places)
+    where = of_name if events.where is None else BoundAnd((events.where, of_name), None)
     counted = BoundAggregate("count", BoundEvents(events.types, where), "int", window=window)
     form = Linear((LinearTerm(Fraction(1), AggregateSource(counted)),), Fraction(-1))
     return [BoundCompare(form, ">=", None)]
