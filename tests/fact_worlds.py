@@ -45,6 +45,15 @@ tiers:
     - {name: early, when: "joined > now - 1 day"}
     - {name: odd, when: "tag = 'ODD' and not tag = 'GONE'"}
   all: {stages: [{name: large, when: "size >= 50"}], default: small}
+scores:
+  heat:
+    rules:
+    - {when: "size >= 20", points: 30}
+    - {when: "size >= 50", points: 30.5}
+    - {when: "stage = 'x'", points: 25}
+    - {when: "stage = 'z'", points: -20}
+    bands: {low: -10, mid: 40, high: 60, top: 85}
+    hold: {mid: 25, top: 60.5}
 """
 
 # An edit: a rule more, one less, one that asks something else.
@@ -53,6 +62,7 @@ OTHER_RULES = (
     .replace("seen = now - 1 day or", "joined = seen or")
     .replace("tag: LAST, when: \"tag = 'BOTH'", "tag: MORE, when: \"tag = 'BOTH'")
     .replace("tag = 'ODD' and not", "not")
+    .replace("hold: {mid: 25, top: 60.5}", "hold: {mid: 30.5, high: 55}")
 )
 
 FACT_SEGMENTS = {
@@ -99,6 +109,7 @@ class _Slow:
         self._zone = zone
         self.rules: list[ReferenceTagRule] = []
         self.tiers: dict[str, ReferenceTier] = {}
+        self.scores: dict[str, Any] = {}
 
     def edit(self, rules: str, segments: dict[str, str]) -> None:
         written = yaml.safe_load(rules)
@@ -114,7 +125,9 @@ class _Slow:
             )
             for name, tier in written["tiers"].items()
         }
+        self.scores = written["scores"]
         there = {rule.tag for rule in self.rules if rule.sticky}
+        there |= {f"{name} {b}" for name, score in self.scores.items() for b in score["hold"]}
         for person in self.people.values():
             for of_rules in (person.held, person.facts):
                 for tag in set(of_rules) - there:
@@ -165,6 +178,30 @@ class _Slow:
             if holds and not person.held.get(rule.tag) and rule.tag not in person.sticky(at_us):
                 person.facts.setdefault(rule.tag, []).append((at_us, True))
             person.held[rule.tag] = holds
+        for name, score in self.scores.items():
+            points = self.points(name, person, at_us)
+            for band, hold in score["hold"].items():
+                key = f"{name} {band}"
+                is_on = key in person.sticky(at_us)
+                if (is_on and points < hold) or (not is_on and points >= score["bands"][band]):
+                    person.facts.setdefault(key, []).append((at_us, not is_on))
+
+    def points(self, name: str, person: _Person, at_us: int) -> Any:
+        """Whole tenths, which doubles of this size add up exactly enough to compare."""
+        rules = self.scores[name]["rules"]
+        given = (rule["points"] for rule in rules if self.holds(parse(rule["when"]), person, at_us))
+        return round(sum(given), 1)
+
+    def band(self, name: str, person: _Person, at_us: int) -> str | None:
+        """The highest whose latch is on."""
+        score, found = self.scores[name], None
+        for band, bound in sorted(score["bands"].items(), key=lambda item: float(item[1])):
+            is_on = self.points(name, person, at_us) >= bound
+            if band in score["hold"]:
+                is_on = f"{name} {band}" in person.sticky(at_us)
+            if is_on:
+                found = band
+        return found
 
     def holds(self, expr: Any, person: _Person, at_us: int) -> bool:
         types = {"joined": "time", "seen": "time", "renewal": "date", "born": "date",
@@ -218,6 +255,14 @@ class FactDatabase(MovingDatabase):
             for value in self._values(tier):
                 rows = self._same(f"tier('{tier}') = '{value}'", names, self.now_us)
                 self._stored(f":tiers.{tier}.{value}", rows, told, f"tiers.{tier} = {value}")
+        for name, score in self.slow.scores.items():
+            for band in score["bands"]:
+                with self.database.members(f"band('{name}') = '{band}'") as members:
+                    rows = members.rows.tolist()
+                people = [self.slow.people[member] for member in names]
+                slow = [self.slow.band(name, person, self.now_us) == band for person in people]
+                assert rows == np.flatnonzero(slow).tolist(), band
+                self._stored(f":scores.{name}.bands.{band}", rows, told, f"scores.{name} = {band}")
         for text in (*FACT_SEGMENTS.values(), "tag = 'ODD'"):
             self._same(text, names, self.now_us)
             self._same(text, names, self.now_us - random.Random(text).randrange(5 * DAY_US))

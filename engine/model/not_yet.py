@@ -31,9 +31,6 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
     for name, event in parts["events"].items():
         if event.erases:
             yield ("events", name, "erases")
-    for name, score in parts["scores"].items():
-        if score["hold"]:
-            yield ("scores", name, "hold")
     for name in parts["actions"]:
         yield ("actions", name)
 
