@@ -174,6 +174,11 @@ class Audience:
             )
         self._questions.append(_Question(read, self._planner.add(read.bound)))
 
+    @property
+    def binder(self) -> Binder:
+        """The binder of the instant asked for."""
+        return self._binder
+
     def read(self, expression: str | tree.Expr, where: str = "") -> KnownText:
         """What an expression says by the model in force; nothing is planned for it."""
         read = self._read(expression, where)

@@ -18,7 +18,7 @@ from engine.binders import Binders
 from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
-from engine.explanations import Explanations
+from engine.explanations import Explanations, ProfileCard
 from engine.frozen_audiences import FrozenAudiences
 from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
@@ -102,7 +102,7 @@ class Database:
         self.tiers = TierRefreshes(self._live, self._binders, self._threads, now)
         self.flows = TierFlows(store.snapshot, self._audience, self._model_of, now)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
-        self.explanations = Explanations(store.snapshot, self._audience, self._require_binder)
+        self.explanations = Explanations(store.snapshot, self._audience)
         self.overlaps = Overlaps(store.snapshot, self._audience)
         self.waterfalls = Waterfalls(store.snapshot, self._audience, self._model_of)
 
@@ -346,11 +346,30 @@ class Database:
         """The profile that owns each (kind, value), None where nobody does; kind `uid` takes
         32 hexadecimal digits. With at most so many of its last events."""
         with self._store.snapshot() as snapshot:
-            model = self._require_binder(snapshot).model
-            rows = rows_of(identities_of(snapshot), model, identifiers)
-            moved = self._audience(snapshot, None, None).moved_segments(rows)
-            recent = EventsAsked(recent_events, self._now()) if recent_events else None
-            return read_profiles(snapshot, model, rows.tolist(), moved, recent)
+            return self._profiles(snapshot, identifiers, recent_events)
+
+    def _profiles(
+        self, snapshot: Snapshot, identifiers: Sequence[tuple[str, str]], recent_events: int
+    ) -> list[ProfileRecord | None]:
+        model = self._require_binder(snapshot).model
+        rows = rows_of(identities_of(snapshot), model, identifiers)
+        moved = self._audience(snapshot, None, None).moved_segments(rows)
+        recent = EventsAsked(recent_events, self._now()) if recent_events else None
+        return read_profiles(snapshot, model, rows.tolist(), moved, recent)
+
+    def cards(
+        self, identifiers: Sequence[tuple[str, str]], *, recent_events: int = 0
+    ) -> list[ProfileCard | None]:
+        """The same, with what the rules of the model say of each."""
+        with self._store.snapshot() as snapshot:
+            records = self._profiles(snapshot, identifiers, recent_events)
+            binder, now_us = self._require_binder(snapshot), self._now()
+            return [
+                None
+                if record is None
+                else ProfileCard(record, self.explanations.card(snapshot, binder, record, now_us))
+                for record in records
+            ]
 
     def events(self, identifier: tuple[str, str], asked: EventsAsked) -> EventPage | None:
         """A page of the events of the profile that owns (kind, value), None where nobody does."""

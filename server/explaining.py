@@ -5,20 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.explaining.changes import Added, Listed, Put, Wait
-from engine.explaining.wording import Wording
+from engine.explaining.wording import Wording, points
 from engine.rules import tree
 from server import convert
 from strata.v1 import explain_pb2 as pb
-from strata.v1 import value_pb2
+from strata.v1 import profile_pb2, value_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from engine.explaining.changes import Change, Way
-    from engine.explaining.evidence import FoundStep, FoundValue
+    from engine.explaining.evidence import EvidenceEvent, FoundStep, FoundValue
     from engine.explaining.explain import ExplainedNode, Explanation
+    from engine.explaining.ledgers import Ledger
+    from engine.explanations import ProfileCard
 
-__all__ = ["explanation", "subject"]
+__all__ = ["explanation", "profile", "subject"]
+
+_KINDS = {
+    "when": pb.LedgerLine.KIND_WHEN,
+    "each": pb.LedgerLine.KIND_EACH,
+    "floor": pb.LedgerLine.KIND_FLOOR,
+    "ceiling": pb.LedgerLine.KIND_CEILING,
+}
 
 
 def subject(request: pb.ExplainRequest) -> str | tree.Expr:
@@ -47,6 +56,40 @@ def explanation(found: Explanation) -> pb.ExplainResponse:
     )
 
 
+def profile(found: ProfileCard) -> profile_pb2.Profile:
+    """The message of a profile with what rules say of it."""
+    message = convert.profile(found.record)
+    card = found.card
+    message.tags[:] = sorted({*message.tags, *card.tags})
+    message.scores.extend(
+        _ledger(ledger, card.bands.get(name, "")) for name, ledger in card.scores.items()
+    )
+    message.tiers.extend(
+        profile_pb2.ProfileTier(tier=tier, name=name) for tier, name in card.tiers.items()
+    )
+    return message
+
+
+def _ledger(ledger: Ledger, band: str = "") -> pb.ScoreLedger:
+    return pb.ScoreLedger(
+        score=ledger.score,
+        points=points(ledger.points),
+        band=band,
+        lines=[
+            pb.LedgerLine(
+                kind=_KINDS[line.kind],
+                points=points(line.points),
+                rule=line.rule,
+                text=line.text,
+                uncapped="" if line.uncapped is None else points(line.uncapped),
+                events=map(_event, line.events),
+                left_out=line.left_out,
+            )
+            for line in ledger.lines
+        ],
+    )
+
+
 def _node(node: ExplainedNode, wording: Wording) -> pb.ExplainedNode:
     return pb.ExplainedNode(
         text=node.text,
@@ -60,6 +103,7 @@ def _node(node: ExplainedNode, wording: Wording) -> pb.ExplainedNode:
         ways=[_way(way, wording) for way in node.ways],
         turns_at=_instant(node.turns_at_us),
         turn_unknown=not node.turn_is_known,
+        ledgers=map(_ledger, node.ledgers),
     )
 
 
@@ -67,15 +111,16 @@ def _value(found: FoundValue) -> pb.FoundValue:
     return pb.FoundValue(
         text=found.text,
         value=convert.value(found.value),
-        events=[
-            pb.FoundEvent(
-                type=event.type,
-                time=convert.timestamp(event.time_us),
-                value=convert.value(event.value),
-            )
-            for event in found.events
-        ],
+        events=map(_event, found.events),
         left_out=found.left_out,
+    )
+
+
+def _event(event: EvidenceEvent) -> pb.FoundEvent:
+    return pb.FoundEvent(
+        type=event.type,
+        time=convert.timestamp(event.time_us),
+        value=convert.value(event.value),
     )
 
 

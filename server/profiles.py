@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine.errors import NotFound
 from engine.limits import RECENT_EVENTS
 from engine.live.profile_events import EventPage, EventPlace, EventsAsked
-from server import coming, convert
+from server import coming, convert, explaining
 from server.call import Call
 from server.lanes import Lane
 from server.visibility import Visibility
@@ -41,12 +41,12 @@ class ProfileService:
         call.field = "identifier"
 
         def work() -> pb.GetProfileResponse:
-            (record,) = self._database.profiles([wanted], recent_events=RECENT_EVENTS)
-            if record is None:
+            (found,) = self._database.cards([wanted], recent_events=RECENT_EVENTS)
+            if found is None:
                 raise _nobody(wanted)
             return pb.GetProfileResponse(
-                profile=convert.profile(record),
-                recent_events=map(convert.profile_event, record.recent_events),
+                profile=explaining.profile(found),
+                recent_events=map(convert.profile_event, found.record.recent_events),
             )
 
         return await self._reads.run(work, call.control)
@@ -68,8 +68,8 @@ class ProfileService:
         def work() -> pb.BatchGetProfilesResponse:
             return pb.BatchGetProfilesResponse(
                 profiles=[
-                    pb.BatchProfile(profile=None if record is None else convert.profile(record))
-                    for record in self._database.profiles(wanted)
+                    pb.BatchProfile(profile=None if found is None else explaining.profile(found))
+                    for found in self._database.cards(wanted)
                 ]
             )
 

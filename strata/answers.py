@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 __all__ = [
@@ -187,11 +187,48 @@ class ProfileEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """An event that something comes from; `value` is the property that was read, None for none."""
+
+    type: str
+    time: datetime.datetime
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """What one rule of a score gives, or one end of it adds or takes.
+
+    `kind` is when, each, floor or ceiling; `rule` the place of a rule, from 0, and `text` what it
+    asks. `uncapped` is what it would give without its `at_most`, None where that is the same.
+    """
+
+    kind: str
+    points: Decimal
+    rule: int | None = None
+    text: str = ""
+    uncapped: Decimal | None = None
+    events: tuple[FoundEvent, ...] = ()
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLedger:
+    """A score of a profile: its points, its band ("": none) and its lines, which add up to it."""
+
+    score: str
+    points: Decimal
+    band: str
+    lines: tuple[LedgerLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One profile. `uid` is 32 hexadecimal digits; `identifiers` are (kind, value) pairs.
 
     `segments` are those of the kept segments that it is in. `recent_events`, the latest first,
-    are its last ones where it was asked for alone.
+    are its last ones where it was asked for alone. `tiers` maps each tier in which it has a name
+    to that.
     """
 
     uid: str
@@ -200,6 +237,8 @@ class Profile:
     tags: tuple[str, ...]
     segments: tuple[str, ...] = ()
     recent_events: tuple[ProfileEvent, ...] = ()
+    scores: tuple[ScoreLedger, ...] = ()
+    tiers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strata import messages
-from strata.answers import Value
+from strata.answers import FoundEvent, ScoreLedger, Value
 from strata.v1 import explain_pb2, value_pb2
 
 if TYPE_CHECKING:
@@ -35,15 +35,6 @@ __all__ = [
     "Way",
     "explain",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class FoundEvent:
-    """An event that a value comes from; `value` is the property that was read, None for none."""
-
-    type: str
-    time: datetime.datetime
-    value: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +117,7 @@ class ExplainedNode:
     values: tuple[FoundValue, ...]
     steps: tuple[FoundStep, ...]
     owned: tuple[tuple[str, str], ...]
+    ledgers: tuple[ScoreLedger, ...]
     in_the_way: bool
     ways: tuple[Way, ...]
     turns_at: datetime.datetime | None
@@ -191,6 +183,7 @@ def _node(message: explain_pb2.ExplainedNode) -> ExplainedNode:
             for one in message.steps
         ),
         owned=tuple((one.kind, one.value) for one in message.owned),
+        ledgers=tuple(map(messages.score_ledger, message.ledgers)),
         in_the_way=message.in_the_way,
         ways=tuple(map(_way, message.ways)),
         turns_at=_instant(message.turns_at if message.HasField("turns_at") else None),
@@ -199,10 +192,7 @@ def _node(message: explain_pb2.ExplainedNode) -> ExplainedNode:
 
 
 def _value(message: explain_pb2.FoundValue) -> FoundValue:
-    events = tuple(
-        FoundEvent(one.type, messages.instant(one.time), messages.value(one.value))
-        for one in message.events
-    )
+    events = tuple(map(messages.found_event, message.events))
     return FoundValue(message.text, messages.value(message.value), events, message.left_out)
 
 

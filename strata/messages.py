@@ -9,18 +9,28 @@ from decimal import Decimal
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from strata import answers
-from strata.v1 import audience_pb2, ingest_pb2, list_pb2, model_pb2, profile_pb2, value_pb2
+from strata.v1 import (
+    audience_pb2,
+    explain_pb2,
+    ingest_pb2,
+    list_pb2,
+    model_pb2,
+    profile_pb2,
+    value_pb2,
+)
 
 __all__ = [
     "batch_ack",
     "count_answer",
     "definition_change",
+    "found_event",
     "frozen_audience",
     "instant",
     "members_chunk",
     "members_header",
     "profile",
     "profile_event",
+    "score_ledger",
     "timestamp",
     "uploaded_list",
     "value",
@@ -142,7 +152,36 @@ def profile(
         tags=tuple(message.tags),
         segments=tuple(message.segments),
         recent_events=tuple(map(profile_event, recent_events)),
+        scores=tuple(map(score_ledger, message.scores)),
+        tiers={one.tier: one.name for one in message.tiers},
     )
+
+
+def score_ledger(message: explain_pb2.ScoreLedger) -> answers.ScoreLedger:
+    """A score with its ledger."""
+    return answers.ScoreLedger(
+        score=message.score,
+        points=Decimal(message.points),
+        band=message.band,
+        lines=tuple(map(_ledger_line, message.lines)),
+    )
+
+
+def _ledger_line(message: explain_pb2.LedgerLine) -> answers.LedgerLine:
+    return answers.LedgerLine(
+        kind=explain_pb2.LedgerLine.Kind.Name(message.kind).removeprefix("KIND_").lower(),
+        points=Decimal(message.points),
+        rule=message.rule if message.HasField("rule") else None,
+        text=message.text,
+        uncapped=Decimal(message.uncapped) if message.uncapped else None,
+        events=tuple(map(found_event, message.events)),
+        left_out=message.left_out,
+    )
+
+
+def found_event(message: explain_pb2.FoundEvent) -> answers.FoundEvent:
+    """An event that something comes from."""
+    return answers.FoundEvent(message.type, instant(message.time), value(message.value))
 
 
 def profile_event(message: profile_pb2.ProfileEvent) -> answers.ProfileEvent:

@@ -20,12 +20,15 @@ from engine.limits import TIME_US
 from engine.live.window_edges import WindowEdges
 from engine.rules import bound, tree
 from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundSequence
+from engine.rules.bound_scores import BoundEachRule
+from engine.rules.half_life import HOUR_US, worth_by_hour
 from engine.rules.time_dependence import moves_anywhere
 
 __all__ = ["COURSE_INSTANTS", "Course", "course_of", "instants_of"]
 
 # A leaf is read at so many instants ahead at most: what lies behind them is not told.
 COURSE_INSTANTS = 128
+_LOGIC = bound.BoundAnd | bound.BoundOr | bound.BoundNot | bound.BoundSegment
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def course_of(item: bound.BoundExpr, reading: Reading, known: dict[int, Course])
     """The course of a node; `known` keeps those of its parts, by their ids."""
     if id(item) not in known:
         parts = bound.parts_of(item)
-        if parts:
+        if isinstance(item, _LOGIC):
             known[id(item)] = _joined(item, [course_of(part, reading, known) for part in parts])
         else:
             known[id(item)] = _of_leaf(item, reading)
@@ -96,8 +99,14 @@ def _of_leaf(item: bound.BoundExpr, reading: Reading) -> Course:
         return Course(truth, (), reading.now_us)
     instants = instants_of(item, reading)
     until = instants[COURSE_INSTANTS] if len(instants) > COURSE_INSTANTS else None
+    # What a score asks is followed no further than it is known itself.
+    parts = [course_of(part, reading, {}) for part in bound.parts_of(item)]
+    limits = [one.known_until_us for one in parts if one.known_until_us is not None]
+    until = min(limits if until is None else [*limits, until], default=None)
     turns = []
     for at in instants[:COURSE_INSTANTS]:
+        if until is not None and at >= until:
+            break
         if reading.at(at).holds(item) != last:
             last = not last
             turns.append(at)
@@ -142,6 +151,22 @@ def _event_instants(item: bound.BoundExpr, reading: Reading) -> Iterator[int]:
                 yield from (time_us + wait_us for wait_us in waits)
     for aggregate in bound.aggregates_of(item):
         yield from _window_instants(aggregate.events, aggregate.window, reading, aggregate)
+    for score in bound.scores_of(item):
+        for condition in score.conditions:
+            yield from course_of(condition, reading, {}).turns
+        for rule in score.counted:
+            yield from _window_instants(rule.events, rule.window, reading)
+            if rule.half_life_us is not None:
+                yield from _fading(rule, rule.half_life_us, reading)
+
+
+def _fading(rule: BoundEachRule, half_life_us: int, reading: Reading) -> Iterator[int]:
+    """The next whole hours of age of each event that is worth something still."""
+    last = len(worth_by_hour(rule.points, half_life_us))
+    for time_us in reading.line(rule.events).times:
+        hour = max(reading.now_us - time_us, 0) // HOUR_US + 1
+        for one in range(hour, min(last, hour + COURSE_INSTANTS) + 1):
+            yield time_us + one * HOUR_US
 
 
 def _window_instants(
@@ -167,4 +192,5 @@ def _unforeseeable(item: bound.BoundExpr) -> bool:
         steps = [item.first, *(link.events for link in item.links)]
     else:
         steps = [aggregate.events for aggregate in bound.aggregates_of(item)]
+        steps += [rule.events for score in bound.scores_of(item) for rule in score.counted]
     return any(step.where is not None and moves_anywhere(step.where) for step in steps)

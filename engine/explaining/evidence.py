@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from engine.explaining.event_lines import EXACT
+from engine.explaining.names import name_of
 from engine.explaining.one_profile import EPOCH_DAY, PlainValue, instant_of
 from engine.explaining.outline import Asked, OutlineNode
 from engine.explaining.reading import Reading
@@ -89,6 +90,8 @@ def _value(asked: Asked, reading: Reading) -> PlainValue | None:
         case Strings(read=read) | Flag(read=read) if read is not None:
             stored: PlainValue | None = reading.stored(read)
             return stored
+        case Strings(derived=derived) if derived is not None:
+            return name_of(derived, reading)
         case Quantity(kind="float") as quantity:
             return reading.double(quantity.in_doubles())
         case Quantity(kind=kind, form=form):
@@ -108,6 +111,8 @@ def _scale(form: bound.Linear) -> int | None:
             case bound.AggregateSource(aggregate) if aggregate.type == "decimal":
                 read = aggregate.property
                 scale = max(scale or 0, 0 if read is None else read.scale)
+            case bound.ScoreSource():
+                scale = scale or 0
     return scale
 
 

@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 from engine.explaining.changes import Way
 from engine.explaining.courses import Course, course_of
 from engine.explaining.evidence import FoundStep, FoundValue, found_steps, found_values
+from engine.explaining.ledgers import Ledger, ledger_of
 from engine.explaining.outline import Outline, OutlineNode
 from engine.explaining.reading import Reading
 from engine.explaining.ways import Ways
+from engine.model.definitions import Model
 from engine.rules import bound
 
 __all__ = ["ExplainedNode", "Explanation", "explain"]
@@ -31,7 +33,8 @@ _MOST_MISSES = 64
 class ExplainedNode:
     """A node of the expression, as OutlineNode says, for the profile.
 
-    `owned` has the identifiers of the profile that are in the list. `in_the_way`: the whole is
+    `owned` has the identifiers of the profile that are in the list, `ledgers` the scores that it
+    reads. `in_the_way`: the whole is
     false on account of this node, too; `ways` then says what would help, the nearest first, empty
     where nothing is known to. `turns_at_us` is the next instant at which time alone turns it; None
     where it never does, or, unless `turn_is_known`, where that cannot be told.
@@ -44,6 +47,7 @@ class ExplainedNode:
     values: tuple[FoundValue, ...] = ()
     steps: tuple[FoundStep, ...] = ()
     owned: tuple[tuple[str, str], ...] = ()
+    ledgers: tuple[Ledger, ...] = ()
     in_the_way: bool = False
     ways: tuple[Way, ...] = ()
     turns_at_us: int | None = None
@@ -70,10 +74,10 @@ class Explanation:
         return self.nodes[0].truth
 
 
-def explain(outline: Outline, reading: Reading, ways: Ways) -> Explanation:
+def explain(outline: Outline, reading: Reading, model: Model) -> Explanation:
     """The explanation of an expression for the profile of a reading. Raises NotYet for what has no
     evaluator so far."""
-    courses: dict[int, Course] = {}
+    ways, courses = Ways(model), dict[int, Course]()
     wanted: list[bool] = []
     blamed: list[bool] = []
     told = 0
@@ -83,8 +87,7 @@ def explain(outline: Outline, reading: Reading, ways: Ways) -> Explanation:
         if node.parent is None:
             want, blame = True, not truth
         else:
-            above = outline.nodes[node.parent].item
-            want = wanted[node.parent] != isinstance(above, bound.BoundNot)
+            want = wanted[node.parent] != node.negated
             blame = blamed[node.parent] and truth != want
         wanted.append(want)
         blamed.append(blame)
@@ -93,7 +96,7 @@ def explain(outline: Outline, reading: Reading, ways: Ways) -> Explanation:
         if blame and told < _MOST_MISSES and (node.is_leaf or node.parent is None):
             told += 1
             helping = ways.find(node.item, want, reading)
-        found.append(_explained(node, reading, truth, blame, helping, course))
+        found.append(_explained(node, reading, truth, blame, helping, course, model))
     return Explanation(
         reading.profile.uid,
         outline.expression,
@@ -110,6 +113,7 @@ def _explained(
     blame: bool,
     ways: list[Way],
     course: Course,
+    model: Model,
 ) -> ExplainedNode:
     owned: tuple[tuple[str, str], ...] = ()
     if isinstance(node.item, bound.BoundList):
@@ -122,6 +126,10 @@ def _explained(
         values=found_values(node, reading),
         steps=found_steps(node, reading),
         owned=owned,
+        ledgers=tuple(
+            ledger_of(score, model.scores[score.name], reading)
+            for score in dict.fromkeys(score for one in node.asked for score in one.scores)
+        ),
         in_the_way=blame,
         ways=tuple(ways),
         turns_at_us=course.next_turn,

@@ -6,35 +6,51 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.explaining.one_profile import OneEvent, OneProfile, PlainValue
-from engine.explaining.outline import Outline
 from engine.live.lists import entries_of
 from engine.live.profile_events import events_of_row
-from engine.live.profiles import read_profiles
+from engine.live.profiles import ProfileRecord, read_profiles
 from engine.model.definitions import Model
+from engine.model.hidden_events import event_type
 from engine.rules.retention import kept_from_us
 from engine.store.snapshot import Snapshot
 
-__all__ = ["read_one"]
+__all__ = ["as_one_profile", "read_one"]
 
 
 def read_one(
-    snapshot: Snapshot, model: Model, row: int, outlines: Sequence[Outline], latest_us: int
+    snapshot: Snapshot,
+    model: Model,
+    row: int,
+    types: Sequence[str],
+    lists: Sequence[str],
+    latest_us: int,
 ) -> OneProfile | None:
-    """The profile of a row, with what these expressions ask for; None where it is not alive. Events
-    that are dropped by `latest_us` are left out."""
+    """The profile of a row with its events of some types, and its identifiers in some lists; None
+    where it is not alive. Events that are dropped by `latest_us` are left out."""
     (record,) = read_profiles(snapshot, model, [row])
     if record is None:
         return None
-    types = dict.fromkeys(type_ for one in outlines for type_ in one.types)
-    lists = dict.fromkeys(name for one in outlines for name in one.lists)
-    events = {
-        type_: [
-            OneEvent(type_, event.time_us, _plain(event.properties))
-            for event in events_of_row(snapshot, model.events[type_], row)
-            if event.time_us >= kept_from_us(model.events[type_], latest_us, model.time_zone)
+    return as_one_profile(snapshot, model, record, types, lists, latest_us)
+
+
+def as_one_profile(
+    snapshot: Snapshot,
+    model: Model,
+    record: ProfileRecord,
+    types: Sequence[str],
+    lists: Sequence[str],
+    latest_us: int,
+) -> OneProfile:
+    """The same of a profile that is read already."""
+    events = {}
+    for name in types:
+        declared = event_type(model, name)
+        kept_us = kept_from_us(declared, latest_us, model.time_zone)
+        events[name] = [
+            OneEvent(name, event.time_us, _plain(event.properties))
+            for event in events_of_row(snapshot, declared, record.row)
+            if event.time_us >= kept_us
         ]
-        for type_ in types
-    }
     identifiers = [*((kind, v) for kind, some in record.identifiers.items() for v in some)]
     identifiers.append(("uid", record.uid.hex()))
     owned = {name: entries_of(snapshot, model, name, identifiers) for name in lists}

@@ -7,26 +7,37 @@ by other expressions, has those as parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engine.explaining.names import conditions_of
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate, BoundSequence
+from engine.rules.bound_scores import BoundScore
 from engine.rules.canonical import format_expression, format_step, format_value
 from engine.rules.types import Flag, Operand, Quantity, Strings, sources
 
-__all__ = ["Asked", "Outline", "OutlineNode", "outline"]
+__all__ = ["Asked", "Outline", "OutlineNode", "outline", "types_of", "types_of_scores"]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A value that a condition reads of the profile: what it is called, what it is, and the
-    aggregates in it."""
+    """A value that a condition reads of the profile: what it is called, what it is, the aggregates
+    in it, and the scores."""
 
     text: str
     operand: Operand
     aggregates: tuple[BoundAggregate, ...]
+    scores: tuple[BoundScore, ...] = ()
+
+    @property
+    def conditions(self) -> Iterator[bound.BoundExpr]:
+        """What is read to say which name of a band or tier it is, and how many points."""
+        if isinstance(self.operand, Strings) and self.operand.derived is not None:
+            yield from conditions_of(self.operand.derived)
+        for score in self.scores:
+            yield from score.conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,8 @@ class OutlineNode:
     """A node; `parent` is its place among all, None for the root, and `depth` counts from 0.
 
     `text` is canonical, and `and`, `or` or `not` for logic. `steps` has the texts of the steps of a
-    sequence. `is_leaf`: it has no parts.
+    sequence. `is_leaf`: it has no parts. `negated`: a `not` stands between it and its parent, or is
+    its parent, so that it has to be what that must not be.
     """
 
     text: str
@@ -44,6 +56,7 @@ class OutlineNode:
     asked: tuple[Asked, ...] = ()
     steps: tuple[str, ...] = ()
     is_leaf: bool = True
+    negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +74,25 @@ class Outline:
 def outline(expression: tree.Expr, item: bound.BoundExpr, binder: Binder) -> Outline:
     """What there is to explain of an expression and what it is bound to."""
     nodes: list[OutlineNode] = []
-    types: dict[str, None] = {}
-    waiting: list[tuple[bound.BoundExpr, int, int | None]] = [(item, 0, None)]
+    waiting: list[tuple[bound.BoundExpr, int, int | None, bool]] = [(item, 0, None, False)]
     while waiting:
-        one, depth, parent = waiting.pop()
-        parts = list(_parts(one))
+        one, depth, parent, negated = waiting.pop()
+        parts = list(_parts(one, False))
         node = one.node
         assert node is not None, "a part without a node is no node"
         text = {"BoundAnd": "and", "BoundOr": "or", "BoundNot": "not"}.get(type(one).__name__, "")
         if not isinstance(node, tree.And | tree.Or | tree.Not):
             text = format_expression(node)
-        asked = () if parts else tuple(_asked(node, binder))
+        asked = tuple(_asked(node, binder))
         place = len(nodes)
-        nodes.append(OutlineNode(text, depth, parent, one, asked, _steps(node), not parts))
-        waiting.extend((part, depth + 1, place) for part in reversed(parts))
+        nodes.append(OutlineNode(text, depth, parent, one, asked, _steps(node), not parts, negated))
+        waiting.extend((part, depth + 1, place, turned) for part, turned in reversed(parts))
+    read = [item, *(part for node in nodes for one in node.asked for part in one.conditions)]
+    counted = [score for node in nodes for one in node.asked for score in one.scores]
+    types = dict.fromkeys([*types_of(read), *types_of_scores(counted)])
     lists: dict[str, None] = {}
     attributes: dict[str, None] = {}
-    for predicate in bound.predicates_of(item):
-        types.update(dict.fromkeys(_types(predicate)))
+    for predicate in (one for part in read for one in bound.predicates_of(part)):
         if isinstance(predicate, bound.BoundList):
             lists[predicate.name] = None
         attributes |= {one.name: None for one in bound.attributes_of(predicate) if not one.history}
@@ -86,13 +100,32 @@ def outline(expression: tree.Expr, item: bound.BoundExpr, binder: Binder) -> Out
     return Outline(text, tuple(nodes), tuple(types), tuple(lists), tuple(attributes))
 
 
-def _parts(item: bound.BoundExpr) -> Iterator[bound.BoundExpr]:
-    """The parts of a bound node that are nodes of a text, those inside of others that are none."""
+def types_of(read: Iterable[bound.BoundExpr]) -> Iterator[str]:
+    """The types of the events that some expressions read, repeats kept."""
+    for part in read:
+        for predicate in bound.predicates_of(part):
+            yield from _types(predicate)
+
+
+def types_of_scores(scores: Iterable[BoundScore]) -> Iterator[str]:
+    """The types of the events that some scores read."""
+    for score in scores:
+        yield from types_of(score.conditions)
+        for rule in score.counted:
+            yield from rule.events.types
+
+
+def _parts(item: bound.BoundExpr, negated: bool) -> Iterator[tuple[bound.BoundExpr, bool]]:
+    """The parts of a bound node that are nodes of a text, those inside of others that are none, and
+    whether a `not` stands before each."""
+    if not isinstance(item, bound.BoundAnd | bound.BoundOr | bound.BoundNot | bound.BoundSegment):
+        return
+    turned = negated != isinstance(item, bound.BoundNot)
     for part in bound.parts_of(item):
         if part.node is not None:
-            yield part
+            yield part, turned
         else:
-            yield from _parts(part)
+            yield from _parts(part, turned)
 
 
 def _types(predicate: bound.BoundExpr) -> Iterator[str]:
@@ -102,6 +135,9 @@ def _types(predicate: bound.BoundExpr) -> Iterator[str]:
             yield from link.events.types
     for aggregate in bound.aggregates_of(predicate):
         yield from aggregate.events.types
+    for score in bound.scores_of(predicate):
+        for rule in score.counted:
+            yield from rule.events.types
 
 
 def _asked(node: tree.Expr, binder: Binder) -> Iterator[Asked]:
@@ -114,7 +150,8 @@ def _asked(node: tree.Expr, binder: Binder) -> Iterator[Asked]:
             if isinstance(atom, tree.Name | tree.Call | tree.Aggregate) and atom not in seen:
                 seen.add(atom)
                 operand = binder.operand(atom)
-                yield Asked(format_value(atom), operand, tuple(_aggregates(operand)))
+                scores = tuple(_scores(atom, operand, binder))
+                yield Asked(format_value(atom), operand, tuple(_aggregates(operand)), scores)
 
 
 def _values(node: tree.Expr) -> tuple[tree.Value, ...]:
@@ -137,6 +174,15 @@ def _aggregates(operand: Operand) -> Iterator[BoundAggregate]:
                     yield source.aggregate
         case Strings(read=BoundAggregate() as read) | Flag(read=BoundAggregate() as read):
             yield read
+
+
+def _scores(atom: tree.Atom, operand: Operand, binder: Binder) -> Iterator[BoundScore]:
+    if isinstance(atom, tree.Call) and atom.function == "band":
+        yield binder.score(atom.argument)
+    elif isinstance(operand, Quantity):
+        for source in sources(operand):
+            if isinstance(source, bound.ScoreSource):
+                yield source.score
 
 
 def _steps(node: tree.Expr) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from math import ceil, floor, inf, nextafter
+from math import ceil, floor, inf, isfinite, nextafter
 
 from engine.explaining.reading import Reading
 from engine.rules import bound
@@ -25,6 +25,8 @@ def grid_of(source: bound.Source) -> Fraction:
         case bound.AggregateSource(aggregate) if aggregate.type == "decimal":
             assert aggregate.property is not None, "only a property is a decimal"
             return Fraction(1, 10**aggregate.property.scale)
+        case bound.ScoreSource():
+            return Fraction(1, 1000)
         case _:
             return Fraction(1)
 
@@ -101,7 +103,7 @@ def doubles_to_reach(
     else:
         found = [reading.double(item.left), reading.double(item.right)]
     for value in found:
-        if value is not None:
+        if value is not None and isfinite(value):
             yield value
             yield nextafter(value, inf)
             yield nextafter(value, -inf)

@@ -24,7 +24,9 @@ from engine.explaining.sequence_path import SequencePath, sequence_path
 from engine.model.definitions import Attribute
 from engine.rules import bound, tree
 from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundSequence
+from engine.rules.bound_scores import BoundEachRule, BoundScore, BoundScoreRule, BoundWhenRule
 from engine.rules.calendar import first_instant_us
+from engine.rules.half_life import HOUR_US, worth_by_hour
 from engine.rules.time_dependence import moves_anywhere
 from engine.rules.window_bounds import window_bounds
 
@@ -51,6 +53,7 @@ class Reading:
         self._lines: dict[_LineKey, EventLine] = {}
         self._truths: dict[int, tuple[bound.BoundExpr, bool]] = {}
         self._values: dict[BoundAggregate, Any] = {}
+        self._points: dict[BoundScore, int] = {}
 
     def at(self, now_us: int) -> Reading:
         """The same profile at another instant."""
@@ -171,8 +174,8 @@ class Reading:
                 return self._day_start(self.profile.attributes.get(attribute.name))
             case bound.BucketSource(salt):
                 return Fraction(xxh64(self.profile.uid, xxh64(salt.encode(), 0)) % _BUCKETS)
-            case _:
-                raise NotYet(f"score('{source.name}') can be written, and not evaluated yet.")
+            case bound.ScoreSource(score=score):
+                return Fraction(self.points(score), 1000)
 
     def _day_start(self, day: Any) -> Fraction | None:
         if day is None:
@@ -220,6 +223,43 @@ class Reading:
             return True
         as_profile = OneProfile(self.profile.uid, self.profile.zone, event.properties)
         return Reading(as_profile, self.now_us).holds(where)
+
+    # ------------------------------------------------------------------------ scores
+
+    def points(self, score: BoundScore) -> int:
+        """The points of a score, in thousandths."""
+        if score not in self._points:
+            total = sum(self.rule_points(rule)[0] for rule in score.rules)
+            if score.floor is not None:
+                total = max(total, score.floor)
+            if score.ceiling is not None:
+                total = min(total, score.ceiling)
+            self._points[score] = total
+        return self._points[score]
+
+    def rule_points(self, rule: BoundScoreRule) -> tuple[int, int]:
+        """What a rule gives, in thousandths, and what it would without its `at_most`."""
+        if isinstance(rule, BoundWhenRule):
+            given = rule.points if self.holds(rule.condition) else 0
+            return given, given
+        times = self.rule_times(rule)
+        if rule.half_life_us is None:
+            given = rule.points * len(times)
+        else:
+            worth = worth_by_hour(rule.points, rule.half_life_us)
+            hours = ((self.now_us - time_us) // HOUR_US for time_us in times)
+            given = sum(worth[hour] for hour in hours if hour < len(worth))
+        if rule.at_most is None:
+            return given, given
+        return min(max(given, -rule.at_most), rule.at_most), given
+
+    def rule_times(self, rule: BoundEachRule) -> Sequence[int]:
+        """The times of the events that a rule counts, in order."""
+        line = self.line(rule.events)
+        first, end = line.stretch(*self.bounds(rule.window))
+        return line.times[first:end]
+
+    # --------------------------------------------------------------------- sequences
 
     def path(self, sequence: BoundSequence) -> SequencePath:
         """How far the profile came in a sequence by now."""

@@ -11,8 +11,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from math import ceil
 
-from engine.explaining.added_events import EventMaker
+from engine.explaining.added_events import MOST_EVENTS, EventMaker
 from engine.explaining.changes import Added, Change, Listed, Put, Wait, Way, applied, shifted
 from engine.explaining.courses import Course, course_of, instants_of
 from engine.explaining.new_values import example, of_number, of_test
@@ -21,6 +23,7 @@ from engine.explaining.reading import Reading, passes
 from engine.model.definitions import Attribute, Model
 from engine.rules import bound
 from engine.rules.bound_events import BoundAggregate, BoundSequence
+from engine.rules.bound_scores import BoundScore, BoundScoreRule, BoundWhenRule
 from engine.rules.calendar import local_day
 
 __all__ = ["Ways"]
@@ -221,22 +224,65 @@ class Ways:
                 yield from self._maker.presence(aggregate, reading)
 
     def _reach(
-        self, source: bound.Source, number: object, reading: Reading
+        self, source: bound.Source, number: Fraction | float, reading: Reading
     ) -> Iterator[Sequence[Change]]:
         match source:
             case bound.AttributeSource(attribute):
-                value = of_number(attribute, number)  # type: ignore[arg-type]
+                value = of_number(attribute, number)
                 if value is not None:
                     yield [_put(attribute, value, reading)]
             case bound.DateStartSource(attribute):
-                day = local_day(int(number), reading.profile.zone)  # type: ignore[call-overload]
+                day = local_day(int(number), reading.profile.zone)
                 for near in (day, day + 1, day - 1):
                     value = of_number(attribute, near)
                     if value is not None:
                         yield [_put(attribute, value, reading)]
+            case bound.ScoreSource(score=score):
+                yield from self._points(score, Fraction(number) * 1000, reading)
             case bound.AggregateSource():
-                for added in self._maker.to_reach(source, number, reading):  # type: ignore[arg-type]
+                for added in self._maker.to_reach(source, number, reading):
                     yield [added]
+
+    def _points(
+        self, score: BoundScore, wanted: Fraction, reading: Reading
+    ) -> Iterator[Sequence[Change]]:
+        """Changes after which a score may have so many thousandths: by one rule, else by several,
+        those that give most first."""
+        upwards = wanted > reading.points(score)
+        by_rule = []
+        for rule in score.rules:
+            missing = wanted - reading.points(score)
+            found = next(self._of_rule(rule, missing, reading), None)
+            if found is not None:
+                yield found
+                after = applied(found, reading).points(score)
+                if (after > reading.points(score)) == upwards:
+                    by_rule.append((abs(after - reading.points(score)), rule))
+        changes: list[Change] = []
+        for _, rule in sorted(by_rule, key=lambda one: -one[0]):
+            after_all = applied(changes, reading)
+            missing = wanted - after_all.points(score)
+            if (missing > 0) != upwards or not missing:
+                return
+            changes += next(self._of_rule(rule, missing, after_all), ())
+            yield changes
+
+    def _of_rule(
+        self, rule: BoundScoreRule, missing: Fraction, reading: Reading
+    ) -> Iterator[Sequence[Change]]:
+        """What makes a rule give so many thousandths more, or as many of them as it can."""
+        if isinstance(rule, BoundWhenRule):
+            wanted = (rule.points > 0) == (missing > 0)
+            if reading.holds(rule.condition) != wanted:
+                for way in self._find(rule.condition, wanted, reading, _MOST_LEVELS // 2):
+                    yield way.changes
+        elif rule.points and (rule.points > 0) == (missing > 0):
+            count = ceil(missing / rule.points)
+            event = self._maker.one(rule.events, reading.now_us, {}, reading)
+            if rule.at_most is not None:
+                count = min(count, ceil(Fraction(rule.at_most, abs(rule.points))))
+            if event is not None and count <= MOST_EVENTS:
+                yield [Added((event,) * count, rule.events.types)]
 
     def _doubles(
         self, item: bound.BoundFloatCompare | bound.BoundFloatIn, reading: Reading

@@ -1,6 +1,7 @@
 """An explanation as a person reads it: a line for each node, what was found, what is missing.
 
-Times are those of the model's time zone, to the minute where they are whole minutes.
+Times are those of the model's time zone, to the second, and to the minute where seconds are 0: who
+needs the microseconds has them in the data.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from zoneinfo import ZoneInfo
 from engine.explaining.changes import Added, Change, Listed, Put, Wait, Way
 from engine.explaining.evidence import FoundStep, FoundValue
 from engine.explaining.explain import ExplainedNode, Explanation
+from engine.explaining.ledgers import Ledger
 from engine.explaining.one_profile import PlainValue, instant_of, us_of
 from engine.rules.calendar import local_day
 
-__all__ = ["Wording"]
+__all__ = ["Wording", "points"]
 
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _NOTHING = "(missing)"
@@ -45,6 +47,8 @@ class Wording:
                 yield self.found(value)
         for step in node.steps:
             yield self.step(step)
+        for ledger in node.ledgers:
+            yield from self.ledger(ledger)
         if node.owned:
             yield "by " + ", ".join(f"{kind}:{value}" for kind, value in node.owned)
         if node.in_the_way and (node.depth == 0 or node.values or node.steps or node.ways):
@@ -75,6 +79,16 @@ class Wording:
         return f"{mark} {step.text}" + (
             "" if step.time_us is None else f" {self.instant(step.time_us)}"
         )
+
+    def ledger(self, ledger: Ledger) -> Iterator[str]:
+        """A score, and a line for each of its reasons, those with most points first."""
+        reasons = ledger.reasons
+        yield f"{ledger.score}: {points(ledger.points)} points"
+        for line in reasons:
+            said = f"   {points(line.points, signed=True)}  {line.text or line.kind}"
+            if line.uncapped is not None:
+                said += f" ({points(line.uncapped)} without at_most)"
+            yield said
 
     # -------------------------------------------------------------------------- ways
 
@@ -160,7 +174,7 @@ class Wording:
         except (OverflowError, ValueError):
             local = instant_of(at_us)
         local = local.replace(tzinfo=None)
-        whole = not local.second and not local.microsecond
+        whole = not local.second
         return local.isoformat(" ", "minutes" if whole else "seconds")
 
     def ahead(self, at_us: int) -> str:
@@ -168,9 +182,17 @@ class Wording:
         return f"in {length(timedelta(microseconds=at_us - self._as_of_us))}"
 
 
+def points(thousandths: int, *, signed: bool = False) -> str:
+    """Points as people write them, with no more digits than they have."""
+    whole, rest = divmod(abs(thousandths), 1000)
+    digits = f".{rest:03}".rstrip("0") if rest else ""
+    sign = "-" if thousandths < 0 else "+" if signed else ""
+    return f"{sign}{whole}{digits}"
+
+
 def length(ahead: timedelta) -> str:
-    """A length of time in its two largest units, rounded up to the second."""
-    rest = max(-(-ahead // timedelta(seconds=1)), 1)
+    """A length of time in its two largest units, of whole seconds."""
+    rest = max(ahead // timedelta(seconds=1), 1)
     said = []
     for name, seconds in _UNITS:
         many, rest = divmod(rest, seconds)

@@ -67,7 +67,9 @@ def coming(
                 answer = next_changes(client, ahead, names, as_of=moment, limit=most)
     if as_json:
         of_profile = owner is not None
-        show.json_line({"changes": [*map(_change_json, found)]} if of_profile else _json(answer))
+        show.json_line(
+            {"changes": [*map(show.change_json, found)]} if of_profile else _json(answer)
+        )
     elif owner is not None:
         _say_of_profile(found)
     else:
@@ -89,7 +91,7 @@ def _duration(text: str) -> datetime.timedelta:
 
 def _say_of_profile(found: Sequence[NextChange]) -> None:
     for one in found:
-        typer.echo(_line(one))
+        typer.echo(show.change(one))
     if not found:
         typer.echo("time alone changes nothing")
 
@@ -105,15 +107,10 @@ def _say(answer: ComingChanges) -> None:
             f"{show.padded(one.segment, names)}  {one.entering:,} enter  {one.leaving:,} leave"
         )
     for change in answer.changes:
-        typer.echo(f"{_line(change)}  {change.uid}")
+        typer.echo(f"{show.change(change)}  {change.uid}")
     more = answer.count - len(answer.changes)
     if answer.changes and more:
         typer.echo(f"(and {more:,} more)")
-
-
-def _line(change: NextChange) -> str:
-    step = "enters" if change.entered else "leaves"
-    return f"{show.instant(change.at)}  {step}  {change.segment}"
 
 
 def _json(answer: ComingChanges) -> dict[str, Any]:
@@ -126,14 +123,5 @@ def _json(answer: ComingChanges) -> dict[str, Any]:
             {"segment": one.segment, "entering": one.entering, "leaving": one.leaving}
             for one in answer.segments
         ],
-        "changes": [_change_json(one) for one in answer.changes],
-    }
-
-
-def _change_json(change: NextChange) -> dict[str, Any]:
-    return {
-        "segment": change.segment,
-        "entered": change.entered,
-        "at": show.instant(change.at),
-        "uid": change.uid,
+        "changes": [show.change_json(one) for one in answer.changes],
     }

@@ -103,6 +103,7 @@ def _node(node: ExplainedNode) -> dict[str, Any]:
             for step in node.steps
         ],
         "owned": [f"{kind}:{value}" for kind, value in node.owned],
+        "ledgers": [show.ledger_json(one) for one in node.ledgers],
         "in_the_way": node.in_the_way,
         "ways": [_way(way) for way in node.ways],
         "turns_at": None if node.turns_at is None else show.instant(node.turns_at),

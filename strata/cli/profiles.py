@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from decimal import Decimal
 from itertools import islice
 from typing import Annotated
 
 import typer
 
-from strata.answers import Profile, ProfileEvent
+from strata.answers import Profile, ProfileEvent, ScoreLedger
 from strata.cli import show
 from strata.cli.options import AsOf, Json, ServerAt, StoreAt, read_identifier, read_instant
 from strata.cli.plain import command
 from strata.cli.session import place, session
+from strata.coming import next_change
 
 __all__ = ["events", "profile"]
 
@@ -19,6 +22,9 @@ __all__ = ["events", "profile"]
 EVENTS_DEFAULT = 100
 EVENTS_MOST = 1 << 32
 PAGE_MOST = 1000
+# Of a card: what a seller takes in at a glance.
+REASONS_SHOWN = 5
+CHANGES_SHOWN = 5
 
 
 @command
@@ -28,15 +34,24 @@ def profile(
     server: ServerAt = None,
     as_json: Json = False,
 ) -> None:
-    """Show one profile."""
+    """Show one profile: who it is, where it stands and why, what it did, and what comes next."""
     kind, value = read_identifier(identifier)
     with session(place(store, server)) as client:
         found = client.profile(kind, value)
+        coming = next_change(client, kind, value)
     if as_json:
-        show.json_line(show.profile_json(found))
+        ahead = [show.change_json(one) for one in coming]
+        show.json_line({**show.profile_json(found), "next_changes": ahead})
         return
     for name, text in _rows(found):
         typer.echo(f"{name}  {text}")
+    for ledger in found.scores:
+        for line in _score(ledger):
+            typer.echo(line)
+    if coming:
+        typer.echo("\nby time alone:")
+        for one in coming[:CHANGES_SHOWN]:
+            typer.echo(show.change(one))
     if found.recent_events:
         typer.echo("\nits last events:")
         for line in show.events(found.recent_events):
@@ -107,6 +122,19 @@ def _print(page: list[ProfileEvent], as_json: bool) -> None:
             typer.echo(line)
 
 
+def _score(ledger: ScoreLedger) -> Iterator[str]:
+    """The reasons of a score that count most, one line each."""
+    counting = sorted((one for one in ledger.lines if one.points), key=lambda one: -abs(one.points))
+    if counting:
+        yield f"\nwhy {ledger.score} is {ledger.points:f}:"
+    points = [f"{one.points:+f}" for one in counting[:REASONS_SHOWN]]
+    for one, text in zip(counting, points, strict=False):
+        yield f"{text:>{max(map(len, points))}}  {one.text or one.kind}"
+    if len(counting) > REASONS_SHOWN:
+        rest = sum((one.points for one in counting[REASONS_SHOWN:]), Decimal(0))
+        yield f"{rest:+f}  ({len(counting) - REASONS_SHOWN} more)"
+
+
 def _rows(found: Profile) -> list[tuple[str, str]]:
     """What to show, the names padded to one width."""
     rows = [("uid", found.uid)]
@@ -114,6 +142,11 @@ def _rows(found: Profile) -> list[tuple[str, str]]:
     rows += [(name, show.text_value(value)) for name, value in found.attributes.items()]
     if found.tags:
         rows.append(("tag", " | ".join(found.tags)))
+    rows += [(tier, name) for tier, name in found.tiers.items()]
+    rows += [
+        (one.score, f"{one.points:f}" + (f"  {one.band}" if one.band else ""))
+        for one in found.scores
+    ]
     if found.segments:
         rows.append(("segment", " | ".join(found.segments)))
     return [(show.padded(name, [name for name, _ in rows]), text) for name, text in rows]

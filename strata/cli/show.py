@@ -18,11 +18,15 @@ from strata.answers import (
     NodeCount,
     Profile,
     ProfileEvent,
+    ScoreLedger,
     Value,
 )
+from strata.coming import NextChange
 
 __all__ = [
     "bars",
+    "change",
+    "change_json",
     "count_json",
     "definition_changes",
     "event_json",
@@ -32,6 +36,7 @@ __all__ = [
     "instant",
     "json_line",
     "json_value",
+    "ledger_json",
     "nodes",
     "padded",
     "profile_json",
@@ -117,6 +122,31 @@ def profile_json(profile: Profile) -> dict[str, Any]:
         "tags": list(profile.tags),
         "segments": list(profile.segments),
         "recent_events": [event_json(event) for event in profile.recent_events],
+        "scores": [ledger_json(one) for one in profile.scores],
+        "tiers": dict(profile.tiers),
+    }
+
+
+def ledger_json(ledger: ScoreLedger) -> dict[str, Any]:
+    """A score with its ledger as one object; points are text, so that they stay exact."""
+    return {
+        "score": ledger.score,
+        "points": f"{ledger.points:f}",
+        "band": ledger.band or None,
+        "lines": [
+            {
+                "kind": line.kind,
+                "points": f"{line.points:f}",
+                "rule": line.rule,
+                "text": line.text,
+                "uncapped": None if line.uncapped is None else f"{line.uncapped:f}",
+                "events": [
+                    {"type": event.type, "time": instant(event.time)} for event in line.events
+                ],
+                "left_out": line.left_out,
+            }
+            for line in ledger.lines
+        ],
     }
 
 
@@ -143,6 +173,22 @@ def _quoted(given: Value) -> str:
     text = text_value(given)
     plain = text and text.isprintable() and not set(text) & set(' "')
     return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def change(coming: NextChange) -> str:
+    """A line for who enters or leaves a segment, and when."""
+    step = "enters" if coming.entered else "leaves"
+    return f"{instant(coming.at)}  {step}  {coming.segment}"
+
+
+def change_json(coming: NextChange) -> dict[str, Any]:
+    """The same as one object."""
+    return {
+        "segment": coming.segment,
+        "entered": coming.entered,
+        "at": instant(coming.at),
+        "uid": coming.uid,
+    }
 
 
 def nodes(counted: Sequence[NodeCount]) -> Iterator[str]:

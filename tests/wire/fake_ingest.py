@@ -127,7 +127,7 @@ class FakeIngest(FakeDatabase):
             control.check()
             pause.wait(0.005)
 
-    def profiles(self, identifiers: Any, *, recent_events: int = 0) -> list[None]:
+    def cards(self, identifiers: Any, *, recent_events: int = 0) -> list[None]:
         return [None] * len(identifiers)
 
     def lists(self) -> list[Any]:

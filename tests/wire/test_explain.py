@@ -37,6 +37,19 @@ events:
 segments:
   buyer: "count(order in last 90 days) >= 3 or sum(order.amount in last 90 days) > 5000"
   target: "segment('buyer') and tag = '制造业' and not vip"
+  fresh: "last(order) > now - 1000 weeks"
+tiers:
+  lifecycle:
+    stages:
+      - {name: new, when: "count(order) = 0"}
+      - {name: dormant, when: "last(order) < now - 60 weeks"}
+    default: active
+  rfm:
+    rfm:
+      recency: "last(order)"
+      frequency: "count(order in last 1000 weeks)"
+      monetary: "sum(order.amount)"
+      cut: {recency: 1000 weeks, frequency: 3, monetary: 4000}
 """
 UTC = datetime.UTC
 NOW = datetime.datetime(2026, 11, 22, 4, tzinfo=UTC)
@@ -205,3 +218,38 @@ def test_the_command_prints_the_text_or_json(store: Path) -> None:
     assert found["nodes"][2]["ways"][0]["changes"][0]["count"] == 1
     wrong = CliRunner().invoke(app, ["explain", "member:m1", "agee > 3", "--store", str(store)])
     assert wrong.exit_code == 1 and "^~~~" in wrong.stderr
+
+
+def test_tiers_are_opened_to_their_stages(client: Client) -> None:
+    found = explain(client, "member", "m1", "tier('lifecycle') = 'dormant'", as_of=NOW)
+    assert found.text.split("\n") == [
+        "✗ tier('lifecycle') = 'dormant'",
+        "     tier('lifecycle') is active",
+        "     → in 415 days, at 2028-01-11 12:00",
+        "   ✗ last(order) < now - 60 weeks",
+        "        last(order) is 2026-11-17 12:00: order 2026-11-17 12:00, order 2026-09-04 12:00",
+        "        → in 415 days, at 2028-01-11 12:00",
+        "   ✗ count(order) = 0",
+        "        count(order) is 2: order 2026-11-17 12:00, order 2026-09-04 12:00",
+    ]
+
+
+def test_a_profile_says_where_it_stands(client: Client) -> None:
+    one, other = client.profile("member", "m1"), client.profile("member", "m2")
+    assert one.tiers == {"lifecycle": "active", "rfm": "重要发展"} and one.scores == ()
+    assert other.tiers == {"lifecycle": "new"}
+    assert client.profiles([("member", "m1"), ("member", "x")])[1] is None
+
+
+def test_the_card_of_a_profile(store: Path) -> None:
+    plain = CliRunner().invoke(app, ["profile", "member:m1", "--store", str(store)])
+    assert plain.exit_code == 0, plain.output
+    lines = plain.stdout.split("\n")
+    assert "lifecycle  active" in lines and "rfm        重要发展" in lines
+    at = lines.index("by time alone:")
+    assert lines[at + 1].endswith("leaves  fresh") and "its last events:" in lines
+    made = CliRunner().invoke(app, ["profile", "member:m1", "--store", str(store), "--json"])
+    found = json.loads(made.stdout)
+    assert found["tiers"] == {"lifecycle": "active", "rfm": "重要发展"} and found["scores"] == []
+    assert [one["segment"] for one in found["next_changes"]][-1] == "fresh"
+    assert found["attributes"] == {"industry": "食品", "vip": True}
