@@ -94,18 +94,20 @@ def applied(changes: Sequence[Change], reading: Reading) -> Reading:
     """The profile after some changes. Events happen at their times, so its instant is not before
     the last of them."""
     profile, now_us = reading.profile, reading.now_us
+    types: set[str] = set()
     for change in changes:
         match change:
             case Put(attribute=attribute, value=value):
                 profile = profile.with_value(attribute, value)
             case Added(events=events):
                 profile = profile.with_events(events)
+                types.update(event.type for event in events)
                 now_us = max(now_us, *(event.time_us for event in events))
             case Listed(name=name, is_in=is_in):
                 profile = profile.with_list(name, is_in)
             case Wait(until_us=until_us):
                 now_us = max(now_us, until_us)
-    return Reading(profile, now_us)
+    return reading.of(profile, now_us, types)
 
 
 def shifted(changes: Sequence[Change], by_us: int) -> list[Change]:

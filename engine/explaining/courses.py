@@ -51,15 +51,17 @@ class Course:
         return not self.turns and self.known_until_us is None
 
 
-def course_of(item: bound.BoundExpr, reading: Reading, known: dict[int, Course]) -> Course:
-    """The course of a node; `known` keeps those of its parts, by their ids."""
-    if id(item) not in known:
-        parts = bound.parts_of(item)
+def course_of(item: bound.BoundExpr, reading: Reading) -> Course:
+    """The course of a node, from the instant of a reading on, which keeps it."""
+    known = reading.courses.get(id(item))
+    if known is None:
         if isinstance(item, _LOGIC):
-            known[id(item)] = _joined(item, [course_of(part, reading, known) for part in parts])
+            found = _joined(item, [course_of(part, reading) for part in bound.parts_of(item)])
         else:
-            known[id(item)] = _of_leaf(item, reading)
-    return known[id(item)]
+            found = _of_leaf(item, reading)
+        known = reading.courses[id(item)] = item, found
+    course: Course = known[1]
+    return course
 
 
 def _joined(item: bound.BoundExpr, parts: Sequence[Course]) -> Course:
@@ -100,7 +102,7 @@ def _of_leaf(item: bound.BoundExpr, reading: Reading) -> Course:
     instants = instants_of(item, reading)
     until = instants[COURSE_INSTANTS] if len(instants) > COURSE_INSTANTS else None
     # What a score asks is followed no further than it is known itself.
-    parts = [course_of(part, reading, {}) for part in bound.parts_of(item)]
+    parts = [course_of(part, reading) for part in bound.parts_of(item)]
     limits = [one.known_until_us for one in parts if one.known_until_us is not None]
     until = min(limits if until is None else [*limits, until], default=None)
     turns = []
@@ -153,7 +155,7 @@ def _event_instants(item: bound.BoundExpr, reading: Reading) -> Iterator[int]:
         yield from _window_instants(aggregate.events, aggregate.window, reading, aggregate)
     for score in bound.scores_of(item):
         for condition in score.conditions:
-            yield from course_of(condition, reading, {}).turns
+            yield from course_of(condition, reading).turns
         for rule in score.counted:
             yield from _window_instants(rule.events, rule.window, reading)
             if rule.half_life_us is not None:

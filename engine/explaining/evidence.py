@@ -116,7 +116,7 @@ def _scale(form: bound.Linear) -> int | None:
     return scale
 
 
-def plain(kind: str, exact: Fraction, scale: int | None) -> PlainValue:
+def plain(kind: str, exact: Fraction | int, scale: int | None) -> PlainValue:
     """An exact quantity as people read it, with at least so many digits after the point; None: as a
     whole number, where it is one."""
     match kind:
@@ -129,7 +129,7 @@ def plain(kind: str, exact: Fraction, scale: int | None) -> PlainValue:
     return as_decimal(exact, scale or 0)
 
 
-def as_decimal(exact: Fraction, scale: int = 0) -> Decimal:
+def as_decimal(exact: Fraction | int, scale: int = 0) -> Decimal:
     """A number as a decimal with at least so many digits after the point, rounded half away from
     zero to six where it does not end."""
     rest = exact.denominator

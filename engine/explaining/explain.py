@@ -77,7 +77,7 @@ class Explanation:
 def explain(outline: Outline, reading: Reading, model: Model) -> Explanation:
     """The explanation of an expression for the profile of a reading. Raises NotYet for what has no
     evaluator so far."""
-    ways, courses = Ways(model), dict[int, Course]()
+    ways = Ways(model)
     wanted: list[bool] = []
     blamed: list[bool] = []
     told = 0
@@ -91,7 +91,7 @@ def explain(outline: Outline, reading: Reading, model: Model) -> Explanation:
             blame = blamed[node.parent] and truth != want
         wanted.append(want)
         blamed.append(blame)
-        course = course_of(node.item, reading, courses)
+        course = course_of(node.item, reading)
         helping: list[Way] = []
         if blame and told < _MOST_MISSES and (node.is_leaf or node.parent is None):
             told += 1

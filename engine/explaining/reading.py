@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -41,7 +42,26 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _BUCKETS = 10_000
-_LineKey = tuple[BoundEvents, Attribute | None, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The events of a selection; `at_us`: they are those of one instant only. What they were found
+    for stays with them, so that its id, by which they are looked up, is nobody else's."""
+
+    events: BoundEvents
+    read: Attribute | None
+    line: EventLine
+    at_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A form whose whole numbers are ints, which are added many times faster than fractions."""
+
+    form: bound.Linear
+    constant: int | Fraction
+    terms: tuple[tuple[int | Fraction, bound.Source], ...]
 
 
 class Reading:
@@ -50,20 +70,30 @@ class Reading:
     def __init__(self, profile: OneProfile, now_us: int) -> None:
         self.profile = profile
         self.now_us = now_us
-        self._lines: dict[_LineKey, EventLine] = {}
+        # What is known of a node, by its id; the node is kept with it.
+        self.courses: dict[int, tuple[bound.BoundExpr, Any]] = {}
+        self._lines: dict[tuple[int, int], _Line] = {}
+        self._forms: dict[int, _Form] = {}
         self._truths: dict[int, tuple[bound.BoundExpr, bool]] = {}
-        self._values: dict[BoundAggregate, Any] = {}
+        self._values: dict[int, tuple[BoundAggregate, Any]] = {}
         self._points: dict[BoundScore, int] = {}
 
     def at(self, now_us: int) -> Reading:
         """The same profile at another instant."""
         other = Reading(self.profile, now_us)
-        other._lines = self._lines
+        other._lines, other._forms = self._lines, self._forms
         return other
 
-    def of(self, profile: OneProfile) -> Reading:
-        """Another profile at this instant."""
-        return Reading(profile, self.now_us)
+    def of(self, profile: OneProfile, now_us: int, changed: Collection[str]) -> Reading:
+        """Another profile, whose events are the same but for those of some types."""
+        other = Reading(profile, now_us)
+        other._forms = self._forms
+        other._lines = {
+            key: one
+            for key, one in self._lines.items()
+            if not changed or not any(type_ in changed for type_ in one.events.types)
+        }
+        return other
 
     # ------------------------------------------------------------------------- truth
 
@@ -138,14 +168,18 @@ class Reading:
             return self.aggregate(read)
         return self.profile.attributes.get(read.name)
 
-    def linear(self, form: bound.Linear) -> Fraction | None:
+    def linear(self, form: bound.Linear) -> Fraction | int | None:
         """The value of a form; None where a source of it is missing."""
-        total = form.constant + form.now_factor * self.now_us
-        for term in form.terms:
-            value = self.source(term.source)
+        known = self._forms.get(id(form))
+        if known is None:
+            terms = tuple((_plain(term.factor), term.source) for term in form.terms)
+            known = self._forms[id(form)] = _Form(form, _plain(form.constant), terms)
+        total = known.constant + form.now_factor * self.now_us
+        for factor, source in known.terms:
+            value = self.source(source)
             if value is None:
                 return None
-            total += term.factor * value
+            total += factor * value
         return total
 
     def double(self, value: bound.FloatValue) -> float | None:
@@ -173,23 +207,25 @@ class Reading:
             case bound.DateStartSource(attribute):
                 return self._day_start(self.profile.attributes.get(attribute.name))
             case bound.BucketSource(salt):
-                return Fraction(xxh64(self.profile.uid, xxh64(salt.encode(), 0)) % _BUCKETS)
+                return xxh64(self.profile.uid, xxh64(salt.encode(), 0)) % _BUCKETS
             case bound.ScoreSource(score=score):
                 return Fraction(self.points(score), 1000)
 
-    def _day_start(self, day: Any) -> Fraction | None:
+    def _day_start(self, day: Any) -> int | None:
         if day is None:
             return None
-        return Fraction(first_instant_us(day.toordinal() - EPOCH_DAY, self.profile.zone))
+        return first_instant_us(day.toordinal() - EPOCH_DAY, self.profile.zone)
 
     # ------------------------------------------------------------------------ events
 
     def aggregate(self, aggregate: BoundAggregate) -> Any:
         """The value of an aggregate, as EventLine.value says."""
-        if aggregate not in self._values:
+        known = self._values.get(id(aggregate))
+        if known is None:
             line, first, end = self.stretch(aggregate)
-            self._values[aggregate] = line.value(aggregate.function, first, end)
-        return self._values[aggregate]
+            value = line.value(aggregate.function, first, end)
+            known = self._values[id(aggregate)] = aggregate, value
+        return known[1]
 
     def stretch(self, aggregate: BoundAggregate) -> tuple[EventLine, int, int]:
         """The events of an aggregate, and which of them its window takes in."""
@@ -203,11 +239,13 @@ class Reading:
     def line(self, events: BoundEvents, read: Attribute | None = None) -> EventLine:
         """The events that pass, those of the time to come too; with a property, those that have
         it."""
-        moves = events.where is not None and moves_anywhere(events.where)
-        key = events, read, self.now_us if moves else None
-        if key not in self._lines:
-            self._lines[key] = EventLine(self._passing(events, read), self.profile.zone)
-        return self._lines[key]
+        key = id(events), id(read)
+        known = self._lines.get(key)
+        if known is None or known.at_us not in (None, self.now_us):
+            moves = events.where is not None and moves_anywhere(events.where)
+            line = EventLine(self._passing(events, read), self.profile.zone)
+            known = self._lines[key] = _Line(events, read, line, self.now_us if moves else None)
+        return known.line
 
     def _passing(self, events: BoundEvents, read: Attribute | None) -> list[tuple[OneEvent, Any]]:
         found = []
@@ -274,15 +312,19 @@ class Reading:
 
 
 def in_units(value: Any) -> Any:
-    """A plain value in the unit of its type: a Fraction, floats as they are."""
-    if value is None or isinstance(value, float):
+    """A plain value in the unit of its type: an int or a Fraction, floats as they are."""
+    if value is None or isinstance(value, float | int):
         return value
     if isinstance(value, datetime):
-        return Fraction(us_of(value))
+        return us_of(value)
     if isinstance(value, date):
-        return Fraction(value.toordinal() - EPOCH_DAY)
-    assert isinstance(value, int | Decimal | Fraction), f"{value!r} is no quantity"
+        return value.toordinal() - EPOCH_DAY
+    assert isinstance(value, Decimal | Fraction), f"{value!r} is no quantity"
     return Fraction(value)
+
+
+def _plain(number: Fraction) -> int | Fraction:
+    return number.numerator if number.denominator == 1 else number
 
 
 def passes(text: str, test: bound.StringTest) -> bool:

@@ -16,7 +16,7 @@ from math import ceil
 
 from engine.explaining.added_events import MOST_EVENTS, EventMaker
 from engine.explaining.changes import Added, Change, Listed, Put, Wait, Way, applied, shifted
-from engine.explaining.courses import Course, course_of, instants_of
+from engine.explaining.courses import course_of, instants_of
 from engine.explaining.new_values import example, of_number, of_test
 from engine.explaining.reaching import doubles_to_reach, numbers_to_reach
 from engine.explaining.reading import Reading, passes
@@ -49,7 +49,7 @@ class Ways:
         """Ways to make a node as wanted, the nearest first; none where none is known. What time
         alone does comes last."""
         found = self._find(item, wanted, reading, 0)
-        at = course_of(item, reading, {}).next_turn
+        at = course_of(item, reading).next_turn
         # What takes as long as waiting is not worth the trouble.
         by_changes = [
             self._with_end(item, wanted, reading, way)
@@ -121,7 +121,7 @@ class Ways:
                 if len(found) == MOST_WAYS:
                     return found
         if not found:
-            at = _leaf_course(item, reading).next_turn
+            at = course_of(item, reading).next_turn
             if at is not None:
                 found.append(Way((Wait(at),), reading.at(at)))
         return found
@@ -342,7 +342,7 @@ class Ways:
         ):
             return way
         instants: set[int] = set()
-        for leaf in _leaves(item):
+        for leaf in bound.predicates_of(item):
             if isinstance(leaf, bound.BoundCompare | bound.BoundIn) and leaf.form.now_factor:
                 return way
             instants.update(instants_of(leaf, reading))
@@ -357,14 +357,6 @@ class Ways:
 
 def _is_wait(way: Way) -> bool:
     return all(isinstance(change, Wait) for change in way.changes)
-
-
-def _leaf_course(item: bound.BoundExpr, reading: Reading) -> Course:
-    return course_of(item, reading, {})
-
-
-def _leaves(item: bound.BoundExpr) -> Iterator[bound.BoundExpr]:
-    return bound.predicates_of(item)
 
 
 def _too_late(item: BoundSequence, reading: Reading) -> Iterator[int]:

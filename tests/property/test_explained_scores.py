@@ -142,7 +142,7 @@ def test_ways_and_turns_of_scores(seed: int) -> None:
                     now_us = max(now_us, change.until_us)
             after = evaluate(parse(text), changed, reference(score, now_us), events=happened)
             assert after != truth, (score, text, profile, events, way.changes)
-        course = course_of(item, reading, {})
+        course = course_of(item, reading)
         probes = {NOW_US + chance.randrange(10 * HOUR_US) for _ in range(5)}
         probes.update(at + beside for at in course.turns[:3] for beside in (-1, 0))
         for at in probes:

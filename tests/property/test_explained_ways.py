@@ -161,7 +161,7 @@ def test_time_turns_a_condition_when_it_is_said_to(
     context = ReferenceContext(TYPES, ZoneInfo(zone), now_us, events=EVENT_TYPES)
     events = data.draw(events_at(now_us))
     reading = Reading(as_one_profile(profile, zone, events), now_us)
-    course = course_of(item, reading, {})
+    course = course_of(item, reading)
     steps = data.draw(st.lists(st.integers(1, 40 * 86_400_000_000), max_size=8))
     probes = {now_us + step for step in steps}
     probes.update(at + beside for at in course.turns for beside in (-1, 0))
