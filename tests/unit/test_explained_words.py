@@ -12,6 +12,7 @@ import pytest
 
 from engine.errors import NotYet
 from engine.explaining.cards import asked_of, card_of
+from engine.explaining.courses import course_of
 from engine.explaining.evidence import as_decimal
 from engine.explaining.explain import explain
 from engine.explaining.one_profile import OneEvent, OneProfile, us_of
@@ -153,6 +154,21 @@ def test_what_is_missing(text: str, one: OneProfile, expected: str) -> None:
     assert any(line.strip().startswith(expected) for line in lines), lines
 
 
+def test_who_is_not_to_blame_is_told_nothing() -> None:
+    """A part of an `or` that holds, and whatever is as it has to be."""
+    assert said("(city = 'x' or age = 3) and vip", profile({"city": "x"})) == [
+        "✗ and",
+        "     → vip true",
+        "   ✓ or",
+        "      ✓ city = 'x'",
+        "           city is x",
+        "      ✗ age = 3",
+        "           age is (missing)",
+        "   ✗ vip",
+        "        → vip true",
+    ]
+
+
 def test_what_has_no_evaluator_is_told_so() -> None:
     with pytest.raises(NotYet, match="consent"):
         said("consent('marketing')", profile({}))
@@ -161,6 +177,35 @@ def test_what_has_no_evaluator_is_told_so() -> None:
 def test_time_turns_what_holds() -> None:
     lines = said("count(order in last 7 days) >= 1", profile({}, events("order", 1.5)))
     assert lines[-1].strip() == "by time alone false from 2026-11-28 00:00 on, in 5 days 12 h"
+
+
+@pytest.mark.parametrize(
+    ("text", "turn_us"),
+    [
+        ("last(order) > now - 7 days", NOW_US + 6 * DAY_US),
+        ("last(order) >= now - 7 days", NOW_US + 6 * DAY_US + 1),
+        ("joined > now - 2 days", NOW_US + DAY_US),
+        ("joined >= now - 2 days", NOW_US + DAY_US + 1),
+        ("count(order in last 7 days) = 1", NOW_US + 6 * DAY_US),
+        ("sequence(order then no visit within 3 days)", NOW_US + 2 * DAY_US),
+        ("count(order) = 1", None),
+    ],
+)
+def test_the_microsecond_at_which_time_turns(text: str, turn_us: int | None) -> None:
+    one = profile({"joined": NOW - timedelta(days=1)}, events("order", 1))
+    course = course_of(Binder(MODEL).bind(parse(text)), Reading(one, NOW_US))
+    assert course.next_turn == turn_us and course.known_until_us is None
+
+
+def test_points_fade_to_nothing_by_the_hour() -> None:
+    """0.004 points: 4, 2, 1, and a half, which is rounded up, thousandths."""
+    rule = {"each": "order", "points": Decimal("0.004"), "half_life_us": 3_600_000_000}
+    scores: Any = {"lead": {"rules": (rule,), "bands": {}, "hold": {}}}
+    score = Binder(replace(MODEL, scores=scores)).score("lead")
+    one = profile({}, events("order", 0))
+    hours = [NOW_US + hour * 3_600_000_000 for hour in range(6)]
+    assert [Reading(one, at).points(score) for at in hours] == [4, 2, 1, 1, 0, 0]
+    assert Reading(one, hours[1] - 1).points(score) == 4
 
 
 def test_points_and_lengths_and_decimals() -> None:
