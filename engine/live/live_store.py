@@ -54,7 +54,8 @@ __all__ = ["LiveStore", "Staged"]
 
 _LOG = logging.getLogger("strata.engine")
 
-# Names of segments whose members are to be found anew, JSON; there only within an edit.
+# What an edit has left to do, there only within one: JSON, its cause and the names of the segments
+# whose members are to be found anew. Earlier versions wrote the names alone.
 _STALE = "memberships/stale"
 
 
@@ -220,7 +221,7 @@ class LiveStore:
                     staged = stage(writer)
                     stale = list(staged.stale)
                     if stale:
-                        self._note_stale(writer, stale)
+                        self._note_stale(writer, stale, cause)
                     self._put_feed(writer, cause, staged.farewells)
                     failpoint("barrier.before_commit")
             except BaseException:
@@ -252,17 +253,22 @@ class LiveStore:
         self.store.reveal()
         self.pipeline.in_force = in_force
 
-    def _stale_names(self) -> list[str]:
-        """The segments whose members a crash in the middle of an edit left to be found."""
+    def _unfinished(self) -> tuple[list[str], Cause]:
+        """The segments whose members a crash in the middle of an edit left to be found, and why."""
         noted = self.store.glance().meta(_STALE)
+        if noted is None:
+            return [], Cause.EDIT
         try:
-            return [] if noted is None else [str(name) for name in json.loads(noted)]
-        except ValueError as error:
+            left = json.loads(noted)
+            if isinstance(left, list):
+                left = {"cause": Cause.EDIT, "names": left}
+            return [str(name) for name in left["names"]], Cause(left["cause"])
+        except (ValueError, TypeError, KeyError) as error:
             raise StoreCorrupt(f"the note of an unfinished edit cannot be read ({error})") from None
 
     def _finish_edit_unsaved(self) -> None:
         """The same for a store that is open for reading: in memory alone."""
-        left: Sequence[str] = self._stale_names()
+        left: Sequence[str] = self._unfinished()[0]
         in_force = self.pipeline.in_force
         while left and in_force is not None:
             self._applier.standing = None
@@ -306,12 +312,12 @@ class LiveStore:
 
     def _finish_edit(self) -> None:
         """The second half of an edit that a crash cut in two."""
-        names = self._stale_names()
+        names, cause = self._unfinished()
         if not names:
             return
         self.save_all()
         assert self.pipeline.in_force is not None, "segments belong to a model"
-        self._find_members(self.pipeline.in_force, names, Cause.EDIT)
+        self._find_members(self.pipeline.in_force, names, cause)
         self.store.reveal()
         version = self.store.glance().data_version
         self.pipeline.visible.advance(version)
@@ -339,7 +345,7 @@ class LiveStore:
                         for block, encoded in blocks.items():
                             writer.put_field(field_id, block, encoded)
                 self._put_feed(writer, cause, change.transitions)
-                self._note_stale(writer, left)
+                self._note_stale(writer, left, cause)
             clock.settle()
             self.identities.saved(self.store.newest())
             self.figures.add(rows_evaluated=change.rows_evaluated)
@@ -348,9 +354,10 @@ class LiveStore:
             self._applier.clock = LogInstant(0, now_us, now_us)
 
     @staticmethod
-    def _note_stale(writer: Writer, names: Sequence[str]) -> None:
+    def _note_stale(writer: Writer, names: Sequence[str], cause: Cause) -> None:
         if names:
-            writer.put_meta(_STALE, json.dumps(list(names), ensure_ascii=False).encode())
+            left = {"cause": cause, "names": list(names)}
+            writer.put_meta(_STALE, json.dumps(left, ensure_ascii=False).encode())
         else:
             writer.delete_meta(_STALE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from engine.errors import InputInvalid, NotFound, StoreCorrupt
 from engine.live.change import Cause
 from engine.live.tier_cuts import TIER_CUTS, Refreshes
+from engine.store.lock import LOCK_FILE
 from tests.moving_worlds import DAY_US, START_US
 from tests.tiered import TIERS, Customers, TieredDatabase
 
@@ -113,6 +115,35 @@ def test_a_refresh_is_told_with_its_cause(live: TieredDatabase) -> None:
     told_of = {what for cause, what, *_ in live.entries() if cause == Cause.REFRESH}
     assert any(what.startswith("tiers.spent: first -> ") for what in told_of)
     live.agree()
+
+
+def test_a_refresh_that_was_cut_in_two(
+    live: TieredDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between its two commits: opening makes the second, and tells it as a refresh."""
+    live.apply(MEMBERS, tiers=ONE)
+    for _ in range(3):
+        live.send(*({"member": f"n{n}", "order": {"time": live.now_us}} for n in range(50)))
+    live.agree()
+    told = len(live.entries())
+    copy = tmp_path / "copy"
+
+    def copy_between(name: str) -> None:
+        if name == "barrier.after_commit":
+            shutil.copytree(live.path, copy, ignore=shutil.ignore_patterns(LOCK_FILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.live.live_store.failpoint", copy_between)
+        live.database.tiers.refresh()
+    expected = live.entries()
+    assert {cause for cause, *_ in expected[told:]} == {Cause.REFRESH}
+    again = TieredDatabase(copy, now_us=live.now_us)
+    try:
+        assert refreshes(again) == refreshes(live)
+        assert again.entries() == expected
+        again.agree()
+    finally:
+        again.close()
 
 
 def test_cuts_of_an_instant(live: TieredDatabase) -> None:
