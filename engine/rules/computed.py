@@ -21,7 +21,16 @@ from engine.rules.bound import (
     Source,
 )
 from engine.rules.names import ModelScope, Scope
-from engine.rules.types import KIND_WORDS, NOTHING, Flag, Operand, Quantity, Strings, Word
+from engine.rules.types import (
+    KIND_WORDS,
+    NOTHING,
+    Flag,
+    Operand,
+    Quantity,
+    Strings,
+    Word,
+    sources,
+)
 from engine.rules.values import as_instant
 
 __all__ = ["as_declared", "check_fits"]
@@ -62,6 +71,12 @@ def check_fits(
                 message = "this is the same for every profile"
                 hint = "compute it from events or from other attributes"
                 raise scope.faults.at(operand.node, message, hint)
+    if fits and not isinstance(wanted, Attribute):
+        assert isinstance(operand, Quantity), "a metric has an order"
+        if not sources(operand):
+            message = "this is the same for every profile, so nobody stands above another by it"
+            hint = "compare something of the profile, such as count(...)"
+            raise scope.faults.at(operand.node, message, hint)
     if not fits:
         word = KIND_WORDS[operand.kind]
         message = f"expected {expected}, and this is {word}"

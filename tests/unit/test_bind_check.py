@@ -125,6 +125,18 @@ actions:
             9,
             "with an order",
         ),
+        (
+            "tiers: {t: {top: {by: 3 days, shares: {a: 10%}}}}\n",
+            "tiers.t.top.by",
+            9,
+            "the same for every profile",
+        ),
+        (
+            "tag_rules:\n- {tag: 'A{pieces}', each: order}\n",
+            "tag_rules[0].each",
+            10,
+            "'pieces', which is an int",
+        ),
         ("actions: {a: {on: 'x', do: go}}\n", "actions.a.on", 9, "'x'"),
         ("actions: {a: {each: 'x', do: go}}\n", "actions.a.each", 9, "'x'"),
     ],
@@ -153,6 +165,11 @@ def test_a_fault_in_each_place(rest: str, where: str, line: int, message: str) -
             "recency: last(order), frequency: count(order), monetary: max(order.load)",
             "monetary",
             "an exact number",
+        ),
+        (
+            "recency: now, frequency: count(order), monetary: sum(order.amount)",
+            "recency",
+            "the same for every profile",
         ),
     ],
 )
