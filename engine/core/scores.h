@@ -116,10 +116,7 @@ static inline void strata_score_each(strata_aggregates *all, uint32_t number,
     const strata_score_rule given = *rule;
     const void *values = (const uint8_t *)column + column->values_offset;
     uint64_t base = (uint64_t)column->base;
-    if (!column->max_stored) {
-        all->scoring.constant += strata_given(rule, column->base);
-        return;
-    }
+    if (!column->max_stored) return; /* nobody in the block has such an event */
     void *lanes = strata_score_lanes(all, number);
     switch (all->scoring.width) {
     case 1: STRATA_ADD_GIVEN_TO(uint8_t) break;

@@ -170,3 +170,22 @@ def test_a_threshold_curve_in_one_pass(tmp_path: Path) -> None:
         audience.add(parse("score('lead') = 5 * count(visit) and age <= 63"))
         audience.add(parse("score('lead') + 2 = 5 * count(visit) and age > 63"))
         assert [result.count for result in audience.counts()] == [3, 5]
+
+
+def test_a_score_of_scores_is_made_after_them(tmp_path: Path) -> None:
+    """In the middle of a rule of its own none is begun: between two rules, and deep within one."""
+    first = {
+        "rules": (rule("3", each="visit"), rule("1", when="age > 63")),
+        "bands": {},
+        "hold": {},
+    }
+    second = {"rules": (rule("-7", when="score('first') > 9"),), "bands": {}, "hold": {}}
+    model = scored(
+        rule("100", when="age > 0"),
+        rule("10", when="age > 1 and (score('second') < 0 or score('first') = 4)"),
+        rule("1", each="visit"),
+        rule("1000", when="score('first') > 3 and not score('second') = 0"),
+    )
+    model = replace(model, scores={**model.scores, "first": first, "second": second})
+    events = {row: visits(*range(at)) for at, row in enumerate(ROWS)}
+    assert judge(tmp_path, model, events) == [0, 101, 102, 1113, 1114, 1115, 1116, 1117]
