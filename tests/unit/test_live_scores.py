@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import NotYet
 from tests.live_databases import LiveDatabase, model_files
 
 HEAD = """\
@@ -65,11 +64,4 @@ def test_edited_points_move_members(live: LiveDatabase) -> None:
     assert live.members("segment('hot')") == ["B"]
     live.database.apply_model(model_files(SEGMENTS, HEAD.replace("points: 20", "points: 40")))
     assert live.members("segment('hot')") == ["A", "B"]
-    live.database.close()
-
-
-def test_hold_is_refused_by_name(live: LiveDatabase) -> None:
-    held = HEAD.replace("  busy:", "    bands: {mql: 20}\n    hold: {mql: 10}\n  busy:")
-    with pytest.raises(NotYet, match=r"scores\.lead\.hold"):
-        live.database.apply_model(model_files(SEGMENTS, held))
     live.database.close()
