@@ -90,6 +90,10 @@ class Pipeline:
         self._cannot_commit = False
         self._draining = self._checkpoints = 0
         self._wants_tick = False
+        # How many were asked for, and how many of these are visible; and what of them is logged, up
+        # to which record.
+        self._ticks_asked = self._ticks_done = 0
+        self._ticks_under_way: deque[tuple[int, int]] = deque()
         # From when on no batch has come for a while.
         self._quiet_from_s = 0.0
         self._closing = False
@@ -229,10 +233,11 @@ class Pipeline:
             if not self._moves() or self._is_over():
                 return
             self._wants_tick = True
+            self._ticks_asked += 1
+            asked = self._ticks_asked
             self._changed.notify_all()
-            while wait and not self._is_over():
-                if self._is_idle() and not self._wants_tick:
-                    return
+            # Others may go on writing, so that there is always something that is not visible yet.
+            while wait and self._ticks_done < asked and not self._is_over():
                 self._changed.wait()
 
     @property
@@ -361,7 +366,7 @@ class Pipeline:
         self._under_way = batches
         with self._changed:
             tick = self._moves() and (self._wants_tick or bool(batches))
-            self._wants_tick = False
+            self._wants_tick, asked = False, self._ticks_asked
         try:
             # Between batches it would save what the next one changes again.
             is_quiet = not batches and time.monotonic() >= self._quiet_from_s
@@ -379,6 +384,12 @@ class Pipeline:
             self._cannot_commit = failed
             self._logged.extend(logged)
             self._committing = False
+            if logged:
+                self._ticks_under_way.append((asked, logged[-1].sequence))
+            elif failed or self._is_idle():
+                self._ticks_done = asked
+            elif self._ticks_under_way:
+                self._ticks_under_way[-1] = asked, self._ticks_under_way[-1][1]
             self._changed.notify_all()
         self.told.advance(self._store.root.feed_through)
 
@@ -405,6 +416,8 @@ class Pipeline:
         self._applier.apply(logged, self.in_force)
         with self._changed:
             self._applying = False
+            while self._ticks_under_way and self._ticks_under_way[0][1] <= logged.sequence:
+                self._ticks_done, _ = self._ticks_under_way.popleft()
             self._changed.notify_all()
         self.visible.advance(logged.sequence)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine import failpoints
 from engine.errors import InputInvalid, NotFound, StoreUnwritable
 from engine.live.change import Cause
 from engine.model.definitions import Source
@@ -219,3 +223,36 @@ def test_time_passes_while_a_load_runs(live: MovingDatabase) -> None:
     live.agree()
     with database.members("segment('awake')") as members:
         assert members.count == 1
+
+
+def test_an_edit_waits_for_its_tick_and_for_nobody_else(tmp_path: Path) -> None:
+    """Where others never stop writing, something is always on its way to be visible."""
+    live = MovingDatabase(tmp_path / "store", {"fresh": "joined > now - 3 days"})
+    database = live.database
+    assert database.model is not None
+    batch = update_batch([{"member": "a", "size": 1}], database.model)
+    stops = threading.Event()
+    failpoints.configure("apply.before_publish=sleep:20")
+
+    def write() -> None:
+        under_way: deque[Any] = deque()
+        while not stops.is_set():
+            under_way.append(database.submit(batch))
+            while len(under_way) > 20:
+                under_way.popleft().result()
+
+    writers = [threading.Thread(target=write) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    edit = threading.Thread(target=lambda: live.apply({"old": "not joined > now - 3 days"}))
+    edit.start()
+    try:
+        edit.join(10)
+        is_done = not edit.is_alive()
+    finally:
+        stops.set()
+        failpoints.configure("")
+        for thread in (*writers, edit):
+            thread.join()
+        live.close()
+    assert is_done
