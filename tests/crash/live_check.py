@@ -13,9 +13,16 @@ from engine.database import Database
 from engine.live.feed import FeedPosition, FeedSource
 from engine.live.profile_events import EventsAsked
 from engine.store.snapshot import Snapshot
-from tests.crash.live_world import EVENT_RULES, Person, World
+from tests.crash.live_world import EVENT_RULES, KEPT, Person, World
 
-__all__ = ["BLOCK_ROWS", "FeedPlayer", "check_profiles", "check_segments", "check_store"]
+__all__ = [
+    "BLOCK_ROWS",
+    "FeedPlayer",
+    "check_kept",
+    "check_profiles",
+    "check_segments",
+    "check_store",
+]
 
 BLOCK_ROWS = 65_536
 
@@ -40,6 +47,7 @@ def check_store(
     check_events(database, rows)
     for player in (feed,) if trimmed else (feed, FeedPlayer()):
         check_feed(database, world, rows, player)
+        check_kept(database, rows, player)
     report = database.verify()
     assert report.is_sound, report.faults[:5]
 
@@ -159,9 +167,26 @@ def check_feed(database: Database, world: World, rows: dict[Person, int], feed: 
     check_gone(world, feed)
 
 
+def check_kept(database: Database, rows: dict[Person, int], feed: FeedPlayer) -> None:
+    """Who must have a sticky tag has it, and nobody who may not; facts are there once, in the
+    condition, in what is stored, and by the feed."""
+    with database.members(f"tag = '{KEPT}'") as members:
+        held = members.rows.tolist()
+    lacking = {row for person, row in rows.items() if person.is_large} - set(held)
+    assert not lacking, f"the rows {sorted(lacking)[:10]} lack their tag"
+    more = set(held) - {row for person, row in rows.items() if person.was_large}
+    assert not more, f"the rows {sorted(more)[:10]} have a tag that nothing set"
+    with database._store.snapshot() as snapshot:
+        stored = stored_rows(snapshot, f":tags.{KEPT}")
+    assert stored == held, _difference("the tag as stored", stored, held)
+    found = sorted(feed.members.get(f"tags.{KEPT}", set()))
+    assert found == held, _difference("the tag by the feed", found, held)
+    assert database.stats()["hidden_events"] == len(held)
+
+
 def check_gone(world: World, feed: FeedPlayer) -> None:
     """Everybody left a segment that is no longer in the model."""
-    names = {f"segments.{name}" for name in world.segment_texts()}
+    names = {f"segments.{name}" for name in world.segment_texts()} | {f"tags.{KEPT}"}
     others = {name for name, held in feed.members.items() if held and name not in names}
     assert not others, f"the feed has members of {sorted(others)}"
 

@@ -19,6 +19,7 @@ from tests.loads import ERASE
 __all__ = [
     "EVENTS",
     "EVENT_RULES",
+    "KEPT",
     "MODEL_FILES",
     "SEGMENTS",
     "VARIANT_FILES",
@@ -74,11 +75,15 @@ sources:
   crm: {identify: {member: member}, attributes: {city: city}}
 segments:
 """
+# A tag that stays. The World does not know in which batches updates came, and a rule is judged once
+# a batch: so it says who must have the tag, and who may.
+KEPT = "kept"
+_RULES = f"tag_rules:\n- {{tag: {KEPT}, when: 'size >= 50', keep: sticky}}\n"
 
 
 def _files(segments: Mapping[str, str]) -> dict[str, str]:
     lines = [f'  {name}: "{text}"\n' for name, text in segments.items()]
-    return {"model.yaml": _HEAD + "".join(lines)}
+    return {"model.yaml": _HEAD + "".join(lines) + _RULES}
 
 
 MODEL_FILES = _files(SEGMENTS)
@@ -111,6 +116,7 @@ class Person:
     times: dict[str, int] = field(default_factory=dict)
     given: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # by set and giver
     events: list[Event] = field(default_factory=list)
+    was_large: bool = False
 
     def values(self, name: str) -> set[str]:
         """What all givers together gave."""
@@ -125,6 +131,11 @@ class Person:
     def any_identifier(self) -> tuple[str, str]:
         """A pair (kind, value) that finds it."""
         return next((kind, min(held)) for kind, held in self.identifiers.items())
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the condition of KEPT holds."""
+        return _large(self, variant=False)
 
     def segments(self, *, variant: bool = False) -> set[str]:
         """The segments that it is in."""
@@ -240,6 +251,7 @@ class World:
             self.owners[pair] = person
             person.identifiers.setdefault(pair[0], set()).add(pair[1])
         _write(person, update, giver)
+        person.was_large |= _large(person, variant=False)
         for name in EVENTS:
             if update.get(name) is not None:
                 _happen(person, name, update[name], source or giver)
