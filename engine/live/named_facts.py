@@ -7,7 +7,7 @@ edit, such an event sets its tag where the fact has neither begun nor ended befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +109,10 @@ class NamedFacts:
         """The fields with the events that the rules take, as far as the store has them."""
         names = {event_field(name) for rule in self._rules for name in rule.events.types}
         return frozenset(catalog[name].id for name in names if name in catalog)
+
+    def events_of(self, tags: Collection[str]) -> dict[str, BoundEvents]:
+        """Of the rules for some tags: type of the fact -> the events that set it."""
+        return {rule.fact.name: rule.events for rule in self._rules if rule.tag in tags}
 
     # -------------------------------------------------------------------------- changes
 

@@ -103,8 +103,8 @@ def plan_change(
     threads: int = 1,
     control: Control | None = None,
 ) -> list[SegmentEdit]:
-    """Joiners and leavers of the definitions that differ between two models, at an instant
-    (None: now).
+    """Joiners and leavers of the definitions that differ between two models, or read facts that
+    the edit sets, at an instant (None: now).
 
     The snapshot may be from before the edit: a field that it does not have is empty. Raises
     NotYet for what has no evaluator, NotFound for a list that is not there.
@@ -116,8 +116,12 @@ def plan_change(
         threads=threads,
         control=control,
     )
-    differ = {
-        name: what for name, what in differences(old, new).items() if _is_told(name, old, new)
+    found = differences(old, new)
+    ahead = new.facts_ahead(old, found)
+    differ: dict[str, What] = {
+        name: found.get(name, "changed")
+        for name in [*new.definitions, *(name for name in found if name not in new.definitions)]
+        if (name in found or name in ahead.differ) and _is_told(name, old, new)
     }
     edits = []
     for names in in_turns(list(differ), 2 * snapshot.block_count):
@@ -130,7 +134,8 @@ def plan_change(
             before = evaluated(old, snapshot, asked)
             for name in set(names) & still:
                 before[name] = stored_masks(snapshot, old.membership_field(name))
-        after = evaluated(new, snapshot, [n for n in names if differ[n] != "removed"])
+        kept = [name for name in names if differ[name] != "removed"]
+        after = evaluated(new, snapshot, kept, ahead=ahead)
         nobody = np.zeros((snapshot.block_count, 1024), np.uint64)
         edits += [
             _edit(n, differ[n], before.get(n, nobody), after.get(n, nobody), new) for n in names

@@ -30,6 +30,7 @@ from engine.core.control import Control
 from engine.live.change import NO_MOVES, FieldBlocks, Flips, Moves, Numbered, Touched, Transition
 from engine.live.definitions import Definition, definitions_of, key_of, levels_of
 from engine.live.fact_changes import FactEvents, FactWriter, held_by
+from engine.live.facts_ahead import FactsAhead
 from engine.live.flip_outcome import Passed
 from engine.live.kept_facts import KeptFacts, RemovedTags
 from engine.live.kept_level import KeptLevel, Moved, joined_moves
@@ -192,6 +193,13 @@ class StoredSegments:
     def refreshable(self) -> tuple[str, ...]:
         """All that a load may change: what is `stored`, and NAMED where there are such tags."""
         return (*self._fields, *([NAMED] if self._named else []))
+
+    def facts_ahead(self, old: StoredSegments | None, differ: Iterable[str]) -> FactsAhead:
+        """The facts that an edit from `old` to this would set, where the definitions `differ`."""
+        before = () if old is None else old.model.tag_rules
+        fresh = [rule["tag"] for rule in self.model.tag_rules if rule not in before]
+        stored = {} if old is None else dict(old._fields)
+        return FactsAhead(self.definitions, differ, stored, self._named.events_of(fresh))
 
     @property
     def unforeseen(self) -> Mapping[str, str]:
@@ -361,9 +369,10 @@ class StoredSegments:
         pool: Executor | None = None,
         threads: int = 1,
         control: Control | None = None,
+        ahead: FactsAhead | None = None,
     ) -> dict[str, NDArray[np.uint64]]:
         """The members of any definitions, kept or not, at an instant (None: now), by their
-        definitions alone: masks uint64 (blocks, 1024).
+        definitions alone: masks uint64 (blocks, 1024). `ahead` has facts that an edit will set.
 
         Raises NotYet for one without an evaluator, NotFound for one whose list is not
         there, Cancelled and DeadlineExceeded.
@@ -371,8 +380,12 @@ class StoredSegments:
         if not names:
             return {}
         bodies = {name: self.definitions[name].body for name in names}
+        stored: Mapping[str, int] = {}
+        if ahead is not None:
+            stored = ahead.stored
+            bodies = {name: ahead.body(body) for name, body in bodies.items()}
         instant = system_clock() if now_us is None else now_us
-        plan = SegmentPlan(snapshot, self.model, bodies, now_us=instant, kept=False)
+        plan = SegmentPlan(snapshot, self.model, bodies, now_us=instant, stored=stored, kept=False)
         masks, _ = evaluate.many_masks(
             plan.program, plan.roots, control=control, pool=pool, threads=threads
         )

@@ -10,6 +10,8 @@ import pytest
 
 from engine.errors import NotYet
 from engine.live import committing
+from engine.model.definitions import Source
+from tests.event_stores import event_batch
 from tests.live_databases import only_the_log
 from tests.moving_events import EventDatabase
 from tests.moving_worlds import DAY_US, START_US
@@ -143,3 +145,49 @@ def test_the_log_brings_the_same_facts_once(
 def test_what_cannot_be_kept_is_refused(live: EventDatabase, rule: str, why: str) -> None:
     with pytest.raises(NotYet, match=why):
         live.apply({}, rules=f"tag_rules:\n- {rule}\n")
+
+
+def test_a_plan_counts_the_tags_that_a_rule_will_give(live: EventDatabase) -> None:
+    live.send(*(read(f"m{i}", "pqr"[i % 3]) for i in range(90)), {"member": "m3", "size": 9})
+    live.send({"member": "m0", "-tag": ["read p!"]}, {"member": "m3", "-tag": ["KNOWS"]})
+    segments = {"p": "tag = 'read p!'", "k": "tag = 'KNOWS'", "r": "tag = 'read r!'"}
+    text = RULES.replace("where page != 'r'", "where page = 'p' or page = 'r'")
+    live.apply(segments, rules=text)
+    assert [live.count(name) for name in segments] == [29, 0, 30]
+    renamed = {"p": "tag = 'saw p'", "k": "tag = 'KNOWS'", "r": "tag = 'read r!'"}
+    text = text.replace("read {page}!", "saw {page}").replace("read p!", "saw p")
+    files = live.files(renamed, "Europe/Berlin", text)
+    planned = {one.definition: one for one in live.database.plan_model(files).changes}
+    applied = live.database.apply_model(files).changes
+    assert {one.definition: one for one in applied} == planned
+    # What KNOWS asks was true before the edit, too, and is no more when it was taken away.
+    assert [live.count(name) for name in renamed] == [30, 0, 0]
+    for name in renamed:
+        assert planned[f"segments.{name}"].new_size == live.count(name), name
+
+
+def test_a_load_sets_facts_of_many_at_once(live: EventDatabase) -> None:
+    """Of several blocks, as whole blocks: tags of conditions and of events."""
+    people = 65_536 * 2 + 50
+    with live.database.bulk_load(Source("crm", {"member": "member"})) as load:
+        for start in range(0, people, 1 << 16):
+            numbers = range(start, min(start + (1 << 16), people))
+            updates = [
+                ({} if n % 4 else read("", "p")) | {"member": f"m{n}", "size": n % 10}
+                for n in numbers
+            ]
+            assert not load.add(event_batch(updates, live.database.model)).refused
+        load.finish()
+    assert live.database.count("tag = 'read p!'").count == -(-people // 4)
+    knows = sum(n % 4 == 0 and n % 10 > 5 for n in range(people))
+    assert live.database.count("tag = 'KNOWS'").count == knows
+    assert live.database.stats()["hidden_events"] == -(-people // 4) + knows
+    live.agree()
+    # The same again, with a few more.
+    live.send({"member": "m0", "-tag": ["read p!"]})
+    with live.database.bulk_load(Source("crm", {"member": "member"})) as load:
+        load.add(event_batch([read("m0", "p", id="1"), read("m1", "p")], live.database.model))
+        load.finish()
+    assert live.database.count("tag = 'read p!'").count == -(-people // 4)
+    live.reopen()
+    live.agree()

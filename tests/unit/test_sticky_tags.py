@@ -20,7 +20,7 @@ from engine.rules.bound_facts import fact_holds
 from engine.store.snapshot import Snapshot
 from tests.crash.live_check import stored_rows
 from tests.live_databases import only_the_log
-from tests.moving_worlds import DAY_US, START_US, MovingDatabase
+from tests.moving_worlds import DAY_US, START_US, MovingDatabase, moving_model
 
 RULES = """\
 tag_rules:
@@ -262,3 +262,42 @@ def chain_of(chain: MovingDatabase, tag: str) -> list[str]:
     with chain.database._store.snapshot() as snapshot:
         assert stored_rows(snapshot, f":tags.{tag}") == asked, tag
     return [chr(ord("a") + row) for row in asked]
+
+
+def test_a_plan_says_what_an_edit_does_to_facts(chain: MovingDatabase) -> None:
+    chain.send(
+        *(
+            {"member": f"m{i}", "size": i, "stage": "xy"[i % 2], "joined": START_US}
+            for i in range(70)
+        ),
+        {"member": "m54", "-tag": ["A"]},
+    )
+    chain.go(START_US + DAY_US)
+    chain.send({"member": "m60", "-tag": ["B"]}, {"member": "m62", "size": 3})
+    for rules in (
+        CHAIN.replace("50", "40"),
+        CHAIN.replace("50", "65"),
+        CHAIN.replace("tag: B", "tag: E").replace("'B'", "'E'"),
+        CHAIN.replace("stage = 'x'", "stage = 'y'"),
+        CHAIN.replace("keep: sticky", "keep: live"),
+        CHAIN,
+    ):
+        text = moving_model({"s": "tag = 'C' or tag = 'D'"}, "Europe/Berlin", rules)
+        planned = chain.database.plan_model(text).changes
+        before = {change.definition: sizes(chain, change.definition) for change in planned}
+        assert chain.database.apply_model(text).changes == planned
+        for change in planned:
+            assert change.old_size == before[change.definition], change
+            assert change.new_size == sizes(chain, change.definition), change
+            assert change.joiners - change.leavers == change.new_size - change.old_size
+        told = {what[1:].split(":")[0] for cause, what, _, _ in chain.entries() if cause == "edit"}
+        assert told
+        chain.agree()
+
+
+def sizes(chain: MovingDatabase, key: str) -> int:
+    """How many are stored in a definition; nobody where it is not there."""
+    with chain.database._store.snapshot() as snapshot:
+        counts = snapshot.segment_counts
+        name = key.removeprefix("segments.") if key.startswith("segments.") else f":{key}"
+        return counts.get(name, 0)
