@@ -111,7 +111,8 @@ def _of_tag(
 
 
 def levels_of(definitions: Iterable[Definition]) -> dict[str, int]:
-    """Level of each definition, by name. References have no circles."""
+    """Level of each definition, by name. References have no circles, and what begins and what ends
+    a fact read the same."""
     all_of = list(definitions)
     read = {definition.name: facts_read(definition.body) for definition in all_of}
     levels = dict.fromkeys(read, 0)
@@ -129,9 +130,4 @@ def levels_of(definitions: Iterable[Definition]) -> dict[str, int]:
             if level > levels[name]:
                 levels[name] = level
                 rises = True
-    # Both conditions of a fact are judged together.
-    for definition in all_of:
-        for fact in (definition.begins, definition.ends):
-            if fact is not None:
-                levels[definition.name] = max(levels[definition.name], of_fact.get(fact.name, 0))
     return levels

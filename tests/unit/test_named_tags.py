@@ -79,6 +79,10 @@ def test_a_tag_that_was_taken_away_returns_with_the_next_event(live: EventDataba
     # Taken away and set by one update: set.
     live.send({**read("b", "p", id="2"), "-tag": ["read p!"]})
     assert who(live, "read p!") == [0, 1]
+    live.go(START_US + 20)
+    count = live.database.stats()["hidden_events"]
+    live.send({**read("b", "p", id="3"), "-tag": ["read p!"]})
+    assert who(live, "read p!") == [0, 1] and live.database.stats()["hidden_events"] == count
     live.agree()
 
 

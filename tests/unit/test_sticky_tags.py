@@ -4,8 +4,10 @@ the same after any restart and in however many steps time passes."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.columns.strings import Strings
@@ -14,12 +16,15 @@ from engine.errors import InputInvalid, NotYet
 from engine.live import committing, segments
 from engine.live.memberships import rows_of_masks
 from engine.live.profile_events import EventsAsked
+from engine.live.removed_tags import removed_tags
 from engine.live.segment_plan import SegmentPlan
+from engine.live.update import ADD, REMOVE, ProfileUpdate, SetCells
 from engine.model.hidden_events import fact_events
 from engine.rules.bound_facts import fact_holds
 from engine.store.snapshot import Snapshot
 from tests.crash.live_check import stored_rows
 from tests.live_databases import only_the_log
+from tests.moving_events import HOUR_US
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase, moving_model
 
 RULES = """\
@@ -123,6 +128,53 @@ def test_time_sets_tags_at_its_own_instants(live: MovingDatabase) -> None:
     assert tags(live, "GONE") == ["b"]
     live.go(live.now_us + 2 * DAY_US)
     assert tags(live, "GONE") == ["a", "b"]
+
+
+def test_time_sets_what_is_set_already_no_more(live: MovingDatabase) -> None:
+    when = "now - joined = 1 day or now - joined = 2 days"
+    rules = f'tag_rules:\n- {{tag: VIP, when: "{when}", keep: sticky}}\n'
+    live.apply({}, rules=rules)
+    earlier_us = START_US - 36 * HOUR_US
+    live.send({"member": "a", "joined": START_US}, {"member": "b", "joined": earlier_us})
+    live.go(START_US + DAY_US)
+    live.send({"member": "b", "-tag": ["VIP"]})
+    live.go(START_US + 5 * DAY_US)
+    assert tags(live, "VIP") == ["a"]
+    # a once, though its condition held at two instants; b set and taken away.
+    assert live.database.stats()["hidden_events"] == 3
+
+
+def test_a_condition_that_ends_sets_nothing(live: MovingDatabase) -> None:
+    live.apply({}, rules=RULES.replace("joined <= now", "joined > now"))
+    live.send({"member": "a", "joined": START_US})
+    live.send({"member": "a", "-tag": ["GONE"]})
+    live.go(START_US + 5 * DAY_US)
+    assert tags(live, "GONE") == []
+
+
+def test_tags_are_removed_in_the_blocks_that_take_the_update(live: MovingDatabase) -> None:
+    live.send({"member": "a", "size": 60})
+    with live.database._store.snapshot() as snapshot:
+        code = np.uint32(1)
+        tag = snapshot.fields["tag"].id
+        cells = SetCells(
+            tag,
+            snapshot.fields[":giver:tag"].id,
+            np.array([0, 70_000, 5], np.uint32),
+            np.ones(3, np.uint32),
+            np.arange(4, dtype=np.int64),
+            np.full(3, code),
+            np.array([REMOVE, REMOVE, ADD], np.uint8),
+        )
+        update = ProfileUpdate(1, np.zeros((0, 16), np.uint8), np.zeros((0, 2), np.uint64))
+        update = replace(update, sets=(cells,))
+    live.send({"member": "a", "+tag": ["first"]})
+    with live.database._store.snapshot() as snapshot:
+        everywhere = removed_tags(snapshot, update)
+        assert {tag: rows.tolist() for tag, rows in everywhere.items()} == {"first": [0, 70_000]}
+        second = removed_tags(snapshot, update, lambda block: block == 1)
+        assert {tag: rows.tolist() for tag, rows in second.items()} == {"first": [70_000]}
+        assert not removed_tags(snapshot, update, lambda block: False)
 
 
 def test_a_rule_that_is_edited_is_judged_anew_and_clears_nothing(live: MovingDatabase) -> None:
