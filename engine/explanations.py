@@ -81,7 +81,7 @@ class Explanations:
     def card(self, snapshot: Snapshot, binder: Binder, record: ProfileRecord, now_us: int) -> Card:
         """What the model says of a profile now. Raises NotYet."""
         asked = asked_of(binder)
-        if not (asked.scores or asked.names or asked.tags):
+        if not (asked.scores or asked.names or asked.tags or asked.named):
             return Card()
         latest_us = max(now_us, clock_of(snapshot))
         profile = as_one_profile(

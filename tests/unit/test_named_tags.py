@@ -195,3 +195,18 @@ def test_a_load_sets_facts_of_many_at_once(live: EventDatabase) -> None:
     assert live.database.count("tag = 'read p!'").count == -(-people // 4)
     live.reopen()
     live.agree()
+
+
+def test_a_profile_has_them_among_its_tags(live: EventDatabase) -> None:
+    live.send(read("a", "p"), read("a", "q"), read("a", "r"), {"member": "a", "size": 9})
+    live.send({"member": "a", "-tag": ["read q!"]})
+    assert tags_of(live, "a") == ["KNOWS", "now p", "now q", "now r", "read p!"]
+    live.send({"member": "b", "+tag": ["other"]})
+    assert tags_of(live, "b") == []
+
+
+def tags_of(live: EventDatabase, member: str) -> list[str]:
+    """What rules say of somebody."""
+    (found,) = live.database.cards([("member", member)])
+    assert found is not None
+    return sorted(found.card.tags)
