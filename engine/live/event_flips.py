@@ -1,4 +1,4 @@
-"""The flips of a predicate that reads what events come to, exactly.
+"""The flips of a predicate that reads what events come to, or scores, exactly.
 
 While nobody writes, an aggregate changes only when an event comes to count (one that is dated
 ahead, at its own time) or passes an edge of the window (`engine.live.window_edges`). In between it
@@ -9,7 +9,8 @@ stays the same, so
    its own (`engine.live.linear_forms`), whose instants count where they lie within the stretch.
 
 What holds is worked out for each row and instant from the row's events, never carried on from what
-held before.
+held before. Scores are given by whoever asks, and their flips are not found here
+(`engine.live.score_flips`).
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from engine.store.snapshot import Snapshot
 
 __all__ = ["EventFlips", "EventSources"]
 
+# Scores are in thousandths of a point.
+SCORE_SCALE = 3
+
 _Totals = tuple[NDArray[Any], NDArray[np.bool_]]
 
 
@@ -59,7 +63,7 @@ class EventSources:
 
 
 class EventFlips(ListedFlips):
-    """One predicate that reads aggregates; see FlipLeaf."""
+    """One predicate that reads aggregates or scores; see FlipLeaf."""
 
     def __init__(self, predicate: bound.BoundExpr, sources: EventSources, model: Model) -> None:
         self._predicate = predicate
@@ -76,11 +80,13 @@ class EventFlips(ListedFlips):
             self._terms = [term.source for term in predicate.form.terms]
             self._linear = LinearTest(predicate, [10 ** self._scale(one) for one in self._terms])
             self._moves = bool(predicate.form.now_factor)
+            assert not (self._moves and bound.scores_of(predicate)), "points are no durations"
 
     def _scale(self, source: bound.Source) -> int:
         if isinstance(source, bound.AggregateSource):
             return self._aggregates[source.aggregate].scale
-        assert not isinstance(source, bound.ScoreSource), "no finder: see why_unkept"
+        if isinstance(source, bound.ScoreSource):
+            return SCORE_SCALE
         return 0 if isinstance(source, bound.BucketSource) else source.attribute.scale
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
@@ -139,15 +145,19 @@ class EventFlips(ListedFlips):
     # ---------------------------------------------------------------------- what holds
 
     def holds(
-        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        scores: Mapping[str, NDArray[Any]] | None = None,
     ) -> NDArray[np.bool_]:
         """See FlipLeaf."""
         if self._linear is not None:
-            totals, present = self._totals(read, places, instants)
+            totals, present = self._totals(read, places, instants, scores)
             return present & self._linear.passes(totals, instants)
         if self._float is not None:
             return self._float.holds(
-                len(places), lambda source: self._stored(source, read, places, instants)
+                len(places), lambda source: self._stored(source, read, places, instants, scores)
             )
         if isinstance(self._predicate, bound.BoundCategoryPair):
             left, of_left = self._strings(self._predicate.left, read, places, instants)
@@ -172,7 +182,11 @@ class EventFlips(ListedFlips):
                 raise AssertionError(f"{type(self._predicate).__name__} has no finder of flips")
 
     def _totals(
-        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        scores: Mapping[str, NDArray[Any]] | None = None,
     ) -> _Totals:
         """N of the linear form, int64 or objects, and where it is there."""
         assert self._linear is not None
@@ -180,7 +194,7 @@ class EventFlips(ListedFlips):
         total: NDArray[Any] = np.zeros(len(places), np.int64)
         reach = 0
         for source, factor in zip(self._terms, self._linear.factors, strict=True):
-            values, there, size = self._term(source, factor, read, places, instants)
+            values, there, size = self._term(source, factor, read, places, instants, scores)
             present = present & there
             reach += size
             if reach >= SAFE or values.dtype == object:
@@ -195,9 +209,10 @@ class EventFlips(ListedFlips):
         read: RowsRead,
         places: NDArray[np.intp],
         instants: NDArray[np.int64],
+        scores: Mapping[str, NDArray[Any]] | None,
     ) -> tuple[NDArray[Any], NDArray[np.bool_], int]:
         """What one term is made of, 0 where missing; where it is there; a bound of its size."""
-        values, there, _ = self._stored(source, read, places, instants)
+        values, there, _ = self._stored(source, read, places, instants, scores)
         if values.dtype == object:
             return values, there, SAFE
         largest = max(-int(values.min(initial=0)), int(values.max(initial=0)))
@@ -209,8 +224,12 @@ class EventFlips(ListedFlips):
         read: RowsRead,
         places: NDArray[np.intp],
         instants: NDArray[np.int64],
+        scores: Mapping[str, NDArray[Any]] | None,
     ) -> Stored:
         """The values of a source as they are stored, 0 where missing."""
+        if isinstance(source, bound.ScoreSource):
+            assert scores is not None, "whoever asks knows the scores"
+            return scores[source.name], np.ones(len(places), np.bool_), 10**SCORE_SCALE
         if isinstance(source, bound.BucketSource):
             return read.buckets(source.salt)[places], np.ones(len(places), np.bool_), 1
         if isinstance(source, bound.AttributeSource) and source.attribute.type == "float":

@@ -6,11 +6,11 @@ the row's flips. Whoever knows them need not look at anybody else: when the cloc
 instant to a later one, the rows to judge are those with a flip after the first and up to the
 second.
 
-A finder (`FlipLeaf`) says where they are, block by block, and what holds at any instant. It may
-give an instant at which nothing changes, but must leave none out. Forms with `now` are in
-`engine.live.linear_flips`. What fits here, too: an event that enters a window at its own time and
-leaves it so much later, found from the events' times; and the ends of calendar windows, which are
-the same instants for everybody.
+A finder (`FlipFinder`) says where they are, block by block; that of a leaf (`FlipLeaf`) also what
+holds at any instant. It may give an instant at which nothing changes, but must leave none out.
+Forms with `now` are in `engine.live.linear_flips`. What fits here, too: an event that enters a
+window at its own time and leaves it so much later, found from the events' times; and the ends of
+calendar windows, which are the same instants for everybody.
 
 `DueTimes` remembers of each block the next flips of one leaf, so that a clock that moves on past
 nobody's looks at no row, and one that moves on past a few looks at these.
@@ -18,8 +18,8 @@ nobody's looks at no row, and one that moves on past a few looks at these.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,16 @@ from engine.store.snapshot import Snapshot
 if TYPE_CHECKING:
     from engine.live.rows_read import BlockRead, RowsRead
 
-__all__ = ["NEVER", "BlockFlips", "DueTimes", "FlipLeaf", "ListedFlips", "first_ahead", "soonest"]
+__all__ = [
+    "NEVER",
+    "BlockFlips",
+    "DueTimes",
+    "FlipFinder",
+    "FlipLeaf",
+    "ListedFlips",
+    "first_ahead",
+    "soonest",
+]
 
 # After every instant that there is, and before every one: microseconds.
 NEVER: Final = (1 << 63) - 1
@@ -55,8 +64,8 @@ class BlockFlips(NamedTuple):
     horizon: int
 
 
-class FlipLeaf(Protocol):
-    """One leaf that moves with the clock. Instants are microseconds from 1970 in UTC."""
+class FlipFinder(Protocol):
+    """What moves with the clock. Instants are microseconds from 1970 in UTC."""
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """The fields whose cells decide when a row flips."""
@@ -70,27 +79,36 @@ class FlipLeaf(Protocol):
     def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
         """The first flip of each row after an instant, NEVER where there is none."""
 
+
+class FlipLeaf(FlipFinder, Protocol):
+    """One leaf that moves with the clock."""
+
     def holds(
-        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        scores: Mapping[str, NDArray[Any]] | None = None,
     ) -> NDArray[np.bool_]:
-        """Whether it holds for the rows at some places, each at the instant beside it."""
+        """Whether it holds for the rows at some places, each at the instant beside it. `scores`
+        has the thousandths there of each score that it reads, by name."""
 
 
 class ListedFlips:
-    """The two questions of FlipLeaf about instants, for a finder that lists all flips within a
+    """The two questions of FlipFinder about instants, for a finder that lists all flips within a
     stretch."""
 
     def between(
         self, read: RowsRead, after_us: int, through_us: int, most_ahead: int = 0
     ) -> BlockFlips:
-        """See FlipLeaf."""
+        """See FlipFinder."""
         places, instants = self.listed(read, after_us, NEVER - 1 if most_ahead else through_us)
         rows, near = read.rows[places], instants <= through_us
         first = first_ahead(rows[~near], instants[~near], most_ahead)
         return BlockFlips(rows[near], instants[near], *first)
 
     def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
-        """See FlipLeaf."""
+        """See FlipFinder."""
         soonest = np.full(len(read.rows), NEVER, np.int64)
         places, instants = self.listed(read, after_us, NEVER - 1)
         np.minimum.at(soonest, places, instants)
@@ -111,7 +129,7 @@ class DueTimes:
     are looked at again, since they may have been written to, and the other rows are not.
     """
 
-    def __init__(self, leaf: FlipLeaf) -> None:
+    def __init__(self, leaf: FlipFinder) -> None:
         self._leaf = leaf
         self._next = np.zeros(0, np.int64)
         # Up to where `_ahead` is complete; UNKNOWN where there is none.

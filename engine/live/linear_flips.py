@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,11 @@ class LinearFlips:
         return soonest
 
     def holds(
-        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        scores: Mapping[str, NDArray[Any]] | None = None,
     ) -> NDArray[np.bool_]:
         """See FlipLeaf."""
         totals, present = self._totals(read)

@@ -7,17 +7,19 @@ on the leaves that move with it. So a definition is taken apart once:
    (`engine.live.segment_plan`), asked once for each row, however many instants it is judged at;
 2. its leaves with `now`, or over events, are finders of flips (`engine.live.flips`), which say what
    holds when;
-3. what joins both is a flat list of steps, children first, worked off over arrays with one
+3. a score is a step that makes a number of its rules (`engine.live.score_flips`): its children are
+   what its `when` rules ask, and the leaves that compare it have it for a child;
+4. what joins all this is a flat list of steps, children first, worked off over arrays with one
    element for each (row, instant).
 
-Equal leaves and equal parts of several segments are there once.
+Equal leaves, equal parts and scores of several segments are there once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +28,17 @@ from engine.core.memberships import holds_row
 from engine.core.row_tests import test_many
 from engine.live.change import Touched
 from engine.live.event_flips import EventFlips, EventSources
-from engine.live.flips import FlipLeaf
+from engine.live.flips import FlipFinder, FlipLeaf
 from engine.live.linear_flips import LinearFlips
 from engine.live.rows_read import RowsRead
+from engine.live.score_flips import ScoreFlips
 from engine.live.segment_plan import SegmentPlan
 from engine.live.sequence_flips import SequenceFlips
 from engine.live.standing_list import StandingList
 from engine.model.definitions import Model
 from engine.rules import bound
 from engine.rules.bound_events import BoundSequence
+from engine.rules.bound_scores import BoundScore
 from engine.rules.time_dependence import moves
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
@@ -47,9 +51,10 @@ _ALIVE = bound.BoundConstant(True, None)
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """`index` is that of a part or a leaf, `children` are earlier steps."""
+    """`index` is that of a part or a finder, `children` are earlier steps: of a leaf the scores it
+    reads, of a score its conditions."""
 
-    kind: Literal["part", "leaf", "and", "or", "not"]
+    kind: Literal["part", "leaf", "score", "and", "or", "not"]
     index: int = 0
     children: tuple[int, ...] = ()
 
@@ -58,7 +63,7 @@ def flip_leaf(leaf: bound.BoundExpr, sources: EventSources, model: Model) -> Fli
     """The finder of a predicate that moves."""
     if isinstance(leaf, BoundSequence):
         return SequenceFlips(leaf, sources, model)
-    if bound.aggregates_of(leaf):
+    if bound.aggregates_of(leaf) or bound.scores_of(leaf):
         return EventFlips(leaf, sources, model)
     assert isinstance(leaf, bound.BoundCompare | bound.BoundIn)
     return LinearFlips(leaf)
@@ -68,12 +73,15 @@ class MovingParts:
     """Definitions taken apart; follows from the model alone.
 
     Of segment i in the order of `bodies`: `roots[i]` is its step, `steps_of[i]` the steps that it
-    needs, `leaves_of[i]` its leaves and `parts_of[i]` its parts, all by number and in order.
+    needs, `leaves_of[i]` its finders and `parts_of[i]` its parts, all by number and in order.
+    `leaves` are the finders of leaves and of scores.
     `parts` are the expressions that stand still, the first of which holds for every live row.
     """
 
     def __init__(self, model: Model, bodies: Mapping[str, bound.BoundExpr]) -> None:
-        self.leaves: list[FlipLeaf] = []
+        self.leaves: list[FlipFinder] = []
+        self.judges: dict[int, FlipLeaf] = {}
+        self.scores: dict[int, ScoreFlips] = {}
         self.parts: list[bound.BoundExpr] = [_ALIVE]
         self.zone = model.time_zone
         self._model = model
@@ -86,12 +94,16 @@ class MovingParts:
         self._moving: dict[int, bool] = {}
         self.roots = [self._add(body) for body in bodies.values()]
         self.steps_of = [self._needed(root) for root in self.roots]
-        self.leaves_of = [self._indexes(steps, "leaf") for steps in self.steps_of]
+        self.leaves_of = [self._indexes(steps, "leaf", "score") for steps in self.steps_of]
         self.parts_of = [self._indexes(steps, "part") for steps in self.steps_of]
 
     def step_at(self, number: int) -> _Step:
         """One step."""
         return self._steps[number]
+
+    def score_name(self, number: int) -> str:
+        """The name of the score of a step."""
+        return self.scores[self._steps[number].index].name
 
     def _add(self, expression: bound.BoundExpr) -> int:
         self._mark(expression)
@@ -124,8 +136,12 @@ class MovingParts:
             self._moving[id(item)] = moves(item) or any(self._moves(part) for part in parts)
 
     def _children(self, item: bound.BoundExpr) -> tuple[bound.BoundExpr, ...]:
-        """What of an item has to be placed first: what moves in it."""
-        return tuple(part for part in bound.parts_of(item) if self._moves(part))
+        """What of an item has to be placed first: what moves in it, and of scores that move with
+        it all that they ask."""
+        parts = bound.parts_of(item)
+        if self._moves(item) and bound.scores_of(item):
+            return parts
+        return tuple(part for part in parts if self._moves(part))
 
     def _moves(self, item: bound.BoundExpr) -> bool:
         return self._moving[id(item)]
@@ -172,8 +188,19 @@ class MovingParts:
         number = self._known_leaves.get(key)
         if number is None:
             number = self._known_leaves[key] = len(self.leaves)
-            self.leaves.append(flip_leaf(leaf, self._sources, self._model))
-        return self._step(_Step("leaf", number))
+            self.judges[number] = flip_leaf(leaf, self._sources, self._model)
+            self.leaves.append(self.judges[number])
+        scores = tuple(self._score(score) for score in bound.scores_of(leaf))
+        return self._step(_Step("leaf", number, scores))
+
+    def _score(self, score: BoundScore) -> int:
+        number = self._known_leaves.get(score)
+        if number is None:
+            number = self._known_leaves[score] = len(self.leaves)
+            self.scores[number] = ScoreFlips(score, self._sources, self._model)
+            self.leaves.append(self.scores[number])
+        conditions = tuple(self._placed[id(one)] for one in score.conditions)
+        return self._step(_Step("score", number, conditions))
 
     def _needed(self, root: int) -> list[int]:
         needed, waiting = set[int](), [root]
@@ -184,8 +211,8 @@ class MovingParts:
                 waiting.extend(self._steps[number].children)
         return sorted(needed)
 
-    def _indexes(self, steps: Sequence[int], kind: str) -> list[int]:
-        found = {self._steps[n].index for n in steps if self._steps[n].kind == kind}
+    def _indexes(self, steps: Sequence[int], *kinds: str) -> list[int]:
+        found = {self._steps[n].index for n in steps if self._steps[n].kind in kinds}
         return sorted(found)
 
 
@@ -284,15 +311,20 @@ class RowsJudged:
     ) -> NDArray[np.bool_]:
         """Whether the rows at some places are in a segment, each at the instant beside it."""
         definitions = self.definitions
-        known: dict[int, NDArray[np.bool_]] = {}
+        known: dict[int, NDArray[Any]] = {}
         for number in definitions.steps_of[segment]:
             step = definitions.step_at(number)
             match step.kind:
                 case "part":
                     known[number] = self.parts[step.index][places]
                 case "leaf":
-                    leaf = definitions.leaves[step.index]
-                    known[number] = leaf.holds(self.read, places, instants)
+                    leaf = definitions.judges[step.index]
+                    scores = {definitions.score_name(n): known[n] for n in step.children}
+                    known[number] = leaf.holds(self.read, places, instants, scores)
+                case "score":
+                    score = definitions.scores[step.index]
+                    asked = [known[n] for n in step.children]
+                    known[number] = score.values(self.read, places, instants, asked)
                 case "not":
                     known[number] = ~known[step.children[0]]
                 case "and":
@@ -300,4 +332,5 @@ class RowsJudged:
                 case "or":
                     known[number] = np.logical_or.reduce([known[n] for n in step.children])
         # For live rows plain negation is right, and the others are in nothing.
-        return known[definitions.roots[segment]] & self.parts[0][places]
+        found: NDArray[np.bool_] = known[definitions.roots[segment]] & self.parts[0][places]
+        return found

@@ -17,6 +17,9 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,7 +72,11 @@ class SequenceFlips(ListedFlips):
         return np.concatenate(places), np.concatenate(instants)
 
     def holds(
-        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        scores: Mapping[str, NDArray[Any]] | None = None,
     ) -> NDArray[np.bool_]:
         """See FlipLeaf."""
         if not self._moves:

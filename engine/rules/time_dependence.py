@@ -6,10 +6,11 @@ Of the leaves of a bound tree these move with the clock:
   is dated ahead enters at its own time.
   The instants at which either changes follow from the row and its events, so a segment that
   reads it can be kept (`moves`);
+- a score that counts events, which come, go and fade at whole hours of their age, or one of whose
+  rules moves;
 - whatever reads an attribute with `history`, whose value is that of the instant asked, and an
   attribute that `needs` a purpose, since consent expires;
-- scores that count events or whose rules move, and consent; `band`, `tier` and `consent` too, which
-  are bound to BoundLater.
+- `consent`, which is bound to BoundLater.
 Nothing finds the instants of the last two so far, and who reads them is not kept (`why_unkept`).
 
 And these do not move: an attribute compared with literals or with other attributes, presence, sets,
@@ -28,8 +29,8 @@ __all__ = ["moves", "moves_anywhere", "why_unkept"]
 
 
 def moves(predicate: bound.BoundExpr) -> bool:
-    """Whether one predicate reads `now` or events, and changes at instants that can be worked
-    out."""
+    """Whether one predicate reads `now` or events, itself or by what a score counts, and changes at
+    instants that can be worked out."""
     if isinstance(predicate, BoundSequence) or bound.aggregates_of(predicate):
         return True
     if any(score.counted for score in bound.scores_of(predicate)):
@@ -53,10 +54,6 @@ def why_unkept(expression: bound.BoundExpr) -> str:
     for predicate in bound.predicates_of(expression):
         if isinstance(predicate, bound.BoundLater):
             return f"it reads {predicate.construct}, which is not evaluated so far"
-        for score in bound.scores_of(predicate):
-            if score.counted or any(moves_anywhere(part) for part in score.conditions):
-                name = f"score('{score.name}')"
-                return f"it reads {name}, whose changes by time alone nobody foresees so far"
         for attribute in bound.attributes_of(predicate):
             reason = _why_attribute_moves(attribute)
             if reason:

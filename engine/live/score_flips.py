@@ -1,0 +1,125 @@
+"""A score at many instants, and when its own events change it.
+
+What a score comes to for a row at an instant is the sum of its rules then, between floor and
+ceiling, in whole thousandths. A `when` is a step of the plan that asks (`engine.live.moving_plan`)
+and has finders of its own; so what there is to find here is when the events of `each` rules come,
+go and fade. All comparisons with one score share one finder.
+
+An event with a half-life changes something each hour for months, so of these instants no more are
+looked for at a time than a block is looked through for: those of the hours to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.live.event_flips import EventSources
+from engine.live.faded_values import EachValues, Listed
+from engine.live.flips import NEVER, BlockFlips, first_ahead
+from engine.live.linear_forms import SAFE
+from engine.live.rows_read import RowsRead
+from engine.model.definitions import Model
+from engine.rules.bound_scores import BoundScore, BoundWhenRule
+from engine.rules.half_life import HOUR_US
+from engine.store.snapshot import Snapshot
+
+__all__ = ["ScoreFlips"]
+
+
+class ScoreFlips:
+    """One score; see FlipFinder."""
+
+    def __init__(self, score: BoundScore, sources: EventSources, model: Model) -> None:
+        self._score = score
+        self._each = [EachValues(model, rule, sources.of(rule.events)) for rule in score.counted]
+        self._points = [rule.points for rule in score.rules if isinstance(rule, BoundWhenRule)]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self._score.name
+
+    @property
+    def fades(self) -> bool:
+        """Whether something changes each hour."""
+        return any(each.fades for each in self._each)
+
+    def fields(self, snapshot: Snapshot) -> frozenset[int]:
+        """See FlipFinder."""
+        return frozenset[int]().union(*(each.fields(snapshot) for each in self._each))
+
+    # ---------------------------------------------------------------------- instants
+
+    def between(
+        self, read: RowsRead, after_us: int, through_us: int, most_ahead: int = 0
+    ) -> BlockFlips:
+        """See FlipFinder."""
+        horizon = through_us
+        if most_ahead:
+            horizon = NEVER - 1
+            if self.fades:
+                due = sum(len(each.next_fading(read, through_us)[0]) for each in self._each)
+                hours = max(4 * most_ahead // max(due, 1), 1)
+                horizon = min(max(through_us, after_us) + hours * HOUR_US, NEVER - 1)
+        listed = [*self._edges(read, after_us, horizon)]
+        listed += [each.fading(read, after_us, horizon) for each in self._each if each.fades]
+        places, instants = _joined(listed)
+        rows, near = read.rows[places], instants <= through_us
+        ahead_rows, ahead, known = first_ahead(rows[~near], instants[~near], most_ahead)
+        return BlockFlips(rows[near], instants[near], ahead_rows, ahead, min(known, horizon))
+
+    def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
+        """See FlipFinder."""
+        soonest = np.full(len(read.rows), NEVER, np.int64)
+        listed = [*self._edges(read, after_us, NEVER - 1)]
+        listed += [each.next_fading(read, after_us) for each in self._each if each.fades]
+        np.minimum.at(soonest, *_joined(listed))
+        return soonest
+
+    def _edges(self, read: RowsRead, after_us: int, through_us: int) -> Iterator[Listed]:
+        for each in self._each:
+            places, instants = each.edges(read)
+            for at in instants:
+                hit = np.flatnonzero((at > after_us) & (at <= through_us))
+                yield places[hit], at[hit]
+
+    # ------------------------------------------------------------------------ values
+
+    def values(
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        conditions: Sequence[NDArray[np.bool_]],
+    ) -> NDArray[Any]:
+        """The thousandths of the row at each place at the instant beside it, int64 or objects;
+        `conditions` say whether each `when` holds then, in the order of the rules."""
+        total: NDArray[Any] = np.zeros(len(places), np.int64)
+        if sum(map(abs, self._points)) >= SAFE:
+            total = total.astype(object)
+        for points, holds in zip(self._points, conditions, strict=True):
+            total = total + np.where(holds, points, 0).astype(total.dtype)
+        for each in self._each:
+            given = each.at(read, places, instants)
+            if _size(total) + _size(given) >= SAFE:
+                total, given = total.astype(object), given.astype(object)
+            total = total + given
+        if self._score.floor is not None:
+            total = np.maximum(total, self._score.floor)
+        if self._score.ceiling is not None:
+            total = np.minimum(total, self._score.ceiling)
+        return total
+
+
+def _size(values: NDArray[Any]) -> int:
+    return max(-int(values.min(initial=0)), int(values.max(initial=0)))
+
+
+def _joined(listed: Sequence[Listed]) -> Listed:
+    places = [np.zeros(0, np.intp), *(places for places, _ in listed)]
+    instants = [np.zeros(0, np.int64), *(instants for _, instants in listed)]
+    return np.concatenate(places), np.concatenate(instants)
