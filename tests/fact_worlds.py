@@ -52,6 +52,8 @@ scores:
     - {when: "size >= 50", points: 30.5}
     - {when: "stage = 'x'", points: 25}
     - {when: "stage = 'z'", points: -20}
+    - {when: "joined > now - 1 day", points: 15}
+    - {when: "tag = 'BIG'", points: 10}
     bands: {low: -10, mid: 40, high: 60, top: 85}
     hold: {mid: 25, top: 60.5}
 """
