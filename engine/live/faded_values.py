@@ -8,15 +8,12 @@ the same worth nothing changes, and no instant is given.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.live.event_source import EventSource
 from engine.live.event_timelines import Timelines, elements, some_at_a_time
 from engine.live.flips import NEVER
-from engine.live.linear_forms import SAFE
 from engine.live.rows_read import RowsRead
 from engine.live.window_edges import WindowEdges
 from engine.model.definitions import Model
@@ -51,9 +48,10 @@ class EachValues:
                 self._hours = self._hours[self._hours <= longest_us // HOUR_US]
 
     @property
-    def fades(self) -> bool:
-        """Whether points halve."""
-        return len(self._hours) > 0
+    def fading_us(self) -> int:
+        """How old an event is when it is worth something else for the last time; 0 where its worth
+        does not change."""
+        return int(self._hours.max(initial=0)) * HOUR_US
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """The fields that have the events."""
@@ -94,9 +92,9 @@ class EachValues:
 
     def at(
         self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
-    ) -> NDArray[Any]:
-        """What the rule gives to the row at each place at the instant beside it, in thousandths:
-        int64, or objects where 64 bits may not do."""
+    ) -> NDArray[np.int64]:
+        """What the rule gives to the row at each place at the instant beside it, in thousandths.
+        Whoever binds a score sees to it that 64 bits do."""
         lines = read.timelines(self._source)
         from_us, to_us = self._edges.bounds(instants)
         first = lines.first_from(places, from_us)
@@ -104,25 +102,18 @@ class EachValues:
         end = np.maximum(lines.first_from(places, to_us), first)
         is_still = lines.condition is None and (lines.leaving is None or not self._reaches)
         if is_still and self._worth is None:
-            return self._bounded(self._counted(end - first))
-        pieces: list[NDArray[Any]] = [np.zeros(0, np.int64)]
+            return self._bounded((end - first) * self._rule.points)
+        pieces = [np.zeros(0, np.int64)]
         for some in some_at_a_time(end - first):
             stretch = lines, first[some], end[some]
             if not is_still:
                 passing = lines.passing(first[some], end[some], instants[some])
                 stretch = passing, passing.starts[:-1], passing.starts[1:]
             if self._worth is None:
-                pieces.append(self._counted(stretch[2] - stretch[1]))
+                pieces.append((stretch[2] - stretch[1]) * self._rule.points)
             else:
                 pieces.append(self._faded(*stretch, instants[some]))
         return self._bounded(np.concatenate(pieces))
-
-    def _counted(self, counts: NDArray[np.intp]) -> NDArray[Any]:
-        points = self._rule.points
-        values: NDArray[Any] = counts.astype(np.int64)
-        if abs(points) * int(values.max(initial=0)) >= SAFE:
-            values = values.astype(object)
-        return values * points
 
     def _faded(
         self,
@@ -130,22 +121,18 @@ class EachValues:
         first: NDArray[np.intp],
         end: NDArray[np.intp],
         instants: NDArray[np.int64],
-    ) -> NDArray[Any]:
+    ) -> NDArray[np.int64]:
         """What the events of each stretch are worth at the instant beside it, together."""
         assert self._worth is not None
         asked, events = elements(first, end)
         hours = (instants[asked] - lines.times[events]) // HOUR_US
-        worth: NDArray[Any] = self._worth[np.minimum(hours, len(self._worth) - 1)]
-        if abs(self._rule.points) * len(worth) >= SAFE:
-            worth = worth.astype(object)
-        before = np.concatenate([np.zeros(1, worth.dtype), np.cumsum(worth)])
+        worth = self._worth[np.minimum(hours, len(self._worth) - 1)]
+        # Sums over all of them may wrap around, and differences wrap back.
+        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(worth)])
         ends = np.cumsum(end - first)
-        found: NDArray[Any] = before[ends] - before[ends - (end - first)]
+        found: NDArray[np.int64] = before[ends] - before[ends - (end - first)]
         return found
 
-    def _bounded(self, given: NDArray[Any]) -> NDArray[Any]:
+    def _bounded(self, given: NDArray[np.int64]) -> NDArray[np.int64]:
         most = self._rule.at_most
-        if most is None:
-            return given
-        bounded: NDArray[Any] = np.clip(given, -most, most)
-        return bounded
+        return given if most is None else np.clip(given, -most, most)

@@ -14,15 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.live.change import Flips
-from engine.live.moving_plan import MovingPlan, RowsJudged
+from engine.live.moving_plan import LeafFlips, MovingPlan, RowsJudged
 from engine.store.snapshot import Snapshot
 
-__all__ = ["FlipOutcome", "LeafFlips", "Passed", "judge_flips"]
+__all__ = ["FlipOutcome", "Passed", "judge_flips"]
 
 _NO_ROWS = np.zeros(0, np.uint32)
-
-# A leaf by number, and rows with an instant each at which it flips.
-LeafFlips = tuple[int, NDArray[np.uint32], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ Equal leaves, equal parts and scores of several segments are there once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -39,11 +39,18 @@ from engine.model.definitions import Model
 from engine.rules import bound
 from engine.rules.bound_events import BoundSequence
 from engine.rules.bound_scores import BoundScore
+from engine.rules.half_life import HOUR_US
 from engine.rules.time_dependence import moves
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
 
-__all__ = ["MovingParts", "MovingPlan", "flip_leaf"]
+__all__ = ["FADING_US", "LeafFlips", "MovingParts", "MovingPlan", "flip_leaf"]
+
+# A finder by number, and rows with an instant each at which it flips.
+LeafFlips = tuple[int, NDArray[np.uint32], NDArray[np.int64]]
+
+# Of how long a stretch of time the changes of points that halve are listed together for a block.
+FADING_US = 8 * HOUR_US
 
 # The part that holds for every live row.
 _ALIVE = bound.BoundConstant(True, None)
@@ -104,6 +111,22 @@ class MovingParts:
     def score_name(self, number: int) -> str:
         """The name of the score of a step."""
         return self.scores[self._steps[number].index].name
+
+    def portions(self, finders: Iterable[int], after_us: int, through_us: int) -> int:
+        """In how many portions the rows of a block are looked through for the flips of some finders
+        within a stretch of time: points that halve change every hour."""
+        fading = (self.scores[number].fading_us for number in finders if number in self.scores)
+        return 1 + min(through_us - after_us, max(fading, default=0)) // FADING_US
+
+    def flips(
+        self, read: RowsRead, finders: Iterable[int], after_us: int, through_us: int
+    ) -> list[LeafFlips]:
+        """The flips of some rows after one instant and up to another, finder by finder; those that
+        have none are left out."""
+        found = (
+            (number, self.leaves[number].between(read, after_us, through_us)) for number in finders
+        )
+        return [(number, one.rows, one.instants) for number, one in found if len(one.rows)]
 
     def _add(self, expression: bound.BoundExpr) -> int:
         self._mark(expression)

@@ -157,13 +157,25 @@ class MovingSegments:
             if absorbs is not None and not absorbs(block):
                 continue
             read = BlockRead(snapshot, block, self._parts.zone)
-            for number, due in enumerate(self._due):
-                if due.is_due(block, through_us):
-                    found = due.take(read, after_us, through_us)
-                    outcome.blocks_read += 1
-                    if len(found.rows):
-                        pending.append((number, found.rows, found.instants))
-                        count += len(found.rows)
+            numbers = [n for n, due in enumerate(self._due) if due.is_due(block, through_us)]
+            outcome.blocks_read += len(numbers)
+            portions = self._parts.portions(numbers, after_us, through_us)
+            if portions > 1:
+                if pending:
+                    judge_flips(plan, snapshot, pending, outcome)
+                    pending, count = [], 0
+                for some in read.portions(portions):
+                    flips = self._parts.flips(some, numbers, after_us, through_us)
+                    if flips:
+                        judge_flips(plan, snapshot, flips, outcome)
+                after_us_of_block = through_us
+            else:
+                after_us_of_block = after_us
+            for number in numbers:
+                found = self._due[number].take(read, after_us_of_block, through_us)
+                if len(found.rows):
+                    pending.append((number, found.rows, found.instants))
+                    count += len(found.rows)
             # Of whole blocks, so that each row is judged at all its flips in one go.
             if count >= FLIPS_AT_A_TIME:
                 judge_flips(plan, snapshot, pending, outcome)

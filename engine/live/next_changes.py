@@ -7,7 +7,7 @@ and a segment that is not stored can be asked about, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,9 @@ from engine.core.control import Control
 from engine.errors import InputInvalid, NotFound, NotYet
 from engine.limits import TIME_US
 from engine.live.change import Flips
-from engine.live.flip_outcome import FlipOutcome, LeafFlips, judge_flips
+from engine.live.flip_outcome import FlipOutcome, judge_flips
 from engine.live.flips import NEVER
-from engine.live.moving_plan import MovingParts, MovingPlan
+from engine.live.moving_plan import FADING_US, LeafFlips, MovingParts, MovingPlan
 from engine.live.row_names import uids_of
 from engine.live.rows_read import BlockRead, RowsRead
 from engine.nearest import nearest
@@ -100,18 +100,18 @@ class NextChanges:
         outcome = FlipOutcome(len(self.names))
         pending: list[LeafFlips] = []
         count = 0
+        everything = range(len(self._parts.leaves))
+        portions = self._parts.portions(everything, after_us, through_us)
         for block in range(self._snapshot.block_count if self.names else 0):
             if control is not None:
                 control.check()
-            read = BlockRead(self._snapshot, block, self._parts.zone).whole
-            for number, leaf in enumerate(self._parts.leaves):
-                found = leaf.between(read, after_us, through_us)
-                if len(found.rows):
-                    pending.append((number, found.rows, found.instants))
-                    count += len(found.rows)
-            if count >= FLIPS_AT_A_TIME:
-                judge_flips(self._plan, self._snapshot, pending, outcome, after_us=after_us)
-                pending, count = [], 0
+            for some in BlockRead(self._snapshot, block, self._parts.zone).portions(portions):
+                flips = self._parts.flips(some, everything, after_us, through_us)
+                pending += flips
+                count += sum(len(rows) for _, rows, _ in flips)
+                if count >= FLIPS_AT_A_TIME:
+                    judge_flips(self._plan, self._snapshot, pending, outcome, after_us=after_us)
+                    pending, count = [], 0
         if pending:
             judge_flips(self._plan, self._snapshot, pending, outcome, after_us=after_us)
         return outcome.passed().flips
@@ -167,16 +167,31 @@ class NextChanges:
         judged = self._plan.rows(self._snapshot, rows, range(len(self.names)))
         changes = []
         for i, name in enumerate(self.names):
-            instants = self._instants_of(judged.read, i, after_us)
-            truths = judged.truth(i, np.zeros(len(instants), np.intp), instants)
-            changed = np.flatnonzero(truths != truths[0])
-            if len(changed):
-                at_us = int(instants[changed[0]])
-                changes.append(NextChange(name, not bool(truths[0]), at_us, row, uid.tobytes()))
+            for instants in self._instants_of(judged.read, i, after_us):
+                truths = judged.truth(i, np.zeros(len(instants), np.intp), instants)
+                changed = np.flatnonzero(truths != truths[0])
+                if len(changed):
+                    at_us = int(instants[changed[0]])
+                    changes.append(NextChange(name, not bool(truths[0]), at_us, row, uid.tobytes()))
+                    break
         return sorted(changes, key=lambda change: change.instant_us)
 
-    def _instants_of(self, read: RowsRead, segment: int, after_us: int) -> NDArray[np.int64]:
-        """An instant, and all flips after it of one row's leaves of a segment, in order."""
-        leaves = [self._parts.leaves[number] for number in self._parts.leaves_of[segment]]
-        flips = [leaf.between(read, after_us, NEVER - 1).instants for leaf in leaves]
-        return np.unique(np.concatenate([np.array([after_us], np.int64), *flips]))
+    def _instants_of(
+        self, read: RowsRead, segment: int, after_us: int
+    ) -> Iterator[NDArray[np.int64]]:
+        """An instant, and all flips after it of one row's leaves of a segment, in order: of one
+        stretch of time after the other, each with the instant that it begins at."""
+        finders = self._parts.leaves_of[segment]
+        portions = self._parts.portions(finders, after_us, NEVER - 1)
+        stretch_us = FADING_US
+        while True:
+            # Where points halve there are flips for years, and the first change is near.
+            is_last = portions * FADING_US < stretch_us or portions == 1
+            through_us = NEVER - 1 if is_last else after_us + stretch_us
+            found = self._parts.flips(read, finders, after_us, through_us)
+            start = np.array([after_us], np.int64)
+            yield np.unique(np.concatenate([start, *(instants for _, _, instants in found)]))
+            if is_last:
+                return
+            after_us = through_us
+            stretch_us *= 8

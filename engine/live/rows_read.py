@@ -7,7 +7,7 @@ at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -140,6 +140,15 @@ class BlockRead:
     def whole(self) -> RowsRead:
         """All live rows."""
         return RowsRead(self._snapshot, live_rows(self._snapshot, self.block), self._zone)
+
+    def portions(self, count: int) -> Iterator[RowsRead]:
+        """All live rows, in about so many portions one after the other."""
+        if count == 1:
+            yield self.whole
+            return
+        rows = self.whole.rows
+        for portion in np.array_split(rows, min(count, max(len(rows), 1))):
+            yield self.some(portion)
 
     def some(self, rows: NDArray[np.uint32]) -> RowsRead:
         """Some rows of it, which ascend."""

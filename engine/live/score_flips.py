@@ -12,7 +12,6 @@ looked for at a time than a block is looked through for: those of the hours to c
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 from engine.live.event_flips import EventSources
 from engine.live.faded_values import EachValues, Listed
 from engine.live.flips import NEVER, BlockFlips, first_ahead
-from engine.live.linear_forms import SAFE
 from engine.live.rows_read import RowsRead
 from engine.model.definitions import Model
 from engine.rules.bound_scores import BoundScore, BoundWhenRule
@@ -44,9 +42,9 @@ class ScoreFlips:
         return self._score.name
 
     @property
-    def fades(self) -> bool:
-        """Whether something changes each hour."""
-        return any(each.fades for each in self._each)
+    def fading_us(self) -> int:
+        """For how long an event changes something each hour; 0 where none does."""
+        return max((each.fading_us for each in self._each), default=0)
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """See FlipFinder."""
@@ -61,12 +59,12 @@ class ScoreFlips:
         horizon = through_us
         if most_ahead:
             horizon = NEVER - 1
-            if self.fades:
+            if self.fading_us:
                 due = sum(len(each.next_fading(read, through_us)[0]) for each in self._each)
                 hours = max(4 * most_ahead // max(due, 1), 1)
                 horizon = min(max(through_us, after_us) + hours * HOUR_US, NEVER - 1)
         listed = [*self._edges(read, after_us, horizon)]
-        listed += [each.fading(read, after_us, horizon) for each in self._each if each.fades]
+        listed += [each.fading(read, after_us, horizon) for each in self._each if each.fading_us]
         places, instants = _joined(listed)
         rows, near = read.rows[places], instants <= through_us
         ahead_rows, ahead, known = first_ahead(rows[~near], instants[~near], most_ahead)
@@ -76,7 +74,7 @@ class ScoreFlips:
         """See FlipFinder."""
         soonest = np.full(len(read.rows), NEVER, np.int64)
         listed = [*self._edges(read, after_us, NEVER - 1)]
-        listed += [each.next_fading(read, after_us) for each in self._each if each.fades]
+        listed += [each.next_fading(read, after_us) for each in self._each if each.fading_us]
         np.minimum.at(soonest, *_joined(listed))
         return soonest
 
@@ -95,28 +93,19 @@ class ScoreFlips:
         places: NDArray[np.intp],
         instants: NDArray[np.int64],
         conditions: Sequence[NDArray[np.bool_]],
-    ) -> NDArray[Any]:
-        """The thousandths of the row at each place at the instant beside it, int64 or objects;
-        `conditions` say whether each `when` holds then, in the order of the rules."""
-        total: NDArray[Any] = np.zeros(len(places), np.int64)
-        if sum(map(abs, self._points)) >= SAFE:
-            total = total.astype(object)
+    ) -> NDArray[np.int64]:
+        """The thousandths of the row at each place at the instant beside it; `conditions` say
+        whether each `when` holds then, in the order of the rules."""
+        total = np.zeros(len(places), np.int64)
         for points, holds in zip(self._points, conditions, strict=True):
-            total = total + np.where(holds, points, 0).astype(total.dtype)
+            total += points * holds
         for each in self._each:
-            given = each.at(read, places, instants)
-            if _size(total) + _size(given) >= SAFE:
-                total, given = total.astype(object), given.astype(object)
-            total = total + given
+            total += each.at(read, places, instants)
         if self._score.floor is not None:
             total = np.maximum(total, self._score.floor)
         if self._score.ceiling is not None:
             total = np.minimum(total, self._score.ceiling)
         return total
-
-
-def _size(values: NDArray[Any]) -> int:
-    return max(-int(values.min(initial=0)), int(values.max(initial=0)))
 
 
 def _joined(listed: Sequence[Listed]) -> Listed:
