@@ -30,6 +30,7 @@ from engine.core.plan import Planner
 from engine.core.program import Program
 from engine.core.row_tests import test_many
 from engine.errors import ExpressionInvalid, InputInvalid, NotFound
+from engine.explaining.outline import Reads
 from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_names, list_rows
 from engine.live.log_clock import clock_of, system_clock
@@ -192,7 +193,7 @@ class Audience:
         """The instant asked, or the clock where that is later: what is dropped by then is gone."""
         return max(self._as_of_us, self._clock_us)
 
-    def today(self, read: KnownText, also: Sequence[Attribute] = ()) -> tuple[str, ...]:
+    def today(self, read: KnownText | Reads, also: Sequence[Attribute] = ()) -> tuple[str, ...]:
         """What an expression reads as it is today, although another instant was asked for."""
         if not self._moved:
             return ()

@@ -102,7 +102,7 @@ class Database:
         self.tiers = TierRefreshes(self._live, self._binders, self._threads, now)
         self.flows = TierFlows(store.snapshot, self._audience, self._model_of, now)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
-        self.explanations = Explanations(store.snapshot, self._audience)
+        self.explanations = Explanations(store.snapshot, self._audience, self._binders.refreshes)
         self.overlaps = Overlaps(store.snapshot, self._audience)
         self.waterfalls = Waterfalls(store.snapshot, self._audience, self._model_of)
 

@@ -1,4 +1,4 @@
-"""Explanations: why one profile satisfies an expression or not."""
+"""Explanations: why one profile satisfies an expression or not, and where it stands."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from weakref import WeakKeyDictionary
 from engine.audience import Audience
 from engine.explaining.cards import Card, asked_of, card_of
 from engine.explaining.explain import Explanation, explain
-from engine.explaining.of_store import as_one_profile, read_one
-from engine.explaining.outline import Outline, outline
+from engine.explaining.of_store import as_one_profile
+from engine.explaining.outline import Outline, Reads, outline
 from engine.explaining.reading import Reading
+from engine.explaining.score_questions import ScoreQuestion
+from engine.explaining.subjects import Nodes, Question, Subject
+from engine.explaining.tag_questions import TagQuestion
+from engine.explaining.tier_questions import TierQuestion
 from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
 from engine.identity.owners import rows_of
 from engine.live.log_clock import clock_of
-from engine.live.profiles import ProfileRecord
+from engine.live.profiles import ProfileRecord, read_profiles
+from engine.live.tag_givers import givers_of_tag
+from engine.live.tier_cuts import Refreshes
 from engine.rules import tree
 from engine.rules.bind import Binder
 from engine.rules.known_texts import KnownText
@@ -25,10 +31,11 @@ from engine.store.snapshot import Snapshot
 
 __all__ = ["Explanations", "ProfileCard"]
 
-# Outlines kept of one model: those of the expressions that a screen of profiles is explained by.
+# Outlines and questions kept of one model: those that a screen of profiles is explained by.
 _KEPT = 256
 
 _outlines: WeakKeyDictionary[Binder, dict[str, Outline]] = WeakKeyDictionary()
+_questions: WeakKeyDictionary[Binder, dict[Subject, Question]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,48 +53,98 @@ class Explanations:
         self,
         snapshot: Callable[[], AbstractContextManager[Snapshot]],
         audience: Callable[[Snapshot, int | None, None], Audience],
+        refreshes: Callable[[Snapshot], Refreshes],
     ) -> None:
         self._snapshot = snapshot
         self._audience = audience
+        self._refreshes = refreshes
 
     def explain(
         self,
         identifier: tuple[str, str],
-        expression: str | tree.Expr,
+        asked: str | tree.Expr | Subject,
         *,
         as_of_us: int | None = None,
         where: str = "",
+        with_ways: bool = True,
     ) -> Explanation | None:
-        """Why the owner of (kind, value) satisfies an expression at an instant (None: now), or not;
-        None where nobody owns it. `where` names the expression in errors. Raises
-        ExpressionInvalid, InputInvalid, NotYet."""
+        """Why the owner of (kind, value) satisfies an expression at an instant (None: now), or not,
+        or where it stands; None where nobody owns it. `where` names what is asked in errors, and
+        `with_ways` says whether it is asked what would help. Raises ExpressionInvalid,
+        InputInvalid, NotYet."""
         with self._snapshot() as snapshot:
             audience = self._audience(snapshot, as_of_us, None)
             binder = audience.binder
-            (row,) = rows_of(identities_of(snapshot), binder.model, [identifier]).tolist()
-            known = audience.read(expression, where)
-            if row == UNKNOWN:
+            if isinstance(asked, Subject):
+                question = self._question(asked, binder, snapshot, as_of_us, where)
+                reads = question.reads
+            else:
+                known = audience.read(asked, where)
+                nodes = _outline(known, binder)
+                reads = nodes.reads
+            found = self._read(identifier, audience, snapshot, reads)
+            if found is None:
                 return None
-            asked = _outline(known, binder)
-            latest_us = audience.latest_us
-            profile = read_one(snapshot, binder.model, row, asked.types, asked.lists, latest_us)
-            if profile is None:
-                return None
-            reading = Reading(profile, audience.as_of_us)
-            found = explain(asked, reading, binder.model)
-            today = audience.today(known)
-            return replace(found, data_version=snapshot.data_version, read_as_of_today=today)
+            record, reading = found
+            if isinstance(asked, Subject):
+                givers = givers_of_tag(snapshot, record.row, asked.name)
+                all_nodes = Nodes(reading, binder.model, with_ways=with_ways)
+                standing = question.stand(all_nodes, givers if asked.kind == "tag" else ())
+                made = Explanation(
+                    record.uid,
+                    asked.text,
+                    reading.now_us,
+                    reading.profile.zone,
+                    tuple(all_nodes.all),
+                    with_ways=with_ways,
+                    standing=standing,
+                )
+            else:
+                made = explain(nodes, reading, binder.model, with_ways=with_ways)
+            today = audience.today(reads)
+            return replace(made, data_version=snapshot.data_version, read_as_of_today=today)
 
     def card(self, snapshot: Snapshot, binder: Binder, record: ProfileRecord, now_us: int) -> Card:
-        """What the model says of a profile now. Raises NotYet."""
+        """What the model says of a profile now."""
         asked = asked_of(binder)
-        if not (asked.scores or asked.names or asked.tags or asked.named):
+        if not asked:
             return Card()
         latest_us = max(now_us, clock_of(snapshot))
-        profile = as_one_profile(
-            snapshot, binder.model, record, asked.types, asked.lists, latest_us
-        )
+        types, lists = asked.reads.types, asked.reads.lists
+        profile = as_one_profile(snapshot, binder.model, record, types, lists, latest_us)
         return card_of(asked, binder, Reading(profile, now_us))
+
+    def _read(
+        self, identifier: tuple[str, str], audience: Audience, snapshot: Snapshot, reads: Reads
+    ) -> tuple[ProfileRecord, Reading] | None:
+        model = audience.binder.model
+        (row,) = rows_of(identities_of(snapshot), model, [identifier]).tolist()
+        (record,) = read_profiles(snapshot, model, [row])
+        if row == UNKNOWN or record is None:
+            return None
+        latest_us = audience.latest_us
+        profile = as_one_profile(snapshot, model, record, reads.types, reads.lists, latest_us)
+        return record, Reading(profile, audience.as_of_us)
+
+    def _question(
+        self, asked: Subject, binder: Binder, snapshot: Snapshot, as_of_us: int | None, where: str
+    ) -> Question:
+        kept = _questions.setdefault(binder, {})
+        found = kept.get(asked)
+        if found is None:
+            match asked.kind:
+                case "tier":
+                    refreshed_us = self._refreshes(snapshot).instant_of(asked.name, as_of_us)
+                    # Equal cuts may be those of another refresh.
+                    return TierQuestion(asked.name, binder, where, refreshed_us)
+                case "tag":
+                    found = TagQuestion(asked.name, binder)
+                case _:
+                    found = ScoreQuestion(asked.name, binder, where)
+            if len(kept) >= _KEPT:
+                kept.clear()
+            kept[asked] = found
+        return found
 
 
 def _outline(known: KnownText, binder: Binder) -> Outline:

@@ -281,7 +281,11 @@ class AudienceService:
 
         def work() -> explain_pb2.ExplainResponse:
             found = self._database.explanations.explain(
-                wanted, subject, as_of_us=as_of_us, where=where
+                wanted,
+                subject,
+                as_of_us=as_of_us,
+                where=where,
+                with_ways=not request.without_ways,
             )
             if found is None:
                 raise NotFound(f"No profile owns the identifier {wanted[0]}:{wanted[1]}.")

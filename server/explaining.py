@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.explaining.changes import Added, Listed, Put, Wait
+from engine.explaining.standing_words import lines_of
+from engine.explaining.standings import ScoreStanding, TagStanding, TierStanding
+from engine.explaining.subjects import Subject
 from engine.explaining.wording import Wording, points
 from engine.rules import tree
 from server import convert
@@ -30,30 +33,40 @@ _KINDS = {
 }
 
 
-def subject(request: pb.ExplainRequest) -> str | tree.Expr:
+def subject(request: pb.ExplainRequest) -> str | tree.Expr | Subject:
     """What a request asks to explain."""
     match request.WhichOneof("subject"):
+        case ("score" | "band" | "tier" | "tag") as kind:
+            return Subject(kind, getattr(request, kind))
         case "expression":
             return request.expression
         case "segment":
             return tree.Segment(request.segment)
         case _:
-            raise convert.invalid("expression", "is missing", "give an expression or a segment")
+            raise convert.invalid("expression", "is missing", "give an expression or a name")
 
 
 def explanation(found: Explanation) -> pb.ExplainResponse:
     """The message of an explanation."""
     wording = Wording(found.zone, found.as_of_us)
-    return pb.ExplainResponse(
+    message = pb.ExplainResponse(
         uid=found.uid,
         expression=found.expression,
         truth=found.truth,
         nodes=[_node(node, wording) for node in found.nodes],
-        text="\n".join(wording.lines(found)),
+        text="\n".join(lines_of(found, wording)),
         as_of=convert.timestamp(found.as_of_us),
         data_version=found.data_version,
         read_as_of_today=found.read_as_of_today,
     )
+    match found.standing:
+        case ScoreStanding() as score:
+            message.score.CopyFrom(_score(score, wording))
+        case TierStanding() as tier:
+            message.tier.CopyFrom(_tier(tier))
+        case TagStanding() as tag:
+            message.tag.CopyFrom(_tag(tag))
+    return message
 
 
 def profile(found: ProfileCard) -> profile_pb2.Profile:
@@ -67,7 +80,80 @@ def profile(found: ProfileCard) -> profile_pb2.Profile:
     message.tiers.extend(
         profile_pb2.ProfileTier(tier=tier, name=name) for tier, name in card.tiers.items()
     )
+    message.notes.extend(
+        profile_pb2.ProfileNote(about=about, reason=reason) for about, reason in card.notes.items()
+    )
     return message
+
+
+def _score(found: ScoreStanding, wording: Wording) -> pb.ScoreStanding:
+    return pb.ScoreStanding(
+        ledger=_ledger(found.ledger, found.band or ""),
+        bands=[
+            pb.BandStanding(
+                name=band.name,
+                bound=points(band.bound),
+                left_below=points(band.left_below),
+                on=band.on,
+                since=_instant(band.since_us),
+            )
+            for band in found.bands
+        ],
+        next_band=found.next_band or "",
+        missing="" if found.missing is None else points(found.missing),
+        ways=[
+            pb.ScoreWay(
+                way=_way(one.way, wording),
+                gains=[pb.RuleGain(rule=at, points=points(given)) for at, given in one.gains],
+            )
+            for one in found.ways
+        ],
+    )
+
+
+def _tier(found: TierStanding) -> pb.TierStanding:
+    return pb.TierStanding(
+        tier=found.tier,
+        name=found.name or "",
+        stages=[
+            pb.StageStanding(
+                name=stage.name,
+                reached=stage.reached,
+                node=stage.node,
+                cut=convert.value(stage.cut),
+            )
+            for stage in found.stages
+        ],
+        metrics=[
+            pb.MetricStanding(
+                metric=metric.metric,
+                found=_value(metric.found),
+                cut=convert.value(metric.cut),
+                high=metric.high,  # type: ignore[arg-type]
+            )
+            for metric in found.metrics
+        ],
+        cell=found.cell,
+        refreshed=_instant(found.refreshed_us),
+    )
+
+
+def _tag(found: TagStanding) -> pb.TagStanding:
+    return pb.TagStanding(
+        tag=found.tag,
+        has=found.has,
+        givers=found.givers,
+        rules=[
+            pb.TagRuleStanding(
+                tag=rule.tag,
+                sticky=rule.keep == "sticky",
+                gives=rule.gives,
+                node=rule.node,
+                since=_instant(rule.since_us),
+            )
+            for rule in found.rules
+        ],
+    )
 
 
 def _ledger(ledger: Ledger, band: str = "") -> pb.ScoreLedger:
@@ -121,6 +207,7 @@ def _event(event: EvidenceEvent) -> pb.FoundEvent:
         type=event.type,
         time=convert.timestamp(event.time_us),
         value=convert.value(event.value),
+        points="" if event.points is None else points(event.points),
     )
 
 

@@ -188,11 +188,13 @@ class ProfileEvent:
 
 @dataclass(frozen=True, slots=True)
 class FoundEvent:
-    """An event that something comes from; `value` is the property that was read, None for none."""
+    """An event that something comes from; `value` is the property that was read, None for none, and
+    `points` what it gives in a ledger, before `at_most`; None elsewhere."""
 
     type: str
     time: datetime.datetime
     value: Value
+    points: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ class Profile:
 
     `segments` are those of the kept segments that it is in. `recent_events`, the latest first,
     are its last ones where it was asked for alone. `tiers` maps each tier in which it has a name
-    to that.
+    to that. `notes` says by the key of the model why something of these is left out.
     """
 
     uid: str
@@ -239,6 +241,7 @@ class Profile:
     recent_events: tuple[ProfileEvent, ...] = ()
     scores: tuple[ScoreLedger, ...] = ()
     tiers: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from strata.explaining import explain
 
 why = explain(client, "member", "m17", "segment('high_value')")
 print(why.truth, why.text)
+why = explain(client, "member", "m17", score="lead")
+print(why.standing.missing, "points to", why.standing.next_band)
 """
 
 from __future__ import annotations
@@ -11,10 +13,23 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from strata import messages
 from strata.answers import FoundEvent, ScoreLedger, Value
+from strata.standings import (
+    BandStanding,
+    FoundValue,
+    MetricStanding,
+    ScoreStanding,
+    ScoreWay,
+    StageStanding,
+    Standing,
+    TagRuleStanding,
+    TagStanding,
+    TierStanding,
+)
 from strata.v1 import explain_pb2, value_pb2
 
 if TYPE_CHECKING:
@@ -35,17 +50,6 @@ __all__ = [
     "Way",
     "explain",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class FoundValue:
-    """What `text` comes to, None where it is missing, with the latest of the events that it comes
-    from; `left_out` counts the others."""
-
-    text: str
-    value: Value
-    events: tuple[FoundEvent, ...]
-    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,8 @@ class ExplainedNode:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why the profile `uid` (32 hexadecimal digits) satisfies `expression` or not. The first node
-    is the whole; `text` says everything in lines for a person."""
+    is the whole; `text` says everything in lines for a person. `standing` is set where something
+    was explained by its name."""
 
     uid: str
     expression: str
@@ -137,23 +142,36 @@ class Explanation:
     as_of: datetime.datetime
     data_version: int
     read_as_of_today: tuple[str, ...]
+    standing: Standing | None = None
 
 
 def explain(
     client: Client,
     identifier_kind: str,
     value: str,
-    expression: str,
+    expression: str | None = None,
     *,
+    score: str | None = None,
+    band: str | None = None,
+    tier: str | None = None,
+    tag: str | None = None,
     as_of: datetime.datetime | None = None,
     min_offset: int = 0,
+    ways: bool = True,
 ) -> Explanation:
-    """Why the owner of an identifier satisfies an expression, or not. Raises StrataError."""
+    """Why the owner of an identifier satisfies an expression, or not; or where it stands in a
+    score, a band, a tier or with a tag, by name: one of these is given. Without `ways` nothing says
+    what would help. Raises StrataError."""
     response = client.transport.one(
         "/strata.v1.AudienceService/Explain",
         explain_pb2.ExplainRequest(
             identifier=value_pb2.Identifier(kind=identifier_kind, value=value),
             expression=expression,
+            score=score,
+            band=band,
+            tier=tier,
+            tag=tag,
+            without_ways=not ways,
             as_of=messages.timestamp(as_of),
             min_offset=min_offset,
         ),
@@ -168,6 +186,86 @@ def explain(
         as_of=messages.instant(response.as_of),
         data_version=response.data_version,
         read_as_of_today=tuple(response.read_as_of_today),
+        standing=_standing(response),
+    )
+
+
+def _standing(response: explain_pb2.ExplainResponse) -> Standing | None:
+    match response.WhichOneof("standing"):
+        case "score":
+            return _score(response.score)
+        case "tier":
+            return _tier(response.tier)
+        case "tag":
+            return _tag(response.tag)
+        case _:
+            return None
+
+
+def _score(message: explain_pb2.ScoreStanding) -> ScoreStanding:
+    return ScoreStanding(
+        ledger=messages.score_ledger(message.ledger),
+        bands=tuple(
+            BandStanding(
+                one.name,
+                Decimal(one.bound),
+                Decimal(one.left_below),
+                one.on,
+                _instant(one.since if one.HasField("since") else None),
+            )
+            for one in message.bands
+        ),
+        next_band=message.next_band,
+        missing=Decimal(message.missing) if message.missing else None,
+        ways=tuple(
+            ScoreWay(_way(one.way), {gain.rule: Decimal(gain.points) for gain in one.gains})
+            for one in message.ways
+        ),
+    )
+
+
+def _tier(message: explain_pb2.TierStanding) -> TierStanding:
+    return TierStanding(
+        tier=message.tier,
+        name=message.name,
+        stages=tuple(
+            StageStanding(
+                one.name,
+                one.reached,
+                one.node if one.HasField("node") else None,
+                messages.value(one.cut),
+            )
+            for one in message.stages
+        ),
+        metrics=tuple(
+            MetricStanding(
+                one.metric,
+                _value(one.found),
+                messages.value(one.cut),
+                one.high if one.HasField("high") else None,
+            )
+            for one in message.metrics
+        ),
+        cell=message.cell,
+        refreshed=_instant(message.refreshed if message.HasField("refreshed") else None),
+    )
+
+
+def _tag(message: explain_pb2.TagStanding) -> TagStanding:
+    return TagStanding(
+        tag=message.tag,
+        has=message.has,
+        givers=tuple(message.givers),
+        rules=tuple(
+            TagRuleStanding(
+                one.tag,
+                one.sticky,
+                one.gives,
+                one.node,
+                _instant(one.since if one.HasField("since") else None),
+            )
+            for one in message.rules
+        ),
     )
 
 

@@ -154,6 +154,7 @@ def profile(
         recent_events=tuple(map(profile_event, recent_events)),
         scores=tuple(map(score_ledger, message.scores)),
         tiers={one.tier: one.name for one in message.tiers},
+        notes={one.about: one.reason for one in message.notes},
     )
 
 
@@ -181,7 +182,8 @@ def _ledger_line(message: explain_pb2.LedgerLine) -> answers.LedgerLine:
 
 def found_event(message: explain_pb2.FoundEvent) -> answers.FoundEvent:
     """An event that something comes from."""
-    return answers.FoundEvent(message.type, instant(message.time), value(message.value))
+    given = Decimal(message.points) if message.points else None
+    return answers.FoundEvent(message.type, instant(message.time), value(message.value), given)
 
 
 def profile_event(message: profile_pb2.ProfileEvent) -> answers.ProfileEvent:

@@ -1,55 +1,61 @@
-"""What the rules of a model say of one profile: scores with bands, tiers, and tags by rule."""
+"""What the rules of a model say of one profile: scores with bands, tiers, and tags by rule.
+
+What has no evaluator so far, or no cuts, is left out and noted: the rest of a profile is worth
+showing without it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+from engine.errors import NotYet
 from engine.explaining.ledgers import Ledger, ledger_of
+from engine.explaining.named_tags import NamedTags, named_tags, tags_of
 from engine.explaining.names import conditions_of, name_of
-from engine.explaining.outline import types_of, types_of_scores
+from engine.explaining.outline import Reads, reads_of
 from engine.explaining.reading import Reading
+from engine.explaining.tier_questions import derived_of
 from engine.model.definitions import TAG
-from engine.model.hidden_events import fact_events, tag_fact, tag_places
-from engine.model.plain import TagRule
-from engine.model.sections.tag_rules import PLACE
+from engine.model.positions import key_text
 from engine.rules import bound, tree
-from engine.rules.aggregates import bind_step
 from engine.rules.bind import Binder
 from engine.rules.bound_scores import BoundScore
 from engine.rules.derived import Derived
-from engine.rules.parse import parse_step
-from engine.rules.types import Strings
 
 __all__ = ["Asked", "Card", "asked_of", "card_of"]
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
     """`scores` and the `bands` of those that have some, by name; of a tier the name that the
-    profile has. Names that it has none of are absent. `tags` are those that rules give it."""
+    profile has. Names that it has none of are absent. `tags` are those that rules give it. `notes`
+    says by the key of the model, `scores.lead`, why something is left out."""
 
     scores: Mapping[str, Ledger] = field(default_factory=dict)
     bands: Mapping[str, str] = field(default_factory=dict)
     tiers: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a model says of every profile, bound; `types` and `lists` are what is read for it.
-
-    `named` are the tags with places for properties, as rules have them, and the types of events
-    whose properties may name them.
-    """
+    """What a model says of every profile, bound, and what is read for it; `notes` as of a Card."""
 
     scores: Mapping[str, BoundScore]
     names: Mapping[tuple[str, str], Derived]
     tags: Mapping[str, bound.BoundExpr]
-    named: Mapping[str, tuple[str, ...]]
-    types: tuple[str, ...]
-    lists: tuple[str, ...]
+    named: tuple[NamedTags, ...]
+    reads: Reads
+    notes: Mapping[str, str]
+
+    def __bool__(self) -> bool:
+        return bool(self.scores or self.names or self.tags or self.named or self.notes)
 
 
 _known: WeakKeyDictionary[Binder, Asked] = WeakKeyDictionary()
@@ -68,65 +74,61 @@ def _asked(binder: Binder) -> Asked:
     calls: list[tree.Call] = [tree.Call("tier", name) for name in model.tiers]
     calls += [tree.Call("band", name) for name in model.scores if model.bands(name)]
     names: dict[tuple[str, str], Derived] = {}
+    notes: dict[str, str] = {}
     for call in calls:
-        operand = binder.operand(call)
-        if isinstance(operand, Strings) and operand.derived is not None:
-            names[call.function, call.argument] = operand.derived
+        try:
+            names[call.function, call.argument] = derived_of(call, binder)
+        except NotYet as reason:
+            notes[_key("tiers", call.argument)] = str(reason)
     tags = {
-        rule["tag"]: _has_tag(rule["tag"], binder) for rule in model.tag_rules if "each" not in rule
+        rule["tag"]: binder.bind(tree.Compare(tree.Name(TAG), "=", tree.Text(rule["tag"])))
+        for rule in model.tag_rules
+        if "each" not in rule
     }
+    named = tuple(named_tags(binder))
     read = [*tags.values(), *(one for known in names.values() for one in conditions_of(known))]
-    named = {
-        rule["tag"]: _naming(rule, binder) for rule in model.tag_rules if tag_places(rule["tag"])
-    }
-    of_names = (name for found in named.values() for name in found)
-    types = dict.fromkeys([*types_of(read), *types_of_scores(scores.values()), *of_names])
-    read += [one for score in scores.values() for one in score.conditions]
-    lists = dict.fromkeys(
-        one.name
-        for part in read
-        for one in bound.predicates_of(part)
-        if isinstance(one, bound.BoundList)
-    )
-    return Asked(scores, names, tags, named, tuple(types), tuple(lists))
+    read += [one.events.where for one in named if one.events.where is not None]
+    reads = reads_of(read, scores.values(), [name for one in named for name in one.types])
+    return Asked(scores, names, tags, named, reads, notes)
 
 
 def card_of(asked: Asked, binder: Binder, reading: Reading) -> Card:
-    """The card of the profile of a reading. Raises NotYet."""
-    found = {key: name_of(derived, reading) for key, derived in asked.names.items()}
+    """The card of the profile of a reading."""
+    notes = dict(asked.notes)
+
+    def told(key: str, ask: Callable[..., _Found], *given: object) -> _Found | None:
+        try:
+            return ask(*given)
+        except NotYet as reason:
+            notes[key] = str(reason)
+            return None
+
+    scores: dict[str, Ledger] = {}
+    found: dict[tuple[str, str], str] = {}
+    tags: dict[str, None] = {}
+    for name, score in asked.scores.items():
+        declared = binder.model.scores[name]
+        ledger = told(_key("scores", name), ledger_of, score, declared, reading)
+        if ledger is not None:
+            scores[name] = ledger
+    for (kind, name), derived in asked.names.items():
+        section = "tiers" if kind == "tier" else "scores"
+        one = told(_key(section, name), name_of, derived, reading)
+        if one is not None:
+            found[kind, name] = one
+    for tag, item in asked.tags.items():
+        if told(_key("tag_rules", tag), reading.holds, item):
+            tags[tag] = None
+    for rule in asked.named:
+        tags |= dict.fromkeys(told(_key("tag_rules", rule.tag), tags_of, rule, reading) or ())
     return Card(
-        {
-            name: ledger_of(score, binder.model.scores[name], reading)
-            for name, score in asked.scores.items()
-        },
-        {name: one for (kind, name), one in found.items() if kind == "band" and one is not None},
-        {name: one for (kind, name), one in found.items() if kind == "tier" and one is not None},
-        (
-            *(tag for tag, item in asked.tags.items() if reading.holds(item)),
-            *(tag for tag in _named(asked, reading) if reading.holds(_has_tag(tag, binder))),
-        ),
+        scores,
+        {name: one for (kind, name), one in found.items() if kind == "band"},
+        {name: one for (kind, name), one in found.items() if kind == "tier"},
+        tuple(tags),
+        notes,
     )
 
 
-def _has_tag(tag: str, binder: Binder) -> bound.BoundExpr:
-    return binder.bind(tree.Compare(tree.Name(TAG), "=", tree.Text(tag)))
-
-
-def _naming(rule: TagRule, binder: Binder) -> tuple[str, ...]:
-    """The types of events whose properties name the tags that a rule with `each` gives."""
-    if rule["keep"] == "sticky":
-        return (fact_events(binder.model)[tag_fact(rule["tag"])].name,)
-    step, _ = parse_step(rule["each"])
-    return bind_step(step, binder.scope(rule["each"])).types
-
-
-def _named(asked: Asked, reading: Reading) -> list[str]:
-    """The tags that properties of some event of the profile name, each once."""
-    found: dict[str, None] = {}
-    for tag, types in asked.named.items():
-        places = tag_places(tag)
-        for event in (one for name in types for one in reading.profile.events.get(name, ())):
-            values = {place: event.properties.get(place) for place in places}
-            if all(values.values()):
-                found[PLACE.sub(lambda place: str(values[place[1]]), tag)] = None  # noqa: B023
-    return list(found)
+def _key(section: str, name: str) -> str:
+    return key_text((section, name))

@@ -24,7 +24,10 @@ __all__ = [
     "FoundStep",
     "FoundValue",
     "found_steps",
+    "found_value",
     "found_values",
+    "plain",
+    "scale_of",
 ]
 
 # The latest so many events of a value are shown: enough to recognise what it is about.
@@ -35,11 +38,13 @@ _PLACES = 6
 
 @dataclass(frozen=True, slots=True)
 class EvidenceEvent:
-    """An event that a value comes from, with what was read of it (None: the event as such)."""
+    """An event that a value comes from, with what was read of it (None: the event as such), and in
+    a ledger with what it gives, in thousandths of a point."""
 
     type: str
     time_us: int
     value: PlainValue | None = None
+    points: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,11 @@ class FoundStep:
 
 def found_values(node: OutlineNode, reading: Reading) -> tuple[FoundValue, ...]:
     """The values that a condition reads, in the order written."""
-    return tuple(_found(asked, reading) for asked in node.asked)
+    return tuple(found_value(asked, reading) for asked in node.asked)
 
 
-def _found(asked: Asked, reading: Reading) -> FoundValue:
+def found_value(asked: Asked, reading: Reading) -> FoundValue:
+    """A value, and the latest of the events that it comes from."""
     events: list[EvidenceEvent] = []
     count = 0
     for aggregate in asked.aggregates:
@@ -96,12 +102,12 @@ def _value(asked: Asked, reading: Reading) -> PlainValue | None:
             return reading.double(quantity.in_doubles())
         case Quantity(kind=kind, form=form):
             exact = reading.linear(form)
-            return None if exact is None else plain(kind, exact, _scale(form))
+            return None if exact is None else plain(kind, exact, scale_of(form))
         case _:
             return None
 
 
-def _scale(form: bound.Linear) -> int | None:
+def scale_of(form: bound.Linear) -> int | None:
     """The digits after the point of what a number is made of; None where it is whole numbers."""
     scale = None if form.constant.denominator == 1 else 0
     for term in form.terms:

@@ -18,6 +18,7 @@ from engine.explaining.evidence import FoundStep, FoundValue, found_steps, found
 from engine.explaining.ledgers import Ledger, ledger_of
 from engine.explaining.outline import Outline, OutlineNode
 from engine.explaining.reading import Reading
+from engine.explaining.standings import Standing
 from engine.explaining.ways import Ways
 from engine.model.definitions import Model
 from engine.rules import bound
@@ -58,7 +59,11 @@ class ExplainedNode:
 class Explanation:
     """Why a profile satisfies an expression or not. `nodes` are in the order of the text, each
     before its parts; the first is the whole. Times are microseconds from 1970; `zone` is the
-    model's."""
+    model's. `with_ways`: what would help was asked for.
+
+    Of something explained by its name `standing` is the answer, and the nodes are those of its
+    conditions, one whole behind the other.
+    """
 
     uid: bytes
     expression: str
@@ -67,16 +72,20 @@ class Explanation:
     nodes: tuple[ExplainedNode, ...]
     data_version: int = 0
     read_as_of_today: tuple[str, ...] = ()
+    with_ways: bool = True
+    standing: Standing | None = None
 
     @property
     def truth(self) -> bool:
-        """Whether the profile satisfies it."""
-        return self.nodes[0].truth
+        """Whether the profile satisfies it; has points, a band, a name in a tier, or a tag."""
+        return self.nodes[0].truth if self.standing is None else self.standing.has
 
 
-def explain(outline: Outline, reading: Reading, model: Model) -> Explanation:
-    """The explanation of an expression for the profile of a reading. Raises NotYet for what has no
-    evaluator so far."""
+def explain(
+    outline: Outline, reading: Reading, model: Model, *, with_ways: bool = True
+) -> Explanation:
+    """The explanation of an expression for the profile of a reading; `with_ways`: with what would
+    help. Raises NotYet for what has no evaluator so far."""
     ways = Ways(model)
     wanted: list[bool] = []
     blamed: list[bool] = []
@@ -93,7 +102,7 @@ def explain(outline: Outline, reading: Reading, model: Model) -> Explanation:
         blamed.append(blame)
         course = course_of(node.item, reading)
         helping: list[Way] = []
-        if blame and told < _MOST_MISSES and (node.is_leaf or node.parent is None):
+        if with_ways and blame and told < _MOST_MISSES and (node.is_leaf or node.parent is None):
             told += 1
             helping = ways.find(node.item, want, reading)
         found.append(_explained(node, reading, truth, blame, helping, course, model))
@@ -103,6 +112,7 @@ def explain(outline: Outline, reading: Reading, model: Model) -> Explanation:
         reading.now_us,
         reading.profile.zone,
         tuple(found),
+        with_ways=with_ways,
     )
 
 

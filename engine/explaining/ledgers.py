@@ -60,7 +60,7 @@ def ledger_of(score: BoundScore, declared: Score, reading: Reading) -> Ledger:
         line = reading.line(rule.events)
         first, end = line.stretch(*reading.bounds(rule.window))
         events = tuple(
-            EvidenceEvent(event.type, event.time_us)
+            EvidenceEvent(event.type, event.time_us, None, reading.worth(rule, event.time_us))
             for event in line.events[max(first, end - EVIDENCE_EVENTS) : end][::-1]
         )
         left_out = end - first - len(events)

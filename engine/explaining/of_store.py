@@ -8,29 +8,13 @@ from typing import Any
 from engine.explaining.one_profile import OneEvent, OneProfile, PlainValue
 from engine.live.lists import entries_of
 from engine.live.profile_events import events_of_row
-from engine.live.profiles import ProfileRecord, read_profiles
+from engine.live.profiles import ProfileRecord
 from engine.model.definitions import Model
 from engine.model.hidden_events import event_type
 from engine.rules.retention import kept_from_us
 from engine.store.snapshot import Snapshot
 
-__all__ = ["as_one_profile", "read_one"]
-
-
-def read_one(
-    snapshot: Snapshot,
-    model: Model,
-    row: int,
-    types: Sequence[str],
-    lists: Sequence[str],
-    latest_us: int,
-) -> OneProfile | None:
-    """The profile of a row with its events of some types, and its identifiers in some lists; None
-    where it is not alive. Events that are dropped by `latest_us` are left out."""
-    (record,) = read_profiles(snapshot, model, [row])
-    if record is None:
-        return None
-    return as_one_profile(snapshot, model, record, types, lists, latest_us)
+__all__ = ["as_one_profile"]
 
 
 def as_one_profile(
@@ -41,7 +25,8 @@ def as_one_profile(
     lists: Sequence[str],
     latest_us: int,
 ) -> OneProfile:
-    """The same of a profile that is read already."""
+    """A profile with its events of some types, and its identifiers in some lists. Events that are
+    dropped by `latest_us` are left out."""
     events = {}
     for name in types:
         declared = event_type(model, name)

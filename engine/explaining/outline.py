@@ -18,7 +18,17 @@ from engine.rules.bound_scores import BoundScore
 from engine.rules.canonical import format_expression, format_step, format_value
 from engine.rules.types import Flag, Operand, Quantity, Strings, sources
 
-__all__ = ["Asked", "Outline", "OutlineNode", "outline", "types_of", "types_of_scores"]
+__all__ = ["Asked", "Outline", "OutlineNode", "Reads", "asked_of_value", "outline", "reads_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What some conditions read beside the profile itself, each once: types of events and uploaded
+    lists; and its attributes without history."""
+
+    types: tuple[str, ...]
+    lists: tuple[str, ...]
+    attributes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +71,11 @@ class OutlineNode:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """An expression, its canonical text, and its nodes. `types` are the types of the events that it
-    reads, `lists` the uploaded lists, and `attributes` those without history."""
+    """An expression in its canonical text, its nodes, and what it reads."""
 
     expression: str
     nodes: tuple[OutlineNode, ...]
-    types: tuple[str, ...]
-    lists: tuple[str, ...]
-    attributes: tuple[str, ...]
+    reads: Reads
 
 
 def outline(expression: tree.Expr, item: bound.BoundExpr, binder: Binder) -> Outline:
@@ -89,30 +96,28 @@ def outline(expression: tree.Expr, item: bound.BoundExpr, binder: Binder) -> Out
         waiting.extend((part, depth + 1, place, turned) for part, turned in reversed(parts))
     read = [item, *(part for node in nodes for one in node.asked for part in one.conditions)]
     counted = [score for node in nodes for one in node.asked for score in one.scores]
-    types = dict.fromkeys([*types_of(read), *types_of_scores(counted)])
+    return Outline(format_expression(expression), tuple(nodes), reads_of(read, counted))
+
+
+def reads_of(
+    items: Iterable[bound.BoundExpr],
+    scores: Iterable[BoundScore] = (),
+    also: Iterable[str] = (),
+) -> Reads:
+    """What some conditions and scores read, and `also` some types of events."""
+    scores = tuple(scores)
+    types: dict[str, None] = dict.fromkeys(also)
     lists: dict[str, None] = {}
     attributes: dict[str, None] = {}
-    for predicate in (one for part in read for one in bound.predicates_of(part)):
+    asked = [*items, *(one for score in scores for one in score.conditions)]
+    for predicate in (one for part in asked for one in bound.predicates_of(part)):
+        types |= dict.fromkeys(_types(predicate))
         if isinstance(predicate, bound.BoundList):
             lists[predicate.name] = None
         attributes |= {one.name: None for one in bound.attributes_of(predicate) if not one.history}
-    text = format_expression(expression)
-    return Outline(text, tuple(nodes), tuple(types), tuple(lists), tuple(attributes))
-
-
-def types_of(read: Iterable[bound.BoundExpr]) -> Iterator[str]:
-    """The types of the events that some expressions read, repeats kept."""
-    for part in read:
-        for predicate in bound.predicates_of(part):
-            yield from _types(predicate)
-
-
-def types_of_scores(scores: Iterable[BoundScore]) -> Iterator[str]:
-    """The types of the events that some scores read."""
     for score in scores:
-        yield from types_of(score.conditions)
-        for rule in score.counted:
-            yield from rule.events.types
+        types |= dict.fromkeys(name for rule in score.counted for name in rule.events.types)
+    return Reads(tuple(types), tuple(lists), tuple(attributes))
 
 
 def _parts(item: bound.BoundExpr, negated: bool) -> Iterator[tuple[bound.BoundExpr, bool]]:
@@ -164,6 +169,11 @@ def _values(node: tree.Expr) -> tuple[tree.Value, ...]:
             return (node.value,)
         case _:
             return ()
+
+
+def asked_of_value(text: str, operand: Operand) -> Asked:
+    """A value that is no part of an expression, such as the metric of a tier."""
+    return Asked(text, operand, tuple(_aggregates(operand)))
 
 
 def _aggregates(operand: Operand) -> Iterator[BoundAggregate]:

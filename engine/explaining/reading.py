@@ -284,12 +284,18 @@ class Reading:
         if rule.half_life_us is None:
             given = rule.points * len(times)
         else:
-            worth = worth_by_hour(rule.points, rule.half_life_us)
-            hours = ((self.now_us - time_us) // HOUR_US for time_us in times)
-            given = sum(worth[hour] for hour in hours if hour < len(worth))
+            given = sum(self.worth(rule, time_us) for time_us in times)
         if rule.at_most is None:
             return given, given
         return min(max(given, -rule.at_most), rule.at_most), given
+
+    def worth(self, rule: BoundEachRule, time_us: int) -> int:
+        """What an event of a time gives to a rule that counts it, in thousandths."""
+        if rule.half_life_us is None:
+            return rule.points
+        worth = worth_by_hour(rule.points, rule.half_life_us)
+        hour = (self.now_us - time_us) // HOUR_US
+        return worth[hour] if hour < len(worth) else 0
 
     def rule_times(self, rule: BoundEachRule) -> Sequence[int]:
         """The times of the events that a rule counts, in order."""

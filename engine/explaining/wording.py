@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from engine.explaining.changes import Added, Change, Listed, Put, Wait, Way
 from engine.explaining.evidence import FoundStep, FoundValue
 from engine.explaining.explain import ExplainedNode, Explanation
-from engine.explaining.ledgers import Ledger
+from engine.explaining.ledgers import Ledger, LedgerLine
 from engine.explaining.one_profile import PlainValue, instant_of, us_of
 from engine.rules.calendar import local_day
 
@@ -35,12 +35,16 @@ class Wording:
     def lines(self, explanation: Explanation) -> Iterator[str]:
         """The whole, one line for each node and one for each thing to say of it."""
         for node in explanation.nodes:
-            indent = "   " * node.depth
-            yield f"{indent}{'✓' if node.truth else '✗'} {node.text}"
-            for said in self.said_of(node):
-                yield f"{indent}     {said}"
+            yield from self.node(node, explanation.with_ways)
 
-    def said_of(self, node: ExplainedNode) -> Iterator[str]:
+    def node(self, node: ExplainedNode, with_ways: bool = True, deeper: int = 0) -> Iterator[str]:
+        """The lines of one node, so many levels deeper than it says."""
+        indent = "   " * (node.depth + deeper)
+        yield f"{indent}{'✓' if node.truth else '✗'} {node.text}"
+        for said in self._said_of(node, with_ways):
+            yield f"{indent}     {said}"
+
+    def _said_of(self, node: ExplainedNode, with_ways: bool) -> Iterator[str]:
         """What is said of one node beside its text and truth."""
         for value in node.values:
             if value.text != node.text or value.value is None or value.events:
@@ -51,7 +55,11 @@ class Wording:
             yield from self.ledger(ledger)
         if node.owned:
             yield "by " + ", ".join(f"{kind}:{value}" for kind, value in node.owned)
-        if node.in_the_way and (node.depth == 0 or node.values or node.steps or node.ways):
+        if (
+            with_ways
+            and node.in_the_way
+            and (node.depth == 0 or node.values or node.steps or node.ways)
+        ):
             ways = [*dict.fromkeys(self.way(way) for way in node.ways)]
             yield f"→ {', or '.join(ways)}" if ways else f"→ {_NO_WAY}"
         waits = any(isinstance(change, Wait) for way in node.ways for change in way.changes)
@@ -80,8 +88,9 @@ class Wording:
             "" if step.time_us is None else f" {self.instant(step.time_us)}"
         )
 
-    def ledger(self, ledger: Ledger) -> Iterator[str]:
-        """A score, and a line for each of its reasons, those with most points first."""
+    def ledger(self, ledger: Ledger, *, with_events: bool = False) -> Iterator[str]:
+        """A score, and a line for each of its reasons, those with most points first; `with_events`:
+        and one with the events that a rule counts."""
         reasons = ledger.reasons
         yield f"{ledger.score}: {points(ledger.points)} points"
         for line in reasons:
@@ -89,6 +98,19 @@ class Wording:
             if line.uncapped is not None:
                 said += f" ({points(line.uncapped)} without at_most)"
             yield said
+            if with_events and line.events:
+                yield f"        {self._counted(line)}"
+
+    def _counted(self, line: LedgerLine) -> str:
+        """The events that a rule counts, with what each gives."""
+        count = len(line.events) + line.left_out
+        events = [
+            f"{event.type} {self.instant(event.time_us)}, {self.ago(event.time_us)}"
+            + ("" if event.points is None else f", {points(event.points, signed=True)}")
+            for event in line.events
+        ]
+        more = f" and {line.left_out:,} more" if line.left_out else ""
+        return f"{count:,} x: {'; '.join(events)}{more}"
 
     # -------------------------------------------------------------------------- ways
 
@@ -180,6 +202,10 @@ class Wording:
     def ahead(self, at_us: int) -> str:
         """How far ahead an instant is, in its two largest units."""
         return f"in {length(timedelta(microseconds=at_us - self._as_of_us))}"
+
+    def ago(self, at_us: int) -> str:
+        """How long ago an instant was."""
+        return f"{length(timedelta(microseconds=self._as_of_us - at_us))} ago"
 
 
 def points(thousandths: int, *, signed: bool = False) -> str:

@@ -60,17 +60,13 @@ class Refreshes:
     def at(self, instant_us: int | None = None) -> Cuts:
         """The cuts in force at an instant (None: the newest): of each tier the latest at or before
         it, else the earliest."""
-        found = {}
-        for name, refreshes in self.of_tiers.items():
-            instants = [at_us for at_us, _ in refreshes]
-            place = len(instants) if instant_us is None else bisect_right(instants, instant_us)
-            found[name] = refreshes[max(place - 1, 0)][1]
-        return found
+        return {name: _at(refreshes, instant_us)[1] for name, refreshes in self.of_tiers.items()}
 
-    def instant_of(self, name: str) -> int | None:
-        """When a tier was refreshed last; None for one without cuts."""
+    def instant_of(self, name: str, instant_us: int | None = None) -> int | None:
+        """When the cuts of a tier were worked out that are in force at an instant (None: the
+        newest); None for one without cuts."""
         refreshes = self.of_tiers.get(name)
-        return refreshes[-1][0] if refreshes else None
+        return _at(refreshes, instant_us)[0] if refreshes else None
 
     def adding(self, cuts: Cuts, instant_us: int) -> Refreshes:
         """These and one more."""
@@ -97,6 +93,12 @@ class Refreshes:
                 and new.tiers[name] == old.tiers.get(name)
             }
         )
+
+
+def _at(refreshes: _OfTier, instant_us: int | None) -> tuple[int, tuple[Fraction | None, ...]]:
+    instants = [at_us for at_us, _ in refreshes]
+    place = len(instants) if instant_us is None else bisect_right(instants, instant_us)
+    return refreshes[max(place - 1, 0)]
 
 
 def _read(cut: str | None) -> Fraction | None:

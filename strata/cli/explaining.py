@@ -20,6 +20,7 @@ from strata.explaining import (
     Way,
 )
 from strata.explaining import explain as ask
+from strata.standings import FoundValue, ScoreStanding, Standing, TagStanding, TierStanding
 
 __all__ = ["explain"]
 
@@ -27,17 +28,42 @@ __all__ = ["explain"]
 @command
 def explain(
     identifier: Annotated[str, typer.Argument(metavar="KIND:VALUE")],
-    expression: Annotated[str, typer.Argument(metavar="EXPR")],
+    expression: Annotated[str | None, typer.Argument(metavar="[EXPR]")] = None,
+    score: Annotated[
+        str | None, typer.Option("--score", metavar="NAME", help="Explain a score.")
+    ] = None,
+    band: Annotated[
+        str | None, typer.Option("--band", metavar="SCORE", help="Explain the band of a score.")
+    ] = None,
+    tier: Annotated[
+        str | None, typer.Option("--tier", metavar="NAME", help="Explain a tier.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Explain a tag.")] = None,
+    ways: Annotated[bool, typer.Option(help="Say what would help.")] = True,
     as_of: AsOf = None,
     store: StoreAt = None,
     server: ServerAt = None,
     as_json: Json = False,
 ) -> None:
-    """Explain why an expression holds for a profile, or what is missing."""
+    """Explain why an expression holds for a profile, or what is missing; or a score, band, tier or
+    tag."""
     kind, value = read_identifier(identifier)
-    with session(place(store, server)) as client, about(expression=expression):
+    if sum(one is not None for one in (expression, score, band, tier, tag)) != 1:
+        raise typer.BadParameter("give one of EXPR, --score, --band, --tier and --tag")
+    with session(place(store, server)) as client, about(expression=expression or ""):
         moment = read_instant(as_of, lambda: client.model().time_zone)
-        found = ask(client, kind, value, expression, as_of=moment)
+        found = ask(
+            client,
+            kind,
+            value,
+            expression,
+            score=score,
+            band=band,
+            tier=tier,
+            tag=tag,
+            as_of=moment,
+            ways=ways,
+        )
     if as_json:
         show.json_line(_json(found))
         return
@@ -69,7 +95,75 @@ def _json(found: Explanation) -> dict[str, Any]:
         "nodes": [_node(node) for node in found.nodes],
         "text": found.text,
         "read_as_of_today": list(found.read_as_of_today),
+        "standing": _standing(found.standing),
     }
+
+
+def _standing(found: Standing | None) -> dict[str, Any] | None:
+    match found:
+        case ScoreStanding():
+            return {
+                **show.ledger_json(found.ledger),
+                "bands": [
+                    {
+                        "name": one.name,
+                        "bound": f"{one.bound:f}",
+                        "left_below": f"{one.left_below:f}",
+                        "on": one.on,
+                        "since": None if one.since is None else show.instant(one.since),
+                    }
+                    for one in found.bands
+                ],
+                "next_band": found.next_band or None,
+                "missing": None if found.missing is None else f"{found.missing:f}",
+                "ways": [
+                    {**_way(one.way), "gains": {str(k): f"{v:f}" for k, v in one.gains.items()}}
+                    for one in found.ways
+                ],
+            }
+        case TierStanding():
+            return {
+                "tier": found.tier,
+                "name": found.name or None,
+                "stages": [
+                    {
+                        "name": one.name,
+                        "reached": one.reached,
+                        "node": one.node,
+                        "cut": show.json_value(one.cut),
+                    }
+                    for one in found.stages
+                ],
+                "metrics": [
+                    {
+                        "metric": one.metric,
+                        **_value(one.found),
+                        "cut": show.json_value(one.cut),
+                        "high": one.high,
+                    }
+                    for one in found.metrics
+                ],
+                "cell": found.cell or None,
+                "refreshed": None if found.refreshed is None else show.instant(found.refreshed),
+            }
+        case TagStanding():
+            return {
+                "tag": found.tag,
+                "has": found.has,
+                "givers": list(found.givers),
+                "rules": [
+                    {
+                        "tag": one.tag,
+                        "sticky": one.sticky,
+                        "gives": one.gives,
+                        "node": one.node,
+                        "since": None if one.since is None else show.instant(one.since),
+                    }
+                    for one in found.rules
+                ],
+            }
+        case _:
+            return None
 
 
 def _node(node: ExplainedNode) -> dict[str, Any]:
@@ -78,22 +172,7 @@ def _node(node: ExplainedNode) -> dict[str, Any]:
         "depth": node.depth,
         "parent": node.parent,
         "truth": node.truth,
-        "values": [
-            {
-                "text": one.text,
-                "value": show.json_value(one.value),
-                "events": [
-                    {
-                        "type": event.type,
-                        "time": show.instant(event.time),
-                        "value": show.json_value(event.value),
-                    }
-                    for event in one.events
-                ],
-                "left_out": one.left_out,
-            }
-            for one in node.values
-        ],
+        "values": [_value(one) for one in node.values],
         "steps": [
             {
                 "text": step.text,
@@ -108,6 +187,22 @@ def _node(node: ExplainedNode) -> dict[str, Any]:
         "ways": [_way(way) for way in node.ways],
         "turns_at": None if node.turns_at is None else show.instant(node.turns_at),
         "turn_unknown": node.turn_unknown,
+    }
+
+
+def _value(one: FoundValue) -> dict[str, Any]:
+    return {
+        "text": one.text,
+        "value": show.json_value(one.value),
+        "events": [
+            {
+                "type": event.type,
+                "time": show.instant(event.time),
+                "value": show.json_value(event.value),
+            }
+            for event in one.events
+        ],
+        "left_out": one.left_out,
     }
 
 

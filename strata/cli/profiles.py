@@ -48,6 +48,8 @@ def profile(
     for ledger in found.scores:
         for line in _score(ledger):
             typer.echo(line)
+    for about, reason in found.notes.items():
+        typer.echo(f"\nleft out: {about}: {reason}")
     if coming:
         typer.echo("\nby time alone:")
         for one in coming[:CHANGES_SHOWN]:

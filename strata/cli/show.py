@@ -124,6 +124,7 @@ def profile_json(profile: Profile) -> dict[str, Any]:
         "recent_events": [event_json(event) for event in profile.recent_events],
         "scores": [ledger_json(one) for one in profile.scores],
         "tiers": dict(profile.tiers),
+        "notes": dict(profile.notes),
     }
 
 
@@ -141,7 +142,12 @@ def ledger_json(ledger: ScoreLedger) -> dict[str, Any]:
                 "text": line.text,
                 "uncapped": None if line.uncapped is None else f"{line.uncapped:f}",
                 "events": [
-                    {"type": event.type, "time": instant(event.time)} for event in line.events
+                    {
+                        "type": event.type,
+                        "time": instant(event.time),
+                        "points": None if event.points is None else f"{event.points:f}",
+                    }
+                    for event in line.events
                 ],
                 "left_out": line.left_out,
             }

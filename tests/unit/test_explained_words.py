@@ -165,6 +165,7 @@ def test_who_is_not_to_blame_is_told_nothing() -> None:
         "      ✗ age = 3",
         "           age is (missing)",
         "   ✗ vip",
+        "        vip is (missing)",
         "        → vip true",
     ]
 

@@ -1,0 +1,81 @@
+"""The tags that a profile has from rules whose tags properties name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from engine.explaining.reading import Reading
+from engine.model.definitions import EventType
+from engine.model.hidden_events import ON, fact_events, tag_fact, tag_places
+from engine.model.sections.tag_rules import PLACE
+from engine.rules import tree
+from engine.rules.aggregates import bind_step
+from engine.rules.bind import Binder
+from engine.rules.bound_events import BoundEvents
+from engine.rules.parse import parse_step
+
+__all__ = ["NamedTags", "named_tags", "tags_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedTags:
+    """One such rule: the events that name its tags, or of a sticky one the type of its facts."""
+
+    tag: str
+    places: tuple[str, ...]
+    events: BoundEvents
+    window: tree.Window | None
+    fact: EventType | None
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of the events that say which tags they are."""
+        return self.events.types if self.fact is None else (self.fact.name,)
+
+
+def named_tags(binder: Binder) -> list[NamedTags]:
+    """The rules of a model whose tags properties name."""
+    found = []
+    facts = fact_events(binder.model)
+    for rule in binder.model.tag_rules:
+        if "each" in rule:
+            step, window = parse_step(rule["each"])
+            fact = facts[tag_fact(rule["tag"])] if rule["keep"] == "sticky" else None
+            events = bind_step(step, binder.scope(rule["each"]))
+            places = tag_places(rule["tag"])
+            found.append(NamedTags(rule["tag"], places, events, window, fact))
+    return found
+
+
+def tags_of(rule: NamedTags, reading: Reading) -> list[str]:
+    """The tags that a rule gives the profile of a reading now; one may come several times.
+    Raises NotYet."""
+    return [*_tags(rule, reading)]
+
+
+def _tags(rule: NamedTags, reading: Reading) -> Iterator[str]:
+    if rule.fact is not None:
+        states: dict[tuple[object, ...], bool] = {}
+        happened = [
+            event
+            for event in reading.profile.events.get(rule.fact.name, ())
+            if event.time_us <= reading.now_us
+        ]
+        # Of one instant the last counts, which is on where one of them is.
+        for event in sorted(happened, key=lambda one: (one.time_us, bool(one.properties[ON.name]))):
+            named = tuple(event.properties.get(place) for place in rule.places)
+            states[named] = bool(event.properties[ON.name])
+        for values, on in states.items():
+            if on:
+                yield _name(rule, dict(zip(rule.places, values, strict=True)))
+        return
+    line = reading.line(rule.events)
+    first, end = line.stretch(*reading.bounds(rule.window))
+    for event in line.events[first:end]:
+        if all(event.properties.get(place) for place in rule.places):
+            yield _name(rule, event.properties)
+
+
+def _name(rule: NamedTags, values: Mapping[str, object]) -> str:
+    return PLACE.sub(lambda place: str(values[place.group(1)]), rule.tag)
