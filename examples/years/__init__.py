@@ -1,0 +1,1 @@
+"""Believable years of made-up customers, for the example models."""
