@@ -36,6 +36,8 @@ def main() -> None:
     print(f"strata apply --store STORE examples/{options.model}/model.yaml")
     for source, path in files.items():
         print(f"strata load --store STORE --source {source} {path}")
+    # Cuts of cells and shares are those of the empty store until they are worked out anew.
+    print("strata refresh --store STORE")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 The way of a person, each step for some of those of the step before it: follow (by a scene) -> add
 WeCom (by a channel) -> chat -> form or trial, which make a lead -> contact by sales -> opportunity
--> deal -> in service, until it goes quiet. On the way people read, click, visit, download, watch.
+-> deal, and for some another -> in service, until it goes quiet. On the way people read, click,
+visit, download, watch.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class _Company:
         self._lead = np.minimum(self._form, self._trial)
         self._contact = year.after(self._lead, 0.85, 0.2)
         self._opportunity = year.after(self._contact, np.minimum(0.4 * decides, 1), 14)
-        self._deal = year.after(self._opportunity, 0.35, 30)
+        self._deal = year.after(self._opportunity, 0.45, 30)
+        self._second_deal = year.after(self._deal, 0.4, 60)
         # Customers stay until they go quiet; others as long as they care.
         quiet = self._year.rng.exponential(220 * DAY_US, year.count).astype(np.int64)
         bought = self._deal != NEVER
@@ -130,10 +132,13 @@ class _Company:
         made["form"] = self._with(
             made["form"], "company_size", self._sizes(len(made["form"].people))
         )
-        for kind, at_us in (("opportunity", self._opportunity), ("deal", self._deal)):
-            one = self._once(at_us, channel=_CHANNELS)
+        for kind, often in (
+            ("opportunity", [self._opportunity]),
+            ("deal", [self._deal, self._second_deal]),
+        ):
+            one = self._once(*often, channel=_CHANNELS)
             made[kind] = self._with(one, "amount", _amounts(year, len(one.people), 11.0, 0.8))
-        often = {
+        rates = {
             "scan": (0.1, "follow", "scene", _SCENES),
             "menu_click": (0.3, "follow", "menu", {"预约演示": 1.0, "产品": 4, "案例": 3}),
             "read": (1.2, "follow", "asset", _ASSETS),
@@ -144,7 +149,7 @@ class _Company:
             "register": (0.1, "follow", "topic", _TOPICS),
             "finish_live": (0.08, "follow", "topic", _TOPICS),
         }
-        for kind, (a_month, begin, name, choices) in often.items():
+        for kind, (a_month, begin, name, choices) in rates.items():
             made[kind] = self._again(a_month, since[begin], **{name: choices})
         made["chat"] = self._with(
             made["chat"], "direction", pick(year, len(made["chat"].people), {"in": 2.0, "out": 1})
@@ -163,8 +168,10 @@ class _Company:
         )
         return made
 
-    def _once(self, at_us: NDArray[np.int64], **choices: dict[str, float]) -> Happened:
-        return self._happened(*self._year.once(at_us), choices)
+    def _once(self, *at_us: NDArray[np.int64], **choices: dict[str, float]) -> Happened:
+        found = [self._year.once(one) for one in at_us]
+        people = np.concatenate([who for who, _ in found])
+        return self._happened(people, np.concatenate([when for _, when in found]), choices)
 
     def _again(
         self, a_month: float, from_us: NDArray[np.int64], **choices: dict[str, float]

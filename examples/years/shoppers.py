@@ -13,7 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.years.year import DAY_US, NEVER, Happened, Year, pick, write_events, write_people
+from examples.years.year import (
+    DAY_US,
+    NEVER,
+    ZONE,
+    Happened,
+    Year,
+    pick,
+    write_events,
+    write_people,
+)
 
 __all__ = ["write_year"]
 
@@ -23,6 +32,7 @@ _CATEGORIES = ("母婴", "美妆", "数码", "家居", "食品", "运动")
 _WORDS = {"婴儿车": 2.0, "口红": 3, "耳机": 3, "沙发": 1, "零食": 2}
 _SKUS = {f"SKU-{number:03}": 1.0 / (number + 1) for number in range(60)}
 _LINES = 1.8
+_SENT_AGAIN = 0.02
 
 
 def write_year(folder: Path, count: int, until: datetime, seed: int) -> dict[str, Path]:
@@ -59,9 +69,7 @@ def _people(year: Year, names: list[str]) -> dict[str, list[object]]:
         "level": pick(year, count, _LEVELS).tolist(),
         "likes": ["|".join(np.array(_CATEGORIES)[row]) for row in chosen],
         "koc": (year.rng.random(count) < 0.03).tolist(),
-        "joined": [
-            np.datetime64(int(at), "us").astype("datetime64[us]").item() for at in year.came_us
-        ],
+        "joined": [datetime.fromtimestamp(at // 1_000_000, ZONE) for at in year.came_us.tolist()],
     }
 
 
@@ -88,6 +96,7 @@ def _events(year: Year) -> dict[str, Happened]:
     for kind, (a_month, name, choices) in often.items():
         people, at_us = year.again(a_month, year.came_us, year.left_us)
         made[kind] = _happened(year, people, at_us, **{name: choices})
+    made["message"] = _sent_again(year, made["message"])
     people, cart_us = year.again(0.5, year.came_us, year.left_us)
     made["cart"] = _happened(year, people, cart_us, sku=_SKUS)
     # Two carts in three are paid, most within the hour.
@@ -99,11 +108,21 @@ def _events(year: Year) -> dict[str, Happened]:
     return made
 
 
+def _sent_again(year: Year, messages: Happened) -> Happened:
+    """The same messages, some of them twice, as the platform sends what nobody answered in time."""
+    again = np.flatnonzero(year.rng.random(len(messages.people)) < _SENT_AGAIN)
+    rows = np.concatenate([np.arange(len(messages.people)), again])
+    properties = {name: np.asarray(of)[rows] for name, of in messages.properties.items()}
+    return Happened(messages.people[rows], messages.at_us[rows], properties)
+
+
 def _orders(year: Year, people: NDArray[np.intp], at_us: NDArray[np.int64]) -> Happened:
     lines = 1 + year.rng.poisson(_LINES - 1, len(people))
     of = np.repeat(np.arange(len(people)), lines)
     number = np.arange(len(of)) - np.repeat(np.cumsum(lines) - lines, lines)
-    drawn = year.rng.lognormal(5.2, 0.9, len(of))
+    # Now and then somebody furnishes a home.
+    furnishes = year.rng.random(len(people)) < 0.02
+    drawn = year.rng.lognormal(5.2, 0.9, len(of)) * np.where(furnishes, 30, 1)[of]
     channels = pick(year, len(people), {"小程序": 4.0, "门店": 3, "抖音": 2})
     properties = {
         "order_no": np.array([f"D{order:08}" for order in of], object),

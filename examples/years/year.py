@@ -61,7 +61,9 @@ class Year:
         self.from_us = self.until_us - _DAYS * DAY_US
         # More come the later it gets, as a business grows.
         share = np.sqrt(self.rng.random(count))
-        self.came_us = self.by_day(self.from_us + (share * _DAYS * DAY_US).astype(np.int64))
+        came_us = self.by_day(self.from_us + (share * _DAYS * DAY_US).astype(np.int64))
+        # Who would wait for a Monday after the year came a week before it.
+        self.came_us = np.where(came_us > self.until_us, came_us - 7 * DAY_US, came_us)
         # How much one does, and for how long one goes on.
         self.eagerness = self.rng.lognormal(0.0, 1.0, count)
         self.left_us = self.came_us + (self.rng.exponential(150 * DAY_US, count)).astype(np.int64)
