@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,10 +15,9 @@ from strata.cli.embedded import EmbeddedTransport, opened
 from strata.client import Client
 from tests import catalogue_b2b, catalogue_retail
 from tests.catalogue import Row
+from tests.example_models import KINDS, example_files
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = {"b2b_wechat": catalogue_b2b.ROWS, "retail": catalogue_retail.ROWS}
-KINDS = {"b2b_wechat": "unionid", "retail": "member"}
 CASES = [(model, place) for model, rows in ROWS.items() for place in range(len(rows))]
 
 
@@ -30,7 +28,7 @@ class Example:
         self._client = client
         self._kind = KINDS[model]
         self.as_of = datetime.now(UTC) + timedelta(hours=1)
-        client.apply_model({"model.yaml": (EXAMPLES / model / "model.yaml").read_text()})
+        client.apply_model(example_files(model))
         updates = [
             update
             for place, row in enumerate(ROWS[model])
