@@ -216,7 +216,8 @@ class _Slow:
             tag_rules=self.rules,
             tiers=self.tiers,
         )
-        sticky = person.sticky(at_us)
+        # Bands that are held are no tags.
+        sticky = person.sticky(at_us) & {rule.tag for rule in self.rules}
         return evaluate(expr, person.profile(), context, sticky_tags=sticky)
 
 
