@@ -22,8 +22,8 @@ from engine.measuring import distribution as shapes
 from engine.measuring.passes import gather
 from engine.measuring.totals import Total, totals
 from engine.measuring.value import Value
-from engine.model.definitions import Attribute
-from engine.name_groups import group_call, group_expressions
+from engine.model.definitions import Attribute, Model
+from engine.name_groups import count_by_names, group_call, group_expressions
 from engine.rules import tree
 from engine.rules.bind import Binder
 from engine.rules.canonical import format_expression
@@ -114,9 +114,9 @@ class ValueCount:
 class Distribution:
     """How a value is distributed over an audience, whose count and instant are in `answer`.
 
-    Of a number `histogram` and, where asked for, the counts at `thresholds`. Of a category, bool
-    or set the most frequent `values`, equal ones in the order of their names, and of the others
-    how many there are and the sum of their counts.
+    Of a number `histogram` and, where asked for, the counts at `thresholds`. Of a category, bool,
+    band, tier or set the most frequent `values`, equal ones in the order of their names, and of the
+    others how many there are and the sum of their counts.
     """
 
     answer: CountResult
@@ -241,6 +241,9 @@ class Measures:
                 cut = EqualBins() if measured.is_number else Top()
             if isinstance(cut, Top):
                 _refuse_unless(not measured.is_number, value, measured, "a category, set or bool")
+                if measured.call is not None:
+                    model = self._binder(snapshot).model
+                    return _by_names(audience, measured, measured.call, model, cut.count)
                 return _frequent(audience, measured, cut.count)
             _refuse_unless(measured.is_number, value, measured, "a number, a date or a time")
             return _over_numbers(audience, measured, cut)
@@ -327,10 +330,28 @@ def _frequent(audience: Audience, value: Value, top: int) -> Distribution:
         for code in np.flatnonzero(counts).tolist()
         if code
     ]
+    answer = audience.answer(matched, value.attributes, value.aggregates)
+    return _most_frequent(answer, value, present, found, top)
+
+
+def _by_names(
+    audience: Audience, value: Value, call: tree.Call, model: Model, top: int
+) -> Distribution:
+    """The same of a band or a tier."""
+    answer = count_by_names(audience, call, model)
+    counts = answer.groups or {}
+    found = [ValueCount(name, count) for name, count in counts.items() if name is not None]
+    present = answer.count - counts.get(None, 0)
+    return _most_frequent(replace(answer, groups=None), value, present, found, top)
+
+
+def _most_frequent(
+    answer: CountResult, value: Value, present: int, found: list[ValueCount], top: int
+) -> Distribution:
     found.sort(key=lambda one: (-one.count, one.value))
     rest = found[top:]
     return Distribution(
-        audience.answer(matched, value.attributes, value.aggregates),
+        answer,
         value,
         present,
         values=tuple(found[:top]),

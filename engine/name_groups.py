@@ -15,12 +15,12 @@ from engine.rules import tree
 
 __all__ = ["count_by_names", "group_call", "group_expressions", "group_names_of"]
 
-_CALL = re.compile(r"\s*(tier|band)\s*\(\s*'((?:[^']|'')*)'\s*\)\s*", re.IGNORECASE)
+_CALL = re.compile(r"\s*(tier|band|score)\s*\(\s*'((?:[^']|'')*)'\s*\)\s*", re.IGNORECASE)
 
 
 def group_call(text: str, model: Model) -> tree.Call | None:
     """The band or tier that a text names, `tier('x')`; None where it names none, as an attribute.
-    Raises NotFound, and InputInvalid for a score without bands."""
+    Raises NotFound, and InputInvalid for a score, or one without bands."""
     found = None if text in model.attributes else _CALL.fullmatch(text)
     if found is None:
         return None
@@ -29,6 +29,11 @@ def group_call(text: str, model: Model) -> tree.Call | None:
         _require(name, "tier", model.tiers)
         return tree.Call("tier", name)
     _require(name, "score", model.scores)
+    if found[1].lower() == "score":
+        raise InputInvalid(
+            f"A score has too many values to group by; take {text.replace(found[1], 'band', 1)}, "
+            "or ask for its distribution."
+        )
     if not model.bands(name):
         raise InputInvalid(f"The score '{name}' has no bands to group by.")
     return tree.Call("band", name)

@@ -18,7 +18,7 @@ import numpy as np
 from engine.core import operations as ops
 from engine.core.number_plan import NumberPlanner
 from engine.core.values import double_keys
-from engine.errors import ExpressionInvalid, NotYet
+from engine.errors import ExpressionInvalid
 from engine.model.definitions import Attribute
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
@@ -56,7 +56,8 @@ class Value:
 
     Numbers: `leaf` reads them (None: no profile has the value), as whole numbers of 1 / `scale`
     unless the kind is float, or fractions of that where averages are in it (`is_ratio`).
-    Categories, sets and booleans: `attribute` or `aggregate` is what is read. `attributes` are
+    Categories, sets and booleans: `attribute` or `aggregate` is what is read, or `call` the band
+    or tier whose names they are. `attributes` are
     all that it reads of the profile itself, `aggregates` all that it makes of events.
     """
 
@@ -67,13 +68,14 @@ class Value:
     scale: int = 1
     attribute: Attribute | None = None
     aggregate: BoundAggregate | None = None
+    call: tree.Call | None = None
     attributes: tuple[Attribute, ...] = field(default=())
     aggregates: tuple[BoundAggregate, ...] = field(default=())
 
     @property
     def is_number(self) -> bool:
         """Whether it can be compared and cut into bins."""
-        return self.attribute is None and self.aggregate is None
+        return self.attribute is None and self.aggregate is None and self.call is None
 
     @property
     def is_float(self) -> bool:
@@ -126,7 +128,7 @@ def double_of_key(key: int) -> float:
 def read_value(text: str, binder: Binder, numbers: NumberPlanner, where: str = "value") -> Value:
     """The value that a text means; `where` names it in errors.
 
-    Raises ExpressionInvalid, and NotYet for what has no evaluator so far.
+    Raises ExpressionInvalid.
     """
     node = _parsed(text, where)
     faults = Faults(text, where)
@@ -144,7 +146,8 @@ def read_value(text: str, binder: Binder, numbers: NumberPlanner, where: str = "
             message = "a text is not measured: hardly two profiles have the same"
             raise faults.at(node, message, "take a category, a set or a number")
         case Strings(construct=construct) if construct:
-            raise NotYet(f"{construct}(...) can be written and checked, and not evaluated yet.")
+            assert isinstance(node, tree.Call), "nothing else has the names of a band or tier"
+            return Value(written, "category", node, call=node)
         case Strings(kind="category", read=BoundAggregate() as aggregate):
             return Value(written, "category", node, aggregate=aggregate, aggregates=(aggregate,))
         case Flag(read=BoundAggregate() as aggregate):

@@ -8,6 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
+from engine.errors import InputInvalid
 from engine.rules.parse import parse, parse_step, parse_value
 from engine.rules.reference_scores import read_score
 from engine.rules.reference_tiers import ReferenceTier
@@ -82,6 +85,13 @@ def test_bands_and_what_is_made_of_them(seed: int, tmp_path: Path) -> None:
                 each = {name: customers.holding(f"{by} = '{name}'", context) for name in names}
                 each |= {None: customers.holding(f"{by} is missing", context)}  # type: ignore[dict-item]
                 assert found == {name: count for name, count in each.items() if count}
+                spread = live.database.measures.distribution(by, as_of_us=live.now_us)
+                assert {one.value: one.count for one in spread.values} == {
+                    name: count for name, count in found.items() if name is not None
+                }
+                assert spread.answer.count - spread.present == found.get(None, 0)
+            with pytest.raises(InputInvalid, match=r"take band\('lead'\), or ask"):
+                live.database.count("true", group_by="score('lead')")
             flow = live.database.flows.flow("grade", live.now_us - 5 * DAY_US, live.now_us)
             assert sum(map(sum, flow.counts)) == len(customers.events)
             live.go(live.now_us + 2 * DAY_US)

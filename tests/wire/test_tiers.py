@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from strata.cli.main import app
 from strata.client import Client
 from strata.errors import StrataError
-from strata.measuring import summarize
+from strata.measuring import distribution, summarize
 from strata.tiers import flow, refresh
 from strata.v1 import tier_pb2 as pb
 from tests.moving_worlds import DAY_US, START_US
@@ -154,6 +154,35 @@ def test_groups_by_tier(client: Client, address: str) -> None:
     assert status == 0 and "looker" in printed
 
 
+def test_the_most_frequent_tiers(live: TieredDatabase, client: Client, address: str) -> None:
+    for audience in ("size = 1", "tier('life') != 'lost'", "size > 5"):
+        groups = client.count(audience, group_by="tier('life')").groups
+        named = [(one.value or "", one.count) for one in groups if one.value is not None]
+        named.sort(key=lambda one: (-one[1], one[0]))
+        found = distribution(client, "tier('life')", audience, top=2)
+        assert [(one.value, one.count) for one in found.values] == named[:2]
+        assert (found.other_values, found.other_count) == (
+            len(named[2:]),
+            sum(count for _, count in named[2:]),
+        )
+        assert found.measured.value == "tier('life')"
+        assert found.measured.present == sum(count for _, count in named)
+    cells = distribution(client, "tier('mean')").measured
+    assert 0 < cells.present < cells.count
+    before = distribution(client, "tier('life')", as_of=START - 5 * DAY)
+    assert before.measured.as_of == START - 5 * DAY
+    status, shown, _ = run("distribution", "tier('life')", "--server", address)
+    assert status == 0 and "buyer" in shown
+    for told, ask in (
+        ("tier('life') is a category", lambda: summarize(client, "tier('life')")),
+        ("tier('life') is a category", lambda: distribution(client, "tier('life')", bins=3)),
+        ("no tier named 'lif'", lambda: distribution(client, "tier('lif')")),
+    ):
+        with pytest.raises(StrataError) as error:
+            ask()
+        assert told in str(error.value), error.value
+
+
 @pytest.mark.parametrize(
     ("call", "reason", "told"),
     [
@@ -167,6 +196,7 @@ def test_groups_by_tier(client: Client, address: str) -> None:
         (lambda c: flow(c, "life", from_=START, to=START), "INPUT_INVALID", "to a later one"),
         (lambda c: c.count("true", group_by="tier('x')"), "NOT_FOUND", "no tier named 'x'"),
         (lambda c: c.count("true", group_by="band('x')"), "NOT_FOUND", "no score named 'x'"),
+        (lambda c: c.count("true", group_by="score('x')"), "NOT_FOUND", "no score named 'x'"),
         (lambda c: c.count("true", group_by="tier(life)"), "NOT_FOUND", "no attribute"),
         (lambda c: c.count("tier('life') = 'nwe'"), "EXPRESSION_INVALID", "did you mean 'new'?"),
         (lambda c: c.count("tier('life') > 'new'"), "EXPRESSION_INVALID", "tiers have no order"),
