@@ -53,9 +53,13 @@ ROWS: tuple[Row, ...] = (
         3,
         "表单中公司规模超过50：给销售经理的高优先级任务",
         "actions.large_form",
-        "count(form where company_size > 50) >= 1",
-        [_who(did("form", company_size=51))],
-        [_who(did("form", company_size=50)), _who(did("form", interest="CRM"))],
+        "count(form where company_size > 50 in last 2 hours) >= 1",
+        [_who(did("form", ago(minutes=1), company_size=51))],
+        [
+            _who(did("form", ago(minutes=1), company_size=50)),
+            _who(did("form", ago(minutes=1), interest="CRM")),
+            _who(did("form", ago(hours=2), company_size=51)),
+        ],
     ),
     Row(
         7,

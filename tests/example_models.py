@@ -13,14 +13,13 @@ from typing import Any
 from unittest import mock
 from zoneinfo import ZoneInfo
 
-import yaml
 from typer.testing import CliRunner
 
 from engine.database import Database
-from engine.model.load import load_model
 from examples.years import __main__ as years
 from strata.cli import embedded
 from strata.cli.main import app
+from tests.model_texts import applicable
 
 __all__ = ["EXAMPLES", "KINDS", "YearStore", "example_files", "loaded_year"]
 
@@ -31,15 +30,7 @@ KINDS = {"b2b_wechat": "unionid", "retail": "member"}
 
 def example_files(model: str) -> dict[str, str]:
     """The files of an example model, without what this version says `not yet` to."""
-    text = (EXAMPLES / model / "model.yaml").read_text()
-    found, _ = load_model({"model.yaml": text})
-    if not found.not_yet:
-        return {"model.yaml": text}
-    written: dict[str, Any] = yaml.safe_load(text)
-    for key in found.not_yet:
-        section, name = key.split(".")[:2]
-        del written[section][name]
-    return {"model.yaml": yaml.safe_dump(written, allow_unicode=True, sort_keys=False)}
+    return {"model.yaml": applicable((EXAMPLES / model / "model.yaml").read_text())}
 
 
 class YearStore:
@@ -100,7 +91,7 @@ def loaded_year(folder: Path, model: str, people: int, until: str) -> YearStore:
     (folder / "model.yaml").write_text(example_files(model)["model.yaml"])
     for line in said:
         strata, command, option, where, *rest = shlex.split(line)
-        assert (strata, option, where) == ("strata", "--store", "STORE")
+        assert (strata, option, where) == ("strata", "--store", str(store.files / "store"))
         if command == "apply":
             assert rest == [f"examples/{model}/model.yaml"]
             rest = [str(folder / "model.yaml")]

@@ -1,4 +1,5 @@
-"""`python -m examples.years b2b_wechat DIR`: writes a made-up year, and says how to load it."""
+"""`python -m examples.years b2b_wechat DIR`: writes a made-up year, and prints the commands
+that load it."""
 
 from __future__ import annotations
 
@@ -33,11 +34,12 @@ def main() -> None:
     if until.tzinfo is None:
         until = until.replace(tzinfo=ZONE)
     files = _WRITERS[options.model](options.folder, options.people, until, options.seed)
-    print(f"strata apply --store STORE examples/{options.model}/model.yaml")
+    store = f"--store {options.folder / 'store'}"
+    print(f"strata apply {store} examples/{options.model}/model.yaml")
     for source, path in files.items():
-        print(f"strata load --store STORE --source {source} {path}")
+        print(f"strata load {store} --source {source} {path}")
     # Cuts of cells and shares are those of the empty store until they are worked out anew.
-    print("strata refresh --store STORE")
+    print(f"strata refresh {store}")
 
 
 if __name__ == "__main__":
