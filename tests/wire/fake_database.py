@@ -34,6 +34,7 @@ class FakeCount:
     groups: dict[str | None, int] | None = None
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -47,6 +48,7 @@ class FakeMembers:
     row_epoch: int = 1
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     frozen: None = None
     gone: int = 0
 
