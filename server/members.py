@@ -78,7 +78,7 @@ class ListRequest:
         if frozen is not None and request.HasField("as_of"):
             raise convert.invalid("as_of", "belongs to the audience since it was frozen")
         waterfall = _waterfall(request)
-        given = frozen is not None or waterfall is not None
+        given = bool(frozen) or waterfall is not None
         return cls(
             definition=None if given else convert.definition(request.audience, "audience"),
             frozen=frozen,
