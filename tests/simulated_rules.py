@@ -1,5 +1,5 @@
-"""Random rules for segments that are kept: the grammar over attributes, `now`, events, lists and
-other segments, with windows of some days, so that much changes within weeks."""
+"""Random rules for segments that are kept: the grammar over attributes, `now`, events, scores,
+lists and other segments, with windows of some days, so that much changes within weeks."""
 
 from __future__ import annotations
 
@@ -35,6 +35,20 @@ events:
       note: text
       due: date
 event_groups: {{all: [read, order]}}
+scores:
+  heat:
+    rules:
+    - {{when: "size > 4", points: 8}}
+    - {{when: "joined > now - 2 days or seen is missing", points: 5.5}}
+    - {{when: "count(order in last 36 hours) > 0", points: -3}}
+    - {{each: "read where page = 'p' in last 3 days", points: 4, at_most: 6}}
+    - {{each: "any", points: 10, at_most: 25, half_life: 12 hours}}
+    floor: 0
+    ceiling: 30
+  deep:
+    rules:
+    - {{when: "score('heat') >= 8", points: 1}}
+    - {{each: "order where pieces > 1 in last 2 days", points: -0.5, half_life: 90 minutes}}
 sources:
   crm: {{identify: {{member: member}}, attributes: {{size: size}}}}
 segments:
@@ -54,7 +68,7 @@ def random_rule(chance: random.Random, others: Mapping[str, str], *, depth: int 
         return f"not ({joined})" if chance.random() < 0.2 else joined
     if others and chance.random() < 0.12:
         return f"segment('{chance.choice(sorted(others))}')"
-    leaf = chance.choices((_of_events, _of_now, _of_attributes, _of_sequence), (10, 4, 3, 1))[0]
+    leaf = chance.choices(_LEAVES, (10, 4, 3, 1, 2))[0]
     text = leaf(chance)
     return f"not ({text})" if chance.random() < 0.15 else text
 
@@ -196,3 +210,19 @@ def _of_sequence(chance: random.Random) -> str:
         silent = max(silent, place) if absent else 0
         text += f" then {'no ' if absent else ''}{_step(chance)} within {_LENGTHS[place]}"
     return f"sequence({text})"
+
+
+def _of_scores(chance: random.Random) -> str:
+    pick = chance.choice
+    return pick(
+        (
+            f"score('heat') {pick(_ORDERS)} {pick(('6', '8', '13.5', '20'))}",
+            f"score('deep') {pick(_COMPARES)} {pick(('0', '1', '0.5'))}",
+            "score('heat') - 4 * score('deep') > count(read in last 2 days)",
+            f"score('heat') {pick(_ORDERS)} size",
+            f"10 * rating {pick(_ORDERS)} score('heat')",
+        )
+    )
+
+
+_LEAVES = _of_events, _of_now, _of_attributes, _of_sequence, _of_scores
