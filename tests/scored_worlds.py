@@ -48,6 +48,8 @@ tag_rules:
 
 SCORE_SEGMENTS = {
     "warm": "score('lead') >= 30",
+    "bottom": "score('lead') = 0",
+    "full": "score('lead') = 100",
     "bands": "band('deep') = 'high' and size < 7",
     "deep": "score('deep') < 0",
     "among": "score('deep') in (0.75, 1, 1.75)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +97,8 @@ def test_what_is_ahead_is_all_up_to_the_horizon(live: EventDatabase, name: str) 
     with live.database._store.snapshot() as snapshot:
         rows = np.arange(snapshot.row_count, dtype=np.uint32)
         read = RowsRead(snapshot, rows, model.time_zone)
-        after = START_US - DAY_US
-        for most in (1, 3, 50):
+        # When much fades, and when little is left.
+        for after, most in product((START_US - DAY_US, START_US + 12 * DAY_US), (1, 3, 50)):
             found = score.between(read, after - HOUR_US, after, most)
             assert after <= found.horizon < NEVER - 1
             whole = score.between(read, after, found.horizon)
