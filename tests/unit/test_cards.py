@@ -1,4 +1,4 @@
-"""The card of a profile: what cannot be said of it is left out, with a note, and the rest is there."""
+"""The card of a profile: what cannot be said of it is left out, with a note."""
 
 from __future__ import annotations
 
