@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from bench.data.events import DAYS, EVENTS_A_PERSON, TYPES
 from bench.data.people import TAGS, tag_share
-from bench.questions import AnyOf, Between, Condition, Did, Draw, Followed, Has, Spent
+from bench.data.scoring import RULES
+from bench.questions import AnyOf, Between, Condition, Did, Draw, Followed, Has, Scored, Spent
 
 __all__ = ["bytes_read", "floor_us", "read_bandwidth"]
 
@@ -69,7 +70,13 @@ def bytes_read(draw: Draw, rows: int) -> int:
     A rare tag is read as row numbers, and of the other columns one line of memory for each of its
     rows. All else is read from one end to the other, each field once for all audiences.
     """
-    conditions = {condition for audience in draw.audiences for condition in audience}
+    conditions = {
+        part
+        for audience in draw.audiences
+        for condition in audience
+        for part in ([rule for rule, _ in RULES] if isinstance(condition, Scored) else [condition])
+    }
+    is_scored = any(isinstance(condition, Scored) for (condition, *_) in draw.audiences)
     fields: dict[Any, float] = {}
     for condition in conditions:
         for field in _fields(condition):
@@ -77,7 +84,7 @@ def bytes_read(draw: Draw, rows: int) -> int:
     if draw.group_by is not None:
         fields[draw.group_by] = WIDTHS[draw.group_by] * rows
     rare = [c for c in conditions if isinstance(c, Has) and c.wanted and _share(c) < 1 / 64]
-    if not rare or draw.many:
+    if not rare or draw.many or is_scored:
         return round(sum(fields.values()))
     looked_at = min(_share(tag) for tag in rare) * rows
     first = min(fields[tag.tag] for tag in rare)
@@ -97,6 +104,8 @@ def _fields(condition: Condition) -> tuple[str, ...]:
             return ("order:row", "order:amount")
         case Followed(first, second, _, _):
             return f"{first}:row", f"{first}:time", f"{second}:row", f"{second}:time"
+        case Scored():
+            raise AssertionError("a score is read by its rules")
 
 
 _EVENT_BYTES = {"row": EVENT_ROW_BYTES, "time": EVENT_TIME_BYTES, "amount": AMOUNT_BYTES}
@@ -111,6 +120,8 @@ def _bytes(condition: Condition, field: str, rows: int) -> float:
         case Did(days=days) | Spent(days=days) | Followed(days=days):
             events = rows * EVENTS_A_PERSON / len(TYPES) * min(1, days / DAYS)
             return events * _EVENT_BYTES[field.partition(":")[2]]
+        case Scored():
+            raise AssertionError("a score is read by its rules")
 
 
 def _share(condition: Has) -> float:

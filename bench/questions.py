@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.data.conditions import AnyOf, Between, Has, number_text, row_text
 from bench.data.events import TYPES
 from bench.data.people import NOW, SEED, TAGS, VALUES, microseconds
+from bench.data.scoring import HIGHEST, SCORE
 
 __all__ = [
     "QUESTIONS",
@@ -28,6 +30,7 @@ __all__ = [
     "Goal",
     "Has",
     "Question",
+    "Scored",
     "Spent",
     "as_text",
 ]
@@ -35,34 +38,6 @@ __all__ = [
 # A count; counts by value of the attribute grouped by (None: without one), those of none left
 # out; or a count for each of many audiences.
 Answer = int | dict[str | None, int] | list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Has:
-    """Who has a tag; who has it not, where `wanted` is False."""
-
-    tag: str
-    wanted: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """Whose category is one of the values; nobody without one."""
-
-    column: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """Whose number lies between `low` and `high`, both included; None is no bound.
-
-    Revenue counts hundredths. Nobody without the number.
-    """
-
-    column: str
-    low: int
-    high: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +67,14 @@ class Followed:
     days: int
 
 
-Condition = Has | AnyOf | Between | Did | Spent | Followed
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Whose points by the rules of the model (bench/data/scoring.py) are `threshold` or more."""
+
+    threshold: int
+
+
+Condition = Has | AnyOf | Between | Did | Spent | Followed | Scored
 Audience = tuple[Condition, ...]
 
 
@@ -228,6 +210,11 @@ def _in_order(rng: np.random.Generator) -> Draw:
     return _of_events(Followed(first, second, 3, int(rng.integers(80, 91))))
 
 
+def _scored(rng: np.random.Generator) -> Draw:
+    """From what most people have to what hardly anybody has."""
+    return Draw(((Scored(int(rng.integers(HIGHEST // 10, HIGHEST))),),))
+
+
 _ALL = (
     Question(
         "Q1",
@@ -252,6 +239,13 @@ _ALL = (
         (Goal(15, OF_EVENTS),),
         OF_EVENTS,
         events=True,
+    ),
+    Question(
+        "Q6",
+        "a score of ten rules >= threshold",
+        _scored,
+        (Goal(20, ("polars", "duckdb", "clickhouse")),),
+        ("polars", "duckdb", "clickhouse"),
     ),
     Question("Q7", "Q2 grouped by region", _by_region, (Goal(10, TABLES),)),
     Question(
@@ -280,22 +274,14 @@ def as_text(audience: Audience) -> str:
 
 def _condition_text(condition: Condition) -> str:
     match condition:
-        case Has(tag, wanted):
-            return f"{'' if wanted else 'not '}tag = '{tag}'"
-        case AnyOf(column, values):
-            return f"{column} in ({', '.join(repr(value) for value in values)})"
-        case Between(column, low, high):
-            if high is None:
-                return f"{column} >= {_number(column, low)}"
-            return f"{column} between {_number(column, low)} and {_number(column, high)}"
         case Did(event, days, times):
             return f"count({event} in last {days} days) >= {times}"
         case Spent(days, amount):
-            limit = _number("revenue", amount)
+            limit = number_text("revenue", amount)
             return f"sum(order.amount in last {days} days) > {limit}"
         case Followed(first, second, within, days):
             return f"sequence({first} then {second} within {within} days in last {days} days)"
-
-
-def _number(column: str, value: int) -> str:
-    return f"{value // 100}.{value % 100:02}" if column == "revenue" else str(value)
+        case Scored(threshold):
+            return f"score('{SCORE}') >= {threshold}"
+        case _:
+            return row_text(condition)

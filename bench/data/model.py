@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bench.data.conditions import row_text
 from bench.data.events import PROPERTIES
+from bench.data.scoring import RULES, SCORE
 
 __all__ = ["HEAD", "SOURCE", "model_text"]
 
@@ -35,7 +37,7 @@ def model_text(*, events: bool) -> str:
     """The people, and with `events` a type and a source of the same name for each type of what
     they did."""
     if not events:
-        return HEAD
+        return "\n".join([HEAD.rstrip(), *_score()])
     types, sources = ["events:"], []
     for kind, names in PROPERTIES.items():
         declared = ", ".join(
@@ -49,4 +51,13 @@ def model_text(*, events: bool) -> str:
             f" properties: {{{brought}}}}}"
         )
     # Sources stand last in the text of the people.
-    return "\n".join([HEAD.rstrip(), *sources, *types, ""])
+    return "\n".join([HEAD.rstrip(), *sources, *types, *_score()])
+
+
+def _score() -> list[str]:
+    """Lines of the score that all are asked by."""
+    rules = [
+        f'      - {{when: "{row_text(condition)}", points: {points}}}'
+        for condition, points in RULES
+    ]
+    return ["scores:", f"  {SCORE}:", "    rules:", *rules, ""]

@@ -14,6 +14,8 @@ from bench.sides.process import MemoryWatch, Side
 
 __all__ = ["ENGINE_SIDE", "LoadFigures", "StoredPeople", "stored"]
 
+# The model that a store was given last, beside it.
+MODEL = "model.yaml"
 ENGINE_SIDE = Path(__file__).resolve().parents[1] / "sides" / "engine_side.py"
 
 
@@ -67,16 +69,18 @@ def stored(
     what = "" if events is None else f"-events-{events.digest[:8]}"
     kept = kept if folder else kept.with_name(f"{kept.name}{what}-layout-{LAYOUT_VERSION}")
     figures = kept / "load.json"
+    model = model_text(events=bool(events))
+    environment = {"PYTHONPATH": str(source_tree or ENGINE_SIDE.parents[2])}
     name = source_tree.name if source_tree else commit()
     if not again and figures.exists():
         known = StoredPeople(kept / "store", LoadFigures(**json.loads(figures.read_text())))
         if not by_this_commit or (known.load.commit == name and not name.endswith(CHANGED)):
+            _bring_up_to_date(kept, model, environment)
             return known
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
     store = kept / "store"
     tell(f"Loading {data.name}", 0.0)
-    environment = {"PYTHONPATH": str(source_tree or ENGINE_SIDE.parents[2])}
     with (
         Side("Strata", str(ENGINE_SIDE), environment=environment, cwd=kept) as side,
         MemoryWatch(side.process.pid) as memory,
@@ -84,7 +88,8 @@ def stored(
         loads = [(SOURCE, [str(file) for file in data.files])]
         for kind, files in () if events is None else events.files.items():
             loads.append((kind, [str(file) for file in files]))
-        made, *more = side.call("make", str(store), model_text(events=bool(events)), loads)
+        made, *more = side.call("make", str(store), model, loads)
+    (kept / MODEL).write_text(model)
     assert made["accepted"] == data.count, f"{made} of {data.count}"
     event_count = sum(one["accepted"] for one in more)
     assert events is None or event_count == events.count, f"{more} of {events}"
@@ -103,3 +108,14 @@ def stored(
     )
     figures.write_text(json.dumps(asdict(load), indent=2) + "\n")
     return StoredPeople(store, load)
+
+
+def _bring_up_to_date(kept: Path, model: str, environment: dict[str, str]) -> None:
+    """Gives a store that was loaded with another model this one: what differs are scores, which
+    are no part of what is loaded."""
+    text = kept / MODEL
+    if text.exists() and text.read_text() == model:
+        return
+    with Side("Strata", str(ENGINE_SIDE), environment=environment, cwd=kept) as side:
+        side.call("apply_model", str(kept / "store"), model)
+    text.write_text(model)

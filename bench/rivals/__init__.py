@@ -13,6 +13,7 @@ from dataclasses import dataclass
 __all__ = ["RIVALS", "Layout", "RivalKind", "missing_package"]
 
 COUNTS = ("Q1", "Q2", "Q3", "Q7")
+TABLES = (*COUNTS, "Q6")
 OF_EVENTS = ("Q4", "Q5", "Q8")
 
 
@@ -65,7 +66,7 @@ _ALL = (
         "polars",
         "Polars",
         "polars",
-        _layouts("in_polars", "PolarsRival", bools=(*COUNTS, "Q9"), list=COUNTS)
+        _layouts("in_polars", "PolarsRival", bools=(*TABLES, "Q9"), list=TABLES)
         | _of_events("events_in_polars", "PolarsEvents"),
         threads_variable="POLARS_MAX_THREADS",
     ),
@@ -73,14 +74,14 @@ _ALL = (
         "duckdb",
         "DuckDB",
         "duckdb",
-        _layouts("in_duckdb", "DuckDBRival", bools=COUNTS, bits=COUNTS)
+        _layouts("in_duckdb", "DuckDBRival", bools=TABLES, bits=TABLES)
         | _of_events("events_in_duckdb", "DuckDBEvents"),
     ),
     RivalKind(
         "clickhouse",
         "ClickHouse (chDB)",
         "chdb",
-        _layouts("in_clickhouse", "ClickHouseRival", columns=COUNTS, bitmaps=("Q1", "Q3"))
+        _layouts("in_clickhouse", "ClickHouseRival", columns=TABLES, bitmaps=("Q1", "Q3"))
         | _of_events("events_in_clickhouse", "ClickHouseEvents"),
     ),
     RivalKind(

@@ -48,9 +48,9 @@ class DuckDBRival(Rival):
             tags = [c for c in audience if isinstance(c, Has)]
             mask = sum(1 << bit_of(tag.tag) for tag in tags)
             wanted = sum(1 << bit_of(tag.tag) for tag in tags if tag.wanted)
-            others = where(tuple(c for c in audience if not isinstance(c, Has)), _bool)
+            others = where(tuple(c for c in audience if not isinstance(c, Has)), _bit)
             tested = f"(tag_bits & {mask}) = {wanted}"
-            condition = f"{others} AND {tested}" if others else tested
+            condition = " AND ".join([others] * bool(others) + [tested] * bool(tags))
         else:
             condition = where(audience, _bool)
         if draw.group_by is None:
@@ -63,3 +63,8 @@ class DuckDBRival(Rival):
 
 def _bool(condition: Has) -> str:
     return f"{'' if condition.wanted else 'NOT '}t{bit_of(condition.tag)}"
+
+
+def _bit(condition: Has) -> str:
+    bit = 1 << bit_of(condition.tag)
+    return f"(tag_bits & {bit}) = {bit if condition.wanted else 0}"

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from importlib import import_module
-from operator import and_
+from operator import add, and_
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.data.people import TAGS, VALUES
-from bench.questions import Answer, AnyOf, Audience, Between, Condition, Draw, Has
+from bench.data.scoring import RULES
+from bench.questions import Answer, AnyOf, Audience, Between, Condition, Draw, Has, Scored
 from bench.rivals.rival import ASKED_TAGS, Rival, bit_of, codes_of, read_columns
 
 __all__ = ["PolarsRival"]
@@ -98,6 +99,13 @@ class PolarsRival(Rival):
                 return pl.col(column) >= low
             case Between(column, low, high):
                 return (pl.col(column) >= low) & (pl.col(column) <= high)
+            case Scored(threshold):
+                return reduce(add, (self._points(*rule) for rule in RULES)) >= threshold
+
+    def _points(self, condition: Condition, points: int) -> Any:
+        """Faster than when, then and otherwise."""
+        pl = self._pl
+        return self._condition(condition).cast(pl.Int16) * pl.lit(points, pl.Int16)
 
     def _listed(self, tag: str) -> Any:
         """Faster than list.contains, and over codes fourteen times as fast as over Enum."""

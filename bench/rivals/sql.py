@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.data.people import VALUES
-from bench.questions import AnyOf, Audience, Between, Condition, Has
+from bench.data.scoring import RULES
+from bench.questions import AnyOf, Audience, Between, Condition, Has, Scored
 from bench.rivals.rival import codes_of
 
 __all__ = ["DAY_US", "by_name", "order_of", "where"]
@@ -28,6 +29,11 @@ def _sql(condition: Condition, has: Callable[[Has], str]) -> str:
             return f"{column} >= {low}"
         case Between(column, low, high):
             return f"{column} BETWEEN {low} AND {high}"
+        case Scored(threshold):
+            points = (
+                f"CASE WHEN {_sql(rule, has)} THEN {given} ELSE 0 END" for rule, given in RULES
+            )
+            return f"{' + '.join(points)} >= {threshold}"
         case _:
             raise AssertionError(f"no condition of one row: {condition}")
 

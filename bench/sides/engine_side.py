@@ -48,6 +48,11 @@ class Engine:
         loaded[-1]["close_seconds"] = time.perf_counter() - started
         return loaded
 
+    def apply_model(self, store: str, model: str) -> None:
+        """Gives a store another model."""
+        with Database.open(Path(store)) as database:
+            database.apply_model({"model.yaml": model})
+
     def open(self, store: str, threads: int) -> dict[str, Any]:
         """Opens a store for reading; the time until it is open, and until it gave a first count."""
         self.close()
