@@ -44,6 +44,10 @@ cdef void begin_score(void *columns, int32_t number) noexcept nogil
 # Adds the points of a `when` to the rows of a mask, where it is NULL to all live ones.
 cdef void add_when(
     void *columns, int32_t number, int64_t points, const uint64_t *mask) noexcept nogil
+# Whether the lanes of the score that is begun take a byte.
+cdef int has_byte_lanes(void *columns) noexcept nogil
+# Its lanes.
+cdef void *lanes_of(void *columns, int32_t number) noexcept nogil
 # Adds what an `each` gives.
 cdef void add_each(void *columns, int32_t number, const strata_score_rule *rule) noexcept nogil
 # Has a score filled.

@@ -116,6 +116,9 @@ cdef extern from "engine/core/aggregates.h" nogil:
         int is_filled
         uint64_t *marks
 
+    ctypedef struct strata_scoring:
+        uint32_t width
+
     ctypedef struct strata_aggregates:
         const strata_kernels *kernels
         const strata_field *fields
@@ -134,6 +137,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
         strata_sequence_scratch *sequence_scratch
         strata_event_set *sets
         strata_typed_events *typed
+        strata_scoring scoring
 
     void strata_open_aggregates(
         strata_aggregates *all, uint32_t block, const uint64_t *live, uint32_t live_count,
@@ -144,6 +148,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
     void strata_begin_score(strata_aggregates *all, uint32_t number) noexcept
     void strata_score_when(
         strata_aggregates *all, uint32_t number, int64_t points, const uint64_t *mask) noexcept
+    void *strata_score_lanes(strata_aggregates *all, uint32_t number) noexcept
     void strata_score_each(
         strata_aggregates *all, uint32_t number, const strata_score_rule *rule) noexcept
     void strata_end_score(strata_aggregates *all, uint32_t number) noexcept
@@ -478,6 +483,14 @@ cdef void begin_score(void *columns, int32_t number) noexcept nogil:
 cdef void add_when(
         void *columns, int32_t number, int64_t points, const uint64_t *mask) noexcept nogil:
     strata_score_when(<strata_aggregates *>columns, number, points, mask)
+
+
+cdef int has_byte_lanes(void *columns) noexcept nogil:
+    return (<strata_aggregates *>columns).scoring.width == 1
+
+
+cdef void *lanes_of(void *columns, int32_t number) noexcept nogil:
+    return strata_score_lanes(<strata_aggregates *>columns, number)
 
 
 cdef void add_each(void *columns, int32_t number, const strata_score_rule *rule) noexcept nogil:

@@ -137,6 +137,16 @@ typedef struct {
     void (*add_u16)(uint16_t *values, const uint64_t *mask, uint16_t value);
     void (*add_u32)(uint32_t *values, const uint64_t *mask, uint32_t value);
     void (*add_u64)(uint64_t *values, const uint64_t *mask, uint64_t value);
+
+    /* lanes[i] += table[value[i]] over `words` words, wrapping around; no value is above `most`.
+     * `table` has 256 bytes. */
+    void (*add_by_u8)(uint8_t *lanes, const uint8_t *values, uint32_t words, const uint8_t *table,
+                      uint32_t most);
+    /* lanes[i] += number where (value[i] - low <= span), as in range_*. */
+    void (*add_in_u16)(uint8_t *lanes, const uint16_t *values, uint32_t words, uint16_t low,
+                       uint16_t span, uint8_t number);
+    void (*add_in_u32)(uint8_t *lanes, const uint32_t *values, uint32_t words, uint32_t low,
+                       uint32_t span, uint8_t number);
 } strata_kernels;
 
 #include "engine/core/kernels_portable.h"

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 
 __all__ = [
     "LEAST_MEMBERS",
+    "add_by_table",
+    "add_in_range",
     "add_to_rows",
     "combine",
     "group",
@@ -68,6 +70,16 @@ def narrow_to_members(
 def group(
     name: str, values: NDArray[Any], mask: NDArray[np.uint64], counts: NDArray[np.int64]
 ) -> int: ...
+def add_by_table(
+    name: str,
+    lanes: NDArray[np.uint8],
+    values: NDArray[np.uint8],
+    points: NDArray[np.uint8],
+    most: int,
+) -> None: ...
+def add_in_range(
+    name: str, lanes: NDArray[np.uint8], values: NDArray[Any], low: int, high: int, number: int
+) -> None: ...
 def add_to_rows(name: str, values: NDArray[Any], mask: NDArray[np.uint64], value: int) -> None: ...
 def rows_of(name: str, mask: NDArray[np.uint64], rows: NDArray[np.uint16]) -> int: ...
 def rows_in_mask(

@@ -30,6 +30,8 @@ from engine.core.structures cimport (
 
 __all__ = [
     "LEAST_MEMBERS",
+    "add_by_table",
+    "add_in_range",
     "add_to_rows",
     "combine",
     "group",
@@ -60,6 +62,10 @@ ctypedef fused lane:
     uint16_t
     uint32_t
     uint64_t
+
+ctypedef fused wider:
+    uint16_t
+    uint32_t
 
 ctypedef fused number:
     uint8_t
@@ -351,6 +357,29 @@ def add_to_rows(str name, lane[::1] values, const uint64_t[::1] mask, uint64_t v
         kernels.add_u32(&values[0], &mask[0], <uint32_t>value)
     else:
         kernels.add_u64(&values[0], &mask[0], value)
+
+
+def add_by_table(
+    str name, uint8_t[::1] lanes, const uint8_t[::1] values, const uint8_t[::1] points, int most
+):
+    """Adds to each lane what a table has for its value, none of which is above `most`."""
+    cdef uint32_t words = <uint32_t>(values.shape[0] // 64)
+    assert lanes.shape[0] == values.shape[0] and points.shape[0] == 256
+    table(name).add_by_u8(&lanes[0], &values[0], words, &points[0], <uint32_t>most)
+
+
+def add_in_range(
+    str name, uint8_t[::1] lanes, const wider[::1] values, uint64_t low, uint64_t high, int number
+):
+    """Adds a number to the lanes of values in a range, which may wrap around."""
+    cdef uint32_t words = <uint32_t>(values.shape[0] // 64)
+    assert lanes.shape[0] == values.shape[0]
+    if wider is uint16_t:
+        table(name).add_in_u16(
+            &lanes[0], &values[0], words, <uint16_t>low, <uint16_t>(high - low), <uint8_t>number)
+    else:
+        table(name).add_in_u32(
+            &lanes[0], &values[0], words, <uint32_t>low, <uint32_t>(high - low), <uint8_t>number)
 
 
 # ------------------------------------------------------------------------ exact arithmetic

@@ -130,6 +130,9 @@
         .add_u16 = strata_add_u16_##SET,                                                       \
         .add_u32 = strata_add_u32_##SET,                                                       \
         .add_u64 = strata_add_u64_##SET,                                                       \
+        .add_by_u8 = strata_add_by_u8_##SET,                                                   \
+        .add_in_u16 = strata_add_in_u16_##SET,                                                 \
+        .add_in_u32 = strata_add_in_u32_##SET,                                                 \
     };
 
 #endif

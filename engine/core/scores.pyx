@@ -4,10 +4,13 @@
 1. The scores that a score's conditions read come first, so that none is made within another.
 2. Its conditions are evaluated as roots are, with masks and lists of their own: whoever asks for a
    score is in the middle of an evaluation. What other roots read too is found once.
-3. Each mask is added to the lanes while it is in the cache (engine/core/scores.h).
+3. Each mask is added to the lanes while it is in the cache (engine/core/scores.h). Rules over one
+   column are added without a mask, all those over a column of bytes in one pass
+   (engine/core/score_tables.h).
 """
 
-from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from engine.core.aggregates cimport (
     add_each,
@@ -16,14 +19,28 @@ from engine.core.aggregates cimport (
     begin_score,
     end_score,
     fill_columns,
+    has_byte_lanes,
+    lanes_of,
     score_of,
 )
 from engine.core.control cimport GO_ON, NO_MEMORY
 from engine.core.nodes cimport context, level_mask, look_node, outcome
+from engine.core.program cimport NODE_LEAF, NODE_NOT, program_node
 from engine.core.score_layout cimport strata_score, strata_score_rule
-from engine.core.structures cimport STRATA_ALL, STRATA_OPEN
+from engine.core.structures cimport (
+    STRATA_ALL,
+    STRATA_OPEN,
+    strata_add_range,
+    strata_add_table,
+    strata_leaf,
+    strata_table_rule,
+    strata_takes_range,
+)
 
 __all__ = []
+
+cdef enum:
+    ALONG = 64  # rules, from the first on, that may be added with others
 
 
 cdef void fill_scores(context *c, const int32_t *numbers, uint32_t count) noexcept nogil:
@@ -57,12 +74,17 @@ cdef void fill_score(context *c, int32_t number) noexcept nogil:
 
 cdef void add_rules(context *c, int32_t number, const strata_score *score) noexcept nogil:
     cdef const strata_score_rule *rule
+    cdef uint64_t added = 0  # bit i: rule i went along with one before it
     cdef outcome found
     cdef uint32_t i
     for i in range(score.rule_count):
         rule = score.rules + i
+        if i < ALONG and added >> i & 1:
+            continue
         if rule.node < 0:
             add_each(c.columns, number, rule)
+            continue
+        if has_byte_lanes(c.columns) and add_column(c, number, score, i, &added):
             continue
         found = look_node(c, rule.node, level_mask(c, 0), 1)
         if c.stopped != GO_ON:
@@ -71,3 +93,50 @@ cdef void add_rules(context *c, int32_t number, const strata_score *score) noexc
             add_when(c.columns, number, rule.points, NULL)
         elif found.state == STRATA_OPEN:
             add_when(c.columns, number, rule.points, found.mask)
+
+
+cdef const strata_leaf *stored_leaf(context *c, int32_t node_id, int *negate) noexcept nogil:
+    """The leaf over stored columns that a node is, or the complement of; NULL where it is none, or
+    where its mask is kept for others."""
+    cdef const program_node *node = &c.nodes[node_id]
+    negate[0] = 0
+    while node.kind == NODE_NOT and node.memo < 0:
+        negate[0] ^= 1
+        node = &c.nodes[c.children[node.first_child]]
+    if node.kind != NODE_LEAF or node.memo >= 0 or c.leaves[node.leaf].column_count:
+        return NULL
+    return &c.leaves[node.leaf]
+
+
+cdef int add_column(context *c, int32_t number, const strata_score *score, uint32_t first,
+                    uint64_t *added) noexcept nogil:
+    """Adds a rule over one column in a pass over that, and the later ones over the same column that
+    the pass can take along; 0 where it is no such rule."""
+    cdef const strata_leaf *leaf
+    cdef const strata_leaf *other
+    cdef uint8_t[256] table
+    cdef int negate = 0
+    cdef uint32_t i
+    if c.node_counts != NULL:
+        return 0  # every node is to be seen
+    leaf = stored_leaf(c, score.rules[first].node, &negate)
+    if leaf == NULL:
+        return 0
+    if not negate and strata_takes_range(&c.reader, leaf):
+        strata_add_range(
+            &c.reader, leaf, <uint8_t>score.rules[first].points,
+            <uint8_t *>lanes_of(c.columns, number))
+        return 1
+    memset(table, 0, sizeof(table))
+    if not strata_table_rule(&c.reader, leaf, negate, <uint8_t>score.rules[first].points, table):
+        return 0
+    for i in range(first + 1, min(score.rule_count, ALONG)):
+        if score.rules[i].node < 0:
+            continue
+        other = stored_leaf(c, score.rules[i].node, &negate)
+        if (other != NULL and other.field == leaf.field
+                and strata_table_rule(
+                    &c.reader, other, negate, <uint8_t>score.rules[i].points, table)):
+            added[0] |= <uint64_t>1 << i
+    strata_add_table(&c.reader, leaf, table, <uint8_t *>lanes_of(c.columns, number))
+    return 1

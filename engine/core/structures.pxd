@@ -82,6 +82,12 @@ cdef extern from "engine/core/kernels.h" nogil:
         void (*add_u16)(uint16_t *, const uint64_t *, uint16_t) noexcept nogil
         void (*add_u32)(uint32_t *, const uint64_t *, uint32_t) noexcept nogil
         void (*add_u64)(uint64_t *, const uint64_t *, uint64_t) noexcept nogil
+        void (*add_by_u8)(
+            uint8_t *, const uint8_t *, uint32_t, const uint8_t *, uint32_t) noexcept nogil
+        void (*add_in_u16)(
+            uint8_t *, const uint16_t *, uint32_t, uint16_t, uint16_t, uint8_t) noexcept nogil
+        void (*add_in_u32)(
+            uint8_t *, const uint32_t *, uint32_t, uint32_t, uint32_t, uint8_t) noexcept nogil
 
     const strata_kernels *strata_pick_kernels(const char *name) noexcept
 
@@ -247,6 +253,21 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
         const strata_reader *reader, const strata_leaf *leaf, const uint8_t **base) noexcept
     int strata_leaf_test(
         const strata_reader *reader, const strata_leaf *leaf, uint32_t row) noexcept
+
+
+cdef extern from "engine/core/score_tables.h" nogil:
+    const uint32_t STRATA_BYTE_VALUES
+
+    int strata_table_rule(
+        const strata_reader *reader, const strata_leaf *leaf, int negate, uint8_t points,
+        uint8_t *table) noexcept
+    void strata_add_table(
+        const strata_reader *reader, const strata_leaf *leaf, const uint8_t *table,
+        uint8_t *lanes) noexcept
+    int strata_takes_range(const strata_reader *reader, const strata_leaf *leaf) noexcept
+    void strata_add_range(
+        const strata_reader *reader, const strata_leaf *leaf, uint8_t points,
+        uint8_t *lanes) noexcept
 
 
 cdef extern from "engine/core/row_lists.h" nogil:

@@ -241,6 +241,42 @@ def test_adding_to_rows(table: str, width: Any) -> None:
         assert values.tolist() == expected
 
 
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("most", [0, 1, 15, 16, 31, 63, 64, 127, 128, 200, 255])
+def test_adding_by_a_table(table: str, most: int) -> None:
+    """Lane by lane, with sums that wrap around; no more values than there are."""
+    rng = np.random.default_rng(most)
+    points = rng.integers(0, 255, 256, np.uint8, endpoint=True)
+    for words in (1, 3, 64):
+        values = rng.integers(0, most, 64 * words, np.uint8, endpoint=True)
+        values[-1] = most
+        lanes = rng.integers(0, 255, 64 * words, np.uint8, endpoint=True)
+        given = zip(lanes.tolist(), values.tolist(), strict=True)
+        expected = [(lane + int(points[value])) & 255 for lane, value in given]
+        kernels.add_by_table(table, lanes, values, points, most)
+        assert lanes.tolist() == expected
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("width", [np.uint16, np.uint32])
+def test_adding_in_a_range(table: str, width: Any) -> None:
+    """Lane by lane, at both ends, over the ends of the type, and with numbers that wrap around."""
+    rng = np.random.default_rng(4)
+    most = int(np.iinfo(width).max)
+    for low, high in ((0, 0), (1, 5), (5, most), (most, most), (0, most), (most - 1, 2)):
+        for number in (0, 1, 200, 255):
+            values = rng.integers(0, most, 64 * 5, width, endpoint=True)
+            edges = [low, high, (low - 1) & most, (high + 1) & most, 0, most]
+            values[: 3 * len(edges) : 3] = edges
+            lanes = rng.integers(0, 255, 64 * 5, np.uint8, endpoint=True)
+            expected = [
+                (lane + number * (((value - low) & most) <= ((high - low) & most))) & 255
+                for lane, value in zip(lanes.tolist(), values.tolist(), strict=True)
+            ]
+            kernels.add_in_range(table, lanes, values, low, high, number)
+            assert lanes.tolist() == expected
+
+
 def test_ratio_is_rounded_once() -> None:
     """Narrow and wide division equal Python's, which rounds fractions correctly."""
     pick = random.Random(5)
