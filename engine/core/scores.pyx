@@ -25,10 +25,11 @@ from engine.core.aggregates cimport (
 )
 from engine.core.control cimport GO_ON, NO_MEMORY
 from engine.core.nodes cimport context, level_mask, look_node, outcome
-from engine.core.program cimport NODE_LEAF, NODE_NOT, program_node
+from engine.core.program cimport NODE_AND, NODE_LEAF, NODE_NOT, program_node
 from engine.core.score_layout cimport strata_score, strata_score_rule
 from engine.core.structures cimport (
     STRATA_ALL,
+    STRATA_LEAF_INT_RANGE,
     STRATA_OPEN,
     strata_add_range,
     strata_add_table,
@@ -95,14 +96,30 @@ cdef void add_rules(context *c, int32_t number, const strata_score *score) noexc
             add_when(c.columns, number, rule.points, found.mask)
 
 
-cdef const strata_leaf *stored_leaf(context *c, int32_t node_id, int *negate) noexcept nogil:
+cdef const strata_leaf *stored_leaf(
+        context *c, int32_t node_id, int *negate, strata_leaf *joined) noexcept nogil:
     """The leaf over stored columns that a node is, or the complement of; NULL where it is none, or
-    where its mask is kept for others."""
+    where its mask is kept for others. Two bounds of one number, as `between` has them, are one
+    leaf: that is put into `joined`."""
     cdef const program_node *node = &c.nodes[node_id]
+    cdef const strata_leaf *one
+    cdef const strata_leaf *also
+    cdef int flip = 0, also_flip = 0
     negate[0] = 0
     while node.kind == NODE_NOT and node.memo < 0:
         negate[0] ^= 1
         node = &c.nodes[c.children[node.first_child]]
+    if node.kind == NODE_AND and node.memo < 0 and node.child_count == 2:
+        one = stored_leaf(c, c.children[node.first_child], &flip, joined)
+        also = stored_leaf(c, c.children[node.first_child + 1], &also_flip, joined)
+        if (one == NULL or also == NULL or flip or also_flip or one.field != also.field
+                or one.op != STRATA_LEAF_INT_RANGE or also.op != STRATA_LEAF_INT_RANGE
+                or one.negated or also.negated or one == joined or also == joined):
+            return NULL
+        joined[0] = one[0]
+        joined.low = max(one.low, also.low)
+        joined.high = min(one.high, also.high)
+        return joined
     if node.kind != NODE_LEAF or node.memo >= 0 or c.leaves[node.leaf].column_count:
         return NULL
     return &c.leaves[node.leaf]
@@ -114,12 +131,13 @@ cdef int add_column(context *c, int32_t number, const strata_score *score, uint3
     the pass can take along; 0 where it is no such rule."""
     cdef const strata_leaf *leaf
     cdef const strata_leaf *other
+    cdef strata_leaf[2] joined
     cdef uint8_t[256] table
     cdef int negate = 0
     cdef uint32_t i
     if c.node_counts != NULL:
         return 0  # every node is to be seen
-    leaf = stored_leaf(c, score.rules[first].node, &negate)
+    leaf = stored_leaf(c, score.rules[first].node, &negate, &joined[0])
     if leaf == NULL:
         return 0
     if not negate and strata_takes_range(&c.reader, leaf):
@@ -133,7 +151,7 @@ cdef int add_column(context *c, int32_t number, const strata_score *score, uint3
     for i in range(first + 1, min(score.rule_count, ALONG)):
         if score.rules[i].node < 0:
             continue
-        other = stored_leaf(c, score.rules[i].node, &negate)
+        other = stored_leaf(c, score.rules[i].node, &negate, &joined[1])
         if (other != NULL and other.field == leaf.field
                 and strata_table_rule(
                     &c.reader, other, negate, <uint8_t>score.rules[i].points, table)):
