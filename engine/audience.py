@@ -34,6 +34,7 @@ from engine.explaining.outline import Reads
 from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_names, list_rows
 from engine.live.log_clock import clock_of, system_clock
+from engine.measuring.codes import count_codes
 from engine.measuring.passes import Reading
 from engine.measuring.value import Measure, Value, number_value, read_border, read_value
 from engine.members import Members
@@ -45,6 +46,7 @@ from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate
 from engine.rules.canonical import format_expression
 from engine.rules.faults import Faults
+from engine.rules.histories import as_it_was
 from engine.rules.known_texts import KnownText
 from engine.rules.literals import write_text
 from engine.rules.outline import node_label, pre_order
@@ -198,7 +200,7 @@ class Audience:
         if not self._moved:
             return ()
         attributes = dict.fromkeys(read.attributes)
-        attributes |= dict.fromkeys(one.name for one in also if not one.history)
+        attributes |= dict.fromkeys(one.name for one in also)
         return (*attributes, *(f"list('{name}')" for name in read.lists))
 
     def _read(self, expression: str | tree.Expr, where: str) -> KnownText:
@@ -242,21 +244,23 @@ class Audience:
         """The count of the one expression added, and its split by a category or bool attribute."""
         (question,) = self._questions
         declared, names = self.group_names(attribute)
-        field = self._snapshot.fields[declared.name]
         (result,) = self.counts(nodes=True) if nodes else (None,)
-        program = self._program([question.root], field.id)
-        groups = evaluate.count_groups(
-            program,
-            question.root,
-            len(names) - 1,
-            is_bool=declared.type == "bool",
-            **self._how,
-        )
+        if isinstance(declared, BoundAggregate):
+            groups = count_codes(self.reading(None, declared), len(names))
+        else:
+            program = self._program([question.root], self._snapshot.fields[declared.name].id)
+            groups = evaluate.count_groups(
+                program,
+                question.root,
+                len(names) - 1,
+                is_bool=declared.type == "bool",
+                **self._how,
+            )
         (final,) = self._results(
             [int(groups.sum())],
             [result.nodes if result else None],
             {names[code]: int(groups[code]) for code in np.flatnonzero(groups).tolist()},
-            (declared,),
+            () if isinstance(declared, BoundAggregate) else (declared,),
         )
         return final
 
@@ -341,10 +345,13 @@ class Audience:
         (result,) = self._results([count], [None], also=also, measured=measured)
         return result
 
-    def group_names(self, attribute: str) -> tuple[Attribute, list[str | None]]:
-        """A category or bool attribute to group by, and the names of its codes; of 0 None."""
+    def group_names(self, attribute: str) -> tuple[Attribute | BoundAggregate, list[str | None]]:
+        """A category or bool attribute to group by, as it was at another instant where it has a
+        history, and the names of its codes; of 0 None."""
         declared = self._groupable(attribute)
-        return declared, self.code_names(declared)
+        past = declared.history and self._binder.past
+        read = as_it_was(declared) if past else declared
+        return read, self.code_names(read)
 
     def code_names(self, read: Attribute | BoundAggregate) -> list[str | None]:
         """The names of the codes of a category, set or bool attribute, or of an aggregate that is a

@@ -1,6 +1,7 @@
 """The binder of each state of a store: of its model, and of the cuts in force.
 
-A question about another instant is bound with the cuts of that instant. A binder keeps what it has
+A question about another instant is bound with the cuts of that instant, and reads attributes with
+history as they were then. A binder keeps what it has
 bound, so one is made for a model and its newest cuts, and a few for instants of the past.
 """
 
@@ -12,6 +13,7 @@ from collections import OrderedDict
 from engine.live.tier_cuts import TIER_CUTS, Refreshes
 from engine.model.load import load_model
 from engine.rules.bind import Binder
+from engine.rules.histories import has_history
 from engine.rules.retention import DROPPED, with_dropped
 from engine.store.snapshot import Snapshot
 
@@ -35,22 +37,22 @@ class Binders:
         found = self._of(snapshot)
         return None if found is None else found[0]
 
-    def at(self, snapshot: Snapshot, as_of_us: int) -> Binder | None:
-        """The same with the cuts of an instant."""
+    def at(self, snapshot: Snapshot, as_of_us: int, *, past: bool = True) -> Binder | None:
+        """The same with the cuts of an instant; without `past` attributes are those of today."""
         found = self._of(snapshot)
         if found is None:
             return None
         binder, refreshes = found
-        cuts = refreshes.at(as_of_us)
-        if cuts == binder.cuts:
+        cuts, past = refreshes.at(as_of_us), past and has_history(binder.model.attributes)
+        if cuts == binder.cuts and not past:
             return binder
-        key = (snapshot.model_version, tuple(cuts.items()))
+        key = (snapshot.model_version, tuple(cuts.items()), past)
         with self._guard:
-            past = self._past.setdefault(key, Binder(binder.model, cuts=cuts))
+            made = self._past.setdefault(key, Binder(binder.model, cuts=cuts, past=past))
             self._past.move_to_end(key)
             while len(self._past) > _PAST:
                 self._past.popitem(last=False)
-        return past
+        return made
 
     def refreshes(self, snapshot: Snapshot) -> Refreshes:
         """All cuts that a state has."""

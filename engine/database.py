@@ -102,7 +102,9 @@ class Database:
         self.tiers = TierRefreshes(self._live, self._binders, self._threads, now)
         self.flows = TierFlows(store.snapshot, self._audience, self._model_of, now)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
-        self.explanations = Explanations(store.snapshot, self._audience, self._binders.refreshes)
+        self.explanations = Explanations(
+            store.snapshot, self._audience_of_one, self._binders.refreshes
+        )
         self.overlaps = Overlaps(store.snapshot, self._audience)
         self.waterfalls = Waterfalls(store.snapshot, self._audience, self._model_of)
 
@@ -379,10 +381,21 @@ class Database:
             asked = asked.by(self._now())
             return None if row == UNKNOWN else read_events(snapshot, model, row, asked)
 
-    def _audience(
+    def _audience_of_one(
         self, snapshot: Snapshot, as_of_us: int | None, control: Control | None
     ) -> Audience:
-        binder = None if as_of_us is None else self._binders.at(snapshot, as_of_us)
+        """The same to read expressions with for a profile that is at hand as it was."""
+        return self._audience(snapshot, as_of_us, control, past=False)
+
+    def _audience(
+        self,
+        snapshot: Snapshot,
+        as_of_us: int | None,
+        control: Control | None,
+        *,
+        past: bool = True,
+    ) -> Audience:
+        binder = None if as_of_us is None else self._binders.at(snapshot, as_of_us, past=past)
         return Audience(
             snapshot,
             binder or self._require_binder(snapshot),

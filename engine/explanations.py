@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from engine.audience import Audience
 from engine.explaining.cards import Card, asked_of, card_of
 from engine.explaining.explain import Explanation, explain
-from engine.explaining.of_store import as_one_profile
+from engine.explaining.of_store import as_it_was, as_one_profile
 from engine.explaining.outline import Outline, Reads, outline
 from engine.explaining.reading import Reading
 from engine.explaining.score_questions import ScoreQuestion
@@ -82,7 +82,7 @@ class Explanations:
                 known = audience.read(asked, where)
                 nodes = _outline(known, binder)
                 reads = nodes.reads
-            found = self._read(identifier, audience, snapshot, reads)
+            found = self._read(identifier, audience, snapshot, reads, as_of_us)
             if found is None:
                 return None
             record, reading = found
@@ -115,7 +115,12 @@ class Explanations:
         return card_of(asked, binder, Reading(profile, now_us))
 
     def _read(
-        self, identifier: tuple[str, str], audience: Audience, snapshot: Snapshot, reads: Reads
+        self,
+        identifier: tuple[str, str],
+        audience: Audience,
+        snapshot: Snapshot,
+        reads: Reads,
+        as_of_us: int | None,
     ) -> tuple[ProfileRecord, Reading] | None:
         model = audience.binder.model
         (row,) = rows_of(identities_of(snapshot), model, [identifier]).tolist()
@@ -124,6 +129,8 @@ class Explanations:
             return None
         latest_us = audience.latest_us
         profile = as_one_profile(snapshot, model, record, reads.types, reads.lists, latest_us)
+        if as_of_us is not None:
+            profile = as_it_was(profile, snapshot, model, row, as_of_us)
         return record, Reading(profile, audience.as_of_us)
 
     def _question(

@@ -15,17 +15,17 @@ import numpy as np
 
 from engine.audience import Audience, CountResult
 from engine.core.control import Control
-from engine.core.values import ValueBlocks
 from engine.errors import ExpressionInvalid, InputInvalid, Issue
 from engine.limits import MEASURED_GROUPS
 from engine.measuring import distribution as shapes
-from engine.measuring.passes import gather
+from engine.measuring.codes import codes_of
 from engine.measuring.totals import Total, totals
 from engine.measuring.value import Value
 from engine.model.definitions import Attribute, Model
 from engine.name_groups import count_by_names, group_call, group_expressions
 from engine.rules import tree
 from engine.rules.bind import Binder
+from engine.rules.bound_events import BoundAggregate
 from engine.rules.canonical import format_expression
 from engine.rules.funnel import funnel_steps
 from engine.rules.parse import parse
@@ -180,7 +180,7 @@ class Measures:
             audience = self._asked(snapshot, expression, as_of_us, control)
             measured = audience.value(value)
             _refuse_unless(measured.is_number, value, measured, "a number, a date or a time")
-            group: Attribute | None = None
+            group: Attribute | BoundAggregate | None = None
             names: list[str | None] = [None]
             call = None
             if group_by is not None:
@@ -198,7 +198,9 @@ class Measures:
                     )
             total, found = totals(audience.reading(measured.leaf, group), measured, len(names))
             groups = {name: one for name, one in zip(names, found, strict=True) if one.count}
-            also = measured.attributes if group is None else (*measured.attributes, group)
+            also = measured.attributes
+            if isinstance(group, Attribute):
+                also = (*also, group)
             answer = audience.answer(total.count, also, measured.aggregates)
             return Summary(answer, measured, total, None if group is None else groups)
 
@@ -320,9 +322,7 @@ def _frequent(audience: Audience, value: Value, top: int) -> Distribution:
     names = audience.code_names(read)
     is_set = value.kind == "set"
     reading = audience.reading(None, read)
-    gathered = gather(reading, lambda: _Codes(len(names), is_set))
-    counts = sum((one.counts for one in gathered), np.zeros(len(names), np.int64))
-    matched = sum(int(one.matched[0]) for one in gathered)
+    counts, matched = codes_of(reading, len(names), is_set)
     # Code 0: of a set those with any element, of others those without a value.
     present = int(counts[0]) if is_set else matched - int(counts[0])
     found = [
@@ -358,22 +358,6 @@ def _most_frequent(
         other_values=len(rest),
         other_count=sum(one.count for one in rest),
     )
-
-
-class _Codes:
-    """How many profiles of the audience one thread has met by code."""
-
-    def __init__(self, codes: int, is_set: bool) -> None:
-        self.counts = np.zeros(codes, np.int64)
-        self.matched = np.zeros(1, np.int64)
-        self._is_set = is_set
-
-    def add(self, blocks: ValueBlocks) -> None:
-        self.matched[0] += blocks.matched
-        if self._is_set:
-            blocks.add_elements(self.counts)
-        else:
-            blocks.add_matched(self.counts)
 
 
 def _sequence(text: str) -> tree.Sequence:

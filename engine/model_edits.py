@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from engine.audience import Threads
 from engine.errors import NotYet
+from engine.live.histories import first_changes
 from engine.live.live_store import Staged
+from engine.live.log_clock import clock_of
 from engine.live.schema import change_fields, segment_versions
 from engine.live.segment_edits import carried_versions, differences, farewells, plan_change
 from engine.live.segments import NAMED, StoredSegments
@@ -19,9 +21,10 @@ from engine.live.tier_cuts import TIER_CUTS, Refreshes
 from engine.model.cuts import needs_cuts
 from engine.model.definitions import Model
 from engine.model.diff import diff
+from engine.model.hidden_events import history_events
 from engine.rules.bind import Binder
 from engine.rules.retention import DROPPED, dropped_by, pack_dropped, with_dropped
-from engine.store.catalog import segment_field
+from engine.store.catalog import Catalog, event_field, segment_field
 from engine.store.snapshot import Snapshot
 from engine.store.store import Writer
 from engine.tier_refreshes import fresh_cuts
@@ -59,7 +62,7 @@ class ModelPlan:
 class ModelEdit:
     """An edit that can be carried out: its plan, the segments before and after it with the
     versions of the latter's definitions, and the cuts of tiers after it. `dropped`: see
-    `engine.rules.retention.dropped_by`."""
+    `engine.rules.retention.dropped_by`; `now_us`: the instant of the edit."""
 
     plan: ModelPlan
     before: StoredSegments | None
@@ -67,6 +70,7 @@ class ModelEdit:
     versions: Mapping[str, int]
     refreshes: Refreshes
     dropped: Mapping[str, int]
+    now_us: int
 
     def stage(self, writer: Writer, files: Mapping[str, str]) -> tuple[int, Staged]:
         """Puts the edit into a writer whose snapshot it was planned on: the version of the model
@@ -75,7 +79,9 @@ class ModelEdit:
         kept = self.after.kept
         # One that an earlier version of this program could not keep has no field, and no members.
         unstored = {name for name in kept if segment_field(name) not in writer.fields}
+        earlier = writer.fields
         change_fields(writer, self.after.model, {name: self.versions[name] for name in kept})
+        self._begin_histories(writer, earlier)
         version = writer.set_model(files)
         if self.dropped:
             writer.put_meta(DROPPED, pack_dropped(self.dropped))
@@ -90,6 +96,17 @@ class ModelEdit:
         if any(key.startswith("tag_rules.") for key in (*self.plan.added, *self.plan.changed_keys)):
             stale += [name for name in self.after.refreshable if name == NAMED]
         return version, Staged(stale, leaving)
+
+    def _begin_histories(self, writer: Writer, earlier: Catalog) -> None:
+        """What is there of attributes that get a history is its beginning."""
+        for name, event in history_events(self.after.model).items():
+            attribute = writer.fields[name]
+            if event_field(event.name) in earlier or earlier.get(name) != attribute:
+                continue
+            now_us = max(self.now_us, clock_of(writer.snapshot))
+            found = first_changes(writer.snapshot, writer.fields, attribute, now_us)
+            for number, block, encoded in found:
+                writer.put_field(number, block, encoded)
 
 
 def plan_edit(
@@ -136,7 +153,7 @@ def plan_edit(
     )
     plan = ModelPlan(change.added, change.removed, change.changed, changes)
     versions = carried_versions(before, after, snapshot.model_version + 1)
-    return ModelEdit(plan, before, after, versions, refreshes, dropped)
+    return ModelEdit(plan, before, after, versions, refreshes, dropped, now_us)
 
 
 def _refuse_unforeseen(after: StoredSegments) -> None:

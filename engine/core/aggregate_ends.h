@@ -114,9 +114,27 @@ static inline void strata_end_bools(const strata_aggregates *all, strata_aggrega
             i + 1, counts[i], STRATA_AGGREGATE_PRESENCE + (i + 1) * STRATA_BITSET_BYTES);
 }
 
+/* Takes the marks from rows whose event has no value, and brings back what was folded of them. */
+static inline void strata_keep_valued(const strata_aggregates *all, uint64_t *marks, int64_t start,
+                                      int64_t *folded) {
+    for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w++) {
+        for (uint64_t word = marks[w]; word; word &= word - 1) {
+            uint32_t row = 64 * w + (uint32_t)__builtin_ctzll(word), event = all->events[row];
+            const strata_valued_part *part = strata_part_of(all, event);
+            if (part->column &&
+                strata_event_has(part->chunk, part->column, event % STRATA_CHUNK_EVENTS))
+                continue;
+            marks[w] &= ~(word & -word);
+            folded[row] = start;
+            all->events[row] = STRATA_NO_EVENT;
+        }
+    }
+}
+
 static inline int strata_fill_end(strata_aggregates *all, const strata_aggregate *what,
                                   uint32_t number, strata_aggregate_column *column) {
-    int is_last = what->function == STRATA_AGGREGATE_LAST, is_laid_out = 1;
+    int is_last = what->function != STRATA_AGGREGATE_FIRST, is_laid_out = 1;
+    int is_latest = what->function == STRATA_AGGREGATE_LATEST;
     int64_t low, high, *folded = is_last ? all->greatest : all->least;
     int64_t start = is_last ? STRATA_NO_GREATEST : STRATA_NO_LEAST;
     strata_event_sum reach;
@@ -131,10 +149,12 @@ static inline int strata_fill_end(strata_aggregates *all, const strata_aggregate
                            column->marks, folded);
         scan.first_part = first_part;
         first_part += scan.chunk_count;
+        if (is_latest) fold.role = 0; /* events without the property, too */
         fold.parts = all->parts;
         fold.events = all->events;
         strata_fold_block(&scan, &fold, 1);
     }
+    if (is_latest) strata_keep_valued(all, column->marks, start, folded);
     if (what->kind == STRATA_EVENT_TEXTS) {
         is_laid_out = strata_end_texts(all, number, column);
         if (is_last) strata_clear_greatest(column->marks, folded);

@@ -26,6 +26,7 @@ enum {
     STRATA_AGGREGATE_GREATEST,
     STRATA_AGGREGATE_FIRST, /* value of a property */
     STRATA_AGGREGATE_LAST,
+    STRATA_AGGREGATE_LATEST, /* what the last event has, also where that is nothing */
 };
 
 /* The events of one type that count, and the property that is read of them, 0 for none. */

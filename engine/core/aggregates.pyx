@@ -48,6 +48,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
         STRATA_AGGREGATE_GREATEST
         STRATA_AGGREGATE_FIRST
         STRATA_AGGREGATE_LAST
+        STRATA_AGGREGATE_LATEST
         STRATA_AGGREGATE_VALUES
         STRATA_AGGREGATE_SUMS
         STRATA_AGGREGATE_TEXTS
@@ -176,6 +177,7 @@ cdef dict FUNCTIONS = {
     "max": STRATA_AGGREGATE_GREATEST,
     "first_value": STRATA_AGGREGATE_FIRST,
     "last_value": STRATA_AGGREGATE_LAST,
+    "latest": STRATA_AGGREGATE_LATEST,
 }
 cdef dict KINDS = {
     "int": STRATA_EVENT_INTS,
@@ -257,7 +259,7 @@ cdef int lay_out(AggregateLayout self, int32_t number, column, position) except 
     cdef strata_aggregate *out = <strata_aggregate *>self.aggregates + number
     out.function = FUNCTIONS[column.function]
     out.kind = KINDS[column.kind]
-    out.is_bool = column.kind == "bool" and column.function in ("first_value", "last_value")
+    out.is_bool = column.kind == "bool" and out.function >= STRATA_AGGREGATE_FIRST
     out.field = position(-1 - number)
     out.start, out.end = column.from_us, column.to_us
     if column.function == "worth":
@@ -425,7 +427,8 @@ cdef int place(
     if what.function in (STRATA_AGGREGATE_LEAST, STRATA_AGGREGATE_FIRST):
         if all.least == NULL:
             all.least = <int64_t *>start_values(self._kept, np.int64, STRATA_NO_LEAST)
-    if what.function in (STRATA_AGGREGATE_GREATEST, STRATA_AGGREGATE_LAST):
+    if what.function in (
+            STRATA_AGGREGATE_GREATEST, STRATA_AGGREGATE_LAST, STRATA_AGGREGATE_LATEST):
         if all.greatest == NULL:
             all.greatest = <int64_t *>start_values(self._kept, np.int64, STRATA_NO_GREATEST)
     if what.function >= STRATA_AGGREGATE_FIRST and all.events == NULL:

@@ -100,8 +100,11 @@ class EventPlanner:
 
     def dictionary(self, aggregate: BoundAggregate) -> int | None:
         """Number of the field whose dictionary has the strings of a category."""
-        assert aggregate.property is not None
-        return self._property(aggregate.property)
+        read = aggregate.property
+        assert read is not None
+        fields = self._snapshot.fields
+        found = fields.get(property_field(read.name, read.type, read.scale))
+        return None if found is None else fields.dictionary_of(found)
 
     def place(self, column: ops.Column) -> int:
         """The field of a column, made if there is none yet."""
@@ -123,7 +126,7 @@ class EventPlanner:
         function = "sum" if aggregate.function == "avg" else aggregate.function
         read = aggregate.property
         kind = "int" if read is None else _KINDS[read.type]
-        ends = function in ("first_value", "last_value")
+        ends = function in ("first_value", "last_value", "latest")
         return ops.EventColumn(
             function,
             self.sources(aggregate.events, read, aggregate.function, from_us=from_us),

@@ -118,6 +118,8 @@ class LeafPlanner:
                 return number is not None and ops.TextLeaf(number, how, needle.encode(), negated)
             case bound.BoundPresence(read=Attribute() as attribute):
                 return self._presence(attribute)
+            case bound.BoundPresence(read=BoundAggregate(function="latest") as latest):
+                return self._presence(latest)
             case bound.BoundPresence(read=BoundAggregate() as aggregate):
                 return self._numbers.events.present(aggregate)
             case bound.BoundList(name=name):
@@ -198,17 +200,20 @@ class LeafPlanner:
         codes[1:] = right_codes.codes(dictionary.strings)
         return ops.CodePairLeaf(left_field, right_field, codes.tobytes(), negated)
 
-    def _presence(self, attribute: Attribute) -> ops.LeafLogic:
-        number = self._field(attribute)
+    def _presence(self, read: bound.Read) -> ops.LeafLogic:
+        number = self._field(read)
         if number is None:
             return False
-        if attribute.type in ("set", "bool"):
+        if read.type in ("set", "bool"):
             return ops.SetLeaf(number, (0,))
-        if attribute.type == "category":
-            hits = np.ones(self._lookup(number)[1].room + 1, dtype=bool)
+        if read.type == "category":
+            places = self._codes(read)
+            if places is None:
+                return False
+            hits = np.ones(self._lookup(places[1])[1].room + 1, dtype=bool)
             hits[0] = False
             return _codes_leaf(number, hits)
-        return ops.PresentLeaf(number, is_text=attribute.type == "text")
+        return ops.PresentLeaf(number, is_text=read.type == "text")
 
     def _list(self, name: str) -> ops.LeafLogic:
         if name not in self.lists:

@@ -86,13 +86,14 @@ class EventColumn:
 
     `mark`: the set of those that have any; `few`: a count that stops at FEW_MOST. `worth`: the sum
     of what they are worth at `now_us`, by whole hours of age, thousandths as little-endian int64,
-    all of one sign. `kind` is what the property is. `zone` is that of `days`. `dictionary`, of a
-    category, has the strings that are ordered where times are equal.
+    all of one sign. `latest`: what the last event has, which may be nothing. `kind` is what the
+    property is. `zone` is that of `days`. `dictionary`, of a category, has the strings that are
+    ordered where times are equal.
     """
 
     function: Literal[
         "mark", "few", "count", "days", "first", "last", "worth",
-        "sum", "min", "max", "distinct", "first_value", "last_value",
+        "sum", "min", "max", "distinct", "first_value", "last_value", "latest",
     ]  # fmt: skip
     sources: tuple[EventSource, ...]
     from_us: int

@@ -202,8 +202,8 @@ class _PropertyLeaves(LeafPlanner):
         assert isinstance(read, Attribute), "no aggregate stands in a condition on events"
         return _number_of(self._snapshot, self._declared[read])
 
-    def _presence(self, attribute: Attribute) -> ops.LeafLogic:
-        number = self._field(attribute)
+    def _presence(self, read: bound.Read) -> ops.LeafLogic:
+        number = self._field(read)
         return number is not None and ops.PresentLeaf(number)
 
 

@@ -23,12 +23,13 @@ typedef struct {
     const uint32_t *ranks;
 } strata_valued_part;
 
-/* -1, 0 or 1 as the value of event a is less than, equal to or greater than that of b; both have
- * one of the same kind. */
+/* -1, 0 or 1 as the value of event a is less than, equal to or greater than that of b, of the same
+ * kind; where a part has no values, its events are less than those of others. */
 static inline int strata_compare_values(const strata_valued_part *parts, uint32_t a, uint32_t b) {
     const strata_valued_part *at = parts + a / STRATA_CHUNK_EVENTS;
     const strata_valued_part *bt = parts + b / STRATA_CHUNK_EVENTS;
     uint32_t i = a % STRATA_CHUNK_EVENTS, j = b % STRATA_CHUNK_EVENTS;
+    if (!at->column || !bt->column) return (at->column != 0) - (bt->column != 0);
     if (at->column->kind == STRATA_EVENT_TEXTS) {
         uint32_t a_length, b_length;
         const uint8_t *a_text = strata_event_text(at->chunk, at->column, i, &a_length);

@@ -10,11 +10,11 @@ from engine.live.lists import entries_of
 from engine.live.profile_events import events_of_row
 from engine.live.profiles import ProfileRecord
 from engine.model.definitions import Model
-from engine.model.hidden_events import event_type
+from engine.model.hidden_events import event_type, history_events, history_value
 from engine.rules.retention import kept_from_us
 from engine.store.snapshot import Snapshot
 
-__all__ = ["as_one_profile"]
+__all__ = ["as_it_was", "as_one_profile"]
 
 
 def as_one_profile(
@@ -46,6 +46,19 @@ def as_one_profile(
         events,
         {name: found for name, found in owned.items() if found},
     )
+
+
+def as_it_was(
+    profile: OneProfile, snapshot: Snapshot, model: Model, row: int, at_us: int
+) -> OneProfile:
+    """A profile with the values that its attributes with history had at an instant."""
+    for attribute, changes in history_events(model).items():
+        value = history_value(model.attributes[attribute]).name
+        past = [one for one in events_of_row(snapshot, changes, row) if one.time_us <= at_us]
+        last = max(past, key=lambda one: one.time_us, default=None)
+        known = {} if last is None else _plain(last.properties)
+        profile = profile.with_value(attribute, known.get(value))
+    return profile
 
 
 def _plain(values: Any) -> dict[str, PlainValue]:

@@ -114,7 +114,7 @@ class Applier:
         brought: Sequence[BroughtEvents] = ()
         if logged.update is not None:
             wanted = frozenset[int]() if in_force is None else in_force.segments.events_wanted
-            applied = apply_update(mutation, logged.update, absorbs, wanted)
+            applied = apply_update(mutation, logged.update, absorbs, wanted, logged.instant_us)
             row_count, touched, brought = applied.row_count, applied.touched, applied.brought
         candidate = mutation.candidate(row_count)
         if self.standing is not None:

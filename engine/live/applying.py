@@ -12,17 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.hot_cells import read_rows
+from engine.columns.strings import Strings
 from engine.events.events import Events
 from engine.live.block_writer import BlockWriter
 from engine.live.change import Touched
 from engine.live.event_changes import write_events
 from engine.live.event_times import Lasting, are_not_late, lasting
 from engine.live.field_load import each_block
+from engine.live.histories import History, dated, history_in, only_cells
 from engine.live.identity_fields import add_uids, add_values
 from engine.live.mentions import Mentions, settle
 from engine.live.named_facts import BroughtEvents
@@ -42,6 +45,21 @@ from engine.store.mutation import Mutation
 __all__ = ["Applied", "apply_update"]
 
 
+class _Taken(NamedTuple):
+    """The cells of an attribute with one value a row that count: `rows`, sorted and each once, the
+    places `at` of their cells, their event `times` (NO_TIME for none), and which rows have one so
+    far (`known`), in the field `companion`. `history` is that of the attribute, and `changing` has
+    then the places of all cells, late ones too."""
+
+    rows: NDArray[np.uint32]
+    at: NDArray[np.intp]
+    times: NDArray[np.int64]
+    known: NDArray[np.bool_]
+    companion: Field | None
+    history: History | None
+    changing: NDArray[np.intp]
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What a record did: the rows whose values differ now, how many rows are given out, and the
@@ -57,14 +75,16 @@ def apply_update(
     update: ProfileUpdate,
     absorbs: Callable[[int], bool] | None = None,
     wanted: frozenset[int] = frozenset(),
+    now_us: int = 0,
 ) -> Applied:
     """Lays an update over the state of a mutation.
 
     `absorbs` says of a block whether it takes the record; one that has it already is left
     alone. None: all take it. Cells of fields that the state does not have are passed over. New
-    events are told of the fields that are `wanted`.
+    events are told of the fields that are `wanted`. `now_us` is the instant of the record, at which
+    cells without a time change an attribute with history.
     """
-    work = _Application(mutation, absorbs, wanted)
+    work = _Application(mutation, absorbs, wanted, now_us)
     work.create(update)
     for links in update.identifiers:
         work.link(links)
@@ -91,7 +111,9 @@ class _Application:
         mutation: Mutation,
         absorbs: Callable[[int], bool] | None,
         wanted: frozenset[int],
+        now_us: int,
     ) -> None:
+        self._now_us = now_us
         self.created = np.zeros(0, np.uint32)
         self.brought: list[BroughtEvents] = []
         self._wanted = wanted
@@ -140,50 +162,100 @@ class _Application:
         field = self._snapshot.fields.by_id(cells.field_id)
         if field is None:
             return
-        rows, at = self._taken(field, cells.rows, cells.times)
+        taken = self._taken(field, cells.rows, cells.times)
+        rows, at = taken.rows, taken.at
         changed = self._writer.write_cells(field, rows, cells.values[at], cells.present[at])
         self._touch(field.id, rows[changed])
+        if taken.history is None:
+            self._date(taken, np.ones(len(rows), np.bool_))
+            return
+        places = self._remember(taken, cells.rows, cells.times, changed)
+        values, present = cells.values[places], cells.present[places]
+        self._change(taken.history, cells, places, values, present)
 
     def write_texts(self, cells: TextCells) -> None:
         """Cells of a text attribute."""
         field = self._snapshot.fields.by_id(cells.field_id)
         if field is None:
             return
-        rows, at = self._taken(field, cells.rows, cells.times)
+        taken = self._taken(field, cells.rows, cells.times)
+        rows, at = taken.rows, taken.at
+        every = np.zeros(len(rows), np.bool_)
         for block, in_block, of_block in each_block(rows):
             parts = self._writer.parts(field.id, block)
             texts = cells.values.take(at[of_block])
             changed = texts_differ(read_texts(parts, in_block), texts)
+            every[of_block] = changed
             if changed.any():
                 chosen = texts.take(np.flatnonzero(changed))
                 self._mutation.put(field.id, block, lay_texts(parts, in_block[changed], chosen))
                 self._touch(field.id, rows[of_block][changed])
+        if taken.history is None:
+            self._date(taken, np.ones(len(rows), np.bool_))
+            return
+        places = self._remember(taken, cells.rows, cells.times, every)
+        texts = cells.values.take(places)
+        self._change(taken.history, cells, places, texts, texts.valid)
 
     def _taken(
         self, field: Field, rows: NDArray[np.uint32], times: NDArray[np.int64] | None
-    ) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
-        """The cells of an attribute with one value a row that count: their rows, sorted and each
-        once, and their places. Their event times are written."""
+    ) -> _Taken:
+        """The cells of an attribute with one value a row that count."""
+        history = history_in(self._snapshot.fields, field)
+        if history is not None:
+            times = dated(times, len(rows), self._now_us)
         companion = self._snapshot.fields.get(time_field(field.name))
         taking = np.flatnonzero(self._taking(rows))
         brought = None if times is None or companion is None else times[taking]
         last = self._last_of(rows[taking], brought)
         at = taking[last.at]
         rows = rows[at]
+        given = np.full(len(at), NO_TIME) if times is None else times[at]
         if companion is None:
-            return rows, at
+            return _Taken(rows, at, given, np.zeros(len(at), np.bool_), None, history, taking)
         stored, known = read_rows(self._snapshot.addresses(companion.id), rows)
         if brought is not None:
             taken = are_not_late(stored, known, brought[last.at], last.always)
-            rows, at, known = rows[taken], at[taken], known[taken]
-        block_times = np.full(len(at), NO_TIME) if times is None else times[at]
-        timed = block_times != NO_TIME
-        differing = timed | known
-        if differing.any():
+            rows, at, given, known = rows[taken], at[taken], given[taken], known[taken]
+        return _Taken(rows, at, given, known, companion, history, taking)
+
+    def _date(self, taken: _Taken, kept: NDArray[np.bool_]) -> None:
+        """Writes the event times of those of the cells that count that are `kept`."""
+        timed = taken.times != NO_TIME
+        differing = (timed | taken.known) & kept
+        if taken.companion is not None and differing.any():
+            times = taken.times[differing]
             self._writer.write_cells(
-                companion, rows[differing], block_times[differing], timed[differing]
+                taken.companion, taken.rows[differing], times, timed[differing]
             )
-        return rows, at
+
+    def _remember(
+        self,
+        taken: _Taken,
+        rows: NDArray[np.uint32],
+        times: NDArray[np.int64] | None,
+        changed: NDArray[np.bool_],
+    ) -> NDArray[np.intp]:
+        """The places of cells that change an attribute with history, whose event times are written:
+        all but those without a time that are alone in their row and say what stands there."""
+        nothing = ~changed & only_cells(rows, taken.at)
+        if times is not None:
+            nothing &= times[taken.at] == NO_TIME
+        self._date(taken, ~nothing)
+        return np.setdiff1d(taken.changing, taken.at[nothing], assume_unique=True)
+
+    def _change(
+        self,
+        history: History,
+        cells: VectorCells | TextCells,
+        places: NDArray[np.intp],
+        values: NDArray[Any] | Strings,
+        present: NDArray[np.bool_],
+    ) -> None:
+        """The changes that cells are, as events."""
+        if len(places):
+            times = dated(cells.times, len(cells.rows), self._now_us)[places]
+            self.add_events(history.cells(cells.rows[places], times, values, present))
 
     def _last_of(self, rows: NDArray[np.uint32], times: NDArray[np.int64] | None) -> Lasting:
         """See lasting. The columns of a batch mostly have cells in the same rows, and bringing

@@ -25,7 +25,7 @@ from engine.identity.index import IdentityIndex
 from engine.live.batch import BatchOutcome, LoadOutcome, ProfileBatch
 from engine.live.interning import LoadDictionaries
 from engine.live.load_folding import LoadFolding
-from engine.live.log_clock import system_clock
+from engine.live.log_clock import clock_of, system_clock
 from engine.live.resolving import Resolver
 from engine.live.validate import refusals
 from engine.model.definitions import Model, Source
@@ -92,7 +92,9 @@ class BulkLoad:
         _require_fields(fields, model)
         self._index = IdentityIndex(self._snapshot)
         self._drafts = Drafts(store, self._require_unchanged)
-        self._folding = LoadFolding(self._snapshot, model, self._drafts)
+        self._folding = LoadFolding(
+            self._snapshot, model, self._drafts, max(now(), clock_of(self._snapshot))
+        )
         self._dictionaries = LoadDictionaries(self._snapshot)
         self._source = source.name
         self._staged_batches = 0

@@ -25,6 +25,7 @@ from engine.events.field import encoded
 from engine.live.change import FieldBlocks
 from engine.live.event_blocks import Brought, lay_events
 from engine.live.event_changes import write_events
+from engine.live.event_ids import mixed
 from engine.live.field_load import Selection, each_block
 from engine.live.segment_plan import SegmentPlan
 from engine.model.definitions import EventType, Model
@@ -159,16 +160,7 @@ def _events(snapshot: Snapshot, facts: FactEvents, at: Selection) -> Events:
 
 def _ids(facts: FactEvents) -> NDArray[np.uint64]:
     """One for each instant and named tag, never 0."""
-    ids = _mixed(facts.instants.astype(np.int64).view(np.uint64))
+    ids = mixed(facts.instants.astype(np.int64).view(np.uint64))
     for codes in facts.places.values():
-        ids = _mixed(ids ^ codes.astype(np.uint64))
+        ids = mixed(ids ^ codes.astype(np.uint64))
     return np.maximum(ids, np.uint64(1))
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Every value to another one (the finisher of SplitMix64: Steele et al., "Fast splittable
-    pseudorandom number generators", 2014)."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

@@ -103,6 +103,11 @@ class FieldLoad(ABC):
             return self._drafts.read(self.field.id, block)
         return self.stored(block)
 
+    def is_folded(self, block: int) -> bool:
+        """Whether the load changes a block, as folded so far."""
+        drafted = self._drafts is not None and (self.field.id, block) in self._drafts
+        return drafted or block in self.encoded
+
     def keep(self, block: int, encoded: Encoded) -> None:
         """A block as folded; forgotten where its bytes are what the store has."""
         if _same_bytes(encoded.parts, self.stored(block)):

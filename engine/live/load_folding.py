@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bitmaps.containers import BLOCK_ROWS
 from engine.limits import (
     LOAD_KEPT_BYTES,
     LOAD_ORDERED_BYTES,
@@ -30,7 +31,8 @@ from engine.live.field_load import FieldLoad, are_ascending
 from engine.live.identity_fields import IdentifierField, LiveField, UidField
 from engine.live.update import ProfileUpdate
 from engine.model.definitions import Model
-from engine.store.catalog import LIVE, UIDS, FieldKind, identifier_field
+from engine.model.hidden_events import is_hidden
+from engine.store.catalog import LIVE, UIDS, FieldKind, event_field, identifier_field
 from engine.store.drafts import Drafts
 from engine.store.store import Snapshot
 
@@ -38,9 +40,10 @@ __all__ = ["LoadFolding"]
 
 
 class LoadFolding:
-    """What a load does to all fields of a snapshot. One thread calls it."""
+    """What a load, which began at `now_us`, does to all fields of a snapshot. One thread calls
+    it."""
 
-    def __init__(self, snapshot: Snapshot, model: Model, drafts: Drafts) -> None:
+    def __init__(self, snapshot: Snapshot, model: Model, drafts: Drafts, now_us: int) -> None:
         fields = snapshot.fields
         self._drafts = drafts
         self._first_new_block = snapshot.block_count
@@ -48,12 +51,13 @@ class LoadFolding:
         self._uids = UidField(snapshot, fields[UIDS.name])
         kinds = [fields[identifier_field(kind)] for kind in model.identifiers]
         self._identifiers = {field.id: IdentifierField(snapshot, field) for field in kinds}
-        self._attributes = AttributeLoad(snapshot)
         self._events = {
             field.id: EventField(snapshot, field)
             for field in fields.values()
             if field.kind == FieldKind.EVENTS
         }
+        self._attributes = AttributeLoad(snapshot, self._events, now_us)
+        self._block_count = snapshot.block_count
         self._thread = ThreadPoolExecutor(1, "fold")
         self._ahead: deque[Future[None]] = deque()
         # The last row staged since the last fold, -1 for none; None where the order was broken.
@@ -73,6 +77,8 @@ class LoadFolding:
     def finish(self) -> None:
         """Folds everything that was taken; nothing is taken afterwards."""
         self.settle()
+        self._fold(None)
+        self._attributes.finish_histories(range(self._block_count))
         self._fold(None)
         for events in self._events.values():
             for _ in events.finish():
@@ -96,8 +102,13 @@ class LoadFolding:
 
     @property
     def event_counts(self) -> EventCounts:
-        """What became of the events, once finished."""
-        return sum((events.counts for events in self._events.values()), EventCounts())
+        """What became of the events, once finished; changes that histories keep are none."""
+        shown = (
+            events.counts
+            for events in self._events.values()
+            if not is_hidden(events.field.name.removeprefix(event_field("")))
+        )
+        return sum(shown, EventCounts())
 
     def count_owned(self, field_id: int, rows: NDArray[np.uint32]) -> NDArray[np.int64]:
         """How many identifiers of a kind, by its field, each row has, with all updates taken."""
@@ -109,6 +120,7 @@ class LoadFolding:
     # ---------------------------------------------------------------- on the thread
 
     def _take(self, update: ProfileUpdate) -> None:
+        self._block_count = max(self._block_count, -(-update.row_count // BLOCK_ROWS))
         self._note_order(update)
         new = update.new_rows
         self._live.stage(new)

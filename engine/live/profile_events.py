@@ -308,5 +308,5 @@ def _reader(snapshot: Snapshot, field: Field, values: Property) -> Callable[[int
     codes = values.codes
     if field.type != "category":
         return lambda i: bool(codes[i] == 2)
-    dictionary = snapshot.dictionary(field.id)
+    dictionary = snapshot.dictionary(snapshot.fields.dictionary_of(field))
     return lambda i: dictionary.value(int(codes[i]))

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from engine.events import head
 from engine.model.definitions import Attribute, Model
-from engine.model.hidden_events import hidden_events
+from engine.model.hidden_events import hidden_events, history_name
 from engine.store.catalog import (
     LIVE,
     UIDS,
@@ -68,6 +68,10 @@ def change_fields(
                 writer.retype_field(field.id, wanted[name][1])
         elif name not in _BUILT_IN and wanted.get(name) != (field.kind, field.type, field.scale):
             writer.drop_field(field.id)
+            # What it was before is of another type.
+            past = writer.fields.get(event_field(history_name(name)))
+            if past is not None:
+                writer.drop_field(past.id)
     for name, (kind, type_, scale) in wanted.items():
         if name not in writer.fields:
             writer.add_field(name, kind, type_, scale)

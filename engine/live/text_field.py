@@ -19,7 +19,7 @@ from engine.live.update import TextCells
 from engine.store.catalog import Field
 from engine.store.store import Snapshot
 
-__all__ = ["TextField", "lay_texts", "read_texts", "texts_differ"]
+__all__ = ["TextField", "lay_texts", "read_texts", "texts_differ", "whole_texts"]
 
 
 def lay_texts(parts: Sequence[Buffer], rows: NDArray[np.uint16], texts: Strings) -> Encoded:
@@ -99,6 +99,11 @@ class TextField(FieldLoad):
 
 def _decode(parts: Sequence[Buffer]) -> Strings:
     return decode_texts(parts) if parts else Strings.missing(0)
+
+
+def whole_texts(parts: Sequence[Buffer]) -> Strings:
+    """The texts of all rows of a block."""
+    return _padded(_decode(parts))
 
 
 def _padded(texts: Strings) -> Strings:

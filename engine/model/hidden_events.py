@@ -7,6 +7,11 @@ aggregate like any other, for the past too. Tags named by properties, `参与{to
 type: its events have these properties as well, under their own names and of their own types, so
 that their codes are those of the events that the tags come from.
 
+A *history* has what an attribute with `history: true` was: each change is an event of the type of
+that attribute, which has the new value as its one property, or nothing where the value was taken
+away. No two events of a profile have one time, so what the attribute was at an instant is what the
+last of them up to it brought.
+
 Names of hidden types and of their own properties begin with a colon, which no declared name does:
 they can be neither written, selected (nor does `any` take them), listed nor loaded.
 """
@@ -15,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.model.definitions import EventProperty, EventType, Model
+from engine.model.definitions import Attribute, EventProperty, EventType, Model
 from engine.model.plain import TagRule
 from engine.model.sections.declared import Declared
 from engine.model.sections.tag_rules import PLACE, selected_events
@@ -27,6 +32,11 @@ __all__ = [
     "fact_event",
     "fact_events",
     "hidden_events",
+    "history_event",
+    "history_events",
+    "history_name",
+    "history_of",
+    "history_value",
     "is_fact",
     "is_hidden",
     "tag_fact",
@@ -36,6 +46,8 @@ __all__ = [
 
 _HIDDEN = ":"
 _FACT = ":fact:"
+_HISTORY = ":history:"
+_HISTORY_VALUE = ":value:"
 
 # Whether a fact begins to hold (true) or ends.
 ON = EventProperty(":on", "bool")
@@ -121,9 +133,41 @@ def _properties(model: Model, rule: TagRule) -> dict[str, EventProperty]:
     }
 
 
+def history_value(attribute: Attribute) -> EventProperty:
+    """The property that has what an attribute with history became; its codes are those of the
+    attribute."""
+    return EventProperty(f"{_HISTORY_VALUE}{attribute.name}", attribute.type, attribute.scale)
+
+
+def history_name(attribute: str) -> str:
+    """Name of the type of event by which an attribute with history changes."""
+    return f"{_HISTORY}{attribute}"
+
+
+def history_event(attribute: Attribute) -> EventType:
+    """The type of event by which an attribute with history changes."""
+    value = history_value(attribute)
+    return EventType(history_name(attribute.name), {value.name: value})
+
+
+def history_of(name: str) -> str | None:
+    """The attribute whose history a property belongs to; None for all others."""
+    return name.removeprefix(_HISTORY_VALUE) if name.startswith(_HISTORY_VALUE) else None
+
+
+def history_events(model: Model) -> dict[str, EventType]:
+    """The histories of a model: attribute -> type of event."""
+    return {
+        name: history_event(attribute)
+        for name, attribute in model.attributes.items()
+        if attribute.history
+    }
+
+
 def hidden_events(model: Model) -> dict[str, EventType]:
     """All hidden types of a model, by name."""
-    return {event.name: event for event in fact_events(model).values()}
+    found = (*fact_events(model).values(), *history_events(model).values())
+    return {event.name: event for event in found}
 
 
 def event_type(model: Model, name: str) -> EventType:

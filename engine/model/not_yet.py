@@ -24,8 +24,6 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
     for name in parts["purposes"]:
         yield ("purposes", name)
     for name, attribute in parts["attributes"].items():
-        if attribute.history:
-            yield ("attributes", name, "history")
         if attribute.needs is not None:
             yield ("attributes", name, "needs")
     for name, event in parts["events"].items():

@@ -86,7 +86,8 @@ class Binder:
     `segments`: definitions that are parsed already; any other is parsed from the model when
     first mentioned. `cuts`: those in force; a tier that needs some and has none is typed, and has
     no evaluator. Safe to share between threads: two may bind one segment at once, and
-    get equal results. `known_texts` has what was asked by this model before.
+    get equal results. `known_texts` has what was asked by this model before. `past`: for another
+    instant than the clock, at which attributes with history are as they were.
     """
 
     def __init__(
@@ -94,8 +95,11 @@ class Binder:
         model: Model,
         segments: Mapping[str, tree.Expr] | None = None,
         cuts: Cuts | None = None,
+        *,
+        past: bool = False,
     ) -> None:
         self.model = model
+        self.past = past
         self.cuts = dict(cuts or {})
         self.known_texts = KnownTexts()
         self._given = dict(segments or {})
@@ -169,6 +173,7 @@ class Binder:
             computed,
             self._names_of,
             self._given_tags,
+            self.past,
         )
 
     def _names_of(self, call: tree.Call) -> Derived | None:

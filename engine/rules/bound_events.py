@@ -9,7 +9,7 @@ asked (`engine.rules.window_bounds`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine.model.definitions import Attribute, AttributeType
 from engine.rules import tree
@@ -35,9 +35,11 @@ class BoundAggregate:
     `property` is what it is computed from: only events that have it count. None for `count`,
     `days`, `first` and `last`, which take every event. `type` is that of the value, whose
     decimals are those of the property; an average, of type decimal, has any number of them.
+    `latest` is what the last event has, and missing where that has nothing: of histories, in
+    which no two events of a profile have one time.
     """
 
-    function: tree.AggregateFunction
+    function: tree.AggregateFunction | Literal["latest"]
     events: BoundEvents
     type: AttributeType
     property: Attribute | None = None

@@ -72,7 +72,8 @@ class ModelScope(Scope):
     again). `computed` gives what stands for an attribute with `is:`; without it such a one is an
     attribute like others.
     `derived` says what the names of a band or tier mean, None where that is not known; `given`
-    who has a tag that passes from the rules of the model, one condition for each.
+    who has a tag that passes from the rules of the model, one condition for each. `past`: another
+    instant than the clock is asked, and attributes with history are as they were then.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class ModelScope(Scope):
         computed: Callable[[Attribute], Operand] | None = None,
         derived: Callable[[tree.Call], Derived | None] = lambda call: None,
         given: Callable[[StringTest], tuple[BoundExpr, ...]] = lambda test: (),
+        past: bool = False,
     ) -> None:
         super().__init__(model, faults)
         self.segment = segment
@@ -93,6 +95,7 @@ class ModelScope(Scope):
         self.computed = computed
         self.derived = derived
         self.given = given
+        self.past = past
 
     def field(self, node: tree.Name) -> Attribute:
         attribute = self.model.attributes.get(node.name)

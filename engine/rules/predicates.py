@@ -70,16 +70,14 @@ def _truth(expr: tree.Truth, scope: Scope) -> BoundExpr:
     if isinstance(expr.value, tree.Bool):
         return BoundConstant(expr.value.value, expr)
     attribute = scope.field(expr.value)
-    if attribute.type == "bool" and attribute.computed is not None:
-        computed = bind_operand(expr.value, scope)
-        assert isinstance(computed, Flag) and computed.read is not None, "a boolean is read"
-        return BoundBool(computed.read, True, expr)
-    if attribute.type != "bool":
-        word = KIND_WORDS[attribute.type]
-        message = f"'{attribute.name}' is {word}, and only a boolean stands alone"
-        hint = f"compare it, or write {attribute.name} is present"
-        raise scope.faults.at(expr.value, message, hint)
-    return BoundBool(attribute, True, expr)
+    if attribute.type == "bool":
+        flag = bind_operand(expr.value, scope)
+        assert isinstance(flag, Flag) and flag.read is not None, "a boolean is read"
+        return BoundBool(flag.read, True, expr)
+    word = KIND_WORDS[attribute.type]
+    message = f"'{attribute.name}' is {word}, and only a boolean stands alone"
+    hint = f"compare it, or write {attribute.name} is present"
+    raise scope.faults.at(expr.value, message, hint)
 
 
 def _consent(expr: tree.Consent, scope: ModelScope) -> BoundExpr:

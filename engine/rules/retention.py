@@ -193,11 +193,13 @@ def _reads(
             text = "sequence(...)" if predicate.node is None else format_expression(predicate.node)
             yield text, names, predicate.window
         for aggregate in bound.aggregates_of(predicate):
-            yield _text(aggregate), aggregate.events.types, aggregate.window
+            if aggregate.function != "latest":  # histories are kept for ever
+                yield _text(aggregate), aggregate.events.types, aggregate.window
 
 
 def _text(aggregate: BoundAggregate) -> str:
     """An aggregate as it is written, with the names of its types for groups and `any`."""
+    assert aggregate.function != "latest", "nobody writes it"
     events = aggregate.events
     where = None if events.where is None else events.where.node
     selector = tree.Selector(events.types)

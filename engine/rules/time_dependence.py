@@ -8,14 +8,14 @@ Of the leaves of a bound tree these move with the clock:
   reads it can be kept (`moves`);
 - a score that counts events, which come, go and fade at whole hours of their age, or one of whose
   rules moves;
-- whatever reads an attribute with `history`, whose value is that of the instant asked, and an
-  attribute that `needs` a purpose, since consent expires;
+- whatever reads an attribute that `needs` a purpose, since consent expires;
 - `consent`, which is bound to BoundLater.
 Nothing finds the instants of the last two so far, and who reads them is not kept (`why_unkept`).
 
-And these do not move: an attribute compared with literals or with other attributes, presence, sets,
-texts, lists, buckets, and the first instant of a date's day (DateStartSource), which the model's
-time zone fixes once and for all. `now - now` is gone when a form is bound. A computed attribute is
+And these do not move: an attribute compared with literals or with other attributes (at the clock
+one with `history` is what is stored), presence, sets, texts, lists, buckets, and the first instant
+of a date's day (DateStartSource), which the model's time zone fixes once and for all. `now - now`
+is gone when a form is bound. A computed attribute is
 counted with those that are not kept, since it has no evaluator so far.
 """
 
@@ -62,8 +62,6 @@ def why_unkept(expression: bound.BoundExpr) -> str:
 
 
 def _why_attribute_moves(attribute: Attribute) -> str:
-    if attribute.history:
-        return f"it reads the history of {attribute.name}"
     if attribute.needs is not None:
         return f"it reads {attribute.name}, which needs consent"
     if attribute.computed is not None:

@@ -29,7 +29,9 @@ from engine.rules.bound import (
     ScoreSource,
     Source,
 )
+from engine.rules.bound_events import BoundAggregate
 from engine.rules.calendar import DAY_US, first_instant_us
+from engine.rules.histories import as_it_was
 from engine.rules.names import Scope, unknown
 from engine.rules.types import (
     KIND_WORDS,
@@ -82,6 +84,8 @@ def _atom(atom: tree.Atom, scope: Scope) -> Operand:
                 computed = scope.outer(atom, "a computed attribute").computed
                 if computed is not None:
                     return replace(computed(attribute), node=atom)
+            if attribute.history and scope.outer(atom, "an attribute").past:
+                return _made(atom, as_it_was(attribute))
             return _field(atom, attribute)
         case tree.Text(value):
             return Word(value, atom)
@@ -151,14 +155,18 @@ def _call(call: tree.Call, scope: Scope) -> Operand:
 
 def _aggregate(aggregate: tree.Aggregate, scope: Scope) -> Operand:
     around = scope.outer(aggregate, f"the aggregate {aggregate.function}(...)")
-    bound = bind_aggregate(aggregate, around)
+    return _made(aggregate, bind_aggregate(aggregate, around))
+
+
+def _made(node: tree.Value, bound: BoundAggregate) -> Operand:
+    """What events make, by its type."""
     match bound.type:
         case "category" | "set" | "text":
-            return Strings(bound.type, aggregate, bound)
+            return Strings(bound.type, node, bound)
         case "bool":
-            return Flag(aggregate, bound)
+            return Flag(node, bound)
         case kind:
-            return _quantity(kind, aggregate, AggregateSource(bound))
+            return _quantity(kind, node, AggregateSource(bound))
 
 
 def _reads(source: Source) -> Linear:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 
+from engine.model.hidden_events import history_of
+
 __all__ = [
     "GIVERS",
     "LIVE",
@@ -152,6 +154,13 @@ class Catalog(Mapping[str, Field]):
         """This catalog less one field; its number stays used."""
         kept = (field for field in self._by_name.values() if field.id != field_id)
         return Catalog(kept, self.next_id)
+
+    def dictionary_of(self, field: Field) -> int:
+        """Number of the field whose dictionary the codes of a property are of: its own, and in the
+        history of an attribute that of the attribute."""
+        attribute = history_of(property_name(field))
+        found = None if attribute is None else self.get(attribute)
+        return field.id if found is None else found.id
 
     def pack(self) -> bytes:
         """The payload of the catalog's section, JSON."""

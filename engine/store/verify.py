@@ -244,7 +244,11 @@ class _Reading:
                     yield f"has values of {declared.name!r} that are not of its type"
                 elif column.kind == head.CODES:
                     is_bool = declared.type == "bool"
-                    count = 2 if is_bool else self._dictionary_size(declared.id)
+                    count = (
+                        2
+                        if is_bool
+                        else self._dictionary_size(self._state.catalog.dictionary_of(declared))
+                    )
                     if column.high > count:
                         told = f"the code {column.high} of a dictionary of {count}"
                         yield f"has, as {declared.name!r}, {told}"

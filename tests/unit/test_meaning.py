@@ -12,7 +12,9 @@ from engine.rules.parse import parse
 from engine.rules.time_dependence import moves_anywhere, why_unkept
 from tests.worlds import MODEL
 
-MODEL_TEXT = MODEL.replace("  level: {type: int}", "  level: {type: int, history: true}")
+MODEL_TEXT = MODEL.replace("  level: {type: int}", "  level: {type: int, needs: a}").replace(
+    "attributes:\n", "purposes: {a: {}, b: {}}\nattributes:\n"
+)
 BINDER = Binder(load_model({"world.yaml": MODEL_TEXT})[0])
 
 
@@ -53,7 +55,7 @@ def test_same_meaning(one: str, other: str) -> None:
     ],
 )
 def test_other_meaning(one: str, other: str) -> None:
-    text = MODEL_TEXT.replace("attributes:\n", "purposes: {a: {}, b: {}}\nattributes:\n")
+    text = MODEL_TEXT
     binder = Binder(load_model({"world.yaml": text})[0])
     assert meaning_of(binder.bind(parse(one)), "UTC") != meaning_of(
         binder.bind(parse(other)), "UTC"
@@ -96,10 +98,10 @@ def test_what_moves_with_the_clock(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("level > 3", "it reads the history of level"),
-        ("level is missing", "it reads the history of level"),
-        ("points + level in (1, 2)", "it reads the history of level"),
-        ("weight > level", "it reads the history of level"),
+        ("level > 3", "it reads level, which needs consent"),
+        ("level is missing", "it reads level, which needs consent"),
+        ("points + level in (1, 2)", "it reads level, which needs consent"),
+        ("weight > level", "it reads level, which needs consent"),
     ],
 )
 def test_what_nobody_can_foresee(text: str, reason: str) -> None:
@@ -139,7 +141,7 @@ def test_events_move_with_the_clock(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("count(order) > level", "it reads the history of level"),
+        ("count(order) > level", "it reads level, which needs consent"),
     ],
 )
 def test_what_nobody_can_foresee_of_events(text: str, reason: str) -> None:

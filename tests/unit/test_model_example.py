@@ -239,7 +239,6 @@ def test_what_cannot_be_applied_is_named_in_model_order(model: Model) -> None:
     assert model.not_yet == (
         "purposes.marketing",
         "purposes.profiling",
-        "attributes.revenue.history",
         "attributes.gender.needs",
         "events.unsubscribe.erases",
         "actions.mql_to_sales",

@@ -40,7 +40,10 @@ ROWS = 70_001
 
 def segments_of(kept: KeptWorld, rules: dict[str, str]) -> StoredSegments:
     """A model that is not applied, with two attributes more."""
-    more = "attributes:\n  loyalty: {type: int}\n  seniority: {type: int, history: true}\n"
+    more = (
+        "purposes: {a: {}}\nattributes:\n"
+        "  loyalty: {type: int}\n  seniority: {type: int, needs: a}\n"
+    )
     base = MODEL.replace("attributes:\n", more)
     model, _ = load_model(model_files(rules, base))
     with kept.store.snapshot() as snapshot:

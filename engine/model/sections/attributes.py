@@ -74,6 +74,12 @@ def check(name: str, shape: AttributeShape, declared: Declared) -> Iterator[Faul
         yield Fault((*path, "needs"), f"unknown purpose '{shape.needs}'", hint)
     if shape.is_ is not None and shape.type == "set":
         yield Fault((*path, "is"), "a set cannot be computed", "a tag rule can fill `tag`")
+    if shape.type == "set" and shape.history:
+        yield Fault(
+            (*path, "history"),
+            "a set keeps no history",
+            "an event for each change can be counted at any instant",
+        )
     if shape.is_ is not None and shape.history:
         yield Fault(
             (*path, "history"),
