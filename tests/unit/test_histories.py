@@ -10,6 +10,7 @@ import pytest
 
 from engine.database import Database
 from engine.measures import Top
+from tests.live_databases import only_the_log
 from tests.loads import ERASE
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase
 
@@ -119,6 +120,10 @@ def test_what_comes_late_lies_in_between_and_what_comes_twice_counts_once(world:
     world.step(size=3)
     world.send({"member": "a", "size": 9, "time": t1 + 5})
     assert world.database.stats()["hidden_events"] == count
+    # What was no change is no border for what comes late either.
+    world.send({"member": "a", "size": 4, "time": world.now_us - 5})
+    assert world.at(world.now_us, "size = 4") == ["a"]
+    assert world.database.count("size = 4").count == 1
 
 
 def test_a_record_says_the_same_however_it_is_cut(tmp_path: Path) -> None:
@@ -225,3 +230,27 @@ def test_a_set_keeps_no_history(world: World) -> None:
     }
     with pytest.raises(Exception, match="a set keeps no history"):
         world.database.apply_model(model)
+
+
+def test_a_killed_store_knows_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, copy = World(tmp_path / "store"), tmp_path / "copy"
+    with monkeypatch.context() as patched:
+        only_the_log(patched)
+        first = world.step(size=1, remark="one", stage="x")
+        world.step(size=2, remark="two")
+        world.send({"member": "a", "size": 3, "time": first + 7}, {"member": "b", "size": 1})
+        count = world.database.stats()["hidden_events"]
+        with world.database._store._writing:
+            copy.mkdir()
+            (copy / "data.mdb").write_bytes((world.path / "data.mdb").read_bytes())
+    again = MovingDatabase(copy, now_us=world.now_us)
+    world.database, killed = again.database, world.database
+    try:
+        assert world.at(first, "size = 1 and remark contains 'n' and stage = 'x'") == ["a"]
+        assert world.at(first + 7, "size = 3 and remark contains 'n'") == ["a"]
+        assert world.at(world.now_us, "size = 2 and remark contains 'w'") == ["a"]
+        assert again.database.stats()["hidden_events"] == count
+        assert again.database.verify().faults == ()
+    finally:
+        killed.close()
+        again.close()
