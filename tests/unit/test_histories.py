@@ -215,6 +215,7 @@ def test_another_type_begins_another_history(world: World) -> None:
     world.step(rate=ERASE)
     whole = HEAD.format(", history: true").replace("rate: {type: float", "rate: {type: int")
     world.database.apply_model({"model.yaml": whole})
+    assert world.database.stats()["hidden_events"] == 0
     assert world.at(t1, "rate is present") == []
     world.database.apply_model({"model.yaml": HEAD.format(", history: true")})
     t2 = world.step(rate=2.5)
