@@ -42,13 +42,13 @@ scores:
     - {{when: "joined > now - 2 days or seen is missing", points: 5.5}}
     - {{when: "count(order in last 36 hours) > 0", points: -3}}
     - {{each: "read where page = 'p' in last 3 days", points: 4, at_most: 6}}
-    - {{each: "any", points: 10, at_most: 25, half_life: 12 hours}}
+    - {{each: "any in last 2 weeks", points: 10, at_most: 25}}
     floor: 0
     ceiling: 30
   deep:
     rules:
     - {{when: "score('heat') >= 8", points: 1}}
-    - {{each: "order where pieces > 1 in last 2 days", points: -0.5, half_life: 90 minutes}}
+    - {{each: "order where pieces > 1 in last 2 days", points: -0.5}}
 sources:
   crm: {{identify: {{member: member}}, attributes: {{size: size}}}}
 segments:
