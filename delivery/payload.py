@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from strata.answers import Value
-from strata.watching import Change
+from strata.watching import Change, ToDo
 
 __all__ = ["body", "change_id", "change_json", "delivery_id"]
 
@@ -26,7 +26,7 @@ def change_id(change: Change) -> str:
 
 def change_json(change: Change) -> dict[str, Any]:
     """A change as one object."""
-    return {
+    shown: dict[str, Any] = {
         "id": change_id(change),
         "definition": change.definition,
         "definition_version": change.definition_version,
@@ -37,6 +37,9 @@ def change_json(change: Change) -> dict[str, Any]:
         "cause": change.cause,
         "instant": _instant(change.instant),
     }
+    if change.to_do is not None:
+        shown["to_do"] = _to_do(change.to_do)
+    return shown
 
 
 def delivery_id(changes: Sequence[dict[str, Any]]) -> str:
@@ -49,6 +52,16 @@ def body(changes: Sequence[dict[str, Any]]) -> bytes:
     """The body of a delivery: the same bytes for the same changes."""
     given = {"changes": list(changes)}
     return json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _to_do(to_do: ToDo) -> dict[str, Any]:
+    return {
+        "do": to_do.do,
+        "owner": to_do.owner,
+        "due": None if to_do.due is None else _instant(to_do.due),
+        "send": {name: _value(given) for name, given in to_do.send.items()},
+        "evidence": list(to_do.evidence),
+    }
 
 
 def _instant(moment: datetime.datetime) -> str:

@@ -142,6 +142,10 @@ class Sender:
         return watch(
             client,
             self._endpoint.segments,
+            scores=self._endpoint.scores,
+            tiers=self._endpoint.tiers,
+            tags=self._endpoint.tags,
+            actions=self._endpoint.actions,
             resume_token=None if cursor is None or cursor.token == START else cursor.token,
             from_oldest=cursor is not None and cursor.token == START,
             identifier_kind=self._endpoint.identifier_kind,

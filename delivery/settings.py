@@ -51,7 +51,13 @@ class Endpoint(BaseModel):
     secret_env: str | None = Field(
         None, description=f"The variable with them instead; {SECRET_VARIABLE} where it is set."
     )
-    segments: tuple[str, ...] = Field((), description="Only these; all that are kept without.")
+    segments: tuple[str, ...] = Field(
+        (), description="Only these; where nothing is named, all that are kept."
+    )
+    scores: tuple[str, ...] = Field((), description="Changes of the bands of these scores.")
+    tiers: tuple[str, ...] = Field((), description="Changes of these tiers.")
+    tags: tuple[str, ...] = Field((), description="Who gets and loses these tags.")
+    actions: tuple[str, ...] = Field((), description="What these actions ask for.")
     identifier_kind: str = Field("", description="Send each profile's identifiers of this kind.")
     from_start: bool = Field(
         False, description="Begin with the oldest change that is kept, at the first start."

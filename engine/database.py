@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from engine.actions import Actions
 from engine.audience import Audience, CountResult, Threads, stored_count
 from engine.binders import Binders
 from engine.columns.strings import Strings
@@ -105,6 +106,7 @@ class Database:
         self.explanations = Explanations(
             store.snapshot, self._audience_of_one, self._binders.refreshes
         )
+        self.actions = Actions(self._model_of, self.explanations)
         self.overlaps = Overlaps(store.snapshot, self._audience)
         self.waterfalls = Waterfalls(store.snapshot, self._audience, self._model_of)
 

@@ -82,7 +82,8 @@ class Explanations:
                 known = audience.read(asked, where)
                 nodes = _outline(known, binder)
                 reads = nodes.reads
-            found = self._read(identifier, audience, snapshot, reads, as_of_us)
+            (row,) = rows_of(identities_of(snapshot), binder.model, [identifier]).tolist()
+            found = _read(row, audience, snapshot, reads, as_of_us)
             if found is None:
                 return None
             record, reading = found
@@ -104,6 +105,16 @@ class Explanations:
             today = audience.today(reads)
             return replace(made, data_version=snapshot.data_version, read_as_of_today=today)
 
+    def of_row(
+        self, snapshot: Snapshot, row: int, expression: str, as_of_us: int
+    ) -> Explanation | None:
+        """The same of one row, without what would help; None where it is not alive."""
+        audience = self._audience(snapshot, as_of_us, None)
+        binder = audience.binder
+        nodes = _outline(audience.read(expression), binder)
+        found = _read(row, audience, snapshot, nodes.reads, as_of_us)
+        return None if found is None else explain(nodes, found[1], binder.model, with_ways=False)
+
     def card(self, snapshot: Snapshot, binder: Binder, record: ProfileRecord, now_us: int) -> Card:
         """What the model says of a profile now."""
         asked = asked_of(binder)
@@ -113,25 +124,6 @@ class Explanations:
         types, lists = asked.reads.types, asked.reads.lists
         profile = as_one_profile(snapshot, binder.model, record, types, lists, latest_us)
         return card_of(asked, binder, Reading(profile, now_us))
-
-    def _read(
-        self,
-        identifier: tuple[str, str],
-        audience: Audience,
-        snapshot: Snapshot,
-        reads: Reads,
-        as_of_us: int | None,
-    ) -> tuple[ProfileRecord, Reading] | None:
-        model = audience.binder.model
-        (row,) = rows_of(identities_of(snapshot), model, [identifier]).tolist()
-        (record,) = read_profiles(snapshot, model, [row])
-        if row == UNKNOWN or record is None:
-            return None
-        latest_us = audience.latest_us
-        profile = as_one_profile(snapshot, model, record, reads.types, reads.lists, latest_us)
-        if as_of_us is not None:
-            profile = as_it_was(profile, snapshot, model, row, as_of_us)
-        return record, Reading(profile, audience.as_of_us)
 
     def _question(
         self, asked: Subject, binder: Binder, snapshot: Snapshot, as_of_us: int | None, where: str
@@ -152,6 +144,21 @@ class Explanations:
                 kept.clear()
             kept[asked] = found
         return found
+
+
+def _read(
+    row: int, audience: Audience, snapshot: Snapshot, reads: Reads, as_of_us: int | None
+) -> tuple[ProfileRecord, Reading] | None:
+    """The profile of a row as it was at an instant; None where there is none."""
+    model = audience.binder.model
+    (record,) = read_profiles(snapshot, model, [row])
+    if row == UNKNOWN or record is None:
+        return None
+    latest_us = audience.latest_us
+    profile = as_one_profile(snapshot, model, record, reads.types, reads.lists, latest_us)
+    if as_of_us is not None:
+        profile = as_it_was(profile, snapshot, model, row, as_of_us)
+    return record, Reading(profile, audience.as_of_us)
 
 
 def _outline(known: KnownText, binder: Binder) -> Outline:

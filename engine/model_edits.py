@@ -95,7 +95,8 @@ class ModelEdit:
         stale = [name for name in kept if name in changed or name in unstored]
         if any(key.startswith("tag_rules.") for key in (*self.plan.added, *self.plan.changed_keys)):
             stale += [name for name in self.after.refreshable if name == NAMED]
-        return version, Staged(stale, leaving)
+        fresh = [name for name, what in changed.items() if what == "added"]
+        return version, Staged(stale, leaving, fresh)
 
     def _begin_histories(self, writer: Writer, earlier: Catalog) -> None:
         """What is there of attributes that get a history is its beginning."""
@@ -157,10 +158,8 @@ def plan_edit(
 
 
 def _refuse_unforeseen(after: StoredSegments) -> None:
-    """Raises NotYet for what sets a fact and cannot be kept: a fact is set when that happens, and
-    cannot be worked out afterwards."""
+    """Raises NotYet for what sets a fact, or says when there is something to do, and cannot be
+    kept: that is noticed when it happens, and cannot be worked out afterwards."""
     for key, reason in after.unforeseen.items():
-        raise NotYet(
-            f"{key} cannot be kept in this version: {reason}. Make it a live rule, or change its "
-            "condition."
-        )
+        otherwise = "Make it a live rule, or change" if key.startswith("tag_rules.") else "Change"
+        raise NotYet(f"{key} cannot be kept in this version: {reason}. {otherwise} its condition.")

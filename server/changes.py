@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from engine.live.change import Cause
@@ -10,7 +12,12 @@ from engine.live.resume_token import FeedPosition
 from engine.live.row_names import identifiers_of, uids_of
 from server import convert
 from server.member_wire import CHUNK_BYTES
+from strata.v1 import value_pb2
 from strata.v1 import watch_pb2 as pb
+
+if TYPE_CHECKING:
+    from engine.actions import Actions
+    from engine.store.snapshot import Snapshot
 
 __all__ = ["changes"]
 
@@ -28,25 +35,31 @@ RUN_BYTES = 64
 PROFILE_BYTES = 20
 
 
-def changes(source: FeedSource, chunk: FeedChunk, kind: str) -> list[pb.WatchResponse]:
+def changes(
+    source: FeedSource, chunk: FeedChunk, kind: str, actions: Actions
+) -> list[pb.WatchResponse]:
     """The entries of a step as messages of at most about CHUNK_BYTES, with the identifiers of a
-    kind where one is named. Each has the token for what comes behind it; none for no entries."""
+    kind where one is named, and what there is to do by `actions`. Each has the token for what
+    comes behind it; none for no entries."""
     if not chunk.runs:
         return []
     rows = np.concatenate([run.rows for run in chunk.runs])
     with source.snapshot() as snapshot:
         uids = uids_of(snapshot, rows)
         owned = identifiers_of(snapshot, kind, rows) if kind else None
+        asked = [_asked(actions, snapshot, run) for run in chunk.runs]
     responses: list[pb.WatchResponse] = []
     pending = pb.WatchChanges()
     size = place = 0
-    for run in chunk.runs:
+    for run, to_do in zip(chunk.runs, asked, strict=True):
         size += RUN_BYTES + len(run.definition)
         start = 0
         for stop in range(1, len(run.rows) + 1):
             size += PROFILE_BYTES
             if owned is not None:
                 size += sum(2 + len(value.encode()) for value in owned[place + stop - 1])
+            if to_do is not None:
+                size += to_do[stop - 1].ByteSize()
             if stop < len(run.rows) and size < CHUNK_BYTES:
                 continue
             message = _message(run, start, stop)
@@ -56,6 +69,8 @@ def changes(source: FeedSource, chunk: FeedChunk, kind: str) -> list[pb.WatchRes
                     pb.ProfileIdentifiers(values=values)
                     for values in owned[place + start : place + stop]
                 )
+            if to_do is not None:
+                message.to_do.extend(to_do[start:stop])
             pending.runs.append(message)
             if size >= CHUNK_BYTES:
                 behind = FeedPosition(run.sequence, run.first_ordinal + stop)
@@ -70,6 +85,26 @@ def changes(source: FeedSource, chunk: FeedChunk, kind: str) -> list[pb.WatchRes
     responses[-1].resume_token = source.token(chunk.end)
     responses[-1].caught_up = chunk.caught_up
     return responses
+
+
+def _asked(actions: Actions, snapshot: Snapshot, run: FeedRun) -> list[pb.ToDo] | None:
+    """What there is to do for each profile of a run."""
+    found = actions.of_run(snapshot, run)
+    if found is None:
+        return None
+    return [
+        pb.ToDo(
+            do=one.do,
+            owner=one.owner or "",
+            due=None if one.due_us is None else convert.timestamp(one.due_us),
+            send=[
+                value_pb2.NamedValue(name=name, value=convert.value(given))
+                for name, given in one.send.items()
+            ],
+            evidence=one.evidence,
+        )
+        for one in found
+    ]
 
 
 def _message(run: FeedRun, start: int, stop: int) -> pb.ChangeRun:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from engine.actions import Actions
 from engine.errors import InputInvalid, NotFound, NotYet, Overloaded
 from engine.limits import FEED_PROGRESS_S, FEED_READS
 from engine.live.feed import FeedCompacted, FeedSource
@@ -50,6 +51,10 @@ class WatchedDatabase(Protocol):
     @property
     def feed(self) -> FeedSource:
         """Reads the feed; the same object as long as the database is open."""
+
+    @property
+    def actions(self) -> Actions:
+        """Says what there is to do by entries of actions."""
 
     def unkept_segments(self) -> Mapping[str, str]:
         """Segments of the model that are evaluated only when asked -> why, as the end of a
@@ -145,6 +150,7 @@ class WatchService:
         named += self._others("scores", request.scores, () if model is None else model.scores)
         named += self._others("tiers", request.tiers, () if model is None else model.tiers)
         named += self._others("tags", request.tags, _tags(model))
+        named += self._others("actions", request.actions, () if model is None else model.actions)
         kind = request.identifier_kind
         kinds = () if model is None else model.identifiers
         if kind and kind not in kinds:
@@ -169,7 +175,7 @@ class WatchService:
         return [key_text(("segments", name)) for name in named]
 
     def _others(self, section: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
-        """The key paths of scores, tiers or tags that can be watched."""
+        """The key paths of scores, tiers, tags or actions that can be watched."""
         what = {"tags": "rule for the tag"}.get(section, section[:-1])
         named = _checked(section, what, names, known, "")
         keys = [key_text((section, name)) for name in named]
@@ -194,7 +200,8 @@ class WatchService:
     def _step(self, watcher: Watcher, position: FeedPosition) -> _Step:
         feed = self._database.feed
         chunk = feed.read(position, watcher.wants)
-        return _Step(changes(feed, chunk, watcher.kind), chunk.end, chunk.caught_up)
+        found = changes(feed, chunk, watcher.kind, self._database.actions)
+        return _Step(found, chunk.end, chunk.caught_up)
 
     # ---------------------------------------------------------------------- messages
 

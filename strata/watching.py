@@ -1,4 +1,4 @@
-"""Following segments, scores, tiers and tags: what changed, with a token to go on from.
+"""Following segments, scores, tiers, tags and actions: what changed, with a token to go on from.
 
 watching = watch(client, ["high_value"], resume_token=stored)
 for message in watching:
@@ -14,7 +14,7 @@ and after what pause, is the caller's choice.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -28,7 +28,7 @@ from strata.v1 import watch_pb2
 if TYPE_CHECKING:
     from strata.transport import Transport
 
-__all__ = ["Change", "Watch", "WatchCompacted", "WatchMessage", "watch"]
+__all__ = ["Change", "ToDo", "Watch", "WatchCompacted", "WatchMessage", "watch"]
 
 CAUSES = {
     watch_pb2.CHANGE_CAUSE_UPDATE: "update",
@@ -41,14 +41,28 @@ CAUSES = {
 
 
 @dataclass(frozen=True, slots=True)
+class ToDo:
+    """What an action asks for, for one profile: `do` by `owner` until `due`, both None where it
+    says none. `send` has attributes by their names, and `evidence` sentences that say why."""
+
+    do: str
+    owner: str | None
+    due: datetime.datetime | None
+    send: Mapping[str, Value]
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One entry of the feed: a definition became another value for one profile.
 
-    `definition` is a key path such as "segments.high_value" or "scores.lead"; of a segment and a
-    tag the values are False and True, of a score the names of its bands, of a tier its values,
-    None where there is none. `uid` is 32 hexadecimal digits; `identifiers` are those of the kind
-    asked for. `cause` is "update", "clock", "edit", "merge", "erasure", "refresh", or "unknown"
-    where the server is newer than this client. (`sequence`, `ordinal`) numbers the entry for good.
+    `definition` is a key path such as "segments.high_value" or "scores.lead"; of a segment, a tag
+    and an action the values are False and True, of a score the names of its bands, of a tier its
+    values, None where there is none. `uid` is 32 hexadecimal digits; `identifiers` are those of the
+    kind asked for. `cause` is "update", "clock", "edit", "merge", "erasure", "refresh", or
+    "unknown" where the server is newer than this client. (`sequence`, `ordinal`) numbers the entry
+    for good.
+    `to_do` is what an action asks for, None for everything else.
     """
 
     definition: str
@@ -61,6 +75,7 @@ class Change:
     instant: datetime.datetime
     sequence: int
     ordinal: int
+    to_do: ToDo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +112,25 @@ def watch(
     scores: Sequence[str] = (),
     tiers: Sequence[str] = (),
     tags: Sequence[str] = (),
+    actions: Sequence[str] = (),
     resume_token: str | None = None,
     from_oldest: bool = False,
     after_data_version: int | None = None,
     identifier_kind: str = "",
 ) -> Watch:
-    """Follows segments, the bands of scores, tiers and tags by name; all segments that are kept
-    where nothing is named.
+    """Follows segments, the bands of scores, tiers, tags and actions by name; all segments that are
+    kept where nothing is named.
 
     At most one of `resume_token`, `from_oldest` and `after_data_version` says where to begin
     (ValueError for more); default: now.
     """
     request = watch_pb2.WatchRequest(
-        segments=segments, scores=scores, tiers=tiers, tags=tags, identifier_kind=identifier_kind
+        segments=segments,
+        scores=scores,
+        tiers=tiers,
+        tags=tags,
+        actions=actions,
+        identifier_kind=identifier_kind,
     )
     if (resume_token is not None) + from_oldest + (after_data_version is not None) > 1:
         raise ValueError("a watch begins at one place")
@@ -185,4 +206,15 @@ def _changes(run: watch_pb2.ChangeRun) -> Iterator[Change]:
             instant=instant,
             sequence=run.sequence,
             ordinal=run.first_ordinal + index,
+            to_do=_to_do(run.to_do[index]) if run.to_do else None,
         )
+
+
+def _to_do(message: watch_pb2.ToDo) -> ToDo:
+    return ToDo(
+        do=message.do,
+        owner=message.owner or None,
+        due=messages.instant(message.due) if message.HasField("due") else None,
+        send={one.name: messages.value(one.value) for one in message.send},
+        evidence=tuple(message.evidence),
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.actions import Actions
 from engine.columns.strings import Strings
 from engine.columns.uids import encode_uids
 from engine.columns.values import encode_values
@@ -139,6 +140,7 @@ class WatchedStore:
         self.listeners = 0
         self.changed = threading.Condition()
         self.feed = FeedSource(self.store, self._snapshot)  # type: ignore[arg-type]
+        self.actions = Actions(lambda _: _model([]), None)  # type: ignore[arg-type]
         segments = [Segment(name, "true") for name in ("gold", "silver", "lapsed")]
         self.model: Model | None = _model(segments)
 
@@ -191,6 +193,6 @@ def _model(segments: list[Segment]) -> Any:
     shape: Any = Shape()
     shape.segments = {segment.name: segment for segment in segments}
     shape.identifiers = {"phone": Identifier("phone", 0)}
-    shape.scores, shape.tiers = {"lead": {}}, {"stage": {}}
+    shape.scores, shape.tiers, shape.actions = {"lead": {}}, {"stage": {}}, {}
     shape.tag_rules = ({"tag": "VIP", "when": "true"}, {"tag": "saw {x}", "each": "see"})
     return shape

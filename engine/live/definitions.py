@@ -5,7 +5,8 @@ Beside segments these have members of their own, by key path:
 - `tags.NAME`: who has a tag for which there is a rule, whoever gave it;
 - `facts.KEY.on` and `facts.KEY.off`: who a fact begins to hold for, and who it ends for
   (engine.model.hidden_events): the `when` of a sticky tag; of a band with `hold` who is at its
-  bound, and who is below what holds it. They are told to nobody.
+  bound, and who is below what holds it. They are told to nobody;
+- `actions.NAME`: who satisfies the `on` of an action, of whom the feed tells only who enters.
 
 Definitions come in *levels*. Those of level 0 read no facts; a fact has the level of the
 conditions that set it, and who reads it is at least one level above. So one level can be judged,
@@ -39,6 +40,7 @@ class Definition:
     `told` is the key path under which the feed tells who enters and leaves, '' where it does not.
     Of those that share it a profile is in one at most, whose `value` is told.
     `begins` and `ends` are facts (hidden types of events) that do so for whoever enters it.
+    `is_action` where only who enters is told, and not who is in it when it is first defined.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Definition:
     value: str | None = None
     begins: EventType | None = None
     ends: EventType | None = None
+    is_action: bool = False
 
 
 def hidden_name(*path: str) -> str:
@@ -75,6 +78,11 @@ def definitions_of(model: Model, binder: Binder) -> Iterator[Definition]:
     for at, rule in enumerate(model.tag_rules):
         if not tag_places(rule["tag"]):
             yield from _of_tag(at, rule, model, binder, facts)
+    for name, action in model.actions.items():
+        if "on" in action:
+            key = key_text(("actions", name))
+            body = binder.bind(parse(action["on"]), action["on"], key_text(("actions", name, "on")))
+            yield Definition(hidden_name("actions", name), body, key, is_action=True)
 
 
 def _of_score(

@@ -35,6 +35,7 @@ from engine.live.resume_token import FeedPosition, pack_token, unpack_token
 from engine.store.snapshot import Snapshot
 
 __all__ = [
+    "ACTIONS",
     "FeedChunk",
     "FeedCompacted",
     "FeedRun",
@@ -42,6 +43,9 @@ __all__ = [
     "FeedStore",
     "replay_feed",
 ]
+
+# What the key paths of actions begin with.
+ACTIONS = "actions."
 
 Wanted = Callable[[str], bool]
 Entries = FeedEntries | ClockEntries
@@ -292,7 +296,8 @@ def _closable(records: Iterator[tuple[int, bytes]]) -> Generator[tuple[int, byte
 
 
 def replay_feed(source: FeedSource) -> dict[str, NDArray[np.uint32]]:
-    """Who is in each definition by the feed alone, as sorted rows; empty definitions left out.
+    """Who is in each definition by the feed alone, as sorted rows; empty definitions left out, and
+    actions, which nobody leaves.
     Where a definition gives names, who has which: by the key path, ` = ` and the name.
 
     For a feed of which nothing has been dropped yet. StoreCorrupt where somebody enters who is
@@ -301,7 +306,7 @@ def replay_feed(source: FeedSource) -> dict[str, NDArray[np.uint32]]:
     members: dict[str, NDArray[np.uint32]] = {}
     position, caught_up = source.oldest(), False
     while not caught_up:
-        chunk = source.read(position, lambda definition: True)
+        chunk = source.read(position, lambda key: not key.startswith(ACTIONS))
         for run in chunk.runs:
             for key, entered in _sides(run):
                 held = members.get(key, np.zeros(0, np.uint32))

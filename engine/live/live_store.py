@@ -20,7 +20,7 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -54,18 +54,29 @@ __all__ = ["LiveStore", "Staged"]
 
 _LOG = logging.getLogger("strata.engine")
 
-# What an edit has left to do, there only within one: JSON, its cause and the names of the segments
-# whose members are to be found anew. Earlier versions wrote the names alone.
+# What an edit has left to do, there only within one: JSON, its cause, the names of the segments
+# whose members are to be found anew, and which of the definitions it has brought. Earlier versions
+# wrote the names alone.
 _STALE = "memberships/stale"
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
     """What an edit does to stored segments: the members of the `stale` are found anew, and the
-    `farewells` go to the feed as they are."""
+    `farewells` go to the feed as they are. `fresh` are the definitions that it brings."""
 
     stale: Sequence[str] = ()
     farewells: Sequence[Transition] = ()
+    fresh: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """What an edit has left to do after its first commit; see `Staged`."""
+
+    names: tuple[str, ...] = ()
+    cause: Cause = Cause.EDIT
+    fresh: tuple[str, ...] = ()
 
 
 class LiveStore:
@@ -219,16 +230,16 @@ class LiveStore:
             try:
                 with self.store.write(show=False) as writer:
                     staged = stage(writer)
-                    stale = list(staged.stale)
-                    if stale:
-                        self._note_stale(writer, stale, cause)
+                    left = _Unfinished(tuple(staged.stale), cause, tuple(staged.fresh))
+                    if left.names:
+                        self._note(writer, left)
                     self._put_feed(writer, cause, staged.farewells)
                     failpoint("barrier.before_commit")
             except BaseException:
                 self.identities.forget_after(before)
                 raise
             try:
-                self._follow(stale, cause, reload=reload)
+                self._follow(left, reload=reload)
             except BaseException as error:
                 # The first half is durable and not seen; opening the store makes the second.
                 self.pipeline.stop(error)
@@ -238,7 +249,7 @@ class LiveStore:
         self.pipeline.told.advance(version)
         return version
 
-    def _follow(self, stale: Sequence[str], cause: Cause, *, reload: bool) -> None:
+    def _follow(self, left: _Unfinished, *, reload: bool) -> None:
         """The second half of an edit: what follows from it, and showing both."""
         failpoint("barrier.after_commit")
         # Nothing is known any more of when who is due.
@@ -248,27 +259,28 @@ class LiveStore:
         else:
             self.identities.saved(self.store.newest())
         in_force = self._in_force(self.store.newest(), bind=True)
-        if stale and in_force is not None:
-            self._find_members(in_force, stale, cause)
+        if left.names and in_force is not None:
+            self._find_members(in_force, left)
         self.store.reveal()
         self.pipeline.in_force = in_force
 
-    def _unfinished(self) -> tuple[list[str], Cause]:
-        """The segments whose members a crash in the middle of an edit left to be found, and why."""
-        noted = self.store.glance().meta(_STALE)
+    def _unfinished(self, snapshot: Snapshot) -> _Unfinished:
+        """What a crash in the middle of an edit left to be done, or an edit has not done yet."""
+        noted = snapshot.meta(_STALE)
         if noted is None:
-            return [], Cause.EDIT
+            return _Unfinished()
         try:
             left = json.loads(noted)
             if isinstance(left, list):
                 left = {"cause": Cause.EDIT, "names": left}
-            return [str(name) for name in left["names"]], Cause(left["cause"])
+            names, fresh = ([str(name) for name in left.get(key, ())] for key in ("names", "fresh"))
+            return _Unfinished(tuple(names), Cause(left["cause"]), tuple(fresh))
         except (ValueError, TypeError, KeyError) as error:
             raise StoreCorrupt(f"the note of an unfinished edit cannot be read ({error})") from None
 
     def _finish_edit_unsaved(self) -> None:
         """The same for a store that is open for reading: in memory alone."""
-        left: Sequence[str] = self._unfinished()[0]
+        left: Sequence[str] = self._unfinished(self.store.glance()).names
         in_force = self.pipeline.in_force
         while left and in_force is not None:
             self._applier.standing = None
@@ -312,29 +324,35 @@ class LiveStore:
 
     def _finish_edit(self) -> None:
         """The second half of an edit that a crash cut in two."""
-        names, cause = self._unfinished()
-        if not names:
+        unfinished = self._unfinished(self.store.glance())
+        if not unfinished.names:
             return
         self.save_all()
         assert self.pipeline.in_force is not None, "segments belong to a model"
-        self._find_members(self.pipeline.in_force, names, cause)
+        self._find_members(self.pipeline.in_force, unfinished)
         self.store.reveal()
         version = self.store.glance().data_version
         self.pipeline.visible.advance(version)
         self.pipeline.told.advance(version)
 
-    def _find_members(self, in_force: ModelInForce, names: Sequence[str], cause: Cause) -> None:
+    def _find_members(self, in_force: ModelInForce, unfinished: _Unfinished) -> None:
         """Finds members anew, level by level: what one brings is read by the next. Each level is a
         commit, with a note of what is left."""
         segments, clock = in_force.segments, self._committer.clock
+        names, cause = unfinished.names, unfinished.cause
         segments.forget_lists()
         is_free = bool(segments.moving) and set(segments.moving) <= set(names)
         now_us = clock.instant() if is_free else clock.logged_us
-        left = names
+        left: Sequence[str] = names
         while left:
             snapshot = self.store.newest()
             change = segments.refresh(
-                snapshot, left, now_us=now_us, pool=self._pool, threads=self._threads
+                snapshot,
+                left,
+                now_us=now_us,
+                pool=self._pool,
+                threads=self._threads,
+                fresh=unfinished.fresh,
             )
             left = change.stale
             with self.store.write(show=False) as writer:
@@ -345,7 +363,7 @@ class LiveStore:
                         for block, encoded in blocks.items():
                             writer.put_field(field_id, block, encoded)
                 self._put_feed(writer, cause, change.transitions)
-                self._note_stale(writer, left, cause)
+                self._note(writer, replace(unfinished, names=tuple(left)))
             clock.settle()
             self.identities.saved(self.store.newest())
             self.figures.add(rows_evaluated=change.rows_evaluated)
@@ -354,10 +372,10 @@ class LiveStore:
             self._applier.clock = LogInstant(0, now_us, now_us)
 
     @staticmethod
-    def _note_stale(writer: Writer, names: Sequence[str], cause: Cause) -> None:
-        if names:
-            left = {"cause": cause, "names": list(names)}
-            writer.put_meta(_STALE, json.dumps(left, ensure_ascii=False).encode())
+    def _note(writer: Writer, left: _Unfinished) -> None:
+        if left.names:
+            noted = {"cause": left.cause, "names": left.names, "fresh": left.fresh}
+            writer.put_meta(_STALE, json.dumps(noted, ensure_ascii=False).encode())
         else:
             writer.delete_meta(_STALE)
 

@@ -203,11 +203,12 @@ class StoredSegments:
 
     @property
     def unforeseen(self) -> Mapping[str, str]:
-        """Key path of what sets a fact and cannot be kept -> why, as the end of a sentence."""
+        """Key path of what sets a fact, or says when there is something to do, and cannot be kept
+        -> why, as the end of a sentence."""
         found = {
             key_of(name): reason
             for name, reason in self.not_kept.items()
-            if self.definitions[name].begins or self.definitions[name].ends
+            if _has_effects(self.definitions[name])
         }
         named = {key_text(("tag_rules", tag)): why for tag, why in self._named.reasons.items()}
         return {**found, **named}
@@ -400,10 +401,11 @@ class StoredSegments:
         pool: Executor | None = None,
         threads: int = 1,
         control: Control | None = None,
+        fresh: Iterable[str] = (),
     ) -> SegmentChange:
         """What brings stored definitions (None: all) from what is stored to what they say of the
         snapshot at the clock, `now_us`, evaluated over everything: after a load, an upload or an
-        edit.
+        edit. Of actions that are `fresh`, defined by that edit, nothing is told.
 
         Of definitions of several levels those of the lowest: the others are `stale`, with those
         that read the facts that follow, and are evaluated once these are written.
@@ -433,14 +435,20 @@ class StoredSegments:
         if with_named:
             facts += self._named.of_everything(snapshot, now_us)
         later = {*asked} - {*chosen} | self._facts.readers(facts)
+        unborn = {name for name in fresh if name in moved and self.definitions[name].is_action}
+        told = {name: sides for name, sides in moved.items() if name not in unborn}
         return SegmentChange(
             memberships=memberships,
-            transitions=self._telling.transitions(moved),
+            transitions=self._telling.transitions(told),
             count_deltas=_deltas(moved),
             rows_evaluated=len(chosen) * snapshot.live_count,
             facts=facts,
             stale=[name for name in self._fields if name in later],
         )
+
+
+def _has_effects(definition: Definition) -> bool:
+    return bool(definition.begins or definition.ends) or definition.is_action
 
 
 def _deltas(moved: Moved) -> dict[str, int]:

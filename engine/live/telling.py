@@ -3,7 +3,8 @@
 Of a segment or a tag it tells who enters and who leaves. A score has several bands and a tier
 several names, of which a profile has at most one: who leaves one and enters another at one instant
 has made one change, told under the name of the score or tier with what it was and what it has
-become, '' for none. In the stored feed both stand behind that name (`engine.live.moved_key`).
+become, '' for none. In the stored feed both stand behind that name (`engine.live.moved_key`). Of an
+action it tells who enters: that is when there is something to do.
 
 What is told is in the order of the model, and numbered so that it is the same however many steps
 time takes.
@@ -28,6 +29,8 @@ __all__ = ["Telling"]
 
 # Numbers of definitions, or values; instants; rows; whether they entered.
 _Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32], NDArray[np.bool_]]
+
+_NOBODY = np.zeros(0, np.uint32)
 
 
 @dataclass(slots=True)
@@ -76,6 +79,7 @@ class Telling:
 
     def __init__(self, definitions: Iterable[Definition], version_of: Callable[[str], int]) -> None:
         self._numbers: dict[str, int] = {}
+        self._actions: set[str] = set()
         groups: dict[str, _Names] = {}
         alone: dict[int, tuple[str, int]] = {}
         known = list(definitions)
@@ -93,17 +97,21 @@ class Telling:
             elif definition.told:
                 self._numbers[definition.name] = free
                 alone[free] = definition.told, version_of(definition.name)
+                if definition.is_action:
+                    self._actions.add(definition.name)
                 free += 1
         self._groups = list(groups.values())
         self.definitions: Numbered = _Told(alone, self._groups)
 
     def transitions(self, moved: Moved) -> tuple[Transition, ...]:
         """Who enters and leaves at one instant."""
-        found = {
-            number: Transition(*self.definitions[number], *moved[name])
-            for name, number in self._numbers.items()
-            if name in moved
-        }
+        found = {}
+        for name, number in self._numbers.items():
+            entered, left = moved.get(name, (_NOBODY, _NOBODY))
+            if name in self._actions:
+                left = left[:0]
+            if len(entered) or len(left):
+                found[number] = Transition(*self.definitions[number], entered, left)
         for group in self._groups:
             pieces = [
                 (np.full(len(rows), value), np.zeros(len(rows), np.int64), rows,
@@ -120,13 +128,20 @@ class Telling:
     def flips(self, passed: Sequence[tuple[Passed, Sequence[str]]]) -> Flips:
         """Who enters and leaves as time passes, of several levels with the names of what moves
         there; numbers are places in `definitions`."""
-        pieces = [_chosen(outcome, names, self._numbers) for outcome, names in passed]
+        pieces = [self._alone(outcome, names) for outcome, names in passed]
         for group in self._groups:
             of_group = [_chosen(outcome, names, group.of_definition) for outcome, names in passed]
             pieces.append(_changes(group, of_group))
         numbers, instants, rows, entered = _joined(pieces)
         order = np.lexsort((rows, ~entered, numbers, instants))
         return Flips(instants[order], numbers[order].astype(np.uint32), rows[order], entered[order])
+
+    def _alone(self, outcome: Passed, names: Sequence[str]) -> _Columns:
+        """The flips of what is told by itself."""
+        numbers, instants, rows, entered = _chosen(outcome, names, self._numbers)
+        actions = [self._numbers[name] for name in self._actions]
+        told = entered | ~np.isin(numbers, actions)
+        return numbers[told], instants[told], rows[told], entered[told]
 
 
 def _chosen(outcome: Passed, names: Sequence[str], numbers: Mapping[str, int]) -> _Columns:

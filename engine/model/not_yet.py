@@ -29,8 +29,9 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
     for name, event in parts["events"].items():
         if event.erases:
             yield ("events", name, "erases")
-    for name in parts["actions"]:
-        yield ("actions", name)
+    for name, action in parts["actions"].items():
+        if "each" in action:
+            yield ("actions", name, "each")
 
 
 def refuse_computed(attribute: Attribute, use: str) -> None:
@@ -44,6 +45,10 @@ def refuse_computed(attribute: Attribute, use: str) -> None:
 
 def refuse_not_yet(model: Model) -> None:
     """Raises NotYet naming every key of the model that cannot be applied so far."""
+    for action in model.actions.values():
+        owner = action.get("owner")
+        for name in (*action["send"], *([] if owner is None else [owner["by"]])):
+            refuse_computed(model.attributes[name], "sent with an action")
     if model.not_yet:
         issues = tuple(Issue("not built so far", where=key) for key in model.not_yet)
         raise NotYet(

@@ -36,6 +36,10 @@ def deliver(
         list[str] | None,
         typer.Option("--segment", metavar="NAME", help="With --url: only these; repeatable."),
     ] = None,
+    actions: Annotated[
+        list[str] | None,
+        typer.Option("--action", metavar="NAME", help="With --url: what it asks for; repeatable."),
+    ] = None,
     ids: Annotated[
         str | None,
         typer.Option("--ids", metavar="KIND", help="With --url: send identifiers of this kind."),
@@ -62,7 +66,8 @@ def deliver(
     server: ServerAt = None,
     as_json: Json = False,
 ) -> None:
-    """Post changes of segments to other systems, each at least once and in their order.
+    """Post changes of segments, and what actions ask for, to other systems, each at least once and
+    in their order.
 
     Signs with the secrets of --secret-file or STRATA_WEBHOOK_SECRET. Ctrl-C ends it; the next
     start goes on where it was.
@@ -75,14 +80,17 @@ def deliver(
         raise WrongUsage("give --url URL for one endpoint, or --config FILE for several")
     if url is not None:
         endpoint: dict[str, Any] = {"url": url, "from_start": from_start}
-        endpoint |= {"segments": segments or (), "identifier_kind": ids or ""}
+        endpoint |= {"segments": segments or (), "actions": actions or ()}
+        endpoint |= {"identifier_kind": ids or ""}
         if secret_file is not None:
             endpoint["secret_file"] = secret_file
         given["endpoints"] = {ONLY: endpoint}
         if state is None:
             raise WrongUsage("give --state DIR, where the sender keeps how far it is")
-    elif segments or ids or secret_file or from_start:
-        raise WrongUsage("--segment, --ids, --secret-file and --from-start belong to --url")
+    elif segments or actions or ids or secret_file or from_start:
+        raise WrongUsage(
+            "--segment, --action, --ids, --secret-file and --from-start belong to --url"
+        )
     if state is not None:
         given["state"] = state
     if metrics is not None:

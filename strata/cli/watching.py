@@ -1,7 +1,9 @@
-"""`strata watch`: who enters and leaves, and whose bands, tiers and tags change, as it happens."""
+"""`strata watch`: who enters and leaves, whose bands, tiers and tags change, and for whom there is
+something to do, as it happens."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -10,7 +12,7 @@ from strata.cli import show
 from strata.cli.options import Json, ServerAt, StoreAt, WrongUsage
 from strata.cli.plain import command
 from strata.cli.session import place, session
-from strata.watching import Change, Watch, WatchCompacted, WatchMessage
+from strata.watching import Change, ToDo, Watch, WatchCompacted, WatchMessage
 from strata.watching import watch as begin
 
 __all__ = ["watch"]
@@ -25,6 +27,9 @@ def watch(
     tiers: Annotated[list[str] | None, typer.Option("--tier", help="Changes of this tier.")] = None,
     tags: Annotated[
         list[str] | None, typer.Option("--tag", help="Who gets and loses this tag.")
+    ] = None,
+    actions: Annotated[
+        list[str] | None, typer.Option("--action", help="For whom this action asks something.")
     ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Begin with the oldest change that is kept.")
@@ -43,8 +48,8 @@ def watch(
     server: ServerAt = None,
     as_json: Json = False,
 ) -> None:
-    """Follow segments, bands, tiers and tags: a line for each profile that changes. Ctrl-C ends
-    it."""
+    """Follow segments, bands, tiers, tags and actions: a line for each profile that changes. Ctrl-C
+    ends it."""
     if from_start and token is not None:
         raise WrongUsage("give --from-start or --from TOKEN, not both")
     where = place(store, server)
@@ -61,6 +66,7 @@ def watch(
             scores=scores or (),
             tiers=tiers or (),
             tags=tags or (),
+            actions=actions or (),
             resume_token=token,
             from_oldest=from_start,
             identifier_kind=kind,
@@ -96,7 +102,28 @@ def _change_line(change: Change, kind: str) -> str:
     if not isinstance(change.new_value, bool):
         step = f"{change.old_value or '-'} -> {change.new_value or '-'}"
     whom = " ".join(change.identifiers) or (f"uid:{change.uid}" if kind else change.uid)
+    if change.to_do is not None:
+        step = " ".join(_asked(change.to_do))
     return f"{show.instant(change.instant)}  {step}  {name}  {whom}  ({change.cause})"
+
+
+def _asked(to_do: ToDo) -> Iterator[str]:
+    yield to_do.do
+    if to_do.owner is not None:
+        yield f"by {to_do.owner}"
+    if to_do.due is not None:
+        yield f"until {show.instant(to_do.due)}"
+
+
+def _to_do_json(to_do: ToDo) -> dict[str, object]:
+    """What an action asks for, as one object."""
+    return {
+        "do": to_do.do,
+        "owner": to_do.owner,
+        "due": None if to_do.due is None else show.instant(to_do.due),
+        "send": {name: show.json_value(given) for name, given in to_do.send.items()},
+        "evidence": list(to_do.evidence),
+    }
 
 
 def _change_json(change: Change, kind: str) -> dict[str, object]:
@@ -114,6 +141,8 @@ def _change_json(change: Change, kind: str) -> dict[str, object]:
     }
     if kind:
         shown["identifiers"] = list(change.identifiers)
+    if change.to_do is not None:
+        shown["to_do"] = _to_do_json(change.to_do)
     return shown
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.columns.sets import decode_rows
 from engine.database import Database
-from engine.live.feed import FeedPosition, FeedSource
+from engine.live.feed import ACTIONS, FeedPosition, FeedSource
 from engine.live.profile_events import EventsAsked
 from engine.store.snapshot import Snapshot
 from tests.crash.live_world import EVENT_RULES, KEPT, Person, World
@@ -141,6 +141,9 @@ class FeedPlayer:
     def __init__(self) -> None:
         self.members: dict[str, set[int]] = {}
         self.position: FeedPosition | None = None
+        # Rows that enter what, and those for which there is something to do, in order.
+        self.entered: list[tuple[str, int]] = []
+        self.asked: list[int] = []
 
     def play(self, source: FeedSource) -> None:
         """Read what is new. Nobody may enter who is in, or leave who is not."""
@@ -148,6 +151,13 @@ class FeedPlayer:
         while not caught_up:
             chunk = source.read(position, lambda _: True)
             for run in chunk.runs:
+                if run.definition.startswith(ACTIONS):
+                    assert run.entered
+                    self.asked += run.rows.tolist()
+                if run.old is not None or run.definition.startswith(ACTIONS):
+                    continue
+                if run.entered:
+                    self.entered += [(run.definition, row) for row in run.rows.tolist()]
                 members = self.members.setdefault(run.definition, set())
                 rows = set(run.rows.tolist())
                 assert len(rows) == len(run.rows), f"record {run.sequence} repeats rows"
@@ -165,6 +175,9 @@ def check_feed(database: Database, world: World, rows: dict[Person, int], feed: 
         found = sorted(feed.members.get(f"segments.{name}", set()))
         assert found == members, _difference(f"{name} by the feed", found, members)
     check_gone(world, feed)
+    # Something is to be done for whoever enters that segment, as often as that is.
+    large = sorted(row for name, row in feed.entered if name == "segments.large")
+    assert sorted(feed.asked) == large, _difference("asked", feed.asked, large)
 
 
 def check_kept(database: Database, rows: dict[Person, int], feed: FeedPlayer) -> None:

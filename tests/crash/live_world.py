@@ -81,6 +81,18 @@ KEPT = "kept"
 _RULES = f"tag_rules:\n- {{tag: {KEPT}, when: 'size >= 50', keep: sticky}}\n"
 
 
+# Whoever enters `large` gets a band, a fact, and something is to be done.
+_RULES = """\
+scores:
+  heat:
+    rules: [{when: "segment('large')", points: 10}]
+    bands: {warm: 10}
+    hold: {warm: 5}
+actions:
+  grown: {on: "band('heat') = 'warm'", do: call}
+"""
+
+
 def _files(segments: Mapping[str, str]) -> dict[str, str]:
     lines = [f'  {name}: "{text}"\n' for name, text in segments.items()]
     return {"model.yaml": _HEAD + "".join(lines) + _RULES}

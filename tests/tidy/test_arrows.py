@@ -82,6 +82,7 @@ for face in (
     "name_groups",
     "measures",
     "explanations",
+    "actions",
     "overlap",
     "waterfall",
     "binders",
