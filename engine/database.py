@@ -61,6 +61,7 @@ from engine.tier_flows import TierFlows
 from engine.tier_refreshes import TierRefreshes
 from engine.uploaded_lists import UploadedList, UploadedLists
 from engine.waterfall import Waterfalls
+from engine.what_if import WhatIf
 
 __all__ = ["AppliedModel", "Database"]
 
@@ -108,6 +109,9 @@ class Database:
         )
         self.actions = Actions(self._model_of, self.explanations)
         self.overlaps = Overlaps(store.snapshot, self._audience)
+        self.what_if = WhatIf(
+            store.snapshot, self._require_binder, self._binders, self._threads, now
+        )
         self.waterfalls = Waterfalls(store.snapshot, self._audience, self._model_of)
 
     @classmethod

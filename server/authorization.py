@@ -56,6 +56,7 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         "/strata.v1.IngestService/IngestBatch": Role.WRITER,
         "/strata.v1.ModelService/ApplyModel": Role.MODELER,
         "/strata.v1.ModelService/PlanModel": Role.MODELER,
+        "/strata.v1.ModelService/WhatIf": Role.READER,
         "/strata.v1.ModelService/Refresh": Role.MODELER,
         "/strata.v1.ModelService/GetModel": Role.READER,
         "/strata.v1.WatchService/Watch": Role.READER,

@@ -15,6 +15,7 @@ from strata.v1 import tier_pb2
 if TYPE_CHECKING:
     from engine.database import Database
     from engine.model_edits import DefinitionChange
+    from engine.what_if import BandChange
 
 __all__ = ["ModelService"]
 
@@ -56,6 +57,20 @@ class ModelService:
             changes=map(_change, plan.changes),
         )
 
+    async def what_if(self, request: pb.WhatIfRequest, call: Call) -> pb.WhatIfResponse:
+        """What would become of the bands of a score; changes nothing."""
+        settings = [(one.path, one.value) for one in request.settings]
+        call.field = "settings"
+        found = await self._reads.run(
+            lambda: self._database.what_if.ask(request.score, settings, call.control), call.control
+        )
+        return pb.WhatIfResponse(
+            as_of=convert.timestamp(found.as_of_us),
+            data_version=found.data_version,
+            bands=map(_band, found.bands),
+            moved=found.moved,
+        )
+
     async def refresh(
         self, request: tier_pb2.RefreshRequest, call: Call
     ) -> tier_pb2.RefreshResponse:
@@ -87,6 +102,18 @@ def _files(sent: Iterable[pb.ModelFile], call: Call) -> dict[str, str]:
         raise convert.invalid("files", "repeats a name or lacks one", "name each file once")
     call.field = "files"
     return files
+
+
+def _band(change: BandChange) -> pb.BandChange:
+    return pb.BandChange(
+        band=change.band,
+        old_bound=None if change.old_bound is None else f"{change.old_bound:f}",
+        new_bound=None if change.new_bound is None else f"{change.new_bound:f}",
+        old_size=change.old_size,
+        new_size=change.new_size,
+        joiners=change.joiners,
+        leavers=change.leavers,
+    )
 
 
 def _change(change: DefinitionChange) -> pb.DefinitionChange:

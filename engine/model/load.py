@@ -12,7 +12,7 @@ Expressions stay text here; `engine.rules.check` reads them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -67,8 +67,11 @@ _CHECKS: dict[str, Any] = {
 }
 
 
-def load_model(files: Mapping[str, str]) -> tuple[Model, Positions]:
-    """The model that the files declare together, and where each of its keys stands.
+def load_model(
+    files: Mapping[str, str], change: Callable[[dict[str, Any]], None] | None = None
+) -> tuple[Model, Positions]:
+    """The model that the files declare together, and where each of its keys stands. `change` may
+    alter what was read, scalars being `Written`, before it is checked.
 
     `files` maps the name of a file to its text, in the order in which they are read.
     Raises ModelInvalid with every fault found, in the order of the files and their lines.
@@ -77,7 +80,10 @@ def load_model(files: Mapping[str, str]) -> tuple[Model, Positions]:
     if root is None:
         raise _invalid(files, issues)
     positions = positions_of(root)
-    reading = _Reading(plain_data(root))
+    data = plain_data(root)
+    if change is not None:
+        change(data)
+    reading = _Reading(data)
     for fault in reading.faults():
         issues.append((positions[fault.path][0], positions.issue(*fault)))
     if issues:

@@ -21,6 +21,7 @@ from strata.cli import (
     serving,
     storing,
     tiers,
+    trying,
     watching,
 )
 
@@ -44,6 +45,7 @@ app.command()(measuring.summarize)
 app.command()(measuring.funnel)
 app.command()(overlapping.overlap)
 app.command()(overlapping.waterfall)
+app.command()(trying.whatif)
 app.command()(tiers.refresh)
 app.command()(tiers.flow)
 app.command("list")(listing.list_members)

@@ -88,6 +88,7 @@ for face in (
     "binders",
     "tier_refreshes",
     "tier_flows",
+    "what_if",
     "model_edits",
     "frozen_audiences",
     "uploaded_lists",
