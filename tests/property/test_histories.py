@@ -176,7 +176,7 @@ class World(MovingDatabase):
         assert outcome.blocks_written == 0
         self.should.take(once, self.now_us)
 
-    def agree(self, as_of_us: int | None) -> None:
+    def agree_at(self, as_of_us: int | None) -> None:
         """Blocks, rows and the reference say the same of an instant."""
         types = dict(zip(NAMES, TYPES, strict=True)) | {"level": "int"}
         now_us = self.now_us if as_of_us is None else as_of_us
@@ -210,7 +210,7 @@ class World(MovingDatabase):
         ]
         near = [chance.choice(times) + chance.choice((-1, 0, 0, 1)) for _ in range(4)]
         for as_of_us in (None, *near, self.now_us + 10**12):
-            self.agree(as_of_us)
+            self.agree_at(as_of_us)
 
 
 def some_updates(chance: random.Random, now_us: int, people: int) -> list[dict[str, Any]]:
