@@ -19,26 +19,19 @@ from engine.rules import tree
 from engine.rules.bind import bind
 from engine.rules.bound import BoundCompare, BoundPresence, aggregates_of
 from engine.rules.bound_events import BoundAggregate
-from engine.rules.reference import ReferenceContext, _Evaluation, evaluate
+from engine.rules.reference import _Evaluation, evaluate
 from engine.rules.window_bounds import window_bounds
 from tests.property.bound_evaluator import BoundEvaluation, in_units
-from tests.property.event_expressions import (
-    EVENT_TYPES,
-    aggregates,
-    dense_events,
-    event_expressions,
-    events_at,
-    short_sequence,
-    windows,
+from tests.property.event_expressions import aggregates, windows
+from tests.property.expressions import NOWS_US, ZONES
+from tests.property.questions import (
+    Question,
+    event_questions,
+    reference,
+    sequence_questions,
+    some_events,
 )
-from tests.property.expressions import NOWS_US, PROFILES, ZONES
-from tests.unit.bind_model import ATTRIBUTES, model
-
-TYPES = {name: attribute.type for name, attribute in ATTRIBUTES.items()}
-
-
-def reference(zone: str, now_us: int, **context: Any) -> ReferenceContext:
-    return ReferenceContext(TYPES, ZoneInfo(zone), now_us, events=EVENT_TYPES, **context)
+from tests.unit.bind_model import model
 
 
 @settings(max_examples=settings.default.max_examples * 3)
@@ -81,7 +74,7 @@ def test_aggregates_have_the_same_value(
         assert isinstance(compared, BoundCompare)
         (read,) = aggregates_of(compared)
     assert isinstance(read, BoundAggregate)
-    for events in data.draw(st.lists(events_at(now_us), min_size=1, max_size=4)):
+    for events in data.draw(some_events(now_us)):
         expected = _Evaluation({}, reference(zone, now_us), bytes(16), tuple(events))
         found = BoundEvaluation({}, ZoneInfo(zone), now_us, events=events)
         value = found.aggregate(read)
@@ -97,37 +90,18 @@ def plain(value: Any) -> Any:
 
 @given(seed=st.integers(0, 2**32))
 def test_sequences_hold_for_the_same_events(seed: int) -> None:
-    """Hundreds of short ones for each seed: few turn on one event."""
-    chance = random.Random(seed)
-    for _ in range(200):
-        expr, events = short_sequence(chance), dense_events(chance)
-        now_us = chance.randrange(4, 14) * 500_000
-        try:
-            bound = bind(expr, model())
-        except ExpressionInvalid:
-            continue
-        expected = evaluate(expr, {}, reference("UTC", now_us), events=events)
-        found = BoundEvaluation({}, ZoneInfo("UTC"), now_us, events=events).holds(bound)
-        assert found == expected, (expr, events, now_us)
+    """Hundreds of short ones for each seed."""
+    for question, events in sequence_questions(random.Random(seed), 200):
+        expected = evaluate(question.expr, {}, question.context, events=events)
+        found = BoundEvaluation({}, ZoneInfo("UTC"), question.now_us, events=events)
+        assert found.holds(question.bound()) == expected, (question, events)
 
 
 @settings(max_examples=settings.default.max_examples * 2)
-@given(
-    expr=event_expressions(),
-    profile=PROFILES,
-    zone=st.sampled_from(ZONES),
-    now_us=st.sampled_from(NOWS_US),
-    data=st.data(),
-)
-def test_bound_tree_and_reference_agree_on_events(
-    expr: tree.Expr, profile: dict[str, Any], zone: str, now_us: int, data: st.DataObject
-) -> None:
-    try:
-        bound = bind(expr, model(zone))
-    except ExpressionInvalid:
-        assume(False)
-    context = reference(zone, now_us)
-    for events in data.draw(st.lists(events_at(now_us), min_size=1, max_size=4)):
-        expected = evaluate(expr, profile, context, events=events)
-        found = BoundEvaluation(profile, ZoneInfo(zone), now_us, events=events).holds(bound)
-        assert found == expected, (bound, profile, events)
+@given(question=event_questions(), data=st.data())
+def test_bound_tree_and_reference_agree_on_events(question: Question, data: st.DataObject) -> None:
+    bound, profile, now_us = question.bound(), question.profile, question.now_us
+    for events in data.draw(some_events(now_us)):
+        expected = evaluate(question.expr, profile, question.context, events=events)
+        found = BoundEvaluation(profile, ZoneInfo(question.zone), now_us, events=events)
+        assert found.holds(bound) == expected, (bound, profile, events)

@@ -6,34 +6,28 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import ExpressionInvalid
 from engine.explaining.changes import Added, Listed, Put, Wait, Way
 from engine.explaining.courses import course_of
 from engine.explaining.reading import Reading
 from engine.explaining.ways import Ways
 from engine.rules import tree
-from engine.rules.bind import bind
 from engine.rules.reference import ReferenceContext, evaluate
 from engine.rules.reference_events import ReferenceEvent
 from tests.explained import as_one_profile
-from tests.property.event_expressions import (
-    EVENT_TYPES,
-    dense_events,
-    event_expressions,
-    events_at,
-    short_sequence,
+from tests.property.event_expressions import events_at
+from tests.property.questions import (
+    UID,
+    Question,
+    attribute_questions,
+    event_questions,
+    sequence_questions,
+    some_events,
 )
-from tests.property.expressions import NOWS_US, PROFILES, SEGMENT_NAMES, ZONES, expressions
-from tests.unit.bind_model import ATTRIBUTES, model
-
-TYPES = {name: attribute.type for name, attribute in ATTRIBUTES.items()}
-UID = bytes(range(16))
-SEGMENTS = st.fixed_dictionaries({name: expressions(segments=False) for name in SEGMENT_NAMES})
+from tests.unit.bind_model import model
 
 
 def truth_after(
@@ -64,19 +58,15 @@ def truth_after(
     return evaluate(expr, changed, moved, uid=UID, events=happened)
 
 
-def judge(
-    expr: tree.Expr,
-    profile: Mapping[str, Any],
-    events: Sequence[ReferenceEvent],
-    context: ReferenceContext,
-    zone: str,
-) -> int:
+def judge(question: Question, events: Sequence[ReferenceEvent]) -> int:
     """Goes every way that is told, and returns how many there were."""
-    item = bind(expr, model(zone), segments=context.segments)
+    expr, profile, context = question.expr, question.profile, question.context
+    item = question.bound()
     lists = [name for name, owners in context.lists.items() if UID in owners]
-    reading = Reading(as_one_profile(profile, zone, events, lists, UID), context.now_us)
+    held = as_one_profile(profile, question.zone, events, lists, UID)
+    reading = Reading(held, context.now_us)
     wanted = not reading.holds(item)
-    ways = Ways(model(zone)).find(item, wanted, reading)
+    ways = Ways(model(question.zone)).find(item, wanted, reading)
     for way in ways:
         assert truth_after(way, expr, profile, events, context) == wanted, way.changes
         if way.before_us is not None:
@@ -87,81 +77,35 @@ def judge(
 
 
 @settings(max_examples=settings.default.max_examples * 5)
-@given(
-    expr=expressions(),
-    segments=SEGMENTS,
-    profile=PROFILES,
-    zone=st.sampled_from(ZONES),
-    now_us=st.sampled_from(NOWS_US),
-)
-def test_changes_of_attributes_help(
-    expr: tree.Expr,
-    segments: dict[str, tree.Expr],
-    profile: dict[str, Any],
-    zone: str,
-    now_us: int,
-) -> None:
-    lists = {"here": {UID}, "there": set[bytes]()}
-    context = ReferenceContext(TYPES, ZoneInfo(zone), now_us, lists, segments, EVENT_TYPES)
-    judge(expr, profile, (), context, zone)
+@given(question=attribute_questions())
+def test_changes_of_attributes_help(question: Question) -> None:
+    judge(question, ())
 
 
 @settings(max_examples=settings.default.max_examples * 5)
-@given(
-    expr=event_expressions(),
-    profile=PROFILES,
-    zone=st.sampled_from(ZONES),
-    now_us=st.sampled_from(NOWS_US),
-    data=st.data(),
-)
-def test_events_that_are_added_help(
-    expr: tree.Expr, profile: dict[str, Any], zone: str, now_us: int, data: st.DataObject
-) -> None:
-    context = ReferenceContext(TYPES, ZoneInfo(zone), now_us, events=EVENT_TYPES)
-    try:
-        for events in data.draw(st.lists(events_at(now_us), min_size=1, max_size=4)):
-            judge(expr, profile, events, context, zone)
-    except ExpressionInvalid:
-        assume(False)
+@given(question=event_questions(), data=st.data())
+def test_events_that_are_added_help(question: Question, data: st.DataObject) -> None:
+    for events in data.draw(some_events(question.now_us)):
+        judge(question, events)
 
 
 @given(seed=st.integers(0, 2**32))
 def test_steps_that_are_added_help(seed: int) -> None:
     """Most sequences can be gone to their end."""
-    chance, told, asked = random.Random(seed), 0, 0
-    for _ in range(50):
-        expr, events = short_sequence(chance), dense_events(chance)
-        context = ReferenceContext(
-            TYPES, ZoneInfo("UTC"), chance.randrange(4, 14) * 500_000, events=EVENT_TYPES
-        )
-        try:
-            found = judge(expr, {}, events, context, "UTC")
-        except ExpressionInvalid:
-            continue
-        told, asked = told + (found > 0), asked + 1
+    told, asked = 0, 0
+    for question, events in sequence_questions(random.Random(seed), 50):
+        told, asked = told + (judge(question, events) > 0), asked + 1
     assert told * 2 > asked
 
 
 @settings(max_examples=settings.default.max_examples * 3)
-@given(
-    expr=event_expressions(),
-    profile=PROFILES,
-    zone=st.sampled_from(ZONES),
-    now_us=st.sampled_from(NOWS_US),
-    data=st.data(),
-)
-def test_time_turns_a_condition_when_it_is_said_to(
-    expr: tree.Expr, profile: dict[str, Any], zone: str, now_us: int, data: st.DataObject
-) -> None:
+@given(question=event_questions(), data=st.data())
+def test_time_turns_a_condition_when_it_is_said_to(question: Question, data: st.DataObject) -> None:
     """At each turn, right before it, and at instants in between."""
-    try:
-        item = bind(expr, model(zone))
-    except ExpressionInvalid:
-        assume(False)
-    context = ReferenceContext(TYPES, ZoneInfo(zone), now_us, events=EVENT_TYPES)
+    profile, now_us = question.profile, question.now_us
     events = data.draw(events_at(now_us))
-    reading = Reading(as_one_profile(profile, zone, events), now_us)
-    course = course_of(item, reading)
+    reading = Reading(as_one_profile(profile, question.zone, events), now_us)
+    course = course_of(question.bound(), reading)
     steps = data.draw(st.lists(st.integers(1, 40 * 86_400_000_000), max_size=8))
     probes = {now_us + step for step in steps}
     probes.update(at + beside for at in course.turns for beside in (-1, 0))
@@ -169,5 +113,6 @@ def test_time_turns_a_condition_when_it_is_said_to(
         if at < now_us or (course.known_until_us is not None and at >= course.known_until_us):
             continue
         turned = sum(turn <= at for turn in course.turns) % 2 == 1
-        expected = evaluate(expr, profile, replace(context, now_us=at), events=events)
+        context = replace(question.context, now_us=at)
+        expected = evaluate(question.expr, profile, context, events=events)
         assert (course.truth != turned) == expected, (at, course)
