@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from engine.database import Database
+from engine.live import committing, flips
 from engine.live.change import Cause
 from engine.live.feed import FeedPosition, replay_feed
 from engine.live.segments import segment_key
 from tests.crash.live_check import stored_rows
+from tests.live_databases import only_the_log
 from tests.loads import ERASE
 from tests.updates import update_batch
 
-__all__ = ["DAY_US", "MOVING", "START_US", "MovingDatabase", "random_updates"]
+__all__ = [
+    "DAY_US",
+    "MOVING",
+    "START_US",
+    "MovingDatabase",
+    "in_few_and_many_steps",
+    "in_spite_of_crashes",
+    "keep_the_whole_feed",
+    "random_updates",
+    "until_long_after",
+]
 
 START_US = 1_760_000_000_000_000
 DAY_US = 86_400_000_000
@@ -185,6 +199,72 @@ def in_few_and_many_steps(
         many.agree()
         if chance.random() < 0.3:
             many.reopen()
+
+
+def until_long_after(few: MovingDatabase, many: MovingDatabase, chance: random.Random) -> None:
+    """Until nearly everything that there is has left its windows, and is worth nothing."""
+    end_us = few.now_us + 20 * DAY_US
+    for at_us in sorted(chance.randint(few.now_us, end_us) for _ in range(12)):
+        many.go(at_us)
+    for live in (few, many):
+        live.go(end_us)
+        live.agree()
+
+
+def in_spite_of_crashes(
+    opened: Callable[[Path], MovingDatabase],
+    chance: random.Random,
+    steps_us: Iterator[int],
+    rounds: int,
+    updates: Callable[[int], list[dict[str, Any]]],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    ticked: bool = False,
+) -> None:
+    """What the disk has, at any moment, is opened days later and catches up: with the same members
+    and the same feed as a store that never stopped. `updates` draws what comes at an instant, and
+    `ticked` says whether the clock ticks right after it."""
+    kept, twin = opened(folder / "kept"), opened(folder / "twin")
+    try:
+        for round_ in range(rounds):
+            with monkeypatch.context() as patched:
+                if round_ % 3:
+                    only_the_log(patched)
+                for _ in range(chance.randrange(1, 4)):
+                    sent = updates(twin.now_us)
+                    for live in (kept, twin):
+                        live.send(*sent)
+                        if ticked:
+                            live.go(live.now_us)
+                    later_us = twin.now_us + next(steps_us)
+                    kept.go(later_us)
+                    twin.go(later_us)
+                copy = folder / f"copy{round_}"
+                copy.mkdir()
+                with twin.database._store._writing:
+                    shutil.copy(twin.path / "data.mdb", copy)
+            twin.close()
+            # Away for a while, and the first thing that comes is a batch or a tick.
+            later_us = twin.now_us + next(steps_us)
+            twin = type(twin)(copy, now_us=later_us)
+            kept.now_us = later_us
+            if chance.random() < 0.5:
+                twin.agree()
+                kept.agree()
+        twin.agree()
+        kept.agree()
+        assert twin.entries() == kept.entries()
+    finally:
+        twin.close()
+        kept.close()
+
+
+def keep_the_whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weeks pass within a test, and the feed is kept from its beginning; of few people more flip
+    than are kept ahead."""
+    monkeypatch.setattr(flips, "FLIPS_AHEAD", 3)
+    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 def random_updates(

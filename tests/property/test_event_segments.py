@@ -5,17 +5,21 @@ many steps the clock moved."""
 from __future__ import annotations
 
 import random
-import shutil
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.live import committing, flips
-from tests.live_databases import only_the_log
 from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_updates
-from tests.moving_worlds import DAY_US, in_few_and_many_steps
+from tests.moving_worlds import (
+    DAY_US,
+    in_few_and_many_steps,
+    in_spite_of_crashes,
+    keep_the_whole_feed,
+    until_long_after,
+)
 from tests.skips import soaking
 
 ROUNDS = 40 if soaking() else 6
@@ -31,10 +35,8 @@ STARTS = {
 
 @pytest.fixture(autouse=True)
 def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test, and the feed is kept from its beginning; of few people more flip
-    than are kept ahead."""
-    monkeypatch.setattr(flips, "FLIPS_AHEAD", 3)
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
+    """From the beginning of a test."""
+    keep_the_whole_feed(monkeypatch)
 
 
 def _start_us(zone: str) -> int:
@@ -60,13 +62,7 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
             few, many, chance, steps,
             lambda now_us: event_updates(chance, now_us, 12, chance.randrange(1, 12)),
         )  # fmt: skip
-        # Until nearly everything that there is has left its windows.
-        end_us = few.now_us + 20 * DAY_US
-        for at_us in sorted(chance.randint(few.now_us, end_us) for _ in range(12)):
-            many.go(at_us)
-        for live in (few, many):
-            live.go(end_us)
-            live.agree()
+        until_long_after(few, many, chance)
         assert few.entries() == many.entries()
         assert len(few.by_clock()) > ROUNDS
     finally:
@@ -77,39 +73,13 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
 def test_a_crash_between_ticks_changes_nothing(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the disk has, at any moment, is opened days later and catches up: with the same members
-    and the same feed as a store that never stopped."""
     chance = random.Random(seed)
-    start_us = _start_us("Europe/Berlin")
-    kept = EventDatabase(tmp_path / "kept", EVENT_SEGMENTS, now_us=start_us)
-    twin = EventDatabase(tmp_path / "twin", EVENT_SEGMENTS, now_us=start_us)
-    try:
-        for round_ in range(ROUNDS):
-            with monkeypatch.context() as patched:
-                if round_ % 3:
-                    only_the_log(patched)
-                for _ in range(chance.randrange(1, 4)):
-                    updates = event_updates(chance, twin.now_us, 12, chance.randrange(1, 9))
-                    for live in (kept, twin):
-                        live.send(*updates)
-                    later_us = twin.now_us + _step_us(chance)
-                    kept.go(later_us)
-                    twin.go(later_us)
-                copy = tmp_path / f"copy{round_}"
-                copy.mkdir()
-                with twin.database._store._writing:
-                    shutil.copy(twin.path / "data.mdb", copy)
-            twin.close()
-            # Away for a while, and the first thing that comes is a batch or a tick.
-            later_us = twin.now_us + _step_us(chance)
-            twin = EventDatabase(copy, now_us=later_us)
-            kept.now_us = later_us
-            if chance.random() < 0.5:
-                twin.agree()
-                kept.agree()
-        twin.agree()
-        kept.agree()
-        assert twin.entries() == kept.entries()
-    finally:
-        twin.close()
-        kept.close()
+    in_spite_of_crashes(
+        lambda path: EventDatabase(path, EVENT_SEGMENTS, now_us=_start_us("Europe/Berlin")),
+        chance,
+        (_step_us(chance) for _ in count()),
+        ROUNDS,
+        lambda now_us: event_updates(chance, now_us, 12, chance.randrange(1, 9)),
+        tmp_path,
+        monkeypatch,
+    )

@@ -5,19 +5,19 @@ many steps the clock moved."""
 from __future__ import annotations
 
 import random
-import shutil
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from engine.live import committing, flips
 from tests.fact_worlds import FACT_RULES, OTHER_RULES, FactDatabase, fact_updates
-from tests.live_databases import only_the_log
 from tests.moving_worlds import (
     DAY_US,
     START_US,
     MovingDatabase,
     in_few_and_many_steps,
+    in_spite_of_crashes,
+    keep_the_whole_feed,
     random_updates,
 )
 from tests.skips import soaking
@@ -28,10 +28,8 @@ ZONES = ("Europe/Berlin", "Asia/Shanghai", "UTC")
 
 @pytest.fixture(autouse=True)
 def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test, and the feed is kept from its beginning; of thirty people more flip
-    than are kept ahead."""
-    monkeypatch.setattr(flips, "FLIPS_AHEAD", 3)
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
+    """From the beginning of a test."""
+    keep_the_whole_feed(monkeypatch)
 
 
 def _step_us(chance: random.Random) -> int:
@@ -86,44 +84,17 @@ def test_facts_are_those_of_a_slow_model(zone: str, seed: int, tmp_path: Path) -
 def test_a_crash_between_ticks_changes_nothing(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the disk has, at any moment, is opened days later and catches up: with the same members
-    and the same feed as a store that never stopped."""
     chance = random.Random(seed)
-    kept = MovingDatabase(tmp_path / "kept")
-    copies = 0
-    try:
-        twin = MovingDatabase(tmp_path / "twin")
-        for round_ in range(ROUNDS):
-            with monkeypatch.context() as patched:
-                if round_ % 3:
-                    only_the_log(patched)
-                for _ in range(chance.randrange(1, 4)):
-                    updates = random_updates(chance, twin.now_us, 30, chance.randrange(1, 9))
-                    for live in (kept, twin):
-                        live.send(*updates)
-                        live.go(live.now_us)
-                    later_us = twin.now_us + _step_us(chance)
-                    kept.go(later_us)
-                    twin.go(later_us)
-                copies += 1
-                copy = tmp_path / f"copy{copies}"
-                copy.mkdir()
-                with twin.database._store._writing:
-                    shutil.copy(twin.path / "data.mdb", copy)
-            twin.close()
-            # Away for a while, and the first thing that comes is a batch or a tick.
-            later_us = twin.now_us + _step_us(chance)
-            twin = MovingDatabase(copy, now_us=later_us)
-            kept.now_us = later_us
-            if chance.random() < 0.5:
-                twin.agree()
-                kept.agree()
-        twin.agree()
-        kept.agree()
-        assert twin.entries() == kept.entries()
-        twin.close()
-    finally:
-        kept.close()
+    in_spite_of_crashes(
+        MovingDatabase,
+        chance,
+        (_step_us(chance) for _ in count()),
+        ROUNDS,
+        lambda now_us: random_updates(chance, now_us, 30, chance.randrange(1, 9)),
+        tmp_path,
+        monkeypatch,
+        ticked=True,
+    )
 
 
 def test_the_exact_instants_are_told(tmp_path: Path) -> None:
