@@ -7,13 +7,11 @@ change.
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
-from strata.answers import Value
+from strata.json_values import instant, json_value
 from strata.watching import Change, ToDo
 
 __all__ = ["body", "change_id", "change_json", "delivery_id"]
@@ -32,10 +30,10 @@ def change_json(change: Change) -> dict[str, Any]:
         "definition_version": change.definition_version,
         "uid": change.uid,
         "identifiers": list(change.identifiers),
-        "from": _value(change.old_value),
-        "to": _value(change.new_value),
+        "from": json_value(change.old_value),
+        "to": json_value(change.new_value),
         "cause": change.cause,
-        "instant": _instant(change.instant),
+        "instant": instant(change.instant),
     }
     if change.to_do is not None:
         shown["to_do"] = _to_do(change.to_do)
@@ -58,26 +56,7 @@ def _to_do(to_do: ToDo) -> dict[str, Any]:
     return {
         "do": to_do.do,
         "owner": to_do.owner,
-        "due": None if to_do.due is None else _instant(to_do.due),
-        "send": {name: _value(given) for name, given in to_do.send.items()},
+        "due": None if to_do.due is None else instant(to_do.due),
+        "send": {name: json_value(given) for name, given in to_do.send.items()},
         "evidence": list(to_do.evidence),
     }
-
-
-def _instant(moment: datetime.datetime) -> str:
-    utc = moment.astimezone(datetime.UTC).replace(tzinfo=None)
-    return f"{utc.isoformat(timespec='microseconds')}Z"
-
-
-def _value(given: Value) -> Any:
-    match given:
-        case Decimal():
-            return f"{given:f}"
-        case datetime.datetime():
-            return _instant(given)
-        case datetime.date():
-            return given.isoformat()
-        case tuple():
-            return list(given)
-        case _:
-            return given

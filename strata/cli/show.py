@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import typer
@@ -22,6 +20,7 @@ from strata.answers import (
     Value,
 )
 from strata.coming import NextChange
+from strata.json_values import instant, json_value
 
 __all__ = [
     "bars",
@@ -50,27 +49,6 @@ BAR_CELLS = 32
 def json_line(given: Any) -> None:
     """Prints one JSON value on one line."""
     typer.echo(json.dumps(given, ensure_ascii=False))
-
-
-def instant(moment: datetime.datetime) -> str:
-    """An instant in UTC, to the microsecond."""
-    utc = moment.astimezone(datetime.UTC).replace(tzinfo=None)
-    return f"{utc.isoformat(timespec='microseconds')}Z"
-
-
-def json_value(given: Value) -> Any:
-    """A value as JSON: decimals, dates and times as strings, sets as arrays."""
-    match given:
-        case Decimal():
-            return f"{given:f}"
-        case datetime.datetime():
-            return instant(given)
-        case datetime.date():
-            return given.isoformat()
-        case tuple():
-            return list(given)
-        case _:
-            return given
 
 
 def text_value(given: Value) -> str:
