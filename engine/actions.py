@@ -102,12 +102,4 @@ def _tells(node: ExplainedNode) -> bool:
 
 def _said(wording: Wording, node: ExplainedNode) -> Iterator[str]:
     yield node.text
-    for value in node.values:
-        if value.text != node.text or value.value is None or value.events:
-            yield wording.found(value)
-    for step in node.steps:
-        yield wording.step(step)
-    for ledger in node.ledgers:
-        yield from wording.ledger(ledger)
-    if node.owned:
-        yield "by " + ", ".join(f"{kind}:{value}" for kind, value in node.owned)
+    yield from wording.evidence(node)

@@ -46,15 +46,7 @@ class Wording:
 
     def _said_of(self, node: ExplainedNode, with_ways: bool) -> Iterator[str]:
         """What is said of one node beside its text and truth."""
-        for value in node.values:
-            if value.text != node.text or value.value is None or value.events:
-                yield self.found(value)
-        for step in node.steps:
-            yield self.step(step)
-        for ledger in node.ledgers:
-            yield from self.ledger(ledger)
-        if node.owned:
-            yield "by " + ", ".join(f"{kind}:{value}" for kind, value in node.owned)
+        yield from self.evidence(node)
         if (
             with_ways
             and node.in_the_way
@@ -67,6 +59,18 @@ class Wording:
             turned = "false" if node.truth else "true"
             at, ahead = self.instant(node.turns_at_us), self.ahead(node.turns_at_us)
             yield f"by time alone {turned} from {at} on, {ahead}"
+
+    def evidence(self, node: ExplainedNode) -> Iterator[str]:
+        """What was found for one node: values, steps, ledgers, and by what it is on a list."""
+        for value in node.values:
+            if value.text != node.text or value.value is None or value.events:
+                yield self.found(value)
+        for step in node.steps:
+            yield self.step(step)
+        for ledger in node.ledgers:
+            yield from self.ledger(ledger)
+        if node.owned:
+            yield "by " + ", ".join(f"{kind}:{value}" for kind, value in node.owned)
 
     def found(self, value: FoundValue) -> str:
         """A value and the events that it comes from."""
