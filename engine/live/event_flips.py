@@ -26,7 +26,7 @@ from engine.core.leaf_plan import passes
 from engine.core.number_plan import attribute_field
 from engine.live.aggregate_values import AggregateValues
 from engine.live.event_source import EventSource
-from engine.live.flips import NEVER, ListedFlips
+from engine.live.flips import NEVER, ListedFlips, listed_within
 from engine.live.float_tests import FloatTest, Stored
 from engine.live.linear_forms import SAFE, LinearTest
 from engine.live.rows_read import NumberSource, RowsRead
@@ -101,14 +101,8 @@ class EventFlips(ListedFlips):
         self, read: RowsRead, after_us: int, through_us: int
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """See ListedFlips."""
-        places, instants = [np.zeros(0, np.intp)], [np.zeros(0, np.int64)]
-        for values in self._aggregates.values():
-            of_events, found = values.flips(read)
-            for at in found:
-                hit = np.flatnonzero((at > after_us) & (at <= through_us))
-                places.append(of_events[hit])
-                instants.append(at[hit])
-        passed = np.concatenate(places), np.concatenate(instants)
+        candidates = (values.flips(read) for values in self._aggregates.values())
+        passed = listed_within(candidates, after_us, through_us)
         if not self._moves:
             return passed
         in_between = self._in_between(read, *passed, after_us, through_us)

@@ -37,6 +37,7 @@ __all__ = [
     "FlipLeaf",
     "ListedFlips",
     "first_ahead",
+    "listed_within",
     "soonest",
 ]
 
@@ -204,3 +205,19 @@ def first_ahead(
 def soonest(instants: Iterable[int]) -> int:
     """The first of some instants; NEVER where there is none."""
     return min(instants, default=NEVER)
+
+
+def listed_within(
+    candidates: Iterable[tuple[NDArray[np.intp], Iterable[NDArray[np.int64]]]],
+    after_us: int,
+    through_us: int,
+) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Those after one instant and up to another, as places and instants; a candidate has arrays of
+    instants, each with one element for each of its places."""
+    places, instants = [np.zeros(0, np.intp)], [np.zeros(0, np.int64)]
+    for of_events, found in candidates:
+        for at in found:
+            hit = np.flatnonzero((at > after_us) & (at <= through_us))
+            places.append(of_events[hit])
+            instants.append(at[hit])
+    return np.concatenate(places), np.concatenate(instants)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from engine.live.event_flips import EventSources
 from engine.live.event_timelines import EventTimes, some_at_a_time
-from engine.live.flips import NEVER, ListedFlips
+from engine.live.flips import NEVER, ListedFlips, listed_within
 from engine.live.rows_read import RowsRead
 from engine.live.sequence_chains import ReadyEvents, SequenceShape, ready_events
 from engine.live.window_edges import WindowEdges
@@ -62,14 +62,8 @@ class SequenceFlips(ListedFlips):
         self, read: RowsRead, after_us: int, through_us: int
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """See ListedFlips."""
-        places, instants = [np.zeros(0, np.intp)], [np.zeros(0, np.int64)]
         candidates = self._all_instants(read) if self._moves else [self._of_ready(read)]
-        for of_events, found in candidates:
-            for at in found:
-                hit = np.flatnonzero((at > after_us) & (at <= through_us))
-                places.append(of_events[hit])
-                instants.append(at[hit])
-        return np.concatenate(places), np.concatenate(instants)
+        return listed_within(candidates, after_us, through_us)
 
     def holds(
         self,
