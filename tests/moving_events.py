@@ -6,9 +6,16 @@ import random
 from typing import Any
 
 from tests.event_stores import event_batch
-from tests.moving_worlds import DAY_US, MovingDatabase
+from tests.moving_worlds import DAY_US, PEOPLE, SOURCES, MovingDatabase
 
-__all__ = ["DRAWN_SEGMENTS", "EVENT_SEGMENTS", "HOUR_US", "EventDatabase", "event_updates"]
+__all__ = [
+    "DRAWN_SEGMENTS",
+    "EVENT_SEGMENTS",
+    "HOUR_US",
+    "READS_AND_ORDERS",
+    "EventDatabase",
+    "event_updates",
+]
 
 HOUR_US = 3_600_000_000
 
@@ -78,15 +85,7 @@ DRAWN_SEGMENTS = {
     "drawn_amount": "sum(order.amount) - 2 * bucket('a') < max(order.rate in last 2 days)",
 }
 
-_HEAD = """\
-time_zone: {zone}
-identifiers:
-  member: {{per_profile: 1}}
-attributes:
-  seen: {{type: time}}
-  size: {{type: int}}
-  stage: {{type: category}}
-  weight: {{type: float}}
+READS_AND_ORDERS = """\
 events:
   read: {{properties: {{page: category}}}}
   order:
@@ -97,10 +96,14 @@ events:
       rate: float
       note: text
       due: date
-sources:
-  crm: {{identify: {{member: member}}, attributes: {{size: size}}}}
-segments:
 """
+_ATTRIBUTES = """\
+  seen: {{type: time}}
+  size: {{type: int}}
+  stage: {{type: category}}
+  weight: {{type: float}}
+"""
+_HEAD = PEOPLE + _ATTRIBUTES + READS_AND_ORDERS + SOURCES
 
 
 class EventDatabase(MovingDatabase):

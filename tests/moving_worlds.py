@@ -23,7 +23,10 @@ from tests.updates import update_batch
 
 __all__ = [
     "DAY_US",
+    "INSTANTS_AND_DAYS",
     "MOVING",
+    "PEOPLE",
+    "SOURCES",
     "START_US",
     "MovingDatabase",
     "in_few_and_many_steps",
@@ -57,21 +60,26 @@ MOVING = {
     "birthday": "born - now < seen - joined",
 }
 
-_HEAD = """\
+# What the models of every such world begin and end with; segments come after that.
+PEOPLE = """\
 time_zone: {zone}
 identifiers:
   member: {{per_profile: 1}}
 attributes:
+"""
+SOURCES = """\
+sources:
+  crm: {{identify: {{member: member}}, attributes: {{size: size}}}}
+segments:
+"""
+INSTANTS_AND_DAYS = """\
   joined: {{type: time}}
   seen: {{type: time}}
   renewal: {{type: date}}
   born: {{type: date}}
   size: {{type: int}}
-  stage: {{type: category}}
-sources:
-  crm: {{identify: {{member: member}}, attributes: {{size: size}}}}
-segments:
 """
+_HEAD = PEOPLE + INSTANTS_AND_DAYS + "  stage: {{type: category}}\n" + SOURCES
 
 
 def moving_model(segments: dict[str, str], zone: str, rules: str = "") -> dict[str, str]:

@@ -6,34 +6,20 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
+from tests.moving_events import READS_AND_ORDERS
+from tests.moving_worlds import INSTANTS_AND_DAYS, PEOPLE, SOURCES
+
 __all__ = ["MODEL_HEAD", "random_rule"]
 
-MODEL_HEAD = """\
-time_zone: {zone}
-identifiers:
-  member: {{per_profile: 1}}
-attributes:
-  joined: {{type: time}}
-  seen: {{type: time}}
-  renewal: {{type: date}}
-  born: {{type: date}}
-  size: {{type: int}}
+_MORE_ATTRIBUTES = """\
   spent: {{type: decimal, scale: 2}}
   rating: {{type: float}}
   vip: {{type: bool}}
   stage: {{type: category}}
   remark: {{type: text}}
   likes: {{type: set}}
-events:
-  read: {{properties: {{page: category}}}}
-  order:
-    properties:
-      amount: {{type: decimal, scale: 2}}
-      pieces: int
-      paid: bool
-      rate: float
-      note: text
-      due: date
+"""
+_GROUPS_AND_SCORES = """\
 event_groups: {{all: [read, order]}}
 scores:
   heat:
@@ -49,10 +35,10 @@ scores:
     rules:
     - {{when: "score('heat') >= 8", points: 1}}
     - {{each: "order where pieces > 1 in last 2 days", points: -0.5}}
-sources:
-  crm: {{identify: {{member: member}}, attributes: {{size: size}}}}
-segments:
 """
+MODEL_HEAD = (
+    PEOPLE + INSTANTS_AND_DAYS + _MORE_ATTRIBUTES + READS_AND_ORDERS + _GROUPS_AND_SCORES + SOURCES
+)
 
 _COMPARES = ("=", "!=", "<", "<=", ">", ">=")
 _ORDERS = ("<", "<=", ">", ">=")
