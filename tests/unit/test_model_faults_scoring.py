@@ -90,6 +90,14 @@ ONE_FAULT = {
         "scores.s.hold.hot, line 2: 'hot' would be left below 6, above its bound 5 "
         "(hold lies at or below the bound)"
     ),
+    "scores: {s: {rules: [{when: a, points: 1}], floor: -20, bands: {hot: 5}, hold: {hot: -21}}}": (
+        "scores.s.hold.hot, line 2: 'hot' would never be left: no score lies below -21, as the "
+        "floor is -20 (hold lies above the floor)"
+    ),
+    "scores: {s: {rules: [{when: a, points: 1}], floor: 0, bands: {hot: 5}, hold: {hot: 0}}}": (
+        "scores.s.hold.hot, line 2: 'hot' would never be left: no score lies below 0, as the "
+        "floor is 0 (hold lies above the floor)"
+    ),
     # --------------------------------------------------------------------------- tiers
     "tiers: {t: {}}": (
         "tiers.t, line 2: a tier needs one of `stages` or `rfm` or `rfe` or `top`, found none"

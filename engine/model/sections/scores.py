@@ -85,6 +85,13 @@ def _hold_faults(path: tuple[str, ...], shape: ScoreShape) -> Iterator[Fault]:
                 f"'{band}' would be left below {left}, above its bound {bound}",
                 "hold lies at or below the bound",
             )
+        elif shape.floor is not None and left <= shape.floor < bound:
+            yield Fault(
+                inner,
+                f"'{band}' would never be left: no score lies below {left}, as the floor is "
+                f"{shape.floor}",
+                "hold lies above the floor",
+            )
 
 
 def build(shape: ScoreShape) -> Score:
