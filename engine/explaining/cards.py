@@ -13,14 +13,13 @@ from weakref import WeakKeyDictionary
 
 from engine.errors import NotYet
 from engine.explaining.ledgers import Ledger, ledger_of
-from engine.explaining.named_tags import NamedTags, named_tags, tags_of
+from engine.explaining.named_tags import GivenTags, given_tags, tags_of
 from engine.explaining.names import conditions_of, name_of
 from engine.explaining.outline import Reads, reads_of
 from engine.explaining.reading import Reading
 from engine.explaining.tier_questions import derived_of
-from engine.model.definitions import TAG
 from engine.model.positions import key_text
-from engine.rules import bound, tree
+from engine.rules import tree
 from engine.rules.bind import Binder
 from engine.rules.bound_scores import BoundScore
 from engine.rules.derived import Derived
@@ -49,13 +48,12 @@ class Asked:
 
     scores: Mapping[str, BoundScore]
     names: Mapping[tuple[str, str], Derived]
-    tags: Mapping[str, bound.BoundExpr]
-    named: tuple[NamedTags, ...]
+    given: GivenTags
     reads: Reads
     notes: Mapping[str, str]
 
     def __bool__(self) -> bool:
-        return bool(self.scores or self.names or self.tags or self.named or self.notes)
+        return bool(self.scores or self.names or self.given.tags or self.given.named or self.notes)
 
 
 _known: WeakKeyDictionary[Binder, Asked] = WeakKeyDictionary()
@@ -80,16 +78,10 @@ def _asked(binder: Binder) -> Asked:
             names[call.function, call.argument] = derived_of(call, binder)
         except NotYet as reason:
             notes[_key("tiers", call.argument)] = str(reason)
-    tags = {
-        rule["tag"]: binder.bind(tree.Compare(tree.Name(TAG), "=", tree.Text(rule["tag"])))
-        for rule in model.tag_rules
-        if "each" not in rule
-    }
-    named = tuple(named_tags(binder))
-    read = [*tags.values(), *(one for known in names.values() for one in conditions_of(known))]
-    read += [one.events.where for one in named if one.events.where is not None]
-    reads = reads_of(read, scores.values(), [name for one in named for name in one.types])
-    return Asked(scores, names, tags, named, reads, notes)
+    given = given_tags(binder)
+    read = [*given.conditions, *(one for known in names.values() for one in conditions_of(known))]
+    reads = reads_of(read, scores.values(), given.types)
+    return Asked(scores, names, given, reads, notes)
 
 
 def card_of(asked: Asked, binder: Binder, reading: Reading) -> Card:
@@ -116,10 +108,10 @@ def card_of(asked: Asked, binder: Binder, reading: Reading) -> Card:
         one = told(_key(section, name), name_of, derived, reading)
         if one is not None:
             found[kind, name] = one
-    for tag, item in asked.tags.items():
+    for tag, item in asked.given.tags.items():
         if told(_key("tag_rules", tag), reading.holds, item):
             tags[tag] = None
-    for rule in asked.named:
+    for rule in asked.given.named:
         tags |= dict.fromkeys(told(_key("tag_rules", rule.tag), tags_of, rule, reading) or ())
     return Card(
         scores,

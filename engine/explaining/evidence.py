@@ -93,6 +93,9 @@ def found_value(asked: Asked, reading: Reading) -> FoundValue:
 
 def _value(asked: Asked, reading: Reading) -> PlainValue | None:
     match asked.operand:
+        case Strings(read=read) if read is not None and asked.given is not None:
+            tags = frozenset(reading.stored(read) or ()) | asked.given.of(reading)
+            return tags or None
         case Strings(read=read) | Flag(read=read) if read is not None:
             stored: PlainValue | None = reading.stored(read)
             return stored

@@ -1,21 +1,23 @@
-"""The tags that a profile has from rules whose tags properties name."""
+"""The tags that a profile has from rules, and from those whose tags properties name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
+from engine.errors import NotYet
 from engine.explaining.reading import Reading
-from engine.model.definitions import EventType
+from engine.model.definitions import TAG, EventType
 from engine.model.hidden_events import ON, fact_events, tag_fact, tag_places
 from engine.model.sections.tag_rules import PLACE
-from engine.rules import tree
+from engine.rules import bound, tree
 from engine.rules.aggregates import bind_step
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundEvents
 from engine.rules.parse import parse_step
 
-__all__ = ["NamedTags", "named_tags", "tags_of"]
+__all__ = ["GivenTags", "NamedTags", "given_tags", "named_tags", "tags_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +34,58 @@ class NamedTags:
     def types(self) -> tuple[str, ...]:
         """The types of the events that say which tags they are."""
         return self.events.types if self.fact is None else (self.fact.name,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenTags:
+    """All rules of a model: whoever has each tag that a rule names itself, and those whose tags
+    properties name."""
+
+    tags: Mapping[str, bound.BoundExpr]
+    named: tuple[NamedTags, ...]
+
+    @property
+    def conditions(self) -> Iterator[bound.BoundExpr]:
+        """What is read to say which tags they are, beside `types`."""
+        yield from self.tags.values()
+        for one in self.named:
+            if one.events.where is not None:
+                yield one.events.where
+
+    @property
+    def types(self) -> Iterator[str]:
+        """The types of the events that name tags."""
+        for one in self.named:
+            yield from one.types
+
+    def of(self, reading: Reading) -> frozenset[str]:
+        """The tags that the profile of a reading has from rules now. One that has no evaluator so
+        far is left out."""
+        found: set[str] = set()
+        for tag, item in self.tags.items():
+            try:
+                if reading.holds(item):
+                    found.add(tag)
+            except NotYet:
+                continue
+        for rule in self.named:
+            found.update(tags_of(rule, reading))
+        return frozenset(found)
+
+
+_known: WeakKeyDictionary[Binder, GivenTags] = WeakKeyDictionary()
+
+
+def given_tags(binder: Binder) -> GivenTags:
+    """What the rules of a model give, bound; kept with the binder."""
+    if binder not in _known:
+        tags = {
+            rule["tag"]: binder.bind(tree.Compare(tree.Name(TAG), "=", tree.Text(rule["tag"])))
+            for rule in binder.model.tag_rules
+            if "each" not in rule
+        }
+        _known[binder] = GivenTags(tags, tuple(named_tags(binder)))
+    return _known[binder]
 
 
 def named_tags(binder: Binder) -> list[NamedTags]:

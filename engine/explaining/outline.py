@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engine.explaining.named_tags import GivenTags, given_tags
 from engine.explaining.names import conditions_of
+from engine.model.definitions import TAG
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate, BoundSequence
@@ -34,16 +36,20 @@ class Reads:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A value that a condition reads of the profile: what it is called, what it is, the aggregates
-    in it, and the scores."""
+    in it, and the scores; of the set of tags `given` has the rules that give some."""
 
     text: str
     operand: Operand
     aggregates: tuple[BoundAggregate, ...]
     scores: tuple[BoundScore, ...] = ()
+    given: GivenTags | None = None
 
     @property
     def conditions(self) -> Iterator[bound.BoundExpr]:
-        """What is read to say which name of a band or tier it is, and how many points."""
+        """What is read to say which name of a band or tier it is, which tags, and how many
+        points."""
+        if self.given is not None:
+            yield from self.given.conditions
         if isinstance(self.operand, Strings) and self.operand.derived is not None:
             yield from conditions_of(self.operand.derived)
         for score in self.scores:
@@ -96,7 +102,9 @@ def outline(expression: tree.Expr, item: bound.BoundExpr, binder: Binder) -> Out
         waiting.extend((part, depth + 1, place, turned) for part, turned in reversed(parts))
     read = [item, *(part for node in nodes for one in node.asked for part in one.conditions)]
     counted = [score for node in nodes for one in node.asked for score in one.scores]
-    return Outline(format_expression(expression), tuple(nodes), reads_of(read, counted))
+    given = [one.given for node in nodes for one in node.asked if one.given is not None]
+    naming = [name for one in given for name in one.types]
+    return Outline(format_expression(expression), tuple(nodes), reads_of(read, counted, naming))
 
 
 def reads_of(
@@ -156,7 +164,10 @@ def _asked(node: tree.Expr, binder: Binder) -> Iterator[Asked]:
                 seen.add(atom)
                 operand = binder.operand(atom)
                 scores = tuple(_scores(atom, operand, binder))
-                yield Asked(format_value(atom), operand, tuple(_aggregates(operand)), scores)
+                rules = binder.model.tag_rules and atom == tree.Name(TAG)
+                given = given_tags(binder) if rules else None
+                aggregates = tuple(_aggregates(operand))
+                yield Asked(format_value(atom), operand, aggregates, scores, given)
 
 
 def _values(node: tree.Expr) -> tuple[tree.Value, ...]:

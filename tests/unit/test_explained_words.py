@@ -119,6 +119,13 @@ def test_the_card_of_a_profile_adds_up() -> None:
     assert card_of(asked_of(binder), binder, Reading(poor, NOW_US)).tags == ()
 
 
+@pytest.mark.parametrize("text", ["tag contains 'uy'", "tag starts with 'b'", "tag is present"])
+def test_tags_are_shown_with_those_that_rules_give(text: str) -> None:
+    assert said(text, ANNA)[:2] == [f"✓ {text}", "     tag is buyer"]
+    given = profile({"tag": frozenset({"busy", "uyx"})}, events("order", 1))
+    assert said(text, given)[1] == "     tag is busy, buyer, uyx"
+
+
 @pytest.mark.parametrize(
     ("text", "one", "expected"),
     [

@@ -277,6 +277,40 @@ def test_a_profile_has_the_tags_that_properties_name(client: Client) -> None:
     assert client.profile("member", "m2").tags == ("买家", "买过a")
 
 
+@pytest.mark.parametrize(
+    ("member", "expression", "truth", "tags", "before"),
+    [
+        ("m1", "tag = '读者'", True, {"手工", "看过手册", "看过白皮书", "读者"}, {"手工"}),
+        (
+            "m1",
+            "tag has all ('手工', '买家')",
+            False,
+            {"手工", "看过手册", "看过白皮书", "读者"},
+            {"手工"},
+        ),
+        ("m2", "tag in ('买家', 'x')", True, {"买家", "买过a"}, None),
+        ("m2", "tag has all ('买家', '买过a')", True, {"买家", "买过a"}, None),
+        ("m3", "tag = '手工'", False, {"买家", "买过a"}, None),
+    ],
+)
+def test_a_condition_on_tags_shows_those_that_hold(
+    client: Client,
+    member: str,
+    expression: str,
+    truth: bool,
+    tags: set[str] | None,
+    before: set[str] | None,
+) -> None:
+    """By a giver, a live rule or a fact, and at the instant asked about."""
+    for moment, expected in ((NOW, tags), (at(26), before)):
+        found = explain(client, "member", member, expression, as_of=moment)
+        (value,) = found.nodes[0].values
+        assert isinstance(value.value, tuple | None)
+        assert (value.text, value.value and set(value.value)) == ("tag", expected)
+        if moment == NOW:
+            assert found.truth == truth
+
+
 @pytest.mark.parametrize("kind", ["score", "band", "tier"])
 def test_an_unknown_name(client: Client, kind: str) -> None:
     with pytest.raises(StrataError) as refused:
