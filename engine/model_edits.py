@@ -133,8 +133,8 @@ def plan_edit(
         for name, tier in model.tiers.items()
         if needs_cuts(tier) and name not in refreshes.of_tiers
     ]
-    cuts = fresh_cuts(aged, snapshot, refreshes.at(), uncut, now_us, threads)
-    refreshes = refreshes.adding(cuts, now_us)
+    fresh = fresh_cuts(aged, snapshot, refreshes.at(), uncut, now_us, threads)
+    refreshes = refreshes.adding(fresh.cuts, now_us, fresh.of_nobody)
     after = StoredSegments(aged, Binder(aged, cuts=refreshes.at()), catalog)
     _refuse_unforeseen(after)
     change = diff(None if binder is None else binder.model, model)

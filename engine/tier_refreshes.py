@@ -35,7 +35,15 @@ from engine.rules.parse import parse_value
 from engine.store.snapshot import Snapshot
 from engine.store.store import Writer
 
-__all__ = ["CellSize", "TierCut", "TierRefresh", "TierRefreshes", "fresh_cuts", "named_in_tier"]
+__all__ = [
+    "CellSize",
+    "FreshCuts",
+    "TierCut",
+    "TierRefresh",
+    "TierRefreshes",
+    "fresh_cuts",
+    "named_in_tier",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,14 @@ class TierRefresh:
     sizes: tuple[CellSize, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FreshCuts:
+    """Cuts by tier, and the tiers whose population is nobody."""
+
+    cuts: Cuts
+    of_nobody: frozenset[str]
+
+
 class TierRefreshes:
     """Refreshes of one store. Safe to share between threads."""
 
@@ -94,8 +110,9 @@ class TierRefreshes:
             model, now_us = before.model, self._now()
             chosen = _chosen(model, names)
             refreshes = self._binders.refreshes(snapshot)
-            cuts = fresh_cuts(model, snapshot, before.cuts, chosen, now_us, self._threads)
-            refreshes = refreshes.adding(cuts, now_us)
+            fresh = fresh_cuts(model, snapshot, before.cuts, chosen, now_us, self._threads)
+            cuts = fresh.cuts
+            refreshes = refreshes.adding(cuts, now_us, fresh.of_nobody)
             after = Binder(model, cuts=refreshes.at())
             for name in chosen:
                 sizes = self._sizes(name, snapshot, before, after, now_us)
@@ -140,10 +157,10 @@ def fresh_cuts(
     now_us: int,
     threads: Threads,
     control: Control | None = None,
-) -> dict[str, tuple[Fraction | None, ...]]:
+) -> FreshCuts:
     """The cuts of some tiers by the data of a state at an instant. A tier that depends on another
     of them is cut by the new cuts of that; of the rest those `known` are in force."""
-    cuts = dict(known)
+    cuts, of_nobody = dict(known), set()
     for name in Binder(model, cuts=cuts).tiers_through(names):
         if name in names:
             binder = Binder(model, cuts=cuts)
@@ -151,8 +168,12 @@ def fresh_cuts(
             audience = Audience(snapshot, binder, as_of_us=now_us, threads=threads, control=control)
             audience.add(_population(tier))
             values = [audience.quantity(metric) for metric in binder.metrics(name)]
-            cuts[name] = tier_cuts(tier, [(one, audience.reading(one.leaf)) for one in values])
-    return {name: cuts[name] for name in names}
+            found = tier_cuts(tier, [(one, audience.reading(one.leaf)) for one in values])
+            cuts[name] = found
+            # Of somebody a share has a value, and so have a mean and a median; fifths need not.
+            if set(found) == {None} and ("top" in tier or not audience.counts()[0].count):
+                of_nobody.add(name)
+    return FreshCuts({name: cuts[name] for name in names}, frozenset(of_nobody))
 
 
 def named_in_tier(tier: str, name: str) -> tree.Expr:

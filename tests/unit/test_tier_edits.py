@@ -158,6 +158,54 @@ def test_cuts_of_an_instant(live: TieredDatabase) -> None:
     )
 
 
+def test_cuts_of_nobody_are_not_the_earliest(tmp_path: Path) -> None:
+    """Neither of an apply to an empty store nor of a refresh, before a refresh had somebody."""
+    live = TieredDatabase(tmp_path / "empty", {}, now_us=START_US)
+    try:
+        live.apply({}, tiers=TIERS)
+        live.go(START_US + DAY_US)
+        live.database.tiers.refresh()
+        customers, chance = Customers(), random.Random(8)
+        live.send(*customers.updates(chance, live.now_us, 40))
+        empty = refreshes(live)
+        assert {at for _, at in empty.of_nobody} == {START_US, START_US + DAY_US}
+        assert {name for name, _ in empty.of_nobody} == set(empty.of_tiers)
+        live.go(START_US + 2 * DAY_US)
+        live.database.tiers.refresh()
+        kept = refreshes(live)
+        assert kept.of_nobody == empty.of_nobody
+        assert kept.at(START_US - DAY_US) == kept.at()
+        assert kept.instant_of("mean", START_US - 1) == START_US + 2 * DAY_US
+        # Those that were in force are what they were.
+        assert kept.at(START_US + DAY_US) == empty.at()
+        live.apply({}, tiers="")
+        assert refreshes(live) == Refreshes()
+    finally:
+        live.close()
+
+
+def test_fifths_of_equal_values_are_of_somebody(tmp_path: Path) -> None:
+    live = TieredDatabase(tmp_path / "one", {}, now_us=START_US)
+    try:
+        live.apply({}, tiers="")
+        live.send({"member": "m", "order": {"time": START_US, "amount": 1}})
+        live.apply({}, tiers=TIERS)
+        found = refreshes(live)
+        assert set(found.at()["quintile"]) == {None}
+        # Nobody has what `dear` asks for.
+        assert found.of_nobody == {("dear", START_US)}
+    finally:
+        live.close()
+
+
+def test_what_is_of_nobody_is_kept_and_forgotten_with_its_refresh() -> None:
+    kept = Refreshes().adding({"t": (None,), "u": (None,)}, 10, ["t", "u"])
+    again = kept.adding({"t": (None,)}, 10)
+    assert again.of_nobody == {("u", 10)}
+    assert kept.adding({"t": (Fraction(1),)}, 5).of_nobody == {("u", 10)}
+    assert kept.at(3) == kept.at(30) == {"t": (None,), "u": (None,)}
+
+
 def test_a_record_that_cannot_be_read_is_corruption(live: TieredDatabase) -> None:
     class Broken:
         def __init__(self, packed: bytes) -> None:
@@ -169,7 +217,9 @@ def test_a_record_that_cannot_be_read_is_corruption(live: TieredDatabase) -> Non
     for packed in (b"", b"[]", b'{"t": 3}', b'{"t": [[1, ["1/0"]]]}', b'{"t": [[1, ["x"]]]}'):
         with pytest.raises(StoreCorrupt, match="the cuts of tiers cannot be read"):
             Refreshes.load(Broken(packed))  # type: ignore[arg-type]
-    kept = Refreshes({"层": ((10, (Fraction(-1, 3), None)),)})
+    kept = Refreshes(
+        {"层": ((9, (None, None)), (10, (Fraction(-1, 3), None)))}, frozenset({("层", 9)})
+    )
     assert Refreshes.load(Broken(kept.pack())) == kept  # type: ignore[arg-type]
 
 
