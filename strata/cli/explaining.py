@@ -64,12 +64,13 @@ def explain(
             as_of=moment,
             ways=ways,
         )
+        zone = None if as_json else client.model().time_zone
     if as_json:
         show.json_line(_json(found))
         return
     for line in found.text.split("\n"):
         typer.echo(_coloured(line))
-    typer.echo(f"as of {show.instant(found.as_of)}")
+    typer.echo(f"as of {show.instant(found.as_of)}; times above are those of {zone}")
     if found.read_as_of_today:
         typer.echo(f"as it is today: {', '.join(found.read_as_of_today)}")
 

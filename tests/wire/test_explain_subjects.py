@@ -324,6 +324,8 @@ def test_the_command(store: Path) -> None:
     plain = CliRunner().invoke(app, [*asked, "--score", "lead"])
     assert plain.exit_code == 0, plain.output
     assert plain.stdout.startswith("lead: 59.889 points\n   +42.889  download\n")
+    told = "as of 2026-11-22T04:00:00.000000Z; times above are those of Asia/Shanghai"
+    assert told in plain.stdout.splitlines()
     for name, key in (("--tier", "tier"), ("--tag", "tag")):
         made = CliRunner().invoke(app, [*asked, name, "lifecycle", "--json"])
         assert json.loads(made.stdout)["standing"][key] == "lifecycle"
