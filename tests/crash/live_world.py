@@ -78,11 +78,10 @@ segments:
 # A tag that stays. The World does not know in which batches updates came, and a rule is judged once
 # a batch: so it says who must have the tag, and who may.
 KEPT = "kept"
-_RULES = f"tag_rules:\n- {{tag: {KEPT}, when: 'size >= 50', keep: sticky}}\n"
-
-
-# Whoever enters `large` gets a band, a fact, and something is to be done.
+# And whoever enters `large` gets a band, a fact, and something is to be done.
 _RULES = """\
+tag_rules:
+- {tag: kept, when: "size >= 50", keep: sticky}
 scores:
   heat:
     rules: [{when: "segment('large')", points: 10}]
