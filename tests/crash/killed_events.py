@@ -173,7 +173,8 @@ def main(folder: Path, seed: int, count: int, kills: int) -> None:
         reached = _sent(folder / "killed", seed, count, until, chance)
         assert reached < total, "it had sent everything before it was killed"
         killed += 1
-    assert _sent(folder / "killed", seed, count, None, chance) == total
+    # None is sent where all that was under way at the last kill had become durable.
+    assert _sent(folder / "killed", seed, count, None, chance) in (0, total)
     _in_order(folder / "ordered", stream)
     states = []
     for name in ("killed", "ordered"):
