@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, Verbosity, settings
 
 from tests.skips import NO_DATA_FOLDER, data_folder, skip, soaking
@@ -68,3 +70,11 @@ def real_data() -> Path:
 def seed(request: pytest.FixtureRequest) -> int:
     """The seed of this run, for random tests without hypothesis."""
     return int(request.config.option.hypothesis_seed)
+
+
+@pytest.fixture(autouse=True)
+def no_log_is_left() -> Iterator[None]:
+    """A command that sets the log up, to a stream of its own, leaves none to the tests after it."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
