@@ -18,6 +18,7 @@ nobody's looks at no row, and one that moves on past a few looks at these.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -95,7 +96,7 @@ class FlipLeaf(FlipFinder, Protocol):
         has the thousandths there of each score that it reads, by name."""
 
 
-class ListedFlips:
+class ListedFlips(ABC):
     """The two questions of FlipFinder about instants, for a finder that lists all flips within a
     stretch."""
 
@@ -115,11 +116,11 @@ class ListedFlips:
         np.minimum.at(soonest, places, instants)
         return soonest
 
+    @abstractmethod
     def listed(
         self, read: RowsRead, after_us: int, through_us: int
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """All flips after one instant and up to another: places and instants."""
-        raise NotImplementedError
 
 
 class DueTimes:
