@@ -75,22 +75,16 @@ def deliver(
     from delivery.failures import DeliveryRefused
     from delivery.settings import load_settings
 
-    given: dict[str, Any] = {}
     if (url is None) == (config is None):
         raise WrongUsage("give --url URL for one endpoint, or --config FILE for several")
-    if url is not None:
-        endpoint: dict[str, Any] = {"url": url, "from_start": from_start}
-        endpoint |= {"segments": segments or (), "actions": actions or ()}
-        endpoint |= {"identifier_kind": ids or ""}
-        if secret_file is not None:
-            endpoint["secret_file"] = secret_file
-        given["endpoints"] = {ONLY: endpoint}
-        if state is None:
-            raise WrongUsage("give --state DIR, where the sender keeps how far it is")
-    elif segments or actions or ids or secret_file or from_start:
-        raise WrongUsage(
-            "--segment, --action, --ids, --secret-file and --from-start belong to --url"
-        )
+    endpoint: dict[str, Any] = {
+        "segments": segments,
+        "actions": actions,
+        "identifier_kind": ids,
+        "secret_file": secret_file,
+        "from_start": from_start,
+    }
+    given = _only_endpoint(url, state, {name: value for name, value in endpoint.items() if value})
     if state is not None:
         given["state"] = state
     if metrics is not None:
@@ -103,6 +97,19 @@ def deliver(
             _deliver(settings, store, server, follow)
     except DeliveryRefused as error:
         raise StrataError("DELIVERY_REFUSED", str(error)) from None
+
+
+def _only_endpoint(url: str | None, state: Path | None, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Settings of the endpoint that the command line names; none where a file has them."""
+    if url is None:
+        if chosen:
+            raise WrongUsage(
+                "--segment, --action, --ids, --secret-file and --from-start belong to --url"
+            )
+        return {}
+    if state is None:
+        raise WrongUsage("give --state DIR, where the sender keeps how far it is")
+    return {"endpoints": {ONLY: {"url": url, **chosen}}}
 
 
 def _retry(settings: Any, as_json: bool) -> None:
