@@ -24,7 +24,7 @@ help:
 	@echo 'make bench-compare BASE=COMMIT   this checkout beside another commit'
 	@echo 'make bench-micro   kernels and small parts, by pytest-benchmark'
 	@echo 'make soak    the tests with their large budgets'
-	@echo 'make mutants 100 wrong tokens in the evaluator, and how many the tests notice (20 minutes)'
+	@echo 'make mutants 200 wrong tokens in the evaluator, and how many the tests notice (an hour)'
 	@echo 'make build   environment, compiled modules and stubs, and nothing else'
 	@echo 'make stubs   only the stubs in strata/v1, from proto/'
 	@echo 'make tools   optional programs, whether they are here, and which tests want them'
@@ -103,7 +103,8 @@ soak: build
 	STRATA_SOAK=1 $(BIN)/python -m pytest tests $(PYTEST_ARGS)
 
 mutants: build
-	$(BIN)/python -m tests.mutants --jobs 2
+	$(BIN)/python -m tests.mutants --suite attributes --jobs 2
+	$(BIN)/python -m tests.mutants --suite events --jobs 2
 
 tools:
 	@$(PYTHON) -m tests.skips

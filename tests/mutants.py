@@ -1,13 +1,14 @@
-"""Mutation test of the evaluator: does the test of the readings notice one wrong token?
+"""Mutation test of the evaluator: do its tests notice one wrong token?
 
-    python -m tests.mutants [--count 100] [--seed 1] [--programs 200] [--jobs 1]
+    python -m tests.mutants [--suite SUITE] [--count 100] [--seed 1] [--programs 200] [--jobs 1]
 
 1. A copy of the tree is made in a temporary folder, one for each job.
-2. One token of the evaluator is changed: an operator, a bound, a constant, a state.
+2. One token of the suite's files is changed: an operator, a bound, a constant, a state.
 3. What the change needs is compiled, with a trap at every index beyond a C array; then
-   tests/property/test_readings*.py run few programs over worlds stored once, together with the
-   unit tests of the evaluator.
+   the suite's tests run. Those of the readings run few programs over worlds stored once.
 4. A mutant that compiles and passes has survived, and is printed with its line.
+
+The suites, their files and tests are in tests/mutated_files.py.
 
 Lines that decide only how fast an answer comes (costs, thresholds, prefetching by state) are
 left out: a change there is no fault. So are the changes of `EQUIVALENT`, each with the reason why
@@ -27,6 +28,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,42 +36,10 @@ from pathlib import Path
 import numpy as np
 
 from tests.equivalent_mutants import EQUIVALENT
+from tests.mutated_files import SUITES, Suite
 
 ROOT = Path(__file__).resolve().parents[1]
-CORE = Path("engine/core")
-MUTATED = (
-    "kernels_loops.h",
-    "kernels_portable.h",
-    "kernels_rows.h",
-    "kernels_groups.h",
-    "kernels_avx2.h",
-    "kernels_avx2_groups.h",
-    "kernels_avx512.h",
-    "kernels_avx512_groups.h",
-    "kernels_avx512_rows.h",
-    "masks.h",
-    "fields.h",
-    "leaves.h",
-    "leaf_outlook.h",
-    "leaf_blocks.h",
-    "leaf_rows.h",
-    "selections.h",
-    "row_memberships.h",
-    "row_lists.h",
-    "groups.h",
-    "exact.h",
-    "conjuncts.pyx",
-    "nodes.pyx",
-    "evaluate.pyx",
-    "stretches.pyx",
-    "row_tests.pyx",
-    "row_memberships.pyx",
-    "row_unions.pyx",
-    "plan.py",
-    "leaf_plan.py",
-    "number_plan.py",
-    "solve.py",
-)
+ENGINE = Path("engine")
 # What each token may turn into.
 SWAPS = {
     "<=": ["<"], ">=": [">"], "<": ["<="], ">": [">="], "==": ["!="], "!=": ["=="],
@@ -90,23 +60,6 @@ IDLE = re.compile(
     r"|Literal|threads|raise |Error|assert |calloc|free\(|__all__|max\(1,|\.shape|dtype|control"
     r"|stopped|must_stop|noexcept|ctypedef|BY_BITS|TALLIED|cpu_supports"
 )
-TESTS = (
-    "tests/property/test_readings.py",
-    "tests/property/test_readings_second_half.py",
-    "tests/unit/test_kernels.py",
-    "tests/unit/test_kernel_rows.py",
-    "tests/unit/test_block_programs.py",
-    "tests/unit/test_evaluator_edges.py",
-    "tests/unit/test_solve.py",
-    "tests/unit/test_float_sides.py",
-    "tests/unit/test_audience.py",
-    "tests/unit/test_row_tests.py",
-    "tests/unit/test_segments.py",
-    "tests/unit/test_segment_edits.py",
-)
-# The compiled modules that include the headers.
-BLOCK_MODULES = ("conjuncts", "nodes", "evaluate", "stretches", "row_tests")
-TIMEOUT_S = 240
 # Python's headers declare the items of a tuple and the digits of an int as an array of one that
 # goes on beyond its struct. Without the size the trap leaves them alone. -fsanitize=bounds would
 # do so too, but for every array at the end of a struct: for the limbs of strata_wide as well.
@@ -149,17 +102,18 @@ def _codes(text: str) -> list[tuple[str, str]]:
 def stale(root: Path) -> list[str]:
     """Entries of `EQUIVALENT` whose line is no longer in its file."""
     found = {
-        name: {code for names in _codes((root / CORE / name).read_text()) for code in names}
-        for name in MUTATED
+        name: {code for names in _codes((root / ENGINE / name).read_text()) for code in names}
+        for suite in SUITES.values()
+        for name in suite.files
     }
     return [f"{file}: {code}" for file, code, _, _ in EQUIVALENT if code not in found[file]]
 
 
-def candidates(root: Path) -> list[Mutant]:
+def candidates(root: Path, suite: Suite) -> list[Mutant]:
     """Every token that could be changed."""
     found = []
-    for name in MUTATED:
-        text = (root / CORE / name).read_text()
+    for name in suite.files:
+        text = (root / ENGINE / name).read_text()
         inside_text = False
         for number, line in enumerate(text.split("\n")):
             quotes = line.count('"""') + line.count("/*") + line.count("*/")
@@ -172,29 +126,20 @@ def candidates(root: Path) -> list[Mutant]:
     return found
 
 
-def _modules(file: str) -> list[str]:
-    """The compiled modules that a file goes into; `program` and `control` run no blocks."""
-    if file.endswith(".py"):
-        return []
-    if file.endswith(".pyx"):
-        return [file.removesuffix(".pyx")]
-    return [*BLOCK_MODULES, *(["kernels"] if file.startswith(("kernels", "exact")) else [])]
-
-
 def _binary(root: Path, module: str) -> Path:
-    return root / CORE / f"{module}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    return root / ENGINE / f"{module}{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 
-def compile_mutant(root: Path, file: str) -> bool:
-    """Builds what depends on the file, without optimising; False where it does not compile."""
-    for module in _modules(file):
-        source = root / "build" / f"{module}.c"
+def compile_mutant(root: Path, modules: Sequence[str]) -> bool:
+    """Builds what depends on a change, without optimising; False where it does not compile."""
+    for module in modules:
+        source = root / "build" / f"{module.replace('/', '_')}.c"
         expanded = source.with_suffix(".i")
         flags = ["-O1", "-w", "-fPIC", "-std=gnu11", "-ffp-contract=off"]
         before = [
             [
                 sys.executable, "-m", "cython", "-3", "-I", str(root), "-o", str(source),
-                str(root / CORE / f"{module}.pyx"),
+                str(root / ENGINE / f"{module}.pyx"),
             ],
             [
                 "gcc", *flags, "-E", f"-I{root}", f"-I{sysconfig.get_paths()['include']}",
@@ -213,11 +158,11 @@ def compile_mutant(root: Path, file: str) -> bool:
     return True
 
 
-def survives(root: Path, programs: int) -> bool:
-    """Whether the tests pass; a crash and a hang are failures too."""
+def survives(root: Path, suite: Suite, programs: int) -> bool:
+    """Whether the suite's tests pass; a crash and a hang are failures too."""
     command = [
         sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
-        "--hypothesis-seed=1", *TESTS,
+        "--hypothesis-seed=1", *suite.tests,
     ]  # fmt: skip
     environment = {
         **os.environ,
@@ -227,7 +172,7 @@ def survives(root: Path, programs: int) -> bool:
     }
     try:
         run = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, timeout=TIMEOUT_S
+            command, cwd=root, env=environment, capture_output=True, timeout=suite.timeout_s
         )
     except subprocess.TimeoutExpired:
         return False  # and the process is killed
@@ -245,6 +190,7 @@ def _copy_of_tree(root: Path) -> None:
 class Run:
     """What several jobs share: the mutants in their order, and what came of them."""
 
+    suite: Suite
     order: list[Mutant]
     wanted: int
     programs: int
@@ -272,11 +218,14 @@ class Run:
 
 def try_mutants(root: Path, run: Run) -> None:
     """One job: mutants in a tree of its own until enough are tried."""
+    suite = run.suite
+    needing = {file: suite.modules_of(root, file) for file in suite.files}
     sound = {
-        module: _binary(root, module).read_bytes() for file in MUTATED for module in _modules(file)
+        name: _binary(root, name).read_bytes()
+        for name in {n for of in needing.values() for n in of}
     }
     while mutant := run.next():
-        path = root / CORE / mutant.file
+        path = root / ENGINE / mutant.file
         original = path.read_text()
         code = original.split("\n")[mutant.line].strip()
         if reason := mutant.reason(original):
@@ -285,11 +234,11 @@ def try_mutants(root: Path, run: Run) -> None:
         path.write_text(mutant.apply(original))
         started = time.monotonic()
         verdict = "does not compile"
-        if compile_mutant(root, mutant.file):
-            verdict = "SURVIVED" if survives(root, run.programs) else "caught"
+        if compile_mutant(root, needing[mutant.file]):
+            verdict = "SURVIVED" if survives(root, suite, run.programs) else "caught"
         run.report(mutant, code, verdict, time.monotonic() - started)
         path.write_text(original)
-        for module in _modules(mutant.file):
+        for module in needing[mutant.file]:
             # A new file: one that a process has mapped is never written over.
             _binary(root, module).unlink(missing_ok=True)
             _binary(root, module).write_bytes(sound[module])
@@ -302,22 +251,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--programs", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--suite", choices=SUITES, default=next(iter(SUITES)))
     asked = parser.parse_args()
+    suite = SUITES[asked.suite]
     with tempfile.TemporaryDirectory(prefix="strata-mutants-") as folder:
         first = Path(folder) / "tree-0"
         _copy_of_tree(first)
         if old := stale(first):
             print("EQUIVALENT names lines that are gone:", *old, sep="\n  ")
             return 1
-        if not compile_mutant(first, "exact.h") or not survives(first, asked.programs):
+        if not compile_mutant(first, suite.modules) or not survives(first, suite, asked.programs):
             print("the tests fail without any change; mend them first")
             return 1
         roots = [first] + [Path(folder) / f"tree-{n}" for n in range(1, asked.jobs)]
         for root in roots[1:]:
             shutil.copytree(first, root)
-        order = candidates(first)
+        order = candidates(first, suite)
         random.Random(asked.seed).shuffle(order)
-        run = Run(order, asked.count, asked.programs)
+        run = Run(suite, order, asked.count, asked.programs)
         with ThreadPoolExecutor(asked.jobs) as jobs:
             for done in [jobs.submit(try_mutants, root, run) for root in roots]:
                 done.result()
