@@ -175,6 +175,32 @@ class EventFlips(ListedFlips):
             case _:
                 raise AssertionError(f"{type(self._predicate).__name__} has no finder of flips")
 
+    def bounds(
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        lows: Mapping[str, NDArray[Any]],
+        highs: Mapping[str, NDArray[Any]],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whether it may hold, and whether it may not, where each score lies between two numbers
+        and nothing else changes; one of them where that is decided."""
+        if self._linear is None:
+            holds = self.holds(read, places, instants, lows)
+            decided = np.ones(len(places), np.bool_)
+            for name, low in lows.items():
+                decided &= low == highs[name]
+        else:
+            least, most = dict(lows), dict(highs)
+            for source, factor in zip(self._terms, self._linear.factors, strict=True):
+                if isinstance(source, bound.ScoreSource) and factor < 0:
+                    least[source.name], most[source.name] = highs[source.name], lows[source.name]
+            low, present = self._totals(read, places, instants, least)
+            high, _ = self._totals(read, places, instants, most)
+            holds = present & self._linear.passes(low, instants)
+            decided = ~present | self._linear.is_same_within(low, high)
+        return holds | ~decided, ~holds | ~decided
+
     def _totals(
         self,
         read: RowsRead,

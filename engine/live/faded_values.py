@@ -81,6 +81,26 @@ class EachValues:
         at = lines.times[events] + self._hours[first[events]] * HOUR_US
         return lines.places[events], at
 
+    def fading_within(
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        after_us: NDArray[np.int64],
+        through_us: NDArray[np.int64],
+    ) -> Listed:
+        """When events of the row at each place come to be worth something else, in the stretch of
+        time beside it: places and instants. Stretches go no further than a tick does."""
+        lines = read.timelines(self._source)
+        first = lines.first_from(places, after_us - self.fading_us)
+        asked, events = elements(first, lines.first_from(places, through_us))
+        times = lines.times[events]
+        from_hour, to_hour = (
+            np.searchsorted(self._hours, (at[asked] - times) // HOUR_US, side="right")
+            for at in (after_us, through_us)
+        )
+        turning, hours = elements(from_hour, np.maximum(to_hour, from_hour))
+        return places[asked[turning]], times[turning] + self._hours[hours] * HOUR_US
+
     def _hour_after(self, times: NDArray[np.int64], instant: int) -> NDArray[np.intp]:
         """Of each event where the first of `_hours` is at which it is older than at an instant."""
         # Beyond the last hour there is nothing to find, and differences stay in 64 bits.
@@ -97,6 +117,9 @@ class EachValues:
         Whoever binds a score sees to it that 64 bits do."""
         lines = read.timelines(self._source)
         from_us, to_us = self._edges.bounds(instants)
+        if self._worth is not None:
+            # What is older is worth nothing any more.
+            from_us = np.maximum(from_us, instants - len(self._worth) * HOUR_US)
         first = lines.first_from(places, from_us)
         # A window that is empty, or ends before it begins, takes in nothing.
         end = np.maximum(lines.first_from(places, to_us), first)
@@ -114,6 +137,21 @@ class EachValues:
             else:
                 pieces.append(self._faded(*stretch, instants[some]))
         return self._bounded(np.concatenate(pieces))
+
+    def bounds(
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        from_us: NDArray[np.int64],
+        through_us: NDArray[np.int64],
+    ) -> Listed:
+        """Between which numbers lies what the rule gives on the way from each instant to the one
+        beside it, where no event comes or goes: all fade towards 0, so these are the ends."""
+        first = self.at(read, places, from_us)
+        if self._worth is None:
+            return first, first
+        last = self.at(read, places, through_us)
+        return np.minimum(first, last), np.maximum(first, last)
 
     def _faded(
         self,

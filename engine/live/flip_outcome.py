@@ -1,8 +1,10 @@
 """Rows judged at their flips, one after the other: what the passing of time does to segments.
 
-Between two flips of a row nothing changes. So a row is judged at each of them in the order of
-time, against what it was in before; each difference is an entry, and the last one says what is
-different in the end. The order in which rows, blocks and leaves come makes no difference.
+Between two flips of a row nothing changes, but for points that halve, of which
+`engine.live.fading_stretches` says when that makes a difference. So a row is judged at each of
+these instants in the order of time, against what it was in before; each difference is an entry,
+and the last one says what is different in the end. The order in which rows, blocks and leaves come
+makes no difference.
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.live.change import Flips
+from engine.live.fading_stretches import fading_instants
 from engine.live.moving_plan import LeafFlips, MovingPlan, RowsJudged
+from engine.live.rows_read import RowsRead
 from engine.store.snapshot import Snapshot
 
-__all__ = ["FlipOutcome", "Passed", "judge_flips"]
+__all__ = ["Fading", "FlipOutcome", "Passed", "judge_flips"]
 
 _NO_ROWS = np.zeros(0, np.uint32)
+_NO_INSTANTS = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,17 @@ class Passed:
     blocks_read: int
 
 
+@dataclass(frozen=True, slots=True)
+class Fading:
+    """Scores by number, whose points halve in the rows `read` after one instant and up to another.
+    What is found of their flips is when events come and go."""
+
+    scores: Sequence[int]
+    read: RowsRead
+    after_us: int
+    through_us: int
+
+
 def judge_flips(
     plan: MovingPlan,
     snapshot: Snapshot,
@@ -41,6 +57,7 @@ def judge_flips(
     outcome: FlipOutcome,
     *,
     after_us: int | None = None,
+    fading: Fading | None = None,
 ) -> None:
     """Judges rows at their flips by the segments that read the leaves that flip.
 
@@ -49,9 +66,20 @@ def judge_flips(
     """
     leaves_of = plan.parts.leaves_of
     flipping = {number for number, _, _ in found}
+    all_rows = [of_leaf for _, of_leaf, _ in found]
+    if fading is not None:
+        for number in fading.scores:
+            score = plan.parts.scores[number]
+            fades = score.fades(fading.read, fading.after_us, fading.through_us)
+            if fades.any():
+                flipping.add(number)
+                all_rows.append(fading.read.rows[fades])
+    if not flipping:
+        return
     segments = [i for i, leaves in enumerate(leaves_of) if not flipping.isdisjoint(leaves)]
-    rows = np.unique(np.concatenate([of_leaf for _, of_leaf, _ in found]))
-    judged = plan.rows(snapshot, rows, segments)
+    rows = np.unique(np.concatenate(all_rows))
+    read = fading.read if fading is not None and len(fading.read.rows) == len(rows) else None
+    judged = plan.rows(snapshot, rows, segments, read)
     everywhere = np.arange(len(rows))
     for i in segments:
         chosen = [flips[1:] for flips in found if flips[0] in leaves_of[i]]
@@ -59,8 +87,31 @@ def judge_flips(
             before = judged.stored[i]
         else:
             before = judged.truth(i, everywhere, np.full(len(rows), after_us))
-        of_rows, instants = (np.concatenate(side) for side in zip(*chosen, strict=True))
-        outcome.add(i, judged, before, of_rows, instants)
+        of_rows = np.concatenate([_NO_ROWS, *(rows for rows, _ in chosen)])
+        instants = np.concatenate([_NO_INSTANTS, *(instants for _, instants in chosen)])
+        places, instants = _each_once(np.searchsorted(rows, of_rows), instants)
+        if fading is not None:
+            scores = [plan.parts.scores[n] for n in fading.scores if n in leaves_of[i]]
+            more = fading_instants(
+                judged, i, scores, (places, instants), fading.after_us, fading.through_us
+            )
+            outcome.rows_evaluated += more[2]
+            places, instants = _each_once(
+                np.concatenate([places, more[0]]), np.concatenate([instants, more[1]])
+            )
+        if len(places):
+            outcome.add(i, judged, before, places, instants)
+
+
+def _each_once(
+    places: NDArray[np.intp], instants: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """By place, then instant, each pair once."""
+    order = np.lexsort((instants, places))
+    places, instants = places[order], instants[order]
+    fresh = np.ones(len(places), np.bool_)
+    fresh[1:] = (places[1:] != places[:-1]) | (instants[1:] != instants[:-1])
+    return places[fresh], instants[fresh]
 
 
 class FlipOutcome:
@@ -78,17 +129,12 @@ class FlipOutcome:
         segment: int,
         judged: RowsJudged,
         before: NDArray[np.bool_],
-        rows: NDArray[np.uint32],
+        places: NDArray[np.intp],
         instants: NDArray[np.int64],
     ) -> None:
-        """Judges rows by a segment at their flips; a row may come several times. `before` says
-        which of the rows judged were in it before the first."""
-        order = np.lexsort((instants, rows))
-        rows, instants = rows[order], instants[order]
-        fresh = np.ones(len(rows), np.bool_)
-        fresh[1:] = (rows[1:] != rows[:-1]) | (instants[1:] != instants[:-1])
-        rows, instants = rows[fresh], instants[fresh]
-        places = np.searchsorted(judged.read.rows, rows)
+        """Judges the rows at some places by a segment at their flips, by place, then instant; some
+        at least. `before` says which of the rows judged were in it before the first."""
+        rows = judged.read.rows[places]
         truth = judged.truth(segment, places, instants)
         was = before[places]
         first = np.ones(len(rows), np.bool_)

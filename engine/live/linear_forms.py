@@ -96,6 +96,21 @@ class LinearTest:
             hit |= _bools(totals == target)
         return ~hit if self._negated else hit
 
+    def is_same_within(self, low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:
+        """Whether the comparison says the same of every number between two N, which are in order.
+        For forms that do not read `now`."""
+        assert not self._slope, "what reads now changes between any two instants"
+        if self._op != "in":
+            nowhere = np.zeros(len(low), np.int64)
+            lowest: NDArray[np.bool_] = self.passes(low, nowhere)
+            return _bools(lowest == self.passes(high, nowhere))
+        same = _bools(low == high)
+        hit = np.zeros(len(low), np.bool_)
+        for target in self._targets:
+            hit |= _bools(low <= target) & _bools(high >= target)
+        found: NDArray[np.bool_] = same | ~hit
+        return found
+
     def instants(self, totals: NDArray[Any], present: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
         """Every change by time of every N: arrays with one element each, NEVER where there is
         none. For forms that read `now`."""

@@ -44,13 +44,28 @@ from engine.rules.time_dependence import moves
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
 
-__all__ = ["FADING_US", "LeafFlips", "MovingParts", "MovingPlan", "flip_leaf"]
+__all__ = [
+    "FADING_ROWS",
+    "FADING_US",
+    "Bounds",
+    "LeafFlips",
+    "MovingParts",
+    "MovingPlan",
+    "RowsJudged",
+    "flip_leaf",
+]
 
 # A finder by number, and rows with an instant each at which it flips.
 LeafFlips = tuple[int, NDArray[np.uint32], NDArray[np.int64]]
 
-# Of how long a stretch of time the changes of points that halve are listed together for a block.
+# Whether something may be true, and whether it may not.
+Bounds = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+
+# Of how long a stretch of time the changes of points that halve are listed, and each is judged.
 FADING_US = 8 * HOUR_US
+
+# Rows that are looked through at a time where it is longer: each may flip often meanwhile.
+FADING_ROWS = 8192
 
 # The part that holds for every live row.
 _ALIVE = bound.BoundConstant(True, None)
@@ -112,21 +127,32 @@ class MovingParts:
         """The name of the score of a step."""
         return self.scores[self._steps[number].index].name
 
-    def portions(self, finders: Iterable[int], after_us: int, through_us: int) -> int:
-        """In how many portions the rows of a block are looked through for the flips of some finders
-        within a stretch of time: points that halve change every hour."""
-        fading = (self.scores[number].fading_us for number in finders if number in self.scores)
-        return 1 + min(through_us - after_us, max(fading, default=0)) // FADING_US
+    def fading(self, finders: Iterable[int], after_us: int, through_us: int) -> list[int]:
+        """Those of some finders whose points halve so often within a stretch of time that it is
+        cheaper to look for what follows from it than at each hour."""
+        if through_us - after_us <= FADING_US:
+            return []
+        return [n for n in finders if n in self.scores and self.scores[n].fading_us]
 
     def flips(
-        self, read: RowsRead, finders: Iterable[int], after_us: int, through_us: int
+        self,
+        read: RowsRead,
+        finders: Iterable[int],
+        after_us: int,
+        through_us: int,
+        fading: Sequence[int] = (),
     ) -> list[LeafFlips]:
         """The flips of some rows after one instant and up to another, finder by finder; those that
-        have none are left out."""
-        found = (
-            (number, self.leaves[number].between(read, after_us, through_us)) for number in finders
-        )
-        return [(number, one.rows, one.instants) for number, one in found if len(one.rows)]
+        have none are left out. Of the `fading` only those at which events come and go."""
+        found = []
+        for number in finders:
+            if number in fading:
+                one = self.scores[number].edges(read, after_us, through_us)
+            else:
+                one = self.leaves[number].between(read, after_us, through_us)
+            if len(one.rows):
+                found.append((number, one.rows, one.instants))
+        return found
 
     def _add(self, expression: bound.BoundExpr) -> int:
         self._mark(expression)
@@ -357,3 +383,61 @@ class RowsJudged:
         # For live rows plain negation is right, and the others are in nothing.
         found: NDArray[np.bool_] = known[definitions.roots[segment]] & self.parts[0][places]
         return found
+
+    def bounds(
+        self,
+        segment: int,
+        places: NDArray[np.intp],
+        from_us: NDArray[np.int64],
+        through_us: NDArray[np.int64],
+    ) -> Bounds:
+        """Whether the rows at some places may be in a segment, and whether they may not, on the
+        way from each instant to the one beside it. No leaf flips there; points may halve."""
+        definitions = self.definitions
+        truths: dict[int, Bounds] = {}
+        scores: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        for number in definitions.steps_of[segment]:
+            step = definitions.step_at(number)
+            asked = [truths[n] for n in step.children if n in truths]
+            match step.kind:
+                case "part":
+                    holds = self.parts[step.index][places]
+                    truths[number] = holds, ~holds
+                case "leaf":
+                    truths[number] = self._leaf_bounds(step, places, from_us, scores)
+                case "score":
+                    score = definitions.scores[step.index]
+                    scores[number] = score.bounds(self.read, places, from_us, through_us, asked)
+                case "not":
+                    ((may, may_not),) = asked
+                    truths[number] = may_not, may
+                case "and":
+                    truths[number] = (
+                        np.logical_and.reduce([may for may, _ in asked]),
+                        np.logical_or.reduce([may_not for _, may_not in asked]),
+                    )
+                case "or":
+                    truths[number] = (
+                        np.logical_or.reduce([may for may, _ in asked]),
+                        np.logical_and.reduce([may_not for _, may_not in asked]),
+                    )
+        alive = self.parts[0][places]
+        may, may_not = truths[definitions.roots[segment]]
+        return may & alive, may_not | ~alive
+
+    def _leaf_bounds(
+        self,
+        step: _Step,
+        places: NDArray[np.intp],
+        from_us: NDArray[np.int64],
+        scores: Mapping[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
+    ) -> Bounds:
+        leaf = self.definitions.judges[step.index]
+        if not step.children:
+            holds = leaf.holds(self.read, places, from_us)
+            return holds, ~holds
+        assert isinstance(leaf, EventFlips), "only such leaves read scores"
+        names = [self.definitions.score_name(n) for n in step.children]
+        lows = dict(zip(names, (scores[n][0] for n in step.children), strict=True))
+        highs = dict(zip(names, (scores[n][1] for n in step.children), strict=True))
+        return leaf.bounds(self.read, places, from_us, lows, highs)

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.live.change import Touched
-from engine.live.flip_outcome import FlipOutcome, Passed, judge_flips
+from engine.live.flip_outcome import Fading, FlipOutcome, Passed, judge_flips
 from engine.live.flips import DueTimes, soonest
-from engine.live.moving_plan import MovingParts, MovingPlan
+from engine.live.moving_plan import FADING_ROWS, MovingParts, MovingPlan
 from engine.live.row_choice import rows_to_judge
 from engine.live.rows_read import BlockRead, RowsRead
 from engine.model.definitions import Model
@@ -159,15 +159,15 @@ class MovingSegments:
             read = BlockRead(snapshot, block, self._parts.zone)
             numbers = [n for n, due in enumerate(self._due) if due.is_due(block, through_us)]
             outcome.blocks_read += len(numbers)
-            portions = self._parts.portions(numbers, after_us, through_us)
-            if portions > 1:
+            scores = self._parts.fading(numbers, after_us, through_us)
+            if scores:
                 if pending:
                     judge_flips(plan, snapshot, pending, outcome)
                     pending, count = [], 0
-                for some in read.portions(portions):
-                    flips = self._parts.flips(some, numbers, after_us, through_us)
-                    if flips:
-                        judge_flips(plan, snapshot, flips, outcome)
+                for some in read.portions(FADING_ROWS):
+                    flips = self._parts.flips(some, numbers, after_us, through_us, scores)
+                    fading = Fading(scores, some, after_us, through_us)
+                    judge_flips(plan, snapshot, flips, outcome, fading=fading)
                 after_us_of_block = through_us
             else:
                 after_us_of_block = after_us

@@ -7,7 +7,7 @@ and a segment that is not stored can be asked about, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,12 @@ from engine.core.control import Control
 from engine.errors import InputInvalid, NotFound, NotYet
 from engine.limits import TIME_US
 from engine.live.change import Flips
-from engine.live.flip_outcome import FlipOutcome, judge_flips
+from engine.live.fading_stretches import fading_instants
+from engine.live.flip_outcome import Fading, FlipOutcome, judge_flips
 from engine.live.flips import NEVER
-from engine.live.moving_plan import FADING_US, LeafFlips, MovingParts, MovingPlan
+from engine.live.moving_plan import FADING_ROWS, LeafFlips, MovingParts, MovingPlan, RowsJudged
 from engine.live.row_names import uids_of
-from engine.live.rows_read import BlockRead, RowsRead
+from engine.live.rows_read import BlockRead
 from engine.nearest import nearest
 from engine.rules import tree
 from engine.rules.bind import Binder
@@ -101,12 +102,20 @@ class NextChanges:
         pending: list[LeafFlips] = []
         count = 0
         everything = range(len(self._parts.leaves))
-        portions = self._parts.portions(everything, after_us, through_us)
+        scores = self._parts.fading(everything, after_us, through_us)
         for block in range(self._snapshot.block_count if self.names else 0):
             if control is not None:
                 control.check()
-            for some in BlockRead(self._snapshot, block, self._parts.zone).portions(portions):
-                flips = self._parts.flips(some, everything, after_us, through_us)
+            read = BlockRead(self._snapshot, block, self._parts.zone)
+            if scores:
+                for some in read.portions(FADING_ROWS):
+                    flips = self._parts.flips(some, everything, after_us, through_us, scores)
+                    fading = Fading(scores, some, after_us, through_us)
+                    judge_flips(
+                        self._plan, self._snapshot, flips, outcome, after_us=after_us, fading=fading
+                    )
+            else:
+                flips = self._parts.flips(read.whole, everything, after_us, through_us)
                 pending += flips
                 count += sum(len(rows) for _, rows, _ in flips)
                 if count >= FLIPS_AT_A_TIME:
@@ -167,31 +176,26 @@ class NextChanges:
         judged = self._plan.rows(self._snapshot, rows, range(len(self.names)))
         changes = []
         for i, name in enumerate(self.names):
-            for instants in self._instants_of(judged.read, i, after_us):
-                truths = judged.truth(i, np.zeros(len(instants), np.intp), instants)
-                changed = np.flatnonzero(truths != truths[0])
-                if len(changed):
-                    at_us = int(instants[changed[0]])
-                    changes.append(NextChange(name, not bool(truths[0]), at_us, row, uid.tobytes()))
-                    break
+            instants = self._instants_of(judged, i, after_us)
+            truths = judged.truth(i, np.zeros(len(instants), np.intp), instants)
+            changed = np.flatnonzero(truths != truths[0])
+            if len(changed):
+                at_us = int(instants[changed[0]])
+                changes.append(NextChange(name, not bool(truths[0]), at_us, row, uid.tobytes()))
         return sorted(changes, key=lambda change: change.instant_us)
 
-    def _instants_of(
-        self, read: RowsRead, segment: int, after_us: int
-    ) -> Iterator[NDArray[np.int64]]:
-        """An instant, and all flips after it of one row's leaves of a segment, in order: of one
-        stretch of time after the other, each with the instant that it begins at."""
+    def _instants_of(self, judged: RowsJudged, segment: int, after_us: int) -> NDArray[np.int64]:
+        """An instant, and all after it at which one row may enter or leave a segment, in order."""
         finders = self._parts.leaves_of[segment]
-        portions = self._parts.portions(finders, after_us, NEVER - 1)
-        stretch_us = FADING_US
-        while True:
-            # Where points halve there are flips for years, and the first change is near.
-            is_last = portions * FADING_US < stretch_us or portions == 1
-            through_us = NEVER - 1 if is_last else after_us + stretch_us
-            found = self._parts.flips(read, finders, after_us, through_us)
-            start = np.array([after_us], np.int64)
-            yield np.unique(np.concatenate([start, *(instants for _, _, instants in found)]))
-            if is_last:
-                return
-            after_us = through_us
-            stretch_us *= 8
+        fading = self._parts.fading(finders, after_us, NEVER - 1)
+        flips = self._parts.flips(judged.read, finders, after_us, NEVER - 1, fading)
+        found = np.unique(
+            np.concatenate([np.zeros(0, np.int64), *(instants for _, _, instants in flips)])
+        )
+        if fading and after_us < TIME_US[1]:
+            scores = [self._parts.scores[number] for number in fading]
+            inside = found[found <= TIME_US[1]]
+            listed = np.zeros(len(inside), np.intp), inside
+            more = fading_instants(judged, segment, scores, listed, after_us, TIME_US[1])
+            found = np.unique(np.concatenate([found, more[1]]))
+        return np.concatenate([np.array([after_us], np.int64), found])

@@ -141,14 +141,14 @@ class BlockRead:
         """All live rows."""
         return RowsRead(self._snapshot, live_rows(self._snapshot, self.block), self._zone)
 
-    def portions(self, count: int) -> Iterator[RowsRead]:
-        """All live rows, in about so many portions one after the other."""
-        if count == 1:
+    def portions(self, most: int) -> Iterator[RowsRead]:
+        """All live rows, at most so many at a time."""
+        rows = self.whole.rows
+        if len(rows) <= most:
             yield self.whole
             return
-        rows = self.whole.rows
-        for portion in np.array_split(rows, min(count, max(len(rows), 1))):
-            yield self.some(portion)
+        for start in range(0, len(rows), most):
+            yield self.some(rows[start : start + most])
 
     def some(self, rows: NDArray[np.uint32]) -> RowsRead:
         """Some rows of it, which ascend."""

@@ -6,7 +6,9 @@ and has finders of its own; so what there is to find here is when the events of 
 go and fade. All comparisons with one score share one finder.
 
 An event with a half-life changes something each hour for months, so of these instants no more are
-looked for at a time than a block is looked through for: those of the hours to come.
+looked for at a time than a block is looked through for: those of the hours to come. For a longer
+time it is asked when events come and go (`edges`), and between which bounds the score lies on the
+way (`bounds`): what fades goes towards 0 and never back (`engine.live.fading_stretches`).
 """
 
 from __future__ import annotations
@@ -78,6 +80,34 @@ class ScoreFlips:
         np.minimum.at(soonest, *_joined(listed))
         return soonest
 
+    def edges(self, read: RowsRead, after_us: int, through_us: int) -> BlockFlips:
+        """When its events come and go, as `between` has it; they fade in between."""
+        places, instants = _joined([*self._edges(read, after_us, through_us)])
+        nobody = first_ahead(read.rows[:0], instants[:0], 0)
+        return BlockFlips(read.rows[places], instants, *nobody)
+
+    def fades(self, read: RowsRead, after_us: int, through_us: int) -> NDArray[np.bool_]:
+        """Of which rows events come to be worth something else after one instant and up to
+        another."""
+        found = np.zeros(len(read.rows), np.bool_)
+        for each in self._each:
+            if each.fading_us:
+                places, instants = each.next_fading(read, after_us)
+                found[places[instants <= through_us]] = True
+        return found
+
+    def fading_within(
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        after_us: NDArray[np.int64],
+        through_us: NDArray[np.int64],
+    ) -> Listed:
+        """When events of the row at each place come to be worth something else, after one instant
+        and up to another, both beside it: places and instants."""
+        fading = (each for each in self._each if each.fading_us)
+        return _joined([each.fading_within(read, places, after_us, through_us) for each in fading])
+
     def _edges(self, read: RowsRead, after_us: int, through_us: int) -> Iterator[Listed]:
         for each in self._each:
             places, instants = each.edges(read)
@@ -101,6 +131,31 @@ class ScoreFlips:
             total += points * holds
         for each in self._each:
             total += each.at(read, places, instants)
+        return self._within_limits(total)
+
+    def bounds(
+        self,
+        read: RowsRead,
+        places: NDArray[np.intp],
+        from_us: NDArray[np.int64],
+        through_us: NDArray[np.int64],
+        conditions: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The least and the most that the score may be on the way from each instant to the one
+        beside it, where no event comes or goes; of each `when`, whether it may hold on the way and
+        whether it may not."""
+        low, high = np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
+        for points, (may, may_not) in zip(self._points, conditions, strict=True):
+            always = ~may_not
+            low += points * (always if points > 0 else may)
+            high += points * (may if points > 0 else always)
+        for each in self._each:
+            least, most = each.bounds(read, places, from_us, through_us)
+            low += least
+            high += most
+        return self._within_limits(low), self._within_limits(high)
+
+    def _within_limits(self, total: NDArray[np.int64]) -> NDArray[np.int64]:
         if self._score.floor is not None:
             total = np.maximum(total, self._score.floor)
         if self._score.ceiling is not None:

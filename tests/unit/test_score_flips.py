@@ -252,10 +252,11 @@ def test_what_comes_is_told_beforehand(tmp_path: Path, monkeypatch: pytest.Monke
         live.close()
 
 
-def test_a_long_time_in_portions_is_the_same(
+def test_a_long_time_is_not_looked_at_hour_by_hour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live, whole = _year(tmp_path / "portions"), _year(tmp_path / "whole")
+    """What is told is the same, and rows are judged where somebody may enter or leave."""
+    live, whole = _year(tmp_path / "stretches"), _year(tmp_path / "hours")
     try:
         live.go(START_US + 60 * DAY_US)
         live.agree()
@@ -263,7 +264,7 @@ def test_a_long_time_in_portions_is_the_same(
         whole.go(START_US + 60 * DAY_US)
         assert live.entries() == whole.entries() and len(live.by_clock()) > 100
         evaluated = live.database.stats()["tick_rows_evaluated"]
-        assert evaluated == whole.database.stats()["tick_rows_evaluated"]
+        assert 3 * evaluated < whole.database.stats()["tick_rows_evaluated"]
     finally:
         live.close()
         whole.close()
