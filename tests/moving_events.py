@@ -73,6 +73,13 @@ EVENT_SEGMENTS = {
     "overdue_read": "sequence(read then no order where due < now within 2 days)",
     "rated_as": "max(order.rate in last 3 days) >= weight",
     "rate_apart": "weight + sum(order.pieces in last 2 days) > 0.5 * size",
+    "fees": "sum(any.fee in last 2 days) > 5.25",
+    "fee_mean": "avg(any.fee in last 3 days) >= 1.1",
+    "fee_most": "max(any.fee in last 2 days) >= 4",
+    "fee_least": "min(any.fee in last 3 days) = 0.1",
+    "fee_newest": "last_value(any.fee in last 3 days) > first_value(any.fee in last 2 days)",
+    "fee_kinds": "distinct(any.fee in last 3 days) >= 2",
+    "fee_rated": "sum(any.fee in last 2 days) + 0.5 * weight >= 1.1",
     "same": "last_value(read.page in last 3 days) = stage",
     "other": "first_value(read.page in last 2 days) != last_value(read.page)",
     "any": "segment('readers') or not segment('silent')",
@@ -87,9 +94,10 @@ DRAWN_SEGMENTS = {
 
 READS_AND_ORDERS = """\
 events:
-  read: {{properties: {{page: category}}}}
+  read: {{properties: {{page: category, fee: {{type: decimal, scale: 1}}}}}}
   order:
     properties:
+      fee: {{type: decimal, scale: 3}}
       amount: {{type: decimal, scale: 2}}
       pieces: int
       paid: bool
@@ -155,11 +163,13 @@ def _update(chance: random.Random, now_us: int, number: int) -> dict[str, Any]:
 
     update: dict[str, Any] = {"member": f"m{number}"}
     if chance.random() < 0.6:
-        update["read"] = event({"page": chance.choice("pqr")})
+        fee = chance.choice((1, 10, 11, -30, 10**17))
+        update["read"] = event({"page": chance.choice("pqr"), "fee": fee})
     if chance.random() < 0.5:
         update["order"] = event(
             {
                 "amount": chance.choice((1055, 99, 4000, -200, chance.randrange(6000))),
+                "fee": chance.choice((100, 1000, 1100, 1101, -3000, 10**17)),
                 "pieces": chance.randrange(5),
                 "paid": chance.random() < 0.5,
                 "rate": chance.choice((0.1, 0.2, 0.2 + 1e-16, 2.5, -1.0, 0.30000000000000004)),

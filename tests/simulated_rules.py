@@ -42,6 +42,7 @@ MODEL_HEAD = (
 
 _COMPARES = ("=", "!=", "<", "<=", ">", ">=")
 _ORDERS = ("<", "<=", ">", ">=")
+_OF_FEES = ("sum", "avg", "min", "max", "first_value", "last_value", "distinct")
 _LENGTHS = ("90 seconds", "1 hour", "36 hours", "1 day", "2 days", "3 days", "1 week", "2 weeks")
 _UNITS = ("day", "week", "month", "quarter", "year")
 
@@ -159,6 +160,7 @@ def _of_events(chance: random.Random) -> str:
                 of("sum", "amount"),
                 of("sum", "pieces"),
                 of(pick(("min", "max", "avg", "first_value", "last_value")), "amount"),
+                f"{pick(_OF_FEES)}(any.fee{_window(chance)})",
                 of("distinct", pick(("amount", "note", "paid", "rate", "due"))),
                 f"distinct(read.page{_window(chance)})",
             )

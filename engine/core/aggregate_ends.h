@@ -25,6 +25,7 @@ static inline int strata_place_parts(strata_aggregates *all, const strata_aggreg
             all->parts[place].column = strata_find_event_column(
                 chunks[p], STRATA_EVENT_PROPERTY, source->property);
             all->parts[place].ranks = what->ranks;
+            all->parts[place].factor = source->factor;
         }
     }
     return 1;
@@ -131,16 +132,14 @@ static inline void strata_keep_valued(const strata_aggregates *all, uint64_t *ma
     }
 }
 
-static inline int strata_fill_end(strata_aggregates *all, const strata_aggregate *what,
-                                  uint32_t number, strata_aggregate_column *column) {
-    int is_last = what->function != STRATA_AGGREGATE_FIRST, is_laid_out = 1;
-    int is_latest = what->function == STRATA_AGGREGATE_LATEST;
-    int64_t low, high, *folded = is_last ? all->greatest : all->least;
-    int64_t start = is_last ? STRATA_NO_GREATEST : STRATA_NO_LEAST;
-    strata_event_sum reach;
+/* Finds the first or last event of each row, over the parts that are placed: those with one are
+ * marked. Returns the instants, `start` for rows without one. */
+static inline int64_t *strata_fold_ends(strata_aggregates *all, const strata_aggregate *what,
+                                        strata_aggregate_column *column, int64_t *start) {
+    int is_last = what->function != STRATA_AGGREGATE_FIRST;
+    int64_t *folded = is_last ? all->greatest : all->least;
     uint32_t first_part = 0;
-    if (!strata_place_parts(all, what)) return 0;
-    strata_value_bounds(all, what, &low, &high, &reach);
+    *start = is_last ? STRATA_NO_GREATEST : STRATA_NO_LEAST;
     memset(column->marks, 0, STRATA_BITSET_BYTES);
     for (uint32_t i = 0; i < what->source_count; i++) {
         strata_event_scan scan = strata_scan_source(all, what, what->sources + i);
@@ -149,12 +148,24 @@ static inline int strata_fill_end(strata_aggregates *all, const strata_aggregate
                            column->marks, folded);
         scan.first_part = first_part;
         first_part += scan.chunk_count;
-        if (is_latest) fold.role = 0; /* events without the property, too */
+        if (what->function == STRATA_AGGREGATE_LATEST) fold.role = 0; /* without it, too */
         fold.parts = all->parts;
         fold.events = all->events;
         strata_fold_block(&scan, &fold, 1);
     }
-    if (is_latest) strata_keep_valued(all, column->marks, start, folded);
+    return folded;
+}
+
+static inline int strata_fill_end(strata_aggregates *all, const strata_aggregate *what,
+                                  uint32_t number, strata_aggregate_column *column) {
+    int is_last = what->function != STRATA_AGGREGATE_FIRST, is_laid_out = 1;
+    int64_t low, high, start, *folded;
+    strata_event_sum reach;
+    if (!strata_place_parts(all, what)) return 0;
+    strata_value_bounds(all, what, &low, &high, &reach);
+    folded = strata_fold_ends(all, what, column, &start);
+    if (what->function == STRATA_AGGREGATE_LATEST)
+        strata_keep_valued(all, column->marks, start, folded);
     if (what->kind == STRATA_EVENT_TEXTS) {
         is_laid_out = strata_end_texts(all, number, column);
         if (is_last) strata_clear_greatest(column->marks, folded);

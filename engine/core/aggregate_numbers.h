@@ -128,12 +128,13 @@ static inline int strata_fill_distinct(strata_aggregates *all, const strata_aggr
     uint32_t slot_count = strata_slots_for(events);
     void *slots = strata_clean_slots(all, slot_count * strata_slot_bytes(what->kind));
     if (!slots) return 0;
+    uint32_t kind = what->is_scaled ? STRATA_FOLD_DISTINCT_SCALED : STRATA_FOLD_DISTINCT;
     column->width = 4;
     column->touched = STRATA_TOUCHED;
     for (uint32_t i = 0; i < what->source_count; i++) {
         strata_event_scan scan = strata_scan_source(all, what, what->sources + i);
-        strata_fold fold = strata_fold_of(what->sources + i, STRATA_FOLD_DISTINCT, 0,
-                                          strata_aggregate_values(column));
+        strata_fold fold =
+            strata_fold_of(what->sources + i, kind, 0, strata_aggregate_values(column));
         fold.slots = slots;
         fold.slot_count = slot_count;
         strata_fold_block(&scan, &fold, 1);

@@ -36,6 +36,7 @@ typedef struct {
     const strata_where *nodes;
     uint32_t node_count;
     int64_t kept_from; /* earlier events of the type are dropped, their bytes perhaps not yet */
+    int64_t factor;    /* of the property, see events/scaled.h; 1 unless `is_scaled` */
 } strata_event_source;
 
 /* Which events follow each other: a mark whose sources are those of the sets, one after another. */
@@ -52,6 +53,7 @@ typedef struct {
     uint32_t function;
     uint32_t kind;  /* of the values: STRATA_EVENT_* */
     int32_t is_bool;
+    int32_t is_scaled; /* numbers of several scales: see aggregate_scales.h */
     int32_t field;  /* place of the column among the fields */
     int64_t from, to; /* [from, to) */
     const strata_event_source *sources;
@@ -245,6 +247,7 @@ static inline strata_fold strata_fold_of(const strata_event_source *source, uint
     }
     fold.marks = marks;
     fold.values = values;
+    fold.factor = source->factor;
     return fold;
 }
 

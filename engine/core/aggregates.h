@@ -16,13 +16,13 @@
  *
  * Counts, days, distinct values and sums are never missing: 0 where there is nothing.
  * A sum that may leave 64 bits is kept in 128 besides, see strata_read_sum; its column then stops
- * at the ends of 64 bits.
+ * at the ends of 64 bits. Decimals of several scales are in 128 bits alone, see aggregate_scaled.h.
  * A score is a column too, made of others and of what nodes hold for: engine.core.scores fills it.
  */
 #ifndef STRATA_AGGREGATES_H
 #define STRATA_AGGREGATES_H
 
-#include "engine/core/aggregate_ends.h"
+#include "engine/core/aggregate_scaled.h"
 #include "engine/core/aggregate_sequences.h"
 #include "engine/core/scores.h"
 
@@ -90,8 +90,14 @@ static inline int strata_fill_aggregate(strata_aggregates *all, uint32_t number)
     case STRATA_AGGREGATE_WORTH: strata_fill_worth(all, what, column, events); break;
     case STRATA_AGGREGATE_SUM: strata_fill_sum(all, what, column); break;
     case STRATA_AGGREGATE_LEAST:
-    case STRATA_AGGREGATE_GREATEST: strata_fill_bound(all, what, column); break;
-    default: is_done = strata_fill_end(all, what, number, column); break;
+    case STRATA_AGGREGATE_GREATEST:
+        if (what->is_scaled) strata_fill_scaled_bound(all, what, column);
+        else strata_fill_bound(all, what, column);
+        break;
+    default:
+        is_done = what->is_scaled ? strata_fill_scaled_end(all, what, column)
+                                  : strata_fill_end(all, what, number, column);
+        break;
     }
     all->failed |= !is_done;
     return is_done;

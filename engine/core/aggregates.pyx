@@ -90,11 +90,13 @@ cdef extern from "engine/core/aggregates.h" nogil:
         const strata_where *nodes
         uint32_t node_count
         int64_t kept_from
+        int64_t factor
 
     ctypedef struct strata_aggregate:
         uint32_t function
         uint32_t kind
         int is_bool
+        int is_scaled
         int32_t field
         int64_t start "from"
         int64_t end "to"
@@ -316,6 +318,8 @@ cdef int lay_out_sources(
         sources[i].field = position(source.field)
         sources[i].property = source.property
         sources[i].kept_from = source.kept_from_us
+        sources[i].factor = source.factor
+        out.is_scaled |= source.factor != 1
         nodes = WhereNodes(source.where)
         self._kept.append(nodes)
         sources[i].nodes, sources[i].node_count = nodes.nodes, nodes.node_count
@@ -331,7 +335,7 @@ cdef size_t memory_for(const strata_aggregate *what) noexcept:
         return STRATA_AGGREGATE_VALUES + 2 * STRATA_BITSET_BYTES
     if what.kind == STRATA_EVENT_TEXTS and what.function >= STRATA_AGGREGATE_FIRST:
         return STRATA_AGGREGATE_TEXTS
-    if what.function == STRATA_AGGREGATE_SUM:
+    if what.function == STRATA_AGGREGATE_SUM or what.is_scaled:
         return STRATA_AGGREGATE_SUMS + 16 * STRATA_BLOCK_ROWS
     return STRATA_AGGREGATE_VALUES + 8 * STRATA_BLOCK_ROWS
 

@@ -5,12 +5,16 @@
 2. What asks whether there is any event at all (`count(x) >= 1`, `days(x) = 0`, presence) is a
    mark, which costs least; so is the first or last time compared with an instant, as whether
    there is an event before or after it.
-3. Everything else is a number, code or text of the profile like any other.
+3. Types of events may declare a decimal with different numbers of digits. A sum of it is one column
+   for each of these, which add up where they are compared; other values are brought to the most
+   digits as they are folded.
+4. Everything else is a number, code or text of the profile like any other.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
@@ -20,9 +24,8 @@ from engine.core import operations as ops
 from engine.core.leaf_plan import Lookup
 from engine.core.solve import INT64_MAX, INT64_MIN, IntRange, solve
 from engine.core.where_plan import plan_where
-from engine.errors import NotYet
 from engine.events import head
-from engine.model.definitions import Attribute, Model
+from engine.model.definitions import Attribute, EventProperty, Model
 from engine.model.hidden_events import event_type
 from engine.rules import tree
 from engine.rules.bound_events import BoundAggregate, BoundEvents
@@ -77,20 +80,40 @@ class EventPlanner:
     # ---------------------------------------------------------------------- columns
 
     def field(self, aggregate: BoundAggregate) -> int:
-        """The field of an aggregate's own value, a sum for an average. Raises NotYet."""
+        """The field of an aggregate's own value; not of sums and averages."""
         return self.place(self._column(aggregate))
 
-    def number(self, aggregate: BoundAggregate) -> ops.Number:
-        """An aggregate of numbers, dates (days) or times."""
-        field = self.field(aggregate)
+    def numbers(self, aggregate: BoundAggregate) -> tuple[ops.Number, ...]:
+        """An aggregate of numbers, dates (days) or times: what these add up to."""
         scale = 0 if aggregate.property is None else aggregate.property.scale
         if aggregate.function == "sum":
-            return ops.SumNumber(field, 10**scale)
+            return tuple(
+                ops.SumNumber(field, denominator) for field, denominator in self._sums(aggregate)
+            )
         if aggregate.function == "avg":
-            return ops.AverageNumber(field, self._count(aggregate), 10**scale)
+            count = self._count(aggregate)
+            return tuple(
+                ops.AverageNumber(field, count, denominator)
+                for field, denominator in self._sums(aggregate)
+            )
+        field = self.field(aggregate)
         if aggregate.type == "float":
-            return ops.FloatNumber(field)
-        return ops.ColumnNumber(field, 10**scale if aggregate.type == "decimal" else 1)
+            return (ops.FloatNumber(field),)
+        if aggregate.type == "decimal" and _is_mixed(self._column(aggregate).sources):
+            return (ops.ScaledNumber(field, 10**scale),)
+        return (ops.ColumnNumber(field, 10**scale if aggregate.type == "decimal" else 1),)
+
+    def _sums(self, aggregate: BoundAggregate) -> list[tuple[int, int]]:
+        """The fields of sums of one scale each, and what part of one each of them counts."""
+        column = self._column(aggregate)
+        assert aggregate.property is not None
+        unit = 10**aggregate.property.scale
+        found = []
+        for factor in sorted({source.factor for source in column.sources}) or [1]:
+            alike = (source for source in column.sources if source.factor == factor)
+            one = replace(column, sources=_unscaled(alike))
+            found.append((self.place(one), unit // factor))
+        return found
 
     def present(self, aggregate: BoundAggregate) -> ops.LeafLogic:
         """Whether an aggregate has a value."""
@@ -129,7 +152,7 @@ class EventPlanner:
         ends = function in ("first_value", "last_value", "latest")
         return ops.EventColumn(
             function,
-            self.sources(aggregate.events, read, aggregate.function, from_us=from_us),
+            self.sources(aggregate.events, read, from_us=from_us),
             from_us,
             to_us,
             kind,
@@ -141,12 +164,11 @@ class EventPlanner:
         self,
         events: BoundEvents,
         read: Attribute | None = None,
-        function: str = "",
         *,
         from_us: int = EARLIEST_US,
     ) -> tuple[ops.EventSource, ...]:
         """Where the events are that have a property, if any; types that the snapshot has no field
-        of have none. The window begins at `from_us`; `function` is the one that reads it."""
+        of have none. The window begins at `from_us`."""
         lookups: dict[int, Lookup] = {}
         wheres = plan_where(
             self._snapshot,
@@ -161,17 +183,17 @@ class EventPlanner:
         self.lookups += lookups.items()
         found = []
         for name in events.types:
-            number = 0
+            number, factor = 0, 1
             if read is not None:
                 declared = event_type(self._model, name).properties.get(read.name)
                 if declared is None:
                     continue
-                if declared.scale != read.scale:
-                    raise _mixed_scales(function, read.name)
-                number = self._property(read) or 0
+                number = self._property(declared) or 0
+                factor = 10 ** (read.scale - declared.scale)
             field, where = self._events(name), wheres[name]
             if field is not None and where is not None and (number or read is None):
-                found.append(ops.EventSource(field, number, where, self._kept_from(name, from_us)))
+                kept_from_us = self._kept_from(name, from_us)
+                found.append(ops.EventSource(field, number, where, kept_from_us, factor))
         return tuple(found)
 
     def _kept_from(self, name: str, from_us: int) -> int:
@@ -183,7 +205,7 @@ class EventPlanner:
         found = self._snapshot.fields.get(event_field(name))
         return found.id if found is not None and found.kind == FieldKind.EVENTS else None
 
-    def _property(self, read: Attribute) -> int | None:
+    def _property(self, read: EventProperty) -> int | None:
         found = self._snapshot.fields.get(property_field(read.name, read.type, read.scale))
         return None if found is None else found.id
 
@@ -264,8 +286,11 @@ class EventPlanner:
     def _compare_sum(
         self, aggregate: BoundAggregate, factor: Fraction, constant: Fraction, op: ops.Compare
     ) -> ops.LeafLogic | None:
-        assert aggregate.property is not None
-        wanted = solve(factor, constant, op, 10**aggregate.property.scale)
+        sums = self._sums(aggregate)
+        if len(sums) > 1:
+            return None
+        ((field, denominator),) = sums
+        wanted = solve(factor, constant, op, denominator)
         if op in ("=", "!=") and wanted.low > wanted.high:
             return wanted.negated  # an edge between two sums
         # A column of sums stops at the ends of 64 bits, and nothing is said of beyond.
@@ -276,19 +301,18 @@ class EventPlanner:
         ]
         if not edges or not all(INT64_MIN < edge < INT64_MAX for edge in edges):
             return None
-        field = self.field(aggregate)
         return ops.IntRangeLeaf(field, wanted.low, wanted.high, wanted.negated)
 
     def _compare_average(
         self, aggregate: BoundAggregate, factor: Fraction, constant: Fraction, op: ops.Compare
     ) -> ops.LeafLogic:
-        """An average times the number of events is the sum: two numbers, and no division."""
-        assert aggregate.property is not None
-        factor /= 10**aggregate.property.scale
-        scale = math.lcm(factor.denominator, constant.denominator)
+        """An average times the number of events is the sum: numbers, and no division."""
+        parts = [(field, factor / unit) for field, unit in self._sums(aggregate)]
+        scale = math.lcm(*(part.denominator for _, part in parts), constant.denominator)
+        counted = ops.ColumnNumber(self._count(aggregate))
         summands = (
-            ops.LinearSummand(ops.SumNumber(self.field(aggregate)), int(factor * scale)),
-            ops.LinearSummand(ops.ColumnNumber(self._count(aggregate)), int(constant * scale)),
+            *(ops.LinearSummand(ops.SumNumber(field), int(part * scale)) for field, part in parts),
+            ops.LinearSummand(counted, int(constant * scale)),
         )
         compared = ops.LinearLeaf(summands, 0, op)
         return ("and", (self._mark(self._column(aggregate)), compared))
@@ -312,11 +336,15 @@ class EventPlanner:
 
 def _counting(column: ops.EventColumn) -> ops.EventColumn:
     """How many events a column is made of; those without the property do not count."""
-    return replace(column, function="count", kind="int", zone=None, dictionary=0)
+    sources = _unscaled(column.sources)
+    return replace(column, function="count", kind="int", zone=None, dictionary=0, sources=sources)
 
 
-def _mixed_scales(function: str, name: str) -> NotYet:
-    return NotYet(
-        f"{function}(...) over events that have '{name}' with different numbers of decimals can "
-        "be written and checked, and not evaluated yet; declare it with one scale."
-    )
+def _is_mixed(sources: Sequence[ops.EventSource]) -> bool:
+    """Whether some count other than as they are stored."""
+    return any(source.factor != 1 for source in sources)
+
+
+def _unscaled(sources: Iterable[ops.EventSource]) -> tuple[ops.EventSource, ...]:
+    """The same events, whatever their values count."""
+    return tuple(replace(one, factor=1) if one.factor != 1 else one for one in sources)

@@ -42,6 +42,8 @@ NARROW_LIMIT = 1 << 126
 NARROW_DENOMINATOR_LIMIT = 1 << 60
 # Sums over the events of a row, each of 64 bits, fewer than 2^32; and numbers of them.
 SUM_BITS = 96
+# A number of 64 bits, times a power of ten that a decimal may have digits of.
+SCALED_BITS = 124
 COUNT_BITS = 32
 # Wide numbers are of 512 bits with a sign; a quotient is rounded from a denominator below 2^448.
 WIDE_LIMIT = 1 << 447
@@ -153,9 +155,14 @@ def averages_of(summands):
 
 def greatest_of(constant, summands):
     """What the size of `constant + sum of factor * value` stays below, averages taken as sums."""
-    wide = (operations.SumNumber, operations.AverageNumber)
-    return abs(constant) + sum(
-        abs(s.factor) << (SUM_BITS if isinstance(s.number, wide) else 63) for s in summands)
+    return abs(constant) + sum(abs(s.factor) << bits_of(s.number) for s in summands)
+
+
+def bits_of(number):
+    """How many bits the size of a number takes at most."""
+    if isinstance(number, (operations.SumNumber, operations.AverageNumber)):
+        return SUM_BITS
+    return SCALED_BITS if isinstance(number, operations.ScaledNumber) else 63
 
 
 def count_averages(constant, summands, denominator=1):
@@ -247,6 +254,9 @@ cdef int lay_out_source(LeafHome home, number, strata_source *out) except -1:
         out.kind = 5
         out.field2 = home.field_position(number.count_field)
         out.denominator = number.denominator
+    elif kind is operations.ScaledNumber:
+        out.kind = 6
+        out.denominator = number.denominator
     else:
         assert kind is operations.DayNumber, kind
         starts = np.frombuffer(number.starts, dtype=np.int64)
@@ -286,6 +296,17 @@ cdef int lay_out_side(LeafHome home, side, strata_side *out) except -1:
         terms[i].is_literal = isinstance(summand.number, float)
         if terms[i].is_literal:
             terms[i].literal = summand.number
+        elif isinstance(summand.number, operations.Side):
+            terms[i].exact = lay_out_exact(home, summand.number)
         else:
             lay_out_source(home, summand.number, &terms[i].source)
     return 0
+
+
+cdef const strata_side *lay_out_exact(LeafHome home, side) except NULL:
+    """A sum that is one summand of a side."""
+    memory = np.zeros(sizeof(strata_side) + 16, dtype=np.uint8)
+    cdef uint64_t address = (<uint64_t>home.keep(memory) + 15) & ~<uint64_t>15
+    cdef strata_side *out = <strata_side *>address
+    lay_out_side(home, side, out)
+    return out

@@ -43,7 +43,8 @@ enum {
     STRATA_SOURCE_DAY,     /* first instant of a date column's day, from a table */
     STRATA_SOURCE_BUCKET,
     STRATA_SOURCE_SUM,     /* over events, see strata_read_sum */
-    STRATA_SOURCE_AVERAGE  /* such a sum by the count in field2 */
+    STRATA_SOURCE_AVERAGE, /* such a sum by the count in field2 */
+    STRATA_SOURCE_SCALED   /* a number of 128 bits, which may be missing: see aggregate_scaled.h */
 };
 
 /* Where one number of a row comes from. */
@@ -64,9 +65,11 @@ typedef struct {
     strata_wide wide;     /* otherwise */
 } strata_term;
 
-/* One summand in doubles: sign * (factor * value). */
+/* One summand in doubles: sign * (factor * value), the value that of a source, a literal or exact
+ * sum of several. */
 typedef struct {
     strata_source source;
+    const struct strata_side *exact;
     int32_t is_literal;
     int32_t has_factor;
     double literal;
@@ -75,7 +78,7 @@ typedef struct {
 } strata_float_term;
 
 /* One side in doubles: `float_terms` added left to right, or (exact sum) / denominator. */
-typedef struct {
+typedef struct strata_side {
     const strata_float_term *float_terms;
     uint32_t float_count;
     const strata_term *terms;
@@ -162,6 +165,17 @@ static inline int strata_source_int(const strata_reader *reader, const strata_so
     return 1;
 }
 
+/* Whether a source that may be read as a sum is there. */
+static inline int strata_has_sum(const strata_reader *reader, const strata_source *source,
+                                 uint32_t row) {
+    if (source->kind != STRATA_SOURCE_SCALED) {
+        return 1;
+    }
+    const strata_column *column =
+        strata_column_part(&reader->fields[source->field], reader->block, row);
+    return column && strata_entry_has(&column->presence, (const uint8_t *)column, row);
+}
+
 /* The number of events that an average is made of, 0 for none. */
 static inline int64_t strata_average_count(const strata_reader *reader,
                                            const strata_source *source, uint32_t row) {
@@ -170,11 +184,14 @@ static inline int64_t strata_average_count(const strata_reader *reader,
     return count;
 }
 
-/* A sum or an average over events as the nearest double. Returns 0 where missing. */
+/* What is read as a sum, or an average over events, as the nearest double; 0 where missing. */
 static inline int strata_folded_double(const strata_reader *reader, const strata_source *source,
                                        uint32_t row, double *value) {
     strata_wide numerator = {{0}}, denominator = {{1}};
     strata_wide one = {{1}};
+    if (!strata_has_sum(reader, source, row)) {
+        return 0;
+    }
     strata_int128 sum = strata_read_sum(&reader->fields[source->field], reader->block, row);
     denominator.limb[0] = source->denominator;
     if (source->kind == STRATA_SOURCE_AVERAGE) {
@@ -223,7 +240,11 @@ static inline int strata_add_terms(const strata_reader *reader, const strata_ter
                                    strata_int128 *narrow, strata_wide *wide) {
     for (uint32_t i = 0; i < count; i++) {
         int64_t value;
-        if (terms[i].source.kind == STRATA_SOURCE_SUM) {
+        if (terms[i].source.kind == STRATA_SOURCE_SUM ||
+            terms[i].source.kind == STRATA_SOURCE_SCALED) {
+            if (!strata_has_sum(reader, &terms[i].source, row)) {
+                return 0;
+            }
             strata_int128 sum =
                 strata_read_sum(&reader->fields[terms[i].source.field], reader->block, row);
             if (is_wide) {
@@ -364,8 +385,9 @@ static inline int strata_side_value(const strata_reader *reader, const strata_si
     for (uint32_t i = 0; i < side->float_count; i++) {
         const strata_float_term *term = &side->float_terms[i];
         double number = term->literal;
-        if (!term->is_literal &&
-            !strata_source_double(reader, &term->source, row, &number)) {
+        if (!term->is_literal && !(term->exact ? strata_side_value(reader, term->exact, row, &number)
+                                               : strata_source_double(reader, &term->source, row,
+                                                                      &number))) {
             return 0;
         }
         if (term->has_factor) {

@@ -112,9 +112,10 @@ class NumberPlanner:
                 return False if field is None else _compare_days(field, self._zone, wanted)
             if isinstance(term.source, bound.AggregateSource):
                 return self._compare_aggregate(term.source, term.factor, constant, op)
-            number = self._number(term.source)
-            if number is None:
+            numbers = self._numbers(term.source)
+            if numbers is None:
                 return False
+            (number,) = numbers
             return _range_leaf(number, solve(term.factor, constant, op, _denominator(number)))
         return self._linear(form, constant, op)
 
@@ -128,8 +129,8 @@ class NumberPlanner:
         planned = self.events.compare(source.aggregate, factor, constant, op)
         if planned is not None:
             return planned
-        number = self.events.number(source.aggregate)
-        if isinstance(number, ops.SumNumber):
+        number, *others = self.events.numbers(source.aggregate)
+        if others or isinstance(number, ops.SumNumber | ops.ScaledNumber):
             return self._linear(
                 bound.Linear((bound.LinearTerm(factor, source),), constant), constant, op
             )
@@ -138,7 +139,8 @@ class NumberPlanner:
     def among(self, form: bound.Linear, values: Iterable[Fraction], negated: bool) -> ops.LeafLogic:
         """`form` equal to one of the values; negated: present and equal to none."""
         values = sorted(values)
-        number = self._number(form.terms[0].source) if len(form.terms) == 1 else None
+        numbers = self._numbers(form.terms[0].source) if len(form.terms) == 1 else None
+        number = numbers[0] if numbers is not None and len(numbers) == 1 else None
         term = form.terms[0] if form.terms and not form.now_factor else None
         if isinstance(number, ops.ColumnNumber) and term and term.factor:
             wanted = (
@@ -195,19 +197,25 @@ class NumberPlanner:
 
     def _summands(self, form: bound.Linear) -> list[tuple[ops.Number, Fraction]] | None:
         """Numbers with their factors per stored integer; None where one is missing for all."""
-        summands = []
+        summands: list[tuple[ops.Number, Fraction]] = []
         for term in form.terms:
-            number = self._number(term.source)
-            if number is None:
+            numbers = self._numbers(term.source)
+            if numbers is None:
                 return None
-            summands.append((number, term.factor / _denominator(number)))
+            summands += [(number, term.factor / _denominator(number)) for number in numbers]
         return summands
 
     def _field(self, attribute: Attribute) -> int | None:
         return attribute_field(self._snapshot, attribute)
 
+    def _numbers(self, source: bound.Source) -> tuple[ops.Number, ...] | None:
+        """Where a source is read, the sum of what is read there; None where no profile has it."""
+        if isinstance(source, bound.AggregateSource) and not source.day_start:
+            return self.events.numbers(source.aggregate)
+        number = self._number(source)
+        return None if number is None else (number,)
+
     def _number(self, source: bound.Source) -> ops.Number | None:
-        """Where a source is read; None where no profile has it."""
         match source:
             case bound.AttributeSource(attribute=attribute):
                 field = self._field(attribute)
@@ -225,10 +233,8 @@ class NumberPlanner:
                 field_of = self.score_field()
                 assert field_of is not None, "who plans nodes is there while leaves are planned"
                 return ops.ColumnNumber(field_of(score), 1000)
-            case bound.AggregateSource(aggregate=aggregate, day_start=day_start):
-                if day_start:
-                    return self._aggregate_day_number(aggregate)
-                return self.events.number(aggregate)
+            case bound.AggregateSource(aggregate=aggregate):
+                return self._aggregate_day_number(aggregate)
 
     def _aggregate_day_number(self, aggregate: BoundAggregate) -> ops.DayNumber | None:
         bounds = self.events.day_bounds(aggregate)
@@ -299,13 +305,22 @@ class NumberPlanner:
             return self._exact_side(value.exact)
         summands = []
         for term in value.terms:
-            number = term.source if isinstance(term.source, float) else self._number(term.source)
+            number = term.source if isinstance(term.source, float) else self._summand(term.source)
             if number is None:
                 return None
             summands.append(ops.FloatSummand(number, float(term.sign), term.factor))
         if all(isinstance(summand.number, float) for summand in summands):
             return _constant_side(summands)
         return ops.Side(floats=tuple(summands))
+
+    def _summand(self, source: bound.Source) -> ops.Number | ops.Side | None:
+        """A source as one summand in doubles: rounded once, whatever it is made of."""
+        numbers = self._numbers(source)
+        if numbers is None or len(numbers) == 1:
+            return None if numbers is None else numbers[0]
+        side = self._exact_side(bound.Linear((bound.LinearTerm(Fraction(1), source),), Fraction(0)))
+        assert isinstance(side, ops.Side), "there is something to read"
+        return side
 
     def _exact_side(self, form: bound.Linear) -> ops.Side | float | None:
         assert not form.now_factor, "a time is not compared with a float"
@@ -323,9 +338,9 @@ class NumberPlanner:
 
 
 def _denominator(number: ops.Number) -> int:
-    if isinstance(number, ops.ColumnNumber | ops.SumNumber | ops.AverageNumber):
-        return number.denominator
-    return 1
+    if isinstance(number, ops.DayNumber | ops.FloatNumber | ops.BucketNumber):
+        return 1
+    return number.denominator
 
 
 def _range_leaf(number: ops.Number, wanted: IntRange) -> ops.LeafLogic:

@@ -46,6 +46,7 @@ __all__ = [
     "Plan",
     "PresentLeaf",
     "RowsLeaf",
+    "ScaledNumber",
     "ScoreColumn",
     "ScoreEach",
     "ScoreWhen",
@@ -71,13 +72,15 @@ class EventSource:
     """Events of one type that count: those that `where` holds for, nodes in postfix order.
 
     `field` is that of the events, `property` the number of the property that is read of them: only
-    those that have it count; 0 where none is read. Events before `kept_from_us` are dropped.
+    those that have it count; 0 where none is read. Events before `kept_from_us` are dropped. A
+    decimal that other sources have with more digits counts `factor` times its stored integer.
     """
 
     field: int
     property: int
     where: tuple[WhereNode, ...] = ()
     kept_from_us: int = -(2**63)
+    factor: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,17 @@ class AverageNumber:
     denominator: int = 1
 
 
-Number = ColumnNumber | FloatNumber | DayNumber | BucketNumber | SumNumber | AverageNumber
+@dataclass(frozen=True, slots=True)
+class ScaledNumber:
+    """A value of decimals of several scales, in up to 128 bits: that / `denominator`."""
+
+    field: int
+    denominator: int = 1
+
+
+Number = (
+    ColumnNumber | FloatNumber | DayNumber | BucketNumber | SumNumber | AverageNumber | ScaledNumber
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +241,10 @@ class LinearSummand:
 
 @dataclass(frozen=True, slots=True)
 class FloatSummand:
-    """`sign * (factor * number)` in doubles; a plain number where `number` is a float."""
+    """`sign * (factor * number)` in doubles; a plain number where `number` is a float, an exact sum
+    where it is a side."""
 
-    number: Number | float
+    number: Number | Side | float
     sign: float = 1.0
     factor: float | None = None
 

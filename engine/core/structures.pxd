@@ -173,6 +173,7 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
 
     ctypedef struct strata_float_term:
         strata_source source
+        const strata_side *exact
         int32_t is_literal
         int32_t has_factor
         double literal

@@ -30,8 +30,9 @@ class Fold(IntEnum):
     DAYS = 11
     # 12 adds up what events are worth by their age, which scores alone ask for.
     DISTINCT = 13
-    FIRST = 14
-    LAST = 15
+    # 14 to 16 are of decimals of several scales, which plans alone ask for.
+    FIRST = 17
+    LAST = 18
 
 
 class WhereKind(IntEnum):

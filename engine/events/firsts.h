@@ -16,11 +16,13 @@
 #define STRATA_NO_EVENT UINT32_MAX
 
 /* Where the values of the events of one part are. `ranks` says how codes are ordered, by code;
- * NULL where they are ordered as they are. */
+ * NULL where they are ordered as they are; numbers count `factor` times, where those of other parts
+ * count otherwise. */
 typedef struct {
     const strata_chunk *chunk;
     const strata_event_column *column;
     const uint32_t *ranks;
+    int64_t factor;
 } strata_valued_part;
 
 /* -1, 0 or 1 as the value of event a is less than, equal to or greater than that of b, of the same
@@ -46,6 +48,11 @@ static inline int strata_compare_values(const strata_valued_part *parts, uint32_
         return (p > q) - (p < q);
     }
     if (at->ranks) x = at->ranks[x], y = bt->ranks[y];
+    if (at->factor != bt->factor) {
+        strata_event_sum p = (strata_event_sum)x * at->factor;
+        strata_event_sum q = (strata_event_sum)y * bt->factor;
+        return (p > q) - (p < q);
+    }
     return (x > y) - (x < y);
 }
 

@@ -10,6 +10,7 @@
 #include "engine/events/distinct.h"
 #include "engine/events/firsts.h"
 #include "engine/events/folds.h"
+#include "engine/events/scaled.h"
 #include "engine/events/where.h"
 
 enum {
@@ -26,6 +27,9 @@ enum {
     STRATA_FOLD_DAYS,         /* uint64_t; starts, at most 64 days, around the window */
     STRATA_FOLD_WORTH,        /* int64_t; worth, now: no event is later than now */
     STRATA_FOLD_DISTINCT,     /* uint32_t; slots */
+    STRATA_FOLD_LEAST_SCALED,    /* strata_event_sum; factor; see scaled.h */
+    STRATA_FOLD_GREATEST_SCALED, /* the same */
+    STRATA_FOLD_DISTINCT_SCALED, /* uint32_t; slots, factor */
     STRATA_FOLD_FIRST,        /* int64_t: instants; events, parts */
     STRATA_FOLD_LAST,
 };
@@ -45,6 +49,7 @@ typedef struct {
     const int64_t *worth;            /* see strata_worth_of */
     uint32_t worth_count;
     int64_t now;
+    int64_t factor;                  /* see scaled.h */
     uint32_t *events;                /* see strata_take_ends */
     const strata_valued_part *parts; /* as `chunks` of the scan, one each */
 } strata_fold;
@@ -103,7 +108,9 @@ static inline void strata_fold_stretch(const strata_fold *fold, const strata_chu
     const uint16_t *rows = stretch->rows;
     uint32_t count = stretch->count;
     void *to = fold->values;
-    if (fold->marks) strata_mark_rows(rows, count, fold->marks);
+    int marks_itself = fold->kind == STRATA_FOLD_LEAST_SCALED ||
+                       fold->kind == STRATA_FOLD_GREATEST_SCALED;
+    if (fold->marks && !marks_itself) strata_mark_rows(rows, count, fold->marks);
     if (fold->kind <= STRATA_FOLD_COUNT_U32) column = 0; /* that there is a value is enough */
     if (fold->kind >= STRATA_FOLD_FIRST) column = strata_time_column(chunk);
     if (column && column->kind == STRATA_EVENT_TEXTS) {
@@ -137,6 +144,16 @@ static inline void strata_fold_stretch(const strata_fold *fold, const strata_chu
         if (column->kind == STRATA_EVENT_CODES)
             strata_distinct_codes(fold->slots, fold->slot_count, rows, values, count, to);
         else strata_distinct_values(fold->slots, fold->slot_count, rows, values, count, to);
+        break;
+    case STRATA_FOLD_LEAST_SCALED:
+        strata_least_scaled(rows, values, count, fold->factor, fold->marks, to);
+        break;
+    case STRATA_FOLD_GREATEST_SCALED:
+        strata_greatest_scaled(rows, values, count, fold->factor, fold->marks, to);
+        break;
+    case STRATA_FOLD_DISTINCT_SCALED:
+        strata_distinct_scaled(fold->slots, fold->slot_count, rows, values, count, fold->factor,
+                               to);
         break;
     case STRATA_FOLD_FIRST:
     case STRATA_FOLD_LAST:

@@ -54,6 +54,13 @@ VALUES = {
     "page": maybe(WORDS),
     "asset": maybe(WORDS),
 }
+# Of each type with the digits that it declares; some are equal across types, and the largest are
+# beyond 64 bits in the unit of the finest.
+FEES = {
+    "order": ("1", "0.5", "-3.25", "10", "0", "9999999999999999.99", "-9999999999999999"),
+    "visit": ("1", "-3", "10", "0", "999999999999999999", "-9999999999999999"),
+    "download": ("1", "0.5", "-3.25", "0.0001", "10", "99999999999999.9999"),
+}
 # How long before the instant asked, in microseconds: on borders and beside them.
 _AGES_US = [
     sum(timedelta(**age) // timedelta(microseconds=1) for age in [{unit: many}]) + beside
@@ -74,6 +81,8 @@ def event_among(draw: st.DrawFn, times_us: list[int]) -> ReferenceEvent:
     if kind == "visit":
         # Declared as an int there.
         values.pop("amount", None)
+    if kind in FEES and draw(st.booleans()):
+        values["fee"] = Decimal(draw(maybe(FEES[kind])))
     return ReferenceEvent(kind, draw(maybe(times_us)), values)
 
 
@@ -175,6 +184,16 @@ def of_orders(draw: st.DrawFn, functions: list[str], properties: list[str]) -> t
     return tree.Aggregate(draw(maybe(functions)), property=found, where=where, window=window)
 
 
+@st.composite
+def of_fees(draw: st.DrawFn, functions: list[str]) -> tree.Aggregate:
+    """An aggregate over a decimal that types declare with different numbers of digits."""
+    groups = [tree.Selector(("content",)), tree.Selector(("download",))]
+    selector = draw(maybe([tree.AnyEvent(), tree.AnyEvent(), *groups]))
+    where = draw(_where(selector))
+    found, window = tree.Property(selector, "fee"), draw(windows)
+    return tree.Aggregate(draw(maybe(functions)), property=found, where=where, window=window)
+
+
 EITHER_END = ["first_value", "last_value"]
 ENDS = [*EITHER_END, "min", "max"]
 VALUED = ["amount", "sku", "day", "load", "gift", "pieces", "note", "paid"]
@@ -182,6 +201,7 @@ numbers = st.one_of(
     of_steps("count", "days"),
     of_orders(["sum", "avg", *ENDS], ["amount", "pieces"]),
     of_orders(["distinct"], VALUED),
+    of_fees(["sum", "avg", "distinct", *ENDS]),
     of_orders(ENDS, ["load"]),
     maybe([*INTS, *map(Decimal, DECIMALS), 0.3]).map(_number),
     maybe(["age", "rev", "weight"]).map(tree.Name),
@@ -190,6 +210,7 @@ aggregates = st.one_of(
     of_steps("count", "days", "first", "last"),
     of_orders(["sum", "avg", *ENDS], ["amount", "pieces"]),
     of_orders(["distinct", *EITHER_END], VALUED),
+    of_fees(["sum", "avg", "distinct", *ENDS]),
     of_orders(ENDS, ["load", "day", "paid"]),
 )
 moments = st.one_of(

@@ -21,7 +21,7 @@ from engine.rules.reference import ReferenceContext, evaluate_value
 from engine.rules.reference_events import ReferenceEvent
 from tests.event_crowds import event_store
 from tests.measured import judge_bins, total_of
-from tests.property.event_expressions import EVENT_TYPES
+from tests.property.event_expressions import EVENT_TYPES, FEES
 from tests.property.expressions import DAYS, DECIMALS, FLOATS, INSTANTS, INTS, NOWS_US, WORDS, ZONES
 from tests.property.test_event_columns import ROWS, TYPES, stored_model
 
@@ -82,6 +82,9 @@ def aggregate(
         "avg": ("amount", "pieces"),
         "distinct": ("amount", "sku", "note", "gift", "load"),
     }.get(function, among)
+    if picks.random() < 0.25:
+        where = picks.choice(("", "", " where fee <= 10"))
+        return f"{function}({picks.choice(('any', 'content'))}.fee{where}{window})"
     return f"{function}(order.{picks.choice(read)}{picks.choice(WHERES)}{window})"
 
 
@@ -129,6 +132,8 @@ def some_events(picks: random.Random, now_us: int) -> list[ReferenceEvent]:
         values = {name: picks.choice(VALUES[name]) for name in names if name in VALUES}
         if kind == "visit":
             values.pop("amount", None)  # declared as an int there
+        if kind in FEES and picks.random() < 0.6:
+            values["fee"] = Decimal(picks.choice(FEES[kind]))
         found.append(ReferenceEvent(kind, now_us - picks.choice(ages), values))
     return found
 

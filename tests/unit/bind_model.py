@@ -51,11 +51,12 @@ SEGMENTS = {
 }
 
 
-def _event(name: str, **properties: str) -> EventType:
-    return EventType(
-        name,
-        {key: EventProperty(key, type_) for key, type_ in properties.items()},  # type: ignore[arg-type]
-    )
+def _event(name: str, fee_scale: int | None = None, **properties: str) -> EventType:
+    """A type of event; `fee` is a decimal that types have with different numbers of digits."""
+    found = {key: EventProperty(key, type_) for key, type_ in properties.items()}  # type: ignore[arg-type]
+    if fee_scale is not None:
+        found["fee"] = EventProperty("fee", "decimal", fee_scale)
+    return EventType(name, found)
 
 
 @cache
@@ -63,6 +64,7 @@ def model(zone: str = "Asia/Shanghai") -> Model:
     """The model with that time zone."""
     order = _event(
         "order",
+        2,
         amount="decimal",
         sku="category",
         channel="category",
@@ -80,8 +82,8 @@ def model(zone: str = "Asia/Shanghai") -> Model:
         purposes={"marketing": Purpose("marketing", ("sms", "mail"))},
         events={
             "order": order,
-            "visit": _event("visit", page="category", amount="int"),
-            "download": _event("download", asset="category"),
+            "visit": _event("visit", 0, page="category", amount="int"),
+            "download": _event("download", 4, asset="category"),
             "register": _event("register"),
         },
         event_groups={"content": ("visit", "download")},

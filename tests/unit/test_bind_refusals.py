@@ -33,7 +33,7 @@ NAMES = [
     ("count(visit, contnt) > 3", "visit, contnt", "named 'contnt'", "'content'"),
     ("sum(ordr.amount) > 3", "ordr", "no event or event group", "'order'"),
     ("sum(order.amnt) > 3", "order.amnt", "no property of these events named 'amnt'", "'amount'"),
-    ("count(visit where x = 'x') > 1", "x", "no property", "they have page, amount"),
+    ("count(visit where x = 'x') > 1", "x", "no property", "they have page, amount, fee"),
     ("count(register where x = 'x') > 1", "x", "no property", "they have none"),
     ("count(order where city = 'x') > 1", "city", "no property", "'city' is an attribute"),
     ("segment('adult')", "segment('adult')", "no segment named 'adult'", "'adults'"),
