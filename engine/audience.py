@@ -47,7 +47,7 @@ from engine.rules.bound_events import BoundAggregate
 from engine.rules.canonical import format_expression
 from engine.rules.faults import Faults
 from engine.rules.histories import as_it_was
-from engine.rules.known_texts import KnownText
+from engine.rules.known_texts import KnownText, ReadText
 from engine.rules.literals import write_text
 from engine.rules.outline import node_label, pre_order
 from engine.rules.parse import parse, prepare
@@ -111,7 +111,7 @@ class CountResult:
 class _Question:
     """One expression of the question, and its place in the plan."""
 
-    read: KnownText
+    read: ReadText
     root: int
 
 
@@ -168,9 +168,11 @@ class Audience:
         self._planner = Planner(self._leaves, self._memberships)
         self._questions: list[_Question] = []
 
-    def add(self, expression: str | tree.Expr, where: str = "") -> None:
-        """Adds an expression, as text or as a tree; `where` names it in errors."""
-        read = self.read(expression, where)
+    def add(self, expression: str | tree.Expr, where: str = "", *, keeps_tree: bool = True) -> None:
+        """Adds an expression, as text or as a tree; `where` names it in errors. Where its tree is
+        not asked for later, one that differs from an earlier one in its literals is not parsed."""
+        read = None if keeps_tree else self._by_pattern(expression)
+        read = read or self.read(expression, where)
         if not self._moved:
             self._memberships.update(
                 stored_memberships(read.bound, self._snapshot, self._binder, self._as_of_us)
@@ -195,7 +197,7 @@ class Audience:
         """The instant asked, or the clock where that is later: what is dropped by then is gone."""
         return max(self._as_of_us, self._clock_us)
 
-    def today(self, read: KnownText | Reads, also: Sequence[Attribute] = ()) -> tuple[str, ...]:
+    def today(self, read: ReadText | Reads, also: Sequence[Attribute] = ()) -> tuple[str, ...]:
         """What an expression reads as it is today, although another instant was asked for."""
         if not self._moved:
             return ()
@@ -212,10 +214,18 @@ class Audience:
         parsed = _parsed(expression, where) if isinstance(expression, str) else expression
         bound_tree = self._binder.bind(parsed, text, where)
         lists, attributes = _names_read(bound_tree)
-        read = KnownText(parsed, bound_tree, format_expression(parsed), lists, attributes)
+        read = KnownText(bound_tree, format_expression(parsed), lists, attributes, parsed)
         if text:
             self._binder.known_texts.put(text, read)
         return read
+
+    def _by_pattern(self, expression: str | tree.Expr) -> ReadText | None:
+        if not isinstance(expression, str):
+            return None
+        try:
+            return self._binder.patterns.read(expression, self._binder.read)
+        except ExpressionInvalid:
+            return None
 
     @property
     def as_of_us(self) -> int:
@@ -226,7 +236,7 @@ class Audience:
     def expression(self) -> tree.Expr:
         """The one expression added."""
         (question,) = self._questions
-        return question.read.expression
+        return _tree_of(question)
 
     def counts(self, *, nodes: bool = False) -> list[CountResult]:
         """The counts of all expressions added, in order, in one pass."""
@@ -235,7 +245,7 @@ class Audience:
         if nodes:
             by_node = evaluate.count_nodes(program, roots, **self._how)
             totals = [int(by_node[root]) for root in roots]
-            trees = [self._node_counts(q.read.expression, by_node) for q in self._questions]
+            trees = [self._node_counts(_tree_of(q), by_node) for q in self._questions]
             return self._results(totals, trees)
         totals = evaluate.count_roots(program, roots, **self._how).tolist()
         return self._results(totals, [None] * len(totals))
@@ -466,6 +476,11 @@ class Audience:
             )
         refuse_computed(declared, "grouped by")
         return declared
+
+
+def _tree_of(question: _Question) -> tree.Expr:
+    assert isinstance(question.read, KnownText), "it was added to keep its tree"
+    return question.read.expression
 
 
 def stored_count(

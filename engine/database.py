@@ -282,10 +282,12 @@ class Database:
                 if kept is not None:
                     return kept
             audience = self._audience(snapshot, as_of_us, control)
-            audience.add(expression)
+            call = None
             if group_by is not None:
                 model = self._model_of(snapshot)
                 call = group_call(group_by, model)
+            audience.add(expression, keeps_tree=nodes or call is not None)
+            if group_by is not None:
                 if call is not None:
                     return count_by_names(audience, call, model, nodes=nodes)
                 return audience.count_by(group_by, nodes=nodes)
@@ -307,7 +309,7 @@ class Database:
         with self._store.snapshot() as snapshot:
             audience = self._audience(snapshot, as_of_us, control)
             for place, expression in enumerate(expressions):
-                audience.add(expression, where.format(place))
+                audience.add(expression, where.format(place), keeps_tree=nodes)
             return audience.counts(nodes=nodes) if expressions else []
 
     def members(

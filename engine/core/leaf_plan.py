@@ -86,6 +86,7 @@ class LeafPlanner:
         self.lists: dict[str, ListMembers] = {}
         self.row_leaves: dict[str, ops.RowsLeaf] = {}
         self.lookups: dict[int, Lookup] = {}
+        self._dictionaries: dict[int, tuple[Dictionary, Lookup]] = {}
         self._spare_codes = spare_codes
         self._snapshot = snapshot
         self._numbers = numbers
@@ -156,19 +157,20 @@ class LeafPlanner:
         return None if number is None or source is None else (number, source)
 
     def _lookup(self, number: int) -> tuple[Dictionary, Lookup]:
-        dictionary = self._snapshot.dictionary(number)
-        if number not in self.lookups:
+        found = self._dictionaries.get(number)
+        if found is None:
+            dictionary = self._snapshot.dictionary(number)
             count = len(dictionary)
-            self.lookups[number] = Lookup(count, count + self._spare_codes)
-        return dictionary, self.lookups[number]
+            lookup = self.lookups.setdefault(number, Lookup(count, count + self._spare_codes))
+            found = self._dictionaries[number] = dictionary, lookup
+        return found
 
     def _passing(self, number: int, test: bound.StringTest) -> list[int]:
         """Codes of the values that pass, in order."""
         dictionary, lookup = self._lookup(number)
         lookup.tests.add(test)
         if test.how == "in":
-            codes = {dictionary.code(value) for value in test.values}
-            return sorted(codes - {0})
+            return sorted(dictionary.codes_of(test.values))
         values = enumerate(dictionary.values, 1)
         return [code for code, value in values if passes(test, value)]
 

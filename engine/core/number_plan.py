@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from engine.columns.hashing import xxh64
 from engine.core import operations as ops
 from engine.core.day_starts import day_starts
-from engine.core.solve import IntRange, solve
+from engine.core.solve import INT64_MAX, INT64_MIN, IntRange, solve
 from engine.limits import DATE_DAYS
 from engine.model.definitions import Attribute
 from engine.rules import bound
@@ -101,7 +101,9 @@ class NumberPlanner:
 
     def compare(self, form: bound.Linear, op: ops.Compare) -> ops.LeafLogic:
         """`form op 0`: a leaf, or true or false."""
-        constant = form.constant + form.now_factor * self._now_us
+        constant = form.constant
+        if form.now_factor:
+            constant += form.now_factor * self._now_us
         if not form.terms:
             return _OPERATORS[op](constant, 0)
         if len(form.terms) == 1 and form.terms[0].factor:
@@ -356,8 +358,8 @@ def _range_leaf(number: ops.Number, wanted: IntRange) -> ops.LeafLogic:
         return False
     if wanted.is_everything:
         return ops.PresentLeaf(number.field)
-    wanted = wanted.clamped()
-    return ops.IntRangeLeaf(number.field, wanted.low, wanted.high, wanted.negated)
+    low, high = max(wanted.low, INT64_MIN), min(wanted.high, INT64_MAX)
+    return ops.IntRangeLeaf(number.field, low, high, wanted.negated)
 
 
 def _compare_days(field: int, zone: ZoneInfo, wanted: IntRange) -> ops.LeafLogic:

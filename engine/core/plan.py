@@ -22,6 +22,10 @@ from engine.rules.bound_scores import BoundScore
 __all__ = ["Planner"]
 
 
+# Predicates that no other is a part of, nor of a score that they read.
+_ALONE = frozenset({bound.BoundCategory, bound.BoundSet, bound.BoundBool, bound.BoundText})
+
+
 class Planner:
     """Adds expressions to one plan; what they share is planned once.
 
@@ -52,16 +56,26 @@ class Planner:
             if id(item) in self._planned:
                 waiting.pop()
                 continue
-            missing = [c for c in self._children(item) if id(c) not in self._planned]
+            missing = []
+            for part in self._children(item):
+                if type(part) in _ALONE:
+                    self._plan(part)
+                elif id(part) not in self._planned:
+                    missing.append(part)
             if missing:
                 waiting.extend(reversed(missing))
                 continue
             waiting.pop()
-            place = self._place(item)
-            self._planned[id(item)] = place
-            if item.node is not None:
-                self.node_of[id(item.node)] = place
+            self._plan(item)
         return self._planned[id(expression)]
+
+    def _plan(self, item: bound.BoundExpr) -> None:
+        """Plans an item whose parts are planned, unless it is."""
+        if id(item) in self._planned:
+            return
+        place = self._planned[id(item)] = self._place(item)
+        if item.node is not None:
+            self.node_of[id(item.node)] = place
 
     def _place(self, item: bound.BoundExpr) -> int:
         match item:

@@ -7,7 +7,6 @@ any precision costs one range test over the stored column, and is exact.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -51,18 +50,19 @@ class IntRange:
 
 def solve(factor: Fraction, constant: Fraction, op: str, unit: int = 1) -> IntRange:
     """The stored integers s for which `factor * (s / unit) + constant op 0`; factor is not 0."""
-    edge = -constant / factor * unit
-    if factor < 0:
-        op = _FLIPPED[op]
+    # In integers, since fractions look for common divisors at each step.
+    above = -constant.numerator * factor.denominator * unit
+    below = constant.denominator * factor.numerator
+    if below < 0:
+        above, below, op = -above, -below, _FLIPPED[op]
+    floor, rest = divmod(above, below)
     if op in ("=", "!="):
-        negated = op == "!="
-        if edge.denominator != 1:
-            return IntRange(1, 0, negated)
-        return IntRange(edge.numerator, edge.numerator, negated)
+        low, high = (1, 0) if rest else (floor, floor)
+        return IntRange(low, high, op == "!=")
     if op == "<":
-        return IntRange(INT64_MIN, math.ceil(edge) - 1)
+        return IntRange(INT64_MIN, floor if rest else floor - 1)
     if op == "<=":
-        return IntRange(INT64_MIN, math.floor(edge))
+        return IntRange(INT64_MIN, floor)
     if op == ">":
-        return IntRange(math.floor(edge) + 1, INT64_MAX)
-    return IntRange(math.ceil(edge), INT64_MAX)
+        return IntRange(floor + 1, INT64_MAX)
+    return IntRange(floor + 1 if rest else floor, INT64_MAX)

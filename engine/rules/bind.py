@@ -47,6 +47,7 @@ from engine.rules.known_texts import KnownTexts
 from engine.rules.model_rules import tier_rules
 from engine.rules.names import ModelScope, unknown
 from engine.rules.parse import parse, parse_value
+from engine.rules.patterns import Patterns
 from engine.rules.predicates import bind_expr
 from engine.rules.references import Reference, references, tag_reads
 from engine.rules.scores import bind_score, rule_where
@@ -86,8 +87,9 @@ class Binder:
     `segments`: definitions that are parsed already; any other is parsed from the model when
     first mentioned. `cuts`: those in force; a tier that needs some and has none is typed, and has
     no evaluator. Safe to share between threads: two may bind one segment at once, and
-    get equal results. `known_texts` has what was asked by this model before. `past`: for another
-    instant than the clock, at which attributes with history are as they were.
+    get equal results. `known_texts` has what was asked by this model before, and `patterns` what
+    was asked with other literals. `past`: for another instant than the clock, at which attributes
+    with history are as they were.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Binder:
         self.past = past
         self.cuts = dict(cuts or {})
         self.known_texts = KnownTexts()
+        self.patterns = Patterns(model)
         self._given = dict(segments or {})
         self._definitions: dict[_Named, _Definition] = {}
         self._done: set[_Named] = set()
@@ -128,6 +131,11 @@ class Binder:
         faults = Faults(text, where)
         self._bind_mentioned(expr, faults)
         return self._bind_alone(expr, faults)[0]
+
+    def read(self, text: str) -> tuple[tree.Expr, BoundExpr]:
+        """The tree of a text, and the bound tree; raises ExpressionInvalid."""
+        expr = parse(text)
+        return expr, self.bind(expr, text)
 
     def operand(self, value: tree.Value, text: str = "", where: str = "") -> Operand:
         """What a value is and what it reads; raises ExpressionInvalid."""

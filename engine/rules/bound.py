@@ -13,7 +13,7 @@ A predicate is false where any source it reads is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -357,6 +357,9 @@ BoundExpr = (
 def parts_of(item: BoundExpr) -> tuple[BoundExpr, ...]:
     """What logic joins, the definition of a segment, and what `when` rules ask of the scores that a
     predicate reads; nothing for other predicates."""
+    # First what most parts are.
+    if isinstance(item, BoundCategory | BoundSet):
+        return ()
     match item:
         case BoundAnd(items=items) | BoundOr(items=items):
             return items
@@ -365,7 +368,8 @@ def parts_of(item: BoundExpr) -> tuple[BoundExpr, ...]:
         case BoundSegment(body=body):
             return (body,)
         case BoundCompare() | BoundIn() | BoundFloatCompare() | BoundFloatIn():
-            return tuple(part for score in scores_of(item) for part in score.conditions)
+            scores = scores_of(item)
+            return tuple(part for score in scores for part in score.conditions) if scores else ()
         case _:
             return ()
 
@@ -406,22 +410,23 @@ def attributes_of(predicate: BoundExpr) -> tuple[Attribute, ...]:
             )
 
 
-def sources_of(predicate: BoundExpr) -> Iterator[Source]:
+def sources_of(predicate: BoundExpr) -> Sequence[Source]:
     """The numbers, dates and times that one predicate compares; none for logic."""
     match predicate:
         case BoundCompare(form=form) | BoundIn(form=form):
-            yield from (term.source for term in form.terms)
+            return [term.source for term in form.terms]
         case BoundFloatCompare(left=left, right=right):
-            yield from _in_float(left)
-            yield from _in_float(right)
+            return [*_in_float(left), *_in_float(right)]
         case BoundFloatIn(value=value):
-            yield from _in_float(value)
+            return [*_in_float(value)]
+        case _:
+            return ()
 
 
 def scores_of(predicate: BoundExpr) -> tuple[BoundScore, ...]:
     """The scores that one predicate reads, each once; none for logic."""
-    found = (one.score for one in sources_of(predicate) if isinstance(one, ScoreSource))
-    return tuple(dict.fromkeys(found))
+    found = [one.score for one in sources_of(predicate) if isinstance(one, ScoreSource)]
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
 def aggregates_of(predicate: BoundExpr) -> tuple[BoundAggregate, ...]:

@@ -12,7 +12,7 @@ from threading import Lock
 
 from engine.rules import bound, tree
 
-__all__ = ["KnownText", "KnownTexts"]
+__all__ = ["KnownText", "KnownTexts", "ReadText"]
 
 # Trees take some 60 bytes for each byte of their text: at most 8 MB for all texts together.
 _ALL_CHARACTERS = 1 << 17
@@ -20,15 +20,21 @@ _LONGEST = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
-class KnownText:
-    """A text as it was read: its tree, what that means by the model, its canonical form, and the
-    lists (each with a node that names it) and attributes without history that it reads."""
+class ReadText:
+    """What a text means by the model, its canonical form, and the lists (each with a node that
+    names it) and attributes without history that it reads."""
 
-    expression: tree.Expr
     bound: bound.BoundExpr
     canonical: str
     lists: dict[str, tree.Expr | None]
     attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownText(ReadText):
+    """A text as it was read, with the tree that it is bound from."""
+
+    expression: tree.Expr
 
 
 class KnownTexts:

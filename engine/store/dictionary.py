@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import overload
 
 import numpy as np
@@ -141,6 +141,11 @@ class Dictionary:
         """The code of a string, from 1; 0 where no profile ever had it."""
         code = self._table.code(value)
         return code if code <= self._count else 0
+
+    def codes_of(self, values: Iterable[str]) -> set[int]:
+        """The codes of some strings, without those that no profile ever had."""
+        find, count = self._table.code, self._count
+        return {code for code in map(find, values) if 0 < code <= count}
 
     def codes(self, strings: Strings) -> NDArray[np.uint32]:
         """Codes of many strings, uint32; 0 for unknown ones and missing entries."""

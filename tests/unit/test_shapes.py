@@ -109,7 +109,7 @@ def test_known_texts_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those asked for longest ago first; asking keeps one."""
     monkeypatch.setattr(known_texts, "_ALL_CHARACTERS", 30)
     known = KnownTexts()
-    read = KnownText(tree.Segment("x"), BoundConstant(True, None), "", {}, ())
+    read = KnownText(BoundConstant(True, None), "", {}, (), tree.Segment("x"))
     for text in ("a" * 10, "b" * 10, "c" * 10):
         known.put(text, read)
         known.put(text, read)
