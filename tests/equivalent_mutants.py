@@ -96,7 +96,7 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "low",
     ): "for the kernels too a range with low > high is empty; both ends of another are equal, or "
     "one of them is the limit",
-    ("core/solve.py", "if factor < 0:", "<", "<="): "the factor is never 0",
+    ("core/solve.py", "if below < 0:", "<", "<="): "the factor is never 0",
     (
         "core/row_tests.pyx",
         "return 0",
