@@ -246,6 +246,14 @@ class HeapState:
         length = np.array([len(view) for view in views], np.uint32)
         return PartTable(first, address, length, None, {}, {})
 
+    def places(self, field_ids: tuple[int, ...], block: int) -> list[tuple[int, ...]]:
+        """See Snapshot."""
+        tables = [self.addresses(field_id) for field_id in field_ids]
+        return [
+            tuple(table.address[slice(*table.first_part[block : block + 2].tolist())].tolist())
+            for table in tables
+        ]
+
     def dictionary(self, field_id: int) -> _Dictionary:
         """See Snapshot."""
         return _Dictionary(self.dictionaries.get(field_id, ()))

@@ -1,12 +1,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bitmaps import Buffer
 from engine.store.addresses import PartTable
 
-__all__ = ["encode_mask", "has_row", "holds_row", "stored_masks"]
+__all__ = ["encode_mask", "holds_row", "stored_masks"]
 
 def encode_mask(mask: NDArray[np.uint64]) -> tuple[bytes, int]: ...
 def stored_masks(table: PartTable, block_count: int) -> NDArray[np.uint64]: ...
 def holds_row(table: PartTable, row: int) -> bool: ...
-def has_row(part: Buffer, row: int) -> bool: ...

@@ -23,7 +23,7 @@ from engine.bitmaps.containers cimport (
     strata_write_mask,
 )
 
-__all__ = ["encode_mask", "has_row", "holds_row", "stored_masks"]
+__all__ = ["encode_mask", "holds_row", "stored_masks"]
 
 
 cdef extern from "engine/bitmaps/directory.h" nogil:
@@ -112,9 +112,3 @@ def holds_row(table, uint32_t row):
     if block + 1 >= first_part.shape[0] or first_part[block] == first_part[block + 1]:
         return False
     return bool(payload_has(<const uint8_t *>address[first_part[block]], row & 0xFFFF))
-
-
-def has_row(const uint8_t[::1] part not None, uint32_t row):
-    """Whether the first part of such a field in a block holds a row of the block."""
-    assert part.shape[0] >= 16 and row < STRATA_BLOCK_ROWS
-    return bool(payload_has(&part[0], row))

@@ -7,10 +7,10 @@ from typing import Any
 
 from engine.explaining.one_profile import OneEvent, OneProfile, PlainValue
 from engine.live.lists import entries_of
-from engine.live.profile_events import events_of_row
 from engine.live.profiles import ProfileRecord
+from engine.live.row_events import RowEvents
 from engine.model.definitions import Model
-from engine.model.hidden_events import event_type, history_events, history_value
+from engine.model.hidden_events import history_events, history_value
 from engine.rules.retention import kept_from_us
 from engine.store.snapshot import Snapshot
 
@@ -24,21 +24,22 @@ def as_one_profile(
     types: Sequence[str],
     lists: Sequence[str],
     latest_us: int,
+    known: RowEvents | None = None,
 ) -> OneProfile:
     """A profile with its events of some types, and its identifiers in some lists. Events that are
-    dropped by `latest_us` are left out."""
-    events = {}
+    dropped by `latest_us` are left out. `known` has the events that were read already."""
+    read = known or RowEvents(snapshot, model, record.row)
+    events: dict[str, list[OneEvent]] = {}
     for name in types:
-        declared = event_type(model, name)
-        kept_us = kept_from_us(declared, latest_us, model.time_zone)
-        events[name] = [
-            OneEvent(name, event.time_us, _plain(event.properties))
-            for event in events_of_row(snapshot, declared, record.row)
-            if event.time_us >= kept_us
-        ]
-    identifiers = [*((kind, v) for kind, some in record.identifiers.items() for v in some)]
-    identifiers.append(("uid", record.uid.hex()))
-    owned = {name: entries_of(snapshot, model, name, identifiers) for name in lists}
+        found = read.of(name)
+        if found:
+            kept_us = kept_from_us(read.declared(name), latest_us, model.time_zone)
+            events[name] = [event for _, event in found if event.time_us >= kept_us]
+    owned = {}
+    if lists:
+        identifiers = [*((kind, v) for kind, some in record.identifiers.items() for v in some)]
+        identifiers.append(("uid", record.uid.hex()))
+        owned = {name: entries_of(snapshot, model, name, identifiers) for name in lists}
     return OneProfile(
         record.uid,
         model.time_zone,
@@ -52,9 +53,10 @@ def as_it_was(
     profile: OneProfile, snapshot: Snapshot, model: Model, row: int, at_us: int
 ) -> OneProfile:
     """A profile with the values that its attributes with history had at an instant."""
+    events = RowEvents(snapshot, model, row)
     for attribute, changes in history_events(model).items():
         value = history_value(model.attributes[attribute]).name
-        past = [one for one in events_of_row(snapshot, changes, row) if one.time_us <= at_us]
+        past = [one for _, one in events.of(changes.name) if one.time_us <= at_us]
         last = max(past, key=lambda one: one.time_us, default=None)
         known = {} if last is None else _plain(last.properties)
         profile = profile.with_value(attribute, known.get(value))

@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from engine.live.row_events import ProfileEvent
+
 __all__ = ["EPOCH", "EPOCH_DAY", "OneEvent", "OneProfile", "PlainValue", "instant_of", "us_of"]
 
 PlainValue = int | Decimal | float | bool | date | datetime | str | frozenset[str]
@@ -21,13 +23,8 @@ EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class OneEvent:
-    """An event: `time_us` microseconds from 1970, and the properties that it brought."""
-
-    type: str
-    time_us: int
-    properties: Mapping[str, PlainValue] = field(default_factory=dict)
+# An event: `time_us` microseconds from 1970, and the properties that it brought.
+OneEvent = ProfileEvent
 
 
 @dataclass(frozen=True, slots=True, eq=False)

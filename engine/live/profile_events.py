@@ -1,7 +1,6 @@
 """What one profile did: some of its events, the latest first.
 
-1. The row's events are picked out of the chunks of each type asked for, and out of its open tail,
-   by their rows and times; the rest is read of those chunks alone that the page has events of.
+1. The row's events of each type asked for are read (`engine.live.row_events`).
 2. They are put in order: by time, the latest first, then by type, then by what they say.
 3. Of those behind the place where the page before ended, the first ones are the page.
 
@@ -15,28 +14,18 @@ import base64
 import binascii
 import hashlib
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import groupby
 
-import numpy as np
-from numpy.typing import NDArray
-
-from engine.bitmaps import Buffer
-from engine.bitmaps.containers import BLOCK_ROWS
 from engine.errors import InputInvalid, Issue
-from engine.events import head
-from engine.events.decode import decode_columns
-from engine.events.events import Codes, Events, Floats, Property, Texts
 from engine.limits import TIME_US
 from engine.live.log_clock import clock_of
-from engine.live.stored_values import AttributeValue, of_int
+from engine.live.row_events import ProfileEvent, RowEvents
 from engine.model.definitions import EventType, Model
 from engine.nearest import nearest
 from engine.rules.retention import kept_from_us
-from engine.store.catalog import Field, event_field, property_field
-from engine.store.event_chunks import event_chunks
 from engine.store.snapshot import Snapshot
 
 __all__ = [
@@ -44,22 +33,11 @@ __all__ = [
     "EventPlace",
     "EventsAsked",
     "ProfileEvent",
-    "events_of_row",
     "read_events",
 ]
 
 _PLACE = struct.Struct("<BqI16s")
 _PLACE_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileEvent:
-    """One event: `time_us` microseconds from 1970; `properties` maps names, in model order, to
-    values, missing ones absent."""
-
-    type: str
-    time_us: int
-    properties: Mapping[str, AttributeValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,35 +109,32 @@ class EventPage:
     next: EventPlace | None = None
 
 
-def read_events(snapshot: Snapshot, model: Model, row: int, asked: EventsAsked) -> EventPage:
-    """A page of the events of a row, asked about an instant. InputInvalid for a type that the
-    model does not have."""
+def read_events(
+    snapshot: Snapshot, model: Model, row: int, asked: EventsAsked, known: RowEvents | None = None
+) -> EventPage:
+    """A page of the events of a row, asked about an instant; `known` has those that were read
+    already. InputInvalid for a type that the model does not have."""
     as_of_us = asked.as_of_us
     assert as_of_us is not None
     types = _types(model, asked.types)
     low, high = _bounds(asked, as_of_us)
     latest_us = max(as_of_us, asked.now_us or as_of_us, clock_of(snapshot))
-    found: list[_Piece] = []
+    events = known or RowEvents(snapshot, model, row)
+    found: list[tuple[int, ProfileEvent]] = []
     for declared in types:
-        kept_us = kept_from_us(declared, latest_us, model.time_zone)
-        found += _pieces(snapshot, declared, row, max(low, kept_us), high)
+        of_type = events.of(declared.name)
+        if of_type:
+            first = max(low, kept_from_us(declared, latest_us, model.time_zone))
+            found += [one for one in of_type if first <= one[1].time_us <= high]
     page: list[ProfileEvent] = []
-    last: EventPlace | None = None
-    for place, event in _in_order(snapshot, found, asked.after):
+    last: Callable[[], EventPlace] | None = None
+    for place, event in _in_order(found, asked.after):
         if len(page) == asked.limit:
-            return EventPage(page, as_of_us, snapshot.data_version, last)
+            behind = None if last is None else last()
+            return EventPage(page, as_of_us, snapshot.data_version, behind)
         page.append(event)
         last = place
     return EventPage(page, as_of_us, snapshot.data_version)
-
-
-def events_of_row(snapshot: Snapshot, declared: EventType, row: int) -> Iterator[ProfileEvent]:
-    """All events of a type that a row has, those dated ahead among them, in no order."""
-    for piece in _pieces(snapshot, declared, row, *TIME_US):
-        cells = _cells_of(snapshot, declared, piece.events)
-        for i, time_us in enumerate(piece.times.tolist()):
-            properties = {name: read(i) for name, present, read in cells if present[i]}
-            yield ProfileEvent(declared.name, time_us, properties)
 
 
 def _types(model: Model, names: Sequence[str]) -> list[EventType]:
@@ -179,134 +154,33 @@ def _bounds(asked: EventsAsked, as_of_us: int) -> tuple[int, int]:
     return low, high if asked.after is None else min(high, asked.after.time_us)
 
 
-# ------------------------------------------------------------------------------- picking out
-
-
-class _Piece:
-    """The events of a row in one chunk, or in a tail: their times, and all of them once they are
-    asked for, since a page needs few of the chunks."""
-
-    def __init__(
-        self, declared: EventType, times: NDArray[np.int64], read: Callable[[], Events]
-    ) -> None:
-        self.declared = declared
-        self.times = times
-        self._read = read
-
-    @cached_property
-    def events(self) -> Events:
-        """They, in the order of `times`."""
-        return self._read()
-
-
-def _pieces(
-    snapshot: Snapshot, declared: EventType, row: int, low: int, high: int
-) -> Iterator[_Piece]:
-    """The events of a type that a row has, of times in [low, high], chunk by chunk."""
-    block, in_block = divmod(row, BLOCK_ROWS)
-    name = event_field(declared.name)
-    if name not in snapshot.fields:
-        return
-    chunks, tail = event_chunks(snapshot, snapshot.fields[name].id, block)
-    for chunk in chunks:
-        piece = _of_chunk(declared, chunk, in_block, low, high)
-        if piece is not None:
-            yield piece
-    if tail is not None:
-        events = tail.events()
-        chosen = events.rows == in_block
-        chosen &= (events.times >= low) & (events.times <= high)
-        if chosen.any():
-            yield _Piece(declared, events.times[chosen], partial(events.take, chosen))
-
-
-def _of_chunk(
-    declared: EventType, chunk: Buffer, in_block: int, low: int, high: int
-) -> _Piece | None:
-    found = head.read_head(chunk)
-    columns = head.read_columns(chunk, found)
-    of_rows, of_times = columns[:2]
-    if of_times.low > high or of_times.high < low:
-        return None
-    rows = head.read_stored(chunk, of_rows, found.event_count, found.capacity)
-    places = np.flatnonzero(rows == in_block)
-    if not len(places):
-        return None
-    times = decode_columns(chunk, found, columns[:2]).times[places]
-    chosen = (times >= low) & (times <= high)
-    places = places[chosen]
-
-    def read() -> Events:
-        return decode_columns(chunk, found, columns).take(places)
-
-    return _Piece(declared, times[chosen], read) if len(places) else None
-
-
-# ------------------------------------------------------------------------------- in order
-
-# The name of a property, which events have one, and what reads it.
-Cells = list[tuple[str, NDArray[np.bool_], Callable[[int], AttributeValue]]]
-
-
 def _in_order(
-    snapshot: Snapshot, found: Sequence[_Piece], after: EventPlace | None
-) -> Iterator[tuple[EventPlace, ProfileEvent]]:
-    """The events behind a place, in order, each with its own."""
-    where = sorted(
-        (
-            (-time_us, piece.declared.name, number, i)
-            for number, piece in enumerate(found)
-            for i, time_us in enumerate(piece.times.tolist())
-        ),
-    )
-    cells: dict[int, Cells] = {}
-    for (minus_us, name), alike in groupby(where, lambda one: one[:2]):
-        said = []
-        for *_, number, i in alike:
-            events = found[number].events
-            if number not in cells:
-                cells[number] = _cells_of(snapshot, found[number].declared, events)
-            properties = {what: read(i) for what, present, read in cells[number] if present[i]}
-            id_ = 0 if events.ids is None else int(events.ids[i])
-            said.append((_digest(id_, properties), properties))
-        said.sort(key=lambda one: one[0])
-        for digest, same in groupby(said, lambda one: one[0]):
-            for count, (_, properties) in enumerate(same):
-                place = EventPlace(-minus_us, name, digest, count)
-                if after is None or place.key > after.key:
-                    yield place, ProfileEvent(name, -minus_us, properties)
+    found: Sequence[tuple[int, ProfileEvent]], after: EventPlace | None
+) -> Iterator[tuple[Callable[[], EventPlace], ProfileEvent]]:
+    """The events behind a place, in order, each with what makes its own."""
+    ordered = sorted(found, key=_by_time_and_type)
+    for _, alike in groupby(ordered, _by_time_and_type):
+        said = [*alike]
+        if len(said) == 1 and after is None:
+            ((id_, event),) = said
+            yield partial(_place, event, id_, 0), event
+            continue
+        said.sort(key=lambda one: _digest(*one))
+        for _, same in groupby(said, lambda one: _digest(*one)):
+            for count, (id_, event) in enumerate(same):
+                if after is None or _place(event, id_, count).key > after.key:
+                    yield partial(_place, event, id_, count), event
 
 
-def _digest(id_: int, properties: Mapping[str, AttributeValue]) -> bytes:
+def _by_time_and_type(one: tuple[int, ProfileEvent]) -> tuple[int, str]:
+    return -one[1].time_us, one[1].type
+
+
+def _place(event: ProfileEvent, id_: int, count: int) -> EventPlace:
+    return EventPlace(event.time_us, event.type, _digest(id_, event), count)
+
+
+def _digest(id_: int, event: ProfileEvent) -> bytes:
     """Of what an event says besides its time and type."""
-    told = repr((id_, sorted(properties.items(), key=lambda pair: pair[0])))
+    told = repr((id_, sorted(event.properties.items(), key=lambda pair: pair[0])))
     return hashlib.blake2b(told.encode(), digest_size=16).digest()
-
-
-def _cells_of(snapshot: Snapshot, declared: EventType, events: Events) -> Cells:
-    """Of the properties that the model declares and some event has: the name, which events have
-    one, and what reads it."""
-    cells: Cells = []
-    for name, one in declared.properties.items():
-        field = snapshot.fields.get(property_field(name, one.type, one.scale))
-        values = None if field is None else events.properties.get(field.id)
-        if field is not None and values is not None:
-            cells.append((name, values.present, _reader(snapshot, field, values)))
-    return cells
-
-
-def _reader(snapshot: Snapshot, field: Field, values: Property) -> Callable[[int], AttributeValue]:
-    if isinstance(values, Texts):
-        strings = values.strings
-        return lambda i: strings[i] or ""
-    if isinstance(values, Floats):
-        floats = values.values
-        return lambda i: float(floats[i])
-    if not isinstance(values, Codes):
-        numbers = values.values
-        return lambda i: of_int(field, int(numbers[i]))
-    codes = values.codes
-    if field.type != "category":
-        return lambda i: bool(codes[i] == 2)
-    dictionary = snapshot.dictionary(snapshot.fields.dictionary_of(field))
-    return lambda i: dictionary.value(int(codes[i]))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from dataclasses import field as default
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from engine.bitmaps import Buffer
 from engine.bitmaps.containers import BLOCK_ROWS
-from engine.columns import bools, codes, floats, ints, sets, texts, uids, values
-from engine.core.memberships import has_row, holds_row
+from engine.core.one_row import read_cells
 from engine.identity.digests import UNKNOWN
+from engine.live.kept_shapes import KeptShapes
 from engine.live.profile_events import EventsAsked, ProfileEvent, read_events
 from engine.live.stored_values import AttributeValue, of_int
 from engine.model.definitions import TAG, Model
-from engine.store.catalog import LIVE, UIDS, Field, FieldKind, identifier_field, segment_field
+from engine.store.catalog import (
+    LIVE,
+    UIDS,
+    Catalog,
+    Field,
+    FieldKind,
+    identifier_field,
+    segment_field,
+)
 from engine.store.store import Snapshot
 
 __all__ = ["ProfileRecord", "read_profiles"]
@@ -62,8 +70,47 @@ def read_profiles(
     return [None if row == UNKNOWN else reader.read(row) for row in map(int, rows)]
 
 
+class _Shape(NamedTuple):
+    """What is read of every profile of a model, with the catalog of a state: the fields, their
+    kinds and numbers; live rows and uids stand first, then identifiers, attributes and segments."""
+
+    kinds: tuple[int, ...]
+    ids: tuple[int, ...]
+    identifiers: tuple[str, ...]
+    attributes: tuple[Field, ...]
+    segments: tuple[str, ...]
+
+
+def _shape(model: Model, catalog: Catalog) -> _Shape:
+    kinds = tuple(kind for kind in model.identifiers if identifier_field(kind) in catalog)
+    # One that is computed may have a field from the time when it was not.
+    attributes = tuple(
+        catalog[name]
+        for name, attribute in model.attributes.items()
+        if name in catalog and attribute.computed is None
+    )
+    segments = tuple(name for name in model.segments if segment_field(name) in catalog)
+    fields = [
+        catalog[LIVE.name],
+        catalog[UIDS.name],
+        *(catalog[identifier_field(kind)] for kind in kinds),
+        *attributes,
+        *(catalog[segment_field(name)] for name in segments),
+    ]
+    return _Shape(
+        tuple(int(field.kind) for field in fields),
+        tuple(field.id for field in fields),
+        kinds,
+        attributes,
+        segments,
+    )
+
+
+_shapes = KeptShapes(_shape)
+
+
 class _Reader:
-    """Reads row by row, and keeps the payloads that it has seen."""
+    """Reads row by row."""
 
     def __init__(
         self,
@@ -76,83 +123,46 @@ class _Reader:
         self._model = model
         self._recent = recent
         self._moved = moved
-        self._parts: dict[tuple[int, int], Sequence[Buffer]] = {}
-        fields = snapshot.fields
-        self._live = fields[LIVE.name]
-        self._uid = fields[UIDS.name]
-        self._identifiers = {
-            kind: fields[identifier_field(kind)]
-            for kind in model.identifiers
-            if identifier_field(kind) in fields
-        }
-        # One that is computed may have a field from the time when it was not.
-        self._attributes = [
-            fields[name]
-            for name, attribute in model.attributes.items()
-            if name in fields and attribute.computed is None
-        ]
-        self._segments = {
-            name: fields[segment_field(name)]
-            for name in model.segments
-            if segment_field(name) in fields
-        }
+        self._shape = _shapes.of(model, snapshot.fields)
 
     def read(self, row: int) -> ProfileRecord | None:
         block, in_block = divmod(row, BLOCK_ROWS)
         if block >= self._snapshot.block_count:
             return None
-        live = self._payloads(self._live, block)
-        if not live or not has_row(live[0], in_block):
+        shape = self._shape
+        cells = read_cells(shape.kinds, self._snapshot.places(shape.ids, block), in_block)
+        is_live, uid, *rest = cells
+        if not is_live:
             return None
-        uid = uids.read_row(self._payloads(self._uid, block), in_block)
         assert uid is not None, f"live row {row} has no uid"
-        identifiers = {
-            kind: values.read_row(self._payloads(field, block), in_block)
-            for kind, field in self._identifiers.items()
-        }
+        owned = {kind: found for kind, found in zip(shape.identifiers, rest, strict=False) if found}
+        at = len(shape.identifiers)
         attributes = {}
-        for field in self._attributes:
-            parts = self._payloads(field, block)
-            value = self._value(field, parts, in_block) if parts else None
-            if value is not None:
-                attributes[field.name] = value
-        owned = {kind: found for kind, found in identifiers.items() if found}
+        for field, cell in zip(shape.attributes, rest[at:], strict=False):
+            if cell is not None:
+                value = self._value(field, cell)
+                if value is not None:
+                    attributes[field.name] = value
+        at += len(shape.attributes)
         segments = [
             name
-            for name, field in self._segments.items()
-            if (
-                row in self._moved[name]
-                if name in self._moved
-                else holds_row(self._snapshot.addresses(field.id), row)
-            )
+            for name, is_in in zip(shape.segments, rest[at:], strict=True)
+            if (row in self._moved[name] if name in self._moved else is_in)
         ]
         recent: list[ProfileEvent] = []
         if self._recent is not None:
             recent = read_events(self._snapshot, self._model, row, self._recent).events
         return ProfileRecord(uid, row, owned, attributes, segments, recent)
 
-    def _payloads(self, field: Field, block: int) -> Sequence[Buffer]:
-        key = field.id, block
-        if key not in self._parts:
-            self._parts[key] = self._snapshot.payloads(field.id, block)
-        return self._parts[key]
-
-    def _value(self, field: Field, parts: Sequence[Buffer], row: int) -> AttributeValue | None:
+    def _value(self, field: Field, cell: Any) -> AttributeValue | None:
+        """What people read, of what is stored; an empty set is missing."""
         match field.kind:
             case FieldKind.INTS:
-                number = ints.read_row(parts, row)
-                return None if number is None else of_int(field, number)
-            case FieldKind.FLOATS:
-                return floats.read_row(parts, row)
-            case FieldKind.BOOL:
-                return bools.read_row(parts, row)
-            case FieldKind.TEXTS:
-                return texts.read_row(parts, row)
+                return of_int(field, cell)
             case FieldKind.CODES:
-                code = codes.read_row(parts, row)
-                return self._snapshot.dictionary(field.id).value(code) if code else None
+                return self._snapshot.dictionary(field.id).value(cell)
             case FieldKind.SET:
                 dictionary = self._snapshot.dictionary(field.id)
-                members = sets.read_row(parts, row).tolist()
-                return sorted(dictionary.value(code) for code in members if code) or None
-        raise AssertionError(f"field {field.name} is not an attribute")
+                return sorted(map(dictionary.value, cell)) or None
+        found: AttributeValue = cell
+        return found

@@ -18,7 +18,7 @@ from engine.store.overlay import HeapPayload
 from engine.store.reading import State, View, name_of_entry
 from engine.store.records import HEADER_BYTES
 
-__all__ = ["PartTable", "Places", "build_part_table"]
+__all__ = ["PartTable", "Places", "build_part_table", "located"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,25 +149,39 @@ def _parts(places: Places, block: int, copies: dict[int, list[AlignedBytes]]) ->
     addresses: list[int] = []
     lengths: list[int] = []
     if block < len(places.state.manifests):
-        view = places.view
         entries = places.state.manifests[block].field(places.field_id)
-        for entry in entries if heap is None else entries[: heap.kept]:
-            name, kind, count, expected = name_of_entry(block, entry)
-            value = view.locate(name, kind, count, expected)
-            if view.is_apart(value):
-                view.check(name, value, expected)
-                address = address_of(value) + HEADER_BYTES
-            else:
-                # A value inside LMDB's tree moves when its neighbours change.
-                copied = AlignedBytes(view.read(name, kind, count, expected))
-                copies.setdefault(block, []).append(copied)
-                address = copied.address
-            addresses.append(address)
-            lengths.append(expected.length)
+        listed = entries if heap is None else entries[: heap.kept]
+        addresses, lengths, copied = located(places.view, block, listed)
+        if copied:
+            copies[block] = copied
     if heap is not None:
         addresses += heap.addresses
         lengths += heap.lengths
     return _Parts(addresses, lengths)
+
+
+def located(
+    view: View, block: int, entries: NDArray[np.void]
+) -> tuple[list[int], list[int], list[AlignedBytes]]:
+    """Where the records that a manifest lists are, verified, how long they are, and those that
+    were copied, which their addresses are good for as long as."""
+    addresses: list[int] = []
+    lengths: list[int] = []
+    copies: list[AlignedBytes] = []
+    for entry in entries:
+        name, kind, count, expected = name_of_entry(block, entry)
+        value = view.locate(name, kind, count, expected)
+        if view.is_apart(value):
+            view.check(name, value, expected)
+            address = address_of(value) + HEADER_BYTES
+        else:
+            # A value inside LMDB's tree moves when its neighbours change.
+            copied = AlignedBytes(view.read(name, kind, count, expected))
+            copies.append(copied)
+            address = copied.address
+        addresses.append(address)
+        lengths.append(expected.length)
+    return addresses, lengths, copies
 
 
 _NOTHING = PartTable(

@@ -25,7 +25,7 @@ __all__ = ["Dictionary", "DictionaryGrowth", "DictionaryTable", "pack_pages", "u
 
 _HEAD = struct.Struct("<II")
 _LENGTH_BYTES = 4
-# Codes kept by string: at most 2 MiB for a dictionary.
+# Codes kept by string, and strings by code: at most 2 MiB each for a dictionary.
 _ASKED_VALUES = 4096
 _ASKED_LENGTH = 256
 
@@ -72,7 +72,7 @@ _numbers = itertools.count()
 class DictionaryTable:
     """All values of a dictionary and their codes; only grows. Safe to use from any thread."""
 
-    __slots__ = ("_asked", "_guard", "_index", "_strings", "number", "page_counts")
+    __slots__ = ("_asked", "_guard", "_index", "_shown", "_strings", "number", "page_counts")
 
     def __init__(self) -> None:
         # Of no other table of this process, also of none that was read from a copy of the store.
@@ -82,6 +82,8 @@ class DictionaryTable:
         self._strings = Strings.missing(0)
         # Values that rules asked for, with their codes, which stay.
         self._asked: dict[str, int] = {}
+        # The other way round: those that profiles were shown with.
+        self._shown: dict[int, str] = {}
         # How many of the values stand in each stored page.
         self.page_counts: list[int] = []
 
@@ -110,6 +112,16 @@ class DictionaryTable:
             if code and len(self._asked) < _ASKED_VALUES and len(value) <= _ASKED_LENGTH:
                 self._asked[value] = code
         return code
+
+    def value(self, code: int) -> str:
+        """The string of a code that was given out. Those asked for once are found at once."""
+        value = self._shown.get(code)
+        if value is None:
+            value = self.strings()[code - 1]
+            assert value is not None
+            if len(self._shown) < _ASKED_VALUES and len(value) <= _ASKED_LENGTH:
+                self._shown[code] = value
+        return value
 
     def strings(self) -> Strings:
         """All values at this moment, by code - 1."""
@@ -157,9 +169,7 @@ class Dictionary:
         """The string with that code; IndexError where there is none."""
         if not 1 <= code <= self._count:
             raise IndexError(f"no value has the code {code}")
-        value = self.strings[code - 1]
-        assert value is not None
-        return value
+        return self._table.value(code)
 
     @property
     def strings(self) -> Strings:

@@ -91,9 +91,11 @@ class Manifest:
 
     `sequence` is that of the last record of the log that the block has absorbed. `expected` is
     what the directory lists for the manifest's own record; set once, when it is read or written.
+    `places` has what was found of the records, by field (engine.store.places): states share the
+    manifests of blocks that are the same in them, and what these list lies where it lay.
     """
 
-    __slots__ = ("block", "entries", "expected", "sequence")
+    __slots__ = ("block", "entries", "expected", "places", "sequence")
 
     def __init__(
         self, block: int, entries: NDArray[np.void] | None = None, sequence: int = 0
@@ -102,6 +104,7 @@ class Manifest:
         self.sequence = sequence
         self.expected = Expected(0, 0, 0)
         self.entries = np.zeros(0, ENTRY) if entries is None else entries
+        self.places: dict[int, Any] = {}
 
     def pack(self) -> bytes:
         """The payload of the manifest's record."""

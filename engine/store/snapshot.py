@@ -13,6 +13,7 @@ from engine.store.catalog import LIVE, Catalog, segment_field
 from engine.store.dictionary import Dictionary
 from engine.store.overlay import HeapPayload
 from engine.store.pins import Pin
+from engine.store.places import places_of
 from engine.store.reading import State
 from engine.store.records import PayloadKind, RecordName, RecordType
 from engine.store.version import Version
@@ -153,6 +154,11 @@ class Snapshot:
     def addresses(self, field_id: int) -> PartTable:
         """Where all parts of a field are, verified; made once per data version."""
         return self.version.table(field_id)
+
+    def places(self, field_ids: tuple[int, ...], block: int) -> list[tuple[int, ...]]:
+        """Where the parts of some fields are in one block, verified, for who reads a row of it: the
+        addresses of each, none where the block has nothing of it. Good while this is open."""
+        return places_of(self.version, field_ids, block)
 
     def dictionary(self, field_id: int) -> Dictionary:
         """The strings of a category or set (GIVERS: of all givers); empty where there are none."""

@@ -125,6 +125,8 @@ class Version:
         self.overlay = overlay
         # What a higher room of the engine wants to find again in snapshots of this version.
         self.attached: object = None
+        # Where some fields of a block are, by what was asked (engine.store.places).
+        self.places: dict[tuple[tuple[int, ...], int], list[tuple[int, ...]]] = {}
         self._guard = threading.Lock()
         self._tables: dict[int, PartTable] = {}
         self._trails = dict(trails or {})

@@ -1,0 +1,92 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The events of one row of a block, read in place from its chunks; one_row.h finds them."""
+
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from engine.events.chunks cimport (
+    STRATA_EVENT_FLOATS,
+    STRATA_EVENT_ID,
+    STRATA_EVENT_PROPERTY,
+    STRATA_EVENT_TEXTS,
+    strata_chunk,
+    strata_event_column,
+    strata_event_text,
+    strata_find_event_column,
+)
+
+cdef extern from "engine/events/one_row.h" nogil:
+    uint32_t strata_next_of_row(
+        const strata_chunk *chunk, uint16_t row, uint32_t event
+    ) noexcept
+    const strata_event_column *strata_time_column(const strata_chunk *chunk) noexcept
+    int strata_event_has(
+        const strata_chunk *chunk, const strata_event_column *column, uint32_t event
+    ) noexcept
+    int64_t strata_event_int(
+        const strata_chunk *chunk, const strata_event_column *column, uint32_t event
+    ) noexcept
+    uint64_t strata_event_stored(
+        const strata_chunk *chunk, const strata_event_column *column, uint32_t event
+    ) noexcept
+
+__all__ = ["events_of_row"]
+
+
+cdef object value_of(
+    const strata_chunk *chunk, const strata_event_column *column, uint32_t event
+):
+    """The value that an event has of a column, None where it has none."""
+    cdef uint32_t length
+    cdef const uint8_t *text
+    cdef uint64_t bits
+    cdef double number
+    if column == NULL or not strata_event_has(chunk, column, event):
+        return None
+    if column.kind == STRATA_EVENT_TEXTS:
+        text = strata_event_text(chunk, column, event, &length)
+        return PyUnicode_DecodeUTF8(<const char *>text, length, NULL)
+    if column.kind == STRATA_EVENT_FLOATS:
+        bits = strata_event_stored(chunk, column, event)
+        memcpy(&number, &bits, 8)
+        return number
+    return strata_event_int(chunk, column, event)
+
+
+def events_of_row(tuple addresses not None, uint32_t row, tuple numbers not None):
+    """The events of a row of the block, chunk by chunk, each in the order of its chunk: (time in
+    microseconds, digest of its id or 0, the values of the properties with these numbers, None
+    where missing).
+
+    Values are int (unscaled, days, microseconds, codes), float or str. `addresses` are those of
+    the chunks, which the caller keeps alive and has checked.
+    """
+    cdef list found = []
+    cdef Py_ssize_t count = len(numbers), i
+    cdef const strata_chunk *chunk
+    cdef const strata_event_column *ids
+    cdef uint32_t event
+    cdef uint64_t id_
+    assert row < 65536
+    for address in addresses:
+        chunk = <const strata_chunk *><size_t>address
+        with nogil:
+            event = strata_next_of_row(chunk, <uint16_t>row, 0)
+        while event < chunk.event_count:
+            values = tuple([
+                value_of(
+                    chunk,
+                    strata_find_event_column(
+                        chunk, STRATA_EVENT_PROPERTY, <uint32_t>numbers[i]
+                    ),
+                    event,
+                )
+                for i in range(count)
+            ])
+            ids = strata_find_event_column(chunk, STRATA_EVENT_ID, 0)
+            id_ = 0 if ids == NULL else strata_event_stored(chunk, ids, event)
+            time_us = strata_event_int(chunk, strata_time_column(chunk), event)
+            found.append((time_us, id_, values))
+            event = strata_next_of_row(chunk, <uint16_t>row, event + 1)
+    return found

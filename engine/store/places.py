@@ -1,0 +1,57 @@
+"""Where a field of one block is in memory, for who reads one profile.
+
+A part table has the places of a field in all blocks, which is much to look up and to verify for
+one row. Here one block is looked up, once for as long as its manifest stays: what that lists lies
+where it lay, in every state that has the manifest. What a version has on the heap is looked up once
+for each version.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.store.addresses import located
+from engine.store.aligned import AlignedBytes
+from engine.store.version import Version
+
+__all__ = ["places_of"]
+
+# Blocks, times what is asked of each, that a version remembers.
+_MOST_KEPT = 4096
+
+
+class _Found(NamedTuple):
+    """Addresses of the stored parts, verified, and what was copied to be read at them."""
+
+    addresses: tuple[int, ...]
+    copies: list[AlignedBytes]
+
+
+def places_of(version: Version, field_ids: tuple[int, ...], block: int) -> list[tuple[int, ...]]:
+    """The addresses of the parts of some fields in a block; good while a snapshot of the version is
+    open. Of events one address may stand for several parts, see HeapPayload."""
+    key = field_ids, block
+    found = version.places.get(key)
+    if found is None:
+        if len(version.places) >= _MOST_KEPT:
+            version.places.clear()
+        found = [_places(version, field_id, block) for field_id in field_ids]
+        version.places[key] = found
+    return found
+
+
+def _places(version: Version, field_id: int, block: int) -> tuple[int, ...]:
+    heap = version.overlay.get(field_id, block)
+    if heap is not None and not heap.kept:
+        return heap.addresses
+    manifests = version.state.manifests
+    if block >= len(manifests):
+        return ()
+    manifest = manifests[block]
+    found: _Found | None = manifest.places.get(field_id)
+    if found is None:
+        addresses, _, copies = located(version.view, block, manifest.field(field_id))
+        found = manifest.places[field_id] = _Found(tuple(addresses), copies)
+    if heap is None:
+        return found.addresses
+    return (*found.addresses[: heap.kept], *heap.addresses)
