@@ -53,10 +53,15 @@ def body(changes: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _to_do(to_do: ToDo) -> dict[str, Any]:
-    return {
+    shown: dict[str, Any] = {
         "do": to_do.do,
         "owner": to_do.owner,
         "due": None if to_do.due is None else instant(to_do.due),
         "send": {name: json_value(given) for name, given in to_do.send.items()},
         "evidence": list(to_do.evidence),
     }
+    if to_do.event is not None:
+        event = to_do.event
+        said = {name: json_value(given) for name, given in event.properties.items()}
+        shown["event"] = {"type": event.type, "time": instant(event.time), "properties": said}
+    return shown

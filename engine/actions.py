@@ -3,6 +3,7 @@
 The entry is durable, and says which action, for whom and from when on. The rest is worked out when
 the entry is read, by the model in force and what is known of the profile then: so who is handed a
 profile gets what is right at that time. The evidence is what was found at the instant of the entry.
+Of an action with `each` the entry names an event, which is read as it is by then, too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from engine.explaining.explain import ExplainedNode, Explanation
 from engine.explaining.wording import Wording
 from engine.explanations import Explanations
 from engine.live.feed import ACTIONS, FeedRun
+from engine.live.moved_key import NamedEvent
+from engine.live.row_events import ProfileEvent, RowEvents
 from engine.live.profiles import read_profiles
 from engine.live.stored_values import AttributeValue
 from engine.model.definitions import Model
@@ -38,6 +41,7 @@ class ToDo:
     due_us: int | None = None
     send: Mapping[str, AttributeValue] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
+    event: ProfileEvent | None = None
 
 
 class Actions:
@@ -69,13 +73,24 @@ class Actions:
         if "on" in action:
             found = self._explanations.of_row(snapshot, row, action["on"], run.instant_us)
             evidence = () if found is None else _sentences(found)
+        event = None if run.event is None else _event(snapshot, model, row, run.event)
+        if event is not None and "each" in action:
+            happened = Wording(model.time_zone, run.instant_us).instant(event.time_us)
+            evidence = (f"{action['each'].strip()}: {happened}",)
         return ToDo(
             do=action["do"],
             owner=_owner(action["owner"], known) if "owner" in action else None,
             due_us=run.instant_us + action["due_us"] if "due_us" in action else None,
             send={name: known[name] for name in action["send"] if name in known},
             evidence=evidence,
+            event=event,
         )
+
+
+def _event(snapshot: Snapshot, model: Model, row: int, named: NamedEvent) -> ProfileEvent:
+    """What is known of an event that the feed names."""
+    found = RowEvents(snapshot, model, row).named(named)
+    return found or ProfileEvent(named.type, named.time_us, {})
 
 
 def _owner(owner: Owner, known: Mapping[str, AttributeValue]) -> str | None:

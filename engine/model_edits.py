@@ -93,7 +93,8 @@ class ModelEdit:
             writer.delete_meta(TIER_CUTS)
         changed = differences(self.before, self.after)
         stale = [name for name in kept if name in changed or name in unstored]
-        if any(key.startswith("tag_rules.") for key in (*self.plan.added, *self.plan.changed_keys)):
+        edited = (*self.plan.added, *self.plan.changed_keys)
+        if any(key.startswith(("tag_rules.", "actions.")) for key in edited):
             stale += [name for name in self.after.refreshable if name == NAMED]
         fresh = [name for name, what in changed.items() if what == "added"]
         return version, Staged(stale, leaving, fresh)

@@ -102,6 +102,7 @@ def _asked(actions: Actions, snapshot: Snapshot, run: FeedRun) -> list[pb.ToDo] 
                 for name, given in one.send.items()
             ],
             evidence=one.evidence,
+            event=None if one.event is None else convert.profile_event(one.event),
         )
         for one in found
     ]

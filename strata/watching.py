@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from strata import messages
-from strata.answers import Value
+from strata.answers import ProfileEvent, Value
 from strata.client import Client
 from strata.errors import StrataError
 from strata.v1 import watch_pb2
@@ -43,13 +43,15 @@ CAUSES = {
 @dataclass(frozen=True, slots=True)
 class ToDo:
     """What an action asks for, for one profile: `do` by `owner` until `due`, both None where it
-    says none. `send` has attributes by their names, and `evidence` sentences that say why."""
+    says none. `send` has attributes by their names, and `evidence` sentences that say why. `event`
+    is what an action with `each` is about, None for all others."""
 
     do: str
     owner: str | None
     due: datetime.datetime | None
     send: Mapping[str, Value]
     evidence: tuple[str, ...]
+    event: ProfileEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,4 +219,5 @@ def _to_do(message: watch_pb2.ToDo) -> ToDo:
         due=messages.instant(message.due) if message.HasField("due") else None,
         send={one.name: messages.value(one.value) for one in message.send},
         evidence=tuple(message.evidence),
+        event=messages.profile_event(message.event) if message.HasField("event") else None,
     )

@@ -34,10 +34,10 @@ from engine.live.figures import Figures
 from engine.live.flip_outcome import Passed
 from engine.live.log_clock import LogInstant
 from engine.live.model_in_force import ModelInForce
-from engine.live.named_facts import BroughtEvents
 from engine.live.pending_feed import PendingFeed
 from engine.live.removed_tags import removed_tags
 from engine.live.standing import Standing
+from engine.live.step_events import BroughtEvents
 from engine.store.mutation import Mutation
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store

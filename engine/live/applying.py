@@ -28,7 +28,7 @@ from engine.live.field_load import each_block
 from engine.live.histories import History, dated, history_in, only_cells
 from engine.live.identity_fields import add_uids, add_values
 from engine.live.mentions import Mentions, settle
-from engine.live.named_facts import BroughtEvents
+from engine.live.step_events import BroughtEvents
 from engine.live.text_field import lay_texts, read_texts, texts_differ
 from engine.live.update import (
     NO_TIME,
@@ -296,10 +296,11 @@ class _Application:
             properties = {number: values.take(at) for number, values in known.items()}
             events = Events(in_block, cells.times[at], ids, None, properties)
             gone = None if cells.gone is None else cells.gone[at]
-            changed, added = write_events(self._mutation, field.id, block, events, gone)
-            if field.id in self._wanted and len(added):
-                self.brought.append(BroughtEvents(field.id, block, added))
-            self._touch(field.id, changed + np.uint32(block << 16))
+            change = write_events(self._mutation, field.id, block, events, gone)
+            if field.id in self._wanted and len(change.added):
+                brought = BroughtEvents(field.id, block, change.added, change.dropped)
+                self.brought.append(brought)
+            self._touch(field.id, change.rows + np.uint32(block << 16))
 
     # ------------------------------------------------------------------------- plumbing
 

@@ -2,7 +2,9 @@
 
 What an update does, it does at once, and its record groups the rows by definition
 (`engine.live.feed_record`). What time does, it does one after the other: each entry has an instant
-of its own, and entries are in the order of these. All integers are little-endian. **Version 2.**
+of its own, and entries are in the order of these. All integers are little-endian. **Version 2**,
+or **3** where there are more than 65,536 definitions: with each event that asks for something, and
+each two numbers of points, being one of its own.
 
 | at | field |
 | --- | --- |
@@ -18,7 +20,7 @@ of its own, and entries are in the order of these. All integers are little-endia
 | | their names one after the other, UTF-8, all different, then zeros up to a multiple of 8 |
 | | instants of the entries, i64 each, ascending, none after that of the tick |
 | | rows of the entries, u32 each |
-| | their definitions by number, u16 each |
+| | their definitions by number, u16 each; in version 3 u32 each, before the rows |
 | | whether they entered (1) or left (0), u8 each |
 
 **Entries** are numbered from 0 by their place. At one instant they are ordered by definition, then
@@ -41,12 +43,13 @@ from engine.live.change import Cause, Flips, Numbered
 
 __all__ = ["ClockEntries", "ClockRecord", "ClockRun", "pack_clock_record"]
 
-VERSION: Final = 2
+# With few definitions, and with many.
+VERSIONS: Final = 2, 3
 _CLOCK = 2
 _HEAD = struct.Struct("<HBBIQQqII")
 _DEFINITION = np.dtype([("version", "<u4"), ("name", "<u2"), ("reserved", "<u2")])
 _DEFINITIONS = 1 << 16
-_ENTRY_BYTES = 8 + 4 + 2 + 1
+_ENTRY_BYTES = 8 + 4 + 1  # beside the number of the definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,14 @@ def pack_clock_record(record: ClockRecord) -> bytes:
     assert len(flips) and 0 <= record.previous < record.sequence
     used, numbers = np.unique(flips.definitions, return_inverse=True)
     chosen = [record.definitions[number] for number in used.tolist()]
-    assert len(chosen) <= _DEFINITIONS and len({key for key, _ in chosen}) == len(chosen)
+    assert len({key for key, _ in chosen}) == len(chosen)
+    is_wide = len(chosen) > _DEFINITIONS
     names = [key.encode() for key, _ in chosen]
     heads = np.zeros(len(chosen), _DEFINITION)
     heads["version"] = [version for _, version in chosen]
     heads["name"] = [len(name) for name in names]
     head = _HEAD.pack(
-        VERSION,
+        VERSIONS[is_wide],
         _CLOCK,
         0,
         len(chosen),
@@ -84,13 +88,14 @@ def pack_clock_record(record: ClockRecord) -> bytes:
         0,
     )
     named = b"".join((head, heads.tobytes(), *names))
+    rows = flips.rows.astype("<u4").tobytes()
+    numbered = numbers.astype("<u4" if is_wide else "<u2").tobytes()
     return b"".join(
         (
             named,
             bytes(-len(named) % 8),
             flips.instants.astype("<i8").tobytes(),
-            flips.rows.astype("<u4").tobytes(),
-            numbers.astype("<u2").tobytes(),
+            *((numbered, rows) if is_wide else (rows, numbered)),
             flips.entered.astype(np.uint8).tobytes(),
         )
     )
@@ -109,7 +114,7 @@ class ClockEntries:
         version, cause, reserved, names, sequence, previous, instant_us, count, more = (
             _HEAD.unpack_from(view)
         )
-        assert version == VERSION
+        assert version in VERSIONS
         if cause != _CLOCK or reserved or more or not names or not count or previous >= sequence:
             raise ValueError("the head of a feed record makes no sense")
         if not TIME_US[0] <= instant_us <= TIME_US[1]:
@@ -120,12 +125,20 @@ class ClockEntries:
         self.count: int = count
         self.size = len(view)
         self._definitions, at = _definitions(view, names)
-        if len(view) != at + count * _ENTRY_BYTES:
+        number_type = np.dtype("<u4" if version == VERSIONS[1] else "<u2")
+        if len(view) != at + count * (_ENTRY_BYTES + number_type.itemsize):
             raise ValueError("a feed record is longer or shorter than its entries")
         self._instants = np.frombuffer(view, "<i8", count, at).astype(np.int64)
-        self._rows = np.frombuffer(view, "<u4", count, at + 8 * count).astype(np.uint32)
-        self._numbers = np.frombuffer(view, "<u2", count, at + 12 * count)
-        self._entered = np.frombuffer(view, np.uint8, count, at + 14 * count)
+        # Behind the instants come first the wider of the two.
+        behind = at + 8 * count
+        rows_at, numbers_at = behind, behind + 4 * count
+        if version == VERSIONS[1]:
+            rows_at, numbers_at = numbers_at, rows_at
+        self._rows = np.frombuffer(view, "<u4", count, rows_at).astype(np.uint32)
+        self._numbers = np.frombuffer(view, number_type, count, numbers_at)
+        self._entered = np.frombuffer(
+            view, np.uint8, count, behind + (4 + number_type.itemsize) * count
+        )
         self._check()
         self._starts = self._begin()
 

@@ -6,7 +6,8 @@ Beside segments these have members of their own, by key path:
 - `facts.KEY.on` and `facts.KEY.off`: who a fact begins to hold for, and who it ends for
   (engine.model.hidden_events): the `when` of a sticky tag; of a band with `hold` who is at its
   bound, and who is below what holds it. They are told to nobody;
-- `actions.NAME`: who satisfies the `on` of an action, of whom the feed tells only who enters.
+- `actions.NAME`: who satisfies the `on` of an action, of whom the feed tells only who enters. Of an
+  action with `each` nobody is a member: the feed tells of events (engine.live.each_actions).
 
 Definitions come in *levels*. Those of level 0 read no facts; a fact has the level of the
 conditions that set it, and who reads it is at least one level above. So one level can be judged,
@@ -24,8 +25,10 @@ from engine.model.plain import TagRule, tier_names
 from engine.model.positions import key_text
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
+from engine.rules.bound_events import BoundAggregate
 from engine.rules.bound_facts import fact_holds, facts_read
 from engine.rules.parse import parse
+from engine.rules.steps import count_of_step, happens_at_all
 
 __all__ = ["Definition", "definitions_of", "hidden_name", "key_of", "levels_of"]
 
@@ -41,6 +44,7 @@ class Definition:
     Of those that share it a profile is in one at most, whose `value` is told.
     `begins` and `ends` are facts (hidden types of events) that do so for whoever enters it.
     `is_action` where only who enters is told, and not who is in it when it is first defined.
+    `each` is the count of the events that an action asks something for; `body` is false then.
     """
 
     name: str
@@ -50,6 +54,12 @@ class Definition:
     begins: EventType | None = None
     ends: EventType | None = None
     is_action: bool = False
+    each: BoundAggregate | None = None
+
+    @property
+    def says(self) -> bound.BoundExpr:
+        """What it means: its `body`, or that there is such an event."""
+        return self.body if self.each is None else happens_at_all(self.each)
 
 
 def hidden_name(*path: str) -> str:
@@ -83,6 +93,10 @@ def definitions_of(model: Model, binder: Binder) -> Iterator[Definition]:
             key = key_text(("actions", name))
             body = binder.bind(parse(action["on"]), action["on"], key_text(("actions", name, "on")))
             yield Definition(hidden_name("actions", name), body, key, is_action=True)
+        else:
+            nobody = bound.BoundConstant(False, None)
+            counted = count_of_step(binder, action["each"])
+            yield Definition(hidden_name("actions", name), nobody, each=counted)
 
 
 def _of_score(

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,17 @@ from engine.live.same_events import last_of_ids, same_events
 from engine.store.catalog import Catalog, FieldKind
 from engine.store.mutation import Mutation
 
-__all__ = ["write_events"]
+__all__ = ["EventChange", "write_events"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventChange:
+    """The rows in a block (uint32) whose events differ from before, sorted and each once; the
+    events that were not there before, and those that are not there any more."""
+
+    rows: NDArray[np.uint32]
+    added: Events
+    dropped: Events
 
 
 def write_events(
@@ -27,15 +39,14 @@ def write_events(
     block: int,
     events: Events,
     gone: NDArray[np.bool_] | None,
-) -> tuple[NDArray[np.uint32], Events]:
-    """Adds events to a block, in the order of the updates, and takes those away that are `gone`;
-    the rows in the block whose events differ from before, sorted and each once, and the events
-    that were not there before."""
+) -> EventChange:
+    """Adds events to a block, in the order of the updates, and takes those away that are
+    `gone`."""
     if gone is None:
         gone = np.zeros(len(events), np.bool_)
     ids = events.ids
     dropped = np.zeros(0, np.uint32)
-    dropped_rows = np.zeros(0, np.uint16)
+    before = Events(np.zeros(0, np.uint16), np.zeros(0, np.int64))
     opened = mutation.events(field_id, block)
     if ids is not None and ids.any():
         lasting = last_of_ids(events.rows, ids)
@@ -48,7 +59,7 @@ def write_events(
             stands = opened.events_at(mutation.snapshot, found)
             same = same_events(events.take(known), stands, _properties(mutation.snapshot.fields))
             same &= ~gone[known]
-            dropped, dropped_rows = found[~same], events.rows[known[~same]]
+            dropped, before = found[~same], stands.take(np.flatnonzero(~same))
             gone[known[same]] = True
     added = events.take(~gone)
     if len(dropped):
@@ -57,9 +68,10 @@ def write_events(
         opened.add(added)
     if not len(dropped) and not len(added):
         mutation.leave_events(field_id, block)
-        return np.zeros(0, np.uint32), added
+        return EventChange(np.zeros(0, np.uint32), added, before)
     mutation.put_events(field_id, block, opened)
-    return np.union1d(dropped_rows, added.rows).astype(np.uint32), added
+    rows = np.union1d(before.rows, added.rows).astype(np.uint32)
+    return EventChange(rows, added, before)
 
 
 def _properties(fields: Catalog) -> set[int]:

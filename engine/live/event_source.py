@@ -8,7 +8,7 @@ property with different numbers of decimals: values come in the unit of the most
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,7 +35,7 @@ from engine.store.catalog import FieldKind, event_field, property_field
 from engine.store.dictionary import Dictionary
 from engine.store.snapshot import Snapshot
 
-__all__ = ["EventSource"]
+__all__ = ["EventSource", "SourcePiece"]
 
 _EVER = -(1 << 63), (1 << 63) - 1
 
@@ -65,34 +65,48 @@ class EventSource:
 
     def timelines(self, held: HeldEvents) -> Timelines:
         """The events of the rows that are looked at."""
+        pieces = [piece for _, _, piece in self.pieces(held, self._types)]
+        return _gathered(len(held.rows), pieces, self._model.time_zone, self._moving)
+
+    def pieces(
+        self, held: HeldEvents, types: Sequence[str]
+    ) -> Iterator[tuple[str, Held, SourcePiece]]:
+        """The events of the rows that are looked at, of some of its types, chunk by chunk."""
         reading = _Reading(held.snapshot, self._model, self._types, self._read, self._moving)
         wheres = reading.planned(self._still)
-        pieces = []
-        for name in self._types:
+        for name in types:
             field, where = held.snapshot.fields.get(event_field(name)), wheres[name]
             if field is not None and where is not None:
-                found = reading.pieces(name, held.of(field.id), where)
                 declared = event_type(self._model, name)
-                pieces += [_aged(piece, declared, self._model.time_zone) for piece in found]
-        return _gathered(len(held.rows), pieces, self._model.time_zone, self._moving)
+                for one, piece in reading.pieces(name, held.of(field.id), where):
+                    yield name, one, _aged(piece, declared, self._model.time_zone)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Piece:
-    """Some events: places of their rows among those asked for, times, and values or None; masks of
-    the parts of a condition, and the sums of its forms with where they are there; when they are
-    dropped by age, None: never."""
+class SourcePiece:
+    """Some events: which of those held, places of their rows among those asked for, times, and
+    values or None; masks of the parts of a condition that reads `now`, and the sums of its forms
+    with where they are there; when they are dropped by age, None: never."""
 
+    at: NDArray[np.intp]
     places: NDArray[np.intp]
     times: NDArray[np.int64]
     values: NDArray[Any] | None
     masks: Sequence[NDArray[np.bool_]]
     totals: Sequence[NDArray[Any]]
     present: Sequence[NDArray[np.bool_]]
+    where: MovingWhere | None
     leaving: NDArray[np.int64] | None = None
 
+    @property
+    def condition(self) -> PassingTimes | None:
+        """Which pass at which instant, where that depends on it."""
+        if self.where is None:
+            return None
+        return PassingTimes(self.where, self.masks, self.totals, self.present)
 
-def _aged(piece: _Piece, declared: EventType, zone: ZoneInfo) -> _Piece:
+
+def _aged(piece: SourcePiece, declared: EventType, zone: ZoneInfo) -> SourcePiece:
     """A piece without what an earlier model has dropped, which knows when the rest is."""
     if declared.retention_us is None and declared.dropped_us == EARLIEST_US:
         return piece
@@ -102,25 +116,27 @@ def _aged(piece: _Piece, declared: EventType, zone: ZoneInfo) -> _Piece:
         days, of_day = np.unique(days_by_start(times, zone), return_inverse=True)
         at = [leaves_us(day, declared.retention_us, zone) for day in days.tolist()]
         leaving = np.array(at, np.int64)[of_day]
-    return _Piece(
+    return SourcePiece(
+        piece.at[kept],
         piece.places[kept],
         times,
         None if piece.values is None else piece.values[kept],
         [mask[kept] for mask in piece.masks],
         [total[kept] for total in piece.totals],
         [there[kept] for there in piece.present],
+        piece.where,
         leaving,
     )
 
 
-def _leaving(piece: _Piece) -> NDArray[np.int64]:
+def _leaving(piece: SourcePiece) -> NDArray[np.int64]:
     if piece.leaving is not None:
         return piece.leaving
     return np.full(len(piece.times), _EVER[1], np.int64)
 
 
 def _gathered(
-    row_count: int, pieces: Sequence[_Piece], zone: ZoneInfo, moving: MovingWhere | None
+    row_count: int, pieces: Sequence[SourcePiece], zone: ZoneInfo, moving: MovingWhere | None
 ) -> Timelines:
     """The events of all pieces, by row, time and value."""
     places = np.concatenate([np.zeros(0, np.intp), *(piece.places for piece in pieces)])
@@ -174,6 +190,7 @@ class _Reading:
         self._read = read
         self._forms = [] if moving is None else moving.forms
         self._properties = [] if moving is None else moving.properties
+        self._moving = moving
         self._parts = [] if moving is None else [self.planned(part) for part in moving.parts]
 
     def planned(self, where: bound.BoundExpr | None) -> dict[str, tuple[WhereNode, ...] | None]:
@@ -182,21 +199,21 @@ class _Reading:
             self._snapshot, self._types, where, 0, self._model.time_zone, model=self._model
         )
 
-    def pieces(self, event: str, held: Sequence[Held], where: Sequence[WhereNode]) -> list[_Piece]:
+    def pieces(
+        self, event: str, held: Sequence[Held], where: Sequence[WhereNode]
+    ) -> Iterator[tuple[Held, SourcePiece]]:
         """The events of one type that pass and have the property, chunk by chunk."""
         read, number = self._read, 0
         if read is not None:
             number = self._number(event, read)
             if not number:
-                return []
+                return
         masks = [self._mask(planned[event], held) for planned in self._parts]
         passing = _picked(held, where) if where else [None] * len(held)
-        found = []
         for place, (one, chosen) in enumerate(zip(held, passing, strict=True)):
             piece = self._piece(event, one, number, chosen, [mask[place] for mask in masks])
             if piece is not None:
-                found.append(piece)
-        return found
+                yield one, piece
 
     def _mask(
         self, nodes: tuple[WhereNode, ...] | None, held: Sequence[Held]
@@ -223,7 +240,7 @@ class _Reading:
         number: int,
         passing: NDArray[np.bool_] | None,
         masks: Sequence[NDArray[np.bool_]],
-    ) -> _Piece | None:
+    ) -> SourcePiece | None:
         """The events of a chunk that pass and have the property, if any."""
         numbers = {read: self._number(event, read) for read in self._properties}
         events = held.read({number, *numbers.values()} - {0})
@@ -234,15 +251,17 @@ class _Reading:
             passing = valued.present if passing is None else passing & valued.present
         if passing is not None and not passing.any():
             return None
+        at = np.arange(len(events))
         places, times, properties = held.places, events.times, events.properties
         if passing is not None:
-            places, times = places[passing], times[passing]
+            at, places, times = at[passing], places[passing], times[passing]
             masks = [mask[passing] for mask in masks]
             properties = {known: column.take(passing) for known, column in properties.items()}
         values = self._values(event, properties[number], number) if number else None
         read = {one: properties[at] for one, at in numbers.items() if at in properties}
         sums = [self._sum(form, read, len(times)) for form in self._forms]
-        return _Piece(places, times, values, masks, [t for t, _ in sums], [p for _, p in sums])
+        totals, present = [total for total, _ in sums], [there for _, there in sums]
+        return SourcePiece(at, places, times, values, masks, totals, present, self._moving)
 
     def _values(self, event: str, held: Property, number: int) -> NDArray[Any]:
         """Values in the unit of the source."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from fractions import Fraction
 
 from engine.live.definitions import Definition, levels_of
 from engine.rules import bound
 from engine.rules.bound_events import BoundAggregate, BoundEvents
 from engine.rules.bound_facts import facts_read
+from engine.rules.steps import happens_at_all
 
 __all__ = ["FactsAhead"]
 
@@ -25,7 +25,7 @@ _EVERYBODY = bound.BoundConstant(True, None)
 class FactsAhead:
     """`definitions` are those of the model to come, of which some `differ` from before; `stored`
     has the fields of the members before the edit, by name. `named` maps the types of facts that an
-    edit of a rule may set to the events that it takes.
+    edit of a rule may set to the count of the events that it takes.
 
     Afterwards `differ` has those, too, that read a fact that may be set or end, and `stored` the
     conditions of facts alone.
@@ -36,7 +36,7 @@ class FactsAhead:
         definitions: Mapping[str, Definition],
         differ: Iterable[str],
         stored: Mapping[str, int],
-        named: Mapping[str, BoundEvents],
+        named: Mapping[str, BoundAggregate],
     ) -> None:
         self.differ = set(differ)
         # A segment by its stored members would not be worked out.
@@ -111,11 +111,12 @@ class FactsAhead:
             return item
         found: bound.BoundExpr = item
         if fact in self._named:
-            source = self._named[fact]
+            step = self._named[fact]
+            source = step.events
             wheres = [where for where in (source.where, events.where) if where is not None]
             where = bound.BoundAnd(tuple(wheres), None) if len(wheres) > 1 else wheres[0]
-            some = _count(BoundEvents(source.types, where), ">=", 1)
-            fresh = _count(events, "=", 0)
+            some = happens_at_all(replace(step, events=BoundEvents(source.types, where)))
+            fresh = bound.BoundNot(happens_at_all(BoundAggregate("count", events, "int")), None)
             found = bound.BoundOr((found, bound.BoundAnd((some, fresh), None)), None)
         if fact in self._begins:
             found = bound.BoundOr((found, self._begins[fact]), None)
@@ -131,9 +132,3 @@ def _parts(item: bound.BoundExpr) -> tuple[bound.BoundExpr, ...]:
             return bound.parts_of(item)
         case _:
             return ()
-
-
-def _count(events: BoundEvents, op: bound.Op, count: int) -> bound.BoundExpr:
-    counted = BoundAggregate("count", events, "int")
-    term = bound.LinearTerm(Fraction(1), bound.AggregateSource(counted))
-    return bound.BoundCompare(bound.Linear((term,), Fraction(-count)), op, None)

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from engine.errors import InputInvalid, StoreCorrupt
 from engine.limits import FEED_KEPT_BYTES, FEED_STEP_BYTES, FEED_STEP_ENTRIES, FEED_STEP_RECORDS
 from engine.live.change import Cause
-from engine.live.clock_record import VERSION as CLOCK_VERSION
+from engine.live.clock_record import VERSIONS as CLOCK_VERSIONS
 from engine.live.clock_record import ClockEntries, ClockRun
 from engine.live.feed_record import EntryRun, FeedEntries
-from engine.live.moved_key import read_moved_key
+from engine.live.moved_key import FeedKey, NamedEvent, read_key
 from engine.live.resume_token import FeedPosition, pack_token, unpack_token
 from engine.store.snapshot import Snapshot
 
@@ -85,7 +85,9 @@ class FeedRun:
 
     `rows` uint32 (n,) are in the order of the entries; the first has the number
     `first_ordinal`. `entered` says whether they entered or left; where the definition has one of
-    several names for a profile, they went from the name `old` to `new`, '' being none.
+    several names for a profile, they went from the name `old` to `new`, '' being none. `points` are
+    thousandths before and after, of a score that tells them; `event` is what an action asks
+    something for.
     """
 
     definition: str
@@ -98,6 +100,8 @@ class FeedRun:
     rows: NDArray[np.uint32]
     old: str | None = None
     new: str | None = None
+    points: tuple[int | None, int | None] | None = None
+    event: NamedEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,16 +244,19 @@ def _runs(entries: Entries, at: int, wanted: Wanted, most: int) -> Iterator[Feed
         if not most:
             return
         start = max(at - run.first_ordinal, 0)
-        definition, old, new = _told(entries, run)
-        if start >= run.count or not wanted(definition):
+        key = _told(entries, run)
+        if start >= run.count or not wanted(key.path):
             continue
+        old, new = key.names or (None, None)
         rows = _rows(entries, run, start, start + most)
         yield FeedRun(
-            definition=definition,
+            definition=key.path,
             version=run.version,
             entered=run.entered,
             old=old,
             new=new,
+            points=key.points,
+            event=key.event,
             cause=entries.cause,
             instant_us=run.instant_us,
             sequence=entries.sequence,
@@ -266,16 +273,16 @@ def _rows(entries: Entries, run: EntryRun | ClockRun, start: int, stop: int) -> 
         raise _unreadable(entries.sequence, error) from error
 
 
-def _told(entries: Entries, run: EntryRun | ClockRun) -> tuple[str, str | None, str | None]:
+def _told(entries: Entries, run: EntryRun | ClockRun) -> FeedKey:
     try:
-        return read_moved_key(run.definition)
+        return read_key(run.definition)
     except ValueError as error:
         raise _unreadable(entries.sequence, error) from error
 
 
 def _parsed(sequence: int, data: bytes) -> Entries:
     try:
-        of_clock = int.from_bytes(data[:2], "little") == CLOCK_VERSION
+        of_clock = int.from_bytes(data[:2], "little") in CLOCK_VERSIONS
         entries = ClockEntries(data) if of_clock else FeedEntries(data)
         if entries.sequence != sequence:
             raise ValueError(f"it says that it is record {entries.sequence}")
@@ -308,7 +315,7 @@ def replay_feed(source: FeedSource) -> dict[str, NDArray[np.uint32]]:
     while not caught_up:
         chunk = source.read(position, lambda key: not key.startswith(ACTIONS))
         for run in chunk.runs:
-            for key, entered in _sides(run):
+            for key, entered in _sides(run) if run.points is None else ():
                 held = members.get(key, np.zeros(0, np.uint32))
                 if np.isin(run.rows, held).any() if entered else not np.isin(run.rows, held).all():
                     raise StoreCorrupt(

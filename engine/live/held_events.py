@@ -6,8 +6,9 @@ event, and whoever reads a property of them reads it at the places that were fou
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +39,8 @@ class Held:
     places: NDArray[np.intp]
     of_tail: Events | None = None
 
-    def read(self, numbers: Collection[int]) -> Events:
-        """Rows and times of these events, and some properties by number."""
+    def read(self, numbers: Collection[int], *, with_ids: bool = False) -> Events:
+        """Rows and times of these events, and some properties by number; their ids, too."""
         if isinstance(self.chunk, TailVersion):
             assert self.of_tail is not None
             return self.of_tail
@@ -48,6 +49,7 @@ class Held:
             column
             for column in head.read_columns(self.chunk, found)
             if column.role in (head.ROW, head.TIME)
+            or (column.role == head.ID and with_ids)
             or (column.role == head.PROPERTY and column.property in numbers)
         ]
         return decode_columns(self.chunk, found, columns).take(self.at)
@@ -60,6 +62,21 @@ class HeldEvents:
         self.snapshot = snapshot
         self.rows = rows
         self._known: dict[int, list[Held]] = {}
+
+    @classmethod
+    def brought(
+        cls, snapshot: Snapshot, field_id: int, block: int, chunks: Sequence[Buffer]
+    ) -> Self:
+        """Events that the state may not have: of one type, those in some chunks of a block."""
+        in_chunks = [read_rows(chunk) for chunk in chunks]
+        rows = np.unique(np.concatenate([np.zeros(0, np.uint16), *in_chunks]))
+        found = cls(snapshot, rows.astype(np.uint32) + np.uint32(block << _BLOCK_BITS))
+        wanted = _Wanted(rows, 0)
+        found._known[field_id] = [
+            Held(chunk, *wanted.among(of_chunk))
+            for chunk, of_chunk in zip(chunks, in_chunks, strict=True)
+        ]
+        return found
 
     def of(self, field_id: int) -> list[Held]:
         """The chunks of a type that have any of them."""

@@ -7,36 +7,29 @@ edit, such an event sets its tag where the fact has neither begun nor ended befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bitmaps import Buffer
-from engine.core.where_nodes import WhereNodes
-from engine.core.where_plan import plan_where
-from engine.events.chunks import Chunks
-from engine.events.decode import decode_chunk
-from engine.events.encode import encode_events
 from engine.events.events import Codes, Events
-from engine.events.tail import TailVersion
 from engine.live.fact_changes import FactEvents
-from engine.live.flips import NEVER, UNKNOWN
+from engine.live.flips import NEVER
 from engine.live.held_events import HeldEvents
 from engine.live.kept_facts import RemovedTags
+from engine.live.step_events import BroughtEvents, CountedEvents, StepEvents
 from engine.model.definitions import EventType, Model
 from engine.model.hidden_events import ON, fact_events, tag_fact, tag_places, tag_values
-from engine.rules.aggregates import bind_step
 from engine.rules.bind import Binder
-from engine.rules.bound_events import BoundEvents
-from engine.rules.parse import parse_step
-from engine.rules.time_dependence import moves_anywhere
+from engine.rules.bound_events import BoundAggregate
+from engine.rules.steps import count_of_step, happens_at_all
+from engine.rules.time_dependence import why_unkept
 from engine.store.catalog import Catalog, event_field, property_field
-from engine.store.event_chunks import event_chunks
 from engine.store.snapshot import Snapshot
 
-__all__ = ["BroughtEvents", "NamedFacts"]
+__all__ = ["NamedFacts"]
 
 _EVER_US = -(1 << 63)
 _BLOCK_BITS = 16
@@ -44,27 +37,21 @@ _TRUE = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BroughtEvents:
-    """Events that a record added to one type in one block."""
-
-    field_id: int
-    block: int
-    events: Events
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Block:
-    field_id: int
-    block: int
-    chunks: Sequence[Buffer | TailVersion]
-
-
-@dataclass(frozen=True, slots=True)
 class _Rule:
     tag: str
     fact: EventType
-    events: BoundEvents
+    step: BoundAggregate
+    events: StepEvents
     places: tuple[str, ...]
+
+    def numbers(self, catalog: Catalog) -> list[int]:
+        """The fields of the properties that name the tag."""
+        return _numbers(catalog, self.fact, self.places)
+
+
+def _numbers(catalog: Catalog, fact: EventType, places: Sequence[str]) -> list[int]:
+    declared = [fact.properties[place] for place in places]
+    return [catalog[property_field(found.name, found.type, found.scale)].id for found in declared]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,36 +70,35 @@ class NamedFacts:
     """
 
     def __init__(self, model: Model, binder: Binder) -> None:
-        self._model = model
         self._rules: list[_Rule] = []
         self.reasons: dict[str, str] = {}
-        # No event comes to count before this by time alone, as far as is known.
-        self.next_us = UNKNOWN
         facts = fact_events(model)
         for rule in model.tag_rules:
             if rule["keep"] == "live" or "each" not in rule:
                 continue
-            text, fact = rule["each"], facts[tag_fact(rule["tag"])]
-            step, window = parse_step(text)
-            events = bind_step(step, binder.scope(text))
-            places = tag_places(rule["tag"])
-            self._rules.append(_Rule(rule["tag"], fact, events, places))
-            if window is not None:
-                self.reasons[rule["tag"]] = "its step has a window"
-            elif events.where is not None and moves_anywhere(events.where):
-                self.reasons[rule["tag"]] = "its where reads `now`"
+            fact, places = facts[tag_fact(rule["tag"])], tag_places(rule["tag"])
+            step = count_of_step(binder, rule["each"])
+            events = StepEvents(model, step, partial(_numbers, fact=fact, places=places))
+            self._rules.append(_Rule(rule["tag"], fact, step, events, places))
+            reason = why_unkept(happens_at_all(step))
+            if reason:
+                self.reasons[rule["tag"]] = reason
 
     def __bool__(self) -> bool:
         return bool(self._rules)
 
+    @property
+    def next_us(self) -> int:
+        """No event comes to count before this by time alone, as far as is known."""
+        return min((rule.events.next_us for rule in self._rules), default=NEVER)
+
     def fields(self, catalog: Catalog) -> frozenset[int]:
         """The fields with the events that the rules take, as far as the store has them."""
-        names = {event_field(name) for rule in self._rules for name in rule.events.types}
-        return frozenset(catalog[name].id for name in names if name in catalog)
+        return frozenset[int]().union(*(rule.events.fields(catalog) for rule in self._rules))
 
-    def events_of(self, tags: Collection[str]) -> dict[str, BoundEvents]:
-        """Of the rules for some tags: type of the fact -> the events that set it."""
-        return {rule.fact.name: rule.events for rule in self._rules if rule.tag in tags}
+    def steps_of(self, tags: Collection[str]) -> dict[str, BoundAggregate]:
+        """Of the rules for some tags: type of the fact -> the count of the events that set it."""
+        return {rule.fact.name: rule.step for rule in self._rules if rule.tag in tags}
 
     # -------------------------------------------------------------------------- changes
 
@@ -125,19 +111,9 @@ class NamedFacts:
     ) -> list[FactEvents]:
         """The facts that begin by events that a record brought, and that end where it takes tags
         away; what begins counts where both do."""
-        for one in brought:
-            ahead = one.events.times[one.events.times > now_us]
-            self.next_us = min(self.next_us, int(ahead.min(initial=NEVER)))
         made = []
         for rule in self._rules:
-            begin = self._of_chunks(
-                snapshot,
-                rule,
-                [_Block(one.field_id, one.block, encode_events(one.events)) for one in brought],
-                _EVER_US,
-                now_us + 1,
-            )
-            begin = _Named(begin.rows, np.full(len(begin.rows), now_us), begin.codes)
+            begin = _of_events(rule.events.of_record(snapshot, brought, now_us))
             end = self._removed(snapshot, rule, removed, now_us)
             if len(begin.rows) or len(end.rows):
                 made.append(self._changed(snapshot, rule, begin, end))
@@ -150,96 +126,31 @@ class NamedFacts:
         through_us: int,
         absorbs: Callable[[int], bool] | None = None,
     ) -> list[FactEvents]:
-        """The facts that begin as events that were dated ahead come to count."""
-        self.next_us = NEVER
+        """The facts that begin as time makes events count."""
         made = []
         for rule in self._rules:
-            ahead = list(self._blocks(snapshot, rule, after_us))
-            for one in ahead:
-                later = _times(one)
-                later = later[later > through_us]
-                self.next_us = min(self.next_us, int(later.min(initial=NEVER)))
-            chosen = [one for one in ahead if absorbs is None or absorbs(one.block)]
-            begin = self._of_chunks(snapshot, rule, chosen, after_us + 1, through_us + 1)
+            begin = _of_events(rule.events.by_time(snapshot, after_us, through_us, absorbs))
             if len(begin.rows):
                 made.append(self._changed(snapshot, rule, begin, _nothing(rule)))
         return [facts for facts in made if len(facts)]
 
     def of_everything(self, snapshot: Snapshot, now_us: int) -> list[FactEvents]:
         """The facts that no event of theirs is there for so far, and that some event sets."""
-        self.next_us = UNKNOWN
         made = []
         for rule in self._rules:
-            blocks = self._blocks(snapshot, rule)
-            named = self._of_chunks(snapshot, rule, blocks, _EVER_US, now_us + 1)
-            named = _Named(named.rows, np.full(len(named.rows), now_us), named.codes)
+            rule.events.forget()
+            named = _of_events(rule.events.of_everything(snapshot, now_us))
             known, _ = self._stored(snapshot, rule, np.unique(named.rows))
             fresh = _distinct(named, without=known)
             on = np.ones(len(fresh.rows), np.bool_)
             made.append(_facts(rule, fresh, on))
         return [facts for facts in made if len(facts)]
 
-    # --------------------------------------------------------------------------- events
-
-    def _blocks(
-        self, snapshot: Snapshot, rule: _Rule, after_us: int | None = None
-    ) -> Iterator[_Block]:
-        """The blocks with events, or with some after an instant, as the bounds of zones tell."""
-        for name in rule.events.types:
-            field_id = snapshot.fields[event_field(name)].id
-            for block in range(snapshot.block_count):
-                zone = snapshot.zone(field_id, block)
-                if zone is None or not zone.present_count:
-                    continue
-                assert zone.maximum is not None
-                if after_us is None or zone.maximum > after_us:
-                    chunks, tail = event_chunks(snapshot, field_id, block)
-                    yield _Block(field_id, block, [*chunks, *([] if tail is None else [tail])])
-
-    def _of_chunks(
-        self,
-        snapshot: Snapshot,
-        rule: _Rule,
-        blocks: Iterable[_Block],
-        from_us: int,
-        to_us: int,
-    ) -> _Named:
-        """The events in [from, to) that a rule takes, by what they name, and that have all of
-        it."""
-        wheres = plan_where(
-            snapshot, rule.events.types, rule.events.where, 0, self._model.time_zone,
-            model=self._model,
-        )  # fmt: skip
-        types = {snapshot.fields[event_field(name)].id: name for name in rule.events.types}
-        numbers = self._numbers(snapshot, rule)
-        found = [_nothing(rule)]
-        for one in blocks:
-            name = types.get(one.field_id)
-            where = None if name is None else wheres[name]
-            if where is None:
-                continue
-            picked = WhereNodes(where).pick(Chunks(one.chunks), from_us, to_us)
-            for chunk, chosen in zip(one.chunks, picked, strict=True):
-                chosen = np.asarray(chosen, np.bool_)
-                if chosen.any():
-                    named = _named(_decoded(chunk), numbers)
-                    chosen &= (named.codes != 0).all(axis=1)
-                    rows = named.rows[chosen] + np.uint32(one.block << _BLOCK_BITS)
-                    found.append(_Named(rows, named.times[chosen], named.codes[chosen]))
-        return _joined(found)
-
-    def _numbers(self, snapshot: Snapshot, rule: _Rule) -> list[int]:
-        declared = [rule.fact.properties[place] for place in rule.places]
-        return [
-            snapshot.fields[property_field(found.name, found.type, found.scale)].id
-            for found in declared
-        ]
-
     def _removed(
         self, snapshot: Snapshot, rule: _Rule, removed: RemovedTags, now_us: int
     ) -> _Named:
         """What the tags that are taken away name."""
-        numbers = self._numbers(snapshot, rule)
+        numbers = rule.numbers(snapshot.fields)
         found = [_nothing(rule)]
         for tag, rows in removed.items():
             for values in tag_values(rule.tag, tag):
@@ -290,7 +201,7 @@ class NamedFacts:
         of their events."""
         field_id = snapshot.fields[event_field(rule.fact.name)].id
         on_number = snapshot.fields[property_field(ON.name, ON.type, ON.scale)].id
-        numbers = self._numbers(snapshot, rule)
+        numbers = rule.numbers(snapshot.fields)
         inside = rows[rows < snapshot.block_count << _BLOCK_BITS]
         found, sides = [_nothing(rule)], [np.zeros(0, np.uint32)]
         for held in HeldEvents(snapshot, inside).of(field_id):
@@ -308,6 +219,11 @@ class NamedFacts:
         chosen = order[last]
         held_ = on_codes[chosen] == _TRUE
         return _Named(every.rows[chosen], every.times[chosen], every.codes[chosen]), held_
+
+
+def _of_events(events: CountedEvents) -> _Named:
+    """What events name, by when they come to count."""
+    return _Named(events.rows, events.instants, events.codes)
 
 
 def _nothing(rule: _Rule) -> _Named:
@@ -352,12 +268,3 @@ def _named(events: Events, numbers: Sequence[int]) -> _Named:
             assert isinstance(found, Codes)
             codes[:, at] = found.codes
     return _Named(events.rows.astype(np.uint32), events.times, codes)
-
-
-def _decoded(chunk: Buffer | TailVersion) -> Events:
-    return chunk.events() if isinstance(chunk, TailVersion) else decode_chunk(chunk)
-
-
-def _times(block: _Block) -> NDArray[np.int64]:
-    times = [_decoded(chunk).times for chunk in block.chunks]
-    return np.concatenate([np.zeros(0, np.int64), *times])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from engine.bitmaps.containers import BLOCK_ROWS
 from engine.events.one_row import events_of_row
 from engine.live.kept_shapes import KeptShapes
+from engine.live.moved_key import NamedEvent
 from engine.live.stored_values import AttributeValue, of_int
 from engine.model.definitions import EventType, Model
 from engine.model.hidden_events import hidden_events
@@ -92,6 +93,19 @@ class RowEvents:
         if found is None:
             found = self._known[type_] = self._read(type_)
         return found
+
+    def named(self, named: NamedEvent) -> ProfileEvent | None:
+        """The event that an entry of the feed names, as it is now: by its id where it has one, else
+        by its time. None where it is no more, and for a type that is no more."""
+        if named.type not in self._shape.declared:
+            return None
+        before = named.count
+        for id_, event in self.of(named.type):
+            if id_ == named.id and (named.id or event.time_us == named.time_us):
+                if not before:
+                    return event
+                before -= 1
+        return None
 
     def _read(self, type_: str) -> list[tuple[int, ProfileEvent]]:
         shape = self._shape.types.get(type_)

@@ -29,6 +29,7 @@ from engine.core import evaluate
 from engine.core.control import Control
 from engine.live.change import NO_MOVES, FieldBlocks, Flips, Moves, Numbered, Touched, Transition
 from engine.live.definitions import Definition, definitions_of, key_of, levels_of
+from engine.live.each_actions import EachActions
 from engine.live.fact_changes import FactEvents, FactWriter, held_by
 from engine.live.facts_ahead import FactsAhead
 from engine.live.flip_outcome import Passed
@@ -36,9 +37,11 @@ from engine.live.kept_facts import KeptFacts, RemovedTags
 from engine.live.kept_level import KeptLevel, Moved, joined_moves
 from engine.live.log_clock import system_clock
 from engine.live.memberships import changed_memberships, stored_masks
-from engine.live.named_facts import BroughtEvents, NamedFacts
+from engine.live.named_facts import NamedFacts
 from engine.live.segment_plan import SegmentPlan
+from engine.live.step_events import BroughtEvents
 from engine.live.telling import Telling
+from engine.live.told_entries import flips_with, transitions_of
 from engine.model.definitions import Model
 from engine.model.positions import key_text
 from engine.rules import bound
@@ -51,8 +54,8 @@ from engine.store.snapshot import Snapshot
 
 __all__ = ["NAMED", "SegmentChange", "StoredSegments", "TimeChange", "in_turns", "segment_key"]
 
-# Stands among names of definitions for the sticky tags that properties name (engine.live.
-# named_facts), which have no members of their own.
+# Stands among names of definitions for what follows from events one by one, and has no members of
+# its own: sticky tags that properties name (engine.live.named_facts) and actions with `each`.
 NAMED = ":named"
 
 # Masks of many segments over all blocks take 8 KiB each; more than this is done in turns.
@@ -124,7 +127,7 @@ class StoredSegments:
         self.definitions: Mapping[str, Definition] = MappingProxyType(
             {definition.name: definition for definition in definitions_of(model, binder)}
         )
-        reasons = {name: why_unkept(one.body) for name, one in self.definitions.items()}
+        reasons = {name: why_unkept(one.says) for name, one in self.definitions.items()}
         self.not_kept: Mapping[str, str] = MappingProxyType(
             {name: reason for name, reason in reasons.items() if reason}
         )
@@ -134,12 +137,14 @@ class StoredSegments:
             for name in self.kept
             if segment_field(name) in catalog
         }
+        self._each = EachActions(model, self.definitions.values(), self.definition_version)
         stored = [self.definitions[name] for name in self._fields]
         self._level_of = levels_of(stored)
         self._facts = KeptFacts(stored, self._level_of)
         self._named = NamedFacts(model, binder)
         # Types of events of which a record's new ones must be told to `update`.
-        self.events_wanted = self._named.fields(catalog) if self._named else frozenset[int]()
+        self.events_wanted = self._named.fields(catalog) | self._each.fields(catalog)
+        self._counts_events = bool(self._named) or bool(self._each)
         self._telling = Telling(stored, self.definition_version)
         self._levels = [
             KeptLevel(
@@ -150,7 +155,7 @@ class StoredSegments:
             for level in range(max([*self._level_of.values(), -1 + bool(self._named)]) + 1)
         ]
         moving = [name for level in self._levels for name in level.moving]
-        self.moving = (*moving, *([NAMED] if self._named else []))
+        self.moving = (*moving, *([NAMED] if self._counts_events else []))
 
     # ------------------------------------------------------------------------ definitions
 
@@ -192,14 +197,14 @@ class StoredSegments:
     @property
     def refreshable(self) -> tuple[str, ...]:
         """All that a load may change: what is `stored`, and NAMED where there are such tags."""
-        return (*self._fields, *([NAMED] if self._named else []))
+        return (*self._fields, *([NAMED] if self._counts_events else []))
 
     def facts_ahead(self, old: StoredSegments | None, differ: Iterable[str]) -> FactsAhead:
         """The facts that an edit from `old` to this would set, where the definitions `differ`."""
         before = () if old is None else old.model.tag_rules
         fresh = [rule["tag"] for rule in self.model.tag_rules if rule not in before]
         stored = {} if old is None else dict(old._fields)
-        return FactsAhead(self.definitions, differ, stored, self._named.events_of(fresh))
+        return FactsAhead(self.definitions, differ, stored, self._named.steps_of(fresh))
 
     @property
     def unforeseen(self) -> Mapping[str, str]:
@@ -224,7 +229,7 @@ class StoredSegments:
     def meaning(self, name: str) -> bytes:
         """What a definition says, through the segments it mentions, and for how long the events are
         kept that it reads: equal for equal meanings."""
-        body = self.definitions[name].body
+        body = self.definitions[name].says
         kept = retentions(body, self.model)
         return meaning_of(body, self.model.time_zone.key) + (repr(kept).encode() if kept else b"")
 
@@ -283,9 +288,10 @@ class StoredSegments:
                 assert write is not None, "facts have somebody to write them"
                 candidate, written = write(facts)
                 touched = Touched(touched.created, {**touched.fields, **written})
+        asked = self._each.of_record(candidate, brought, now_us)
         return SegmentChange(
             moves=moves,
-            transitions=self._telling.transitions(moved),
+            transitions=(*self._telling.transitions(moved), *transitions_of(asked)),
             count_deltas=_deltas(moved),
             rows_evaluated=rows_evaluated,
         )
@@ -340,9 +346,11 @@ class StoredSegments:
                 # To those that come, facts are events that were dated ahead.
                 for later in self._levels[number + 1 :]:
                     later.expect(snapshot, Touched(np.zeros(0, np.uint32), written), after_us)
+        telling = self._telling
+        asked = self._each.by_time(snapshot, after_us, through_us, absorbs)
+        told = flips_with(telling.definitions, telling.count, telling.flips(passed), asked)
         return TimeChange(
-            self._telling.definitions,
-            self._telling.flips(passed),
+            *told,
             moves,
             sum(found.rows_evaluated for found, _ in passed),
             sum(found.blocks_read for found, _ in passed),
@@ -352,7 +360,9 @@ class StoredSegments:
         """Name of each moving definition -> an instant before which time alone changes nothing of
         it; long ago where that is not known yet."""
         due = {name: at for level in self._levels for name, at in level.earliest().items()}
-        return {**due, NAMED: self._named.next_us} if self._named else due
+        if self._counts_events:
+            due[NAMED] = min(self._named.next_us, self._each.next_us)
+        return due
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""
@@ -414,7 +424,7 @@ class StoredSegments:
             level.forget_members()
         wanted = set(self.refreshable if names is None else names)
         asked = [name for name in self._fields if name in wanted]
-        with_named = bool(self._named) and NAMED in wanted
+        with_named = self._counts_events and NAMED in wanted
         lowest = 0 if with_named else min((self._level_of[name] for name in asked), default=0)
         chosen = [name for name in asked if self._level_of[name] == lowest]
         memberships: dict[int, Mapping[int, Encoded]] = {}
@@ -434,6 +444,7 @@ class StoredSegments:
         facts = self._facts.at_once(lowest, moved, _NO_TAGS, now_us, states)
         if with_named:
             facts += self._named.of_everything(snapshot, now_us)
+            self._each.forget()
         later = {*asked} - {*chosen} | self._facts.readers(facts)
         unborn = {name for name in fresh if name in moved and self.definitions[name].is_action}
         told = {name: sides for name, sides in moved.items() if name not in unborn}

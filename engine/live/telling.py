@@ -74,7 +74,7 @@ class _Told:
 class Telling:
     """The definitions of one model version; `version_of` numbers each by its name.
 
-    `definitions[number]` is the key path and the version that the feed tells.
+    `definitions[number]` is the key path and the version that the feed tells, for `count` numbers.
     """
 
     def __init__(self, definitions: Iterable[Definition], version_of: Callable[[str], int]) -> None:
@@ -101,6 +101,7 @@ class Telling:
                     self._actions.add(definition.name)
                 free += 1
         self._groups = list(groups.values())
+        self.count = free
         self.definitions: Numbered = _Told(alone, self._groups)
 
     def transitions(self, moved: Moved) -> tuple[Transition, ...]:

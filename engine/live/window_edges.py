@@ -69,6 +69,12 @@ class WindowEdges:
         return starts, np.minimum(self._at(self._to, instants), instants + 1)
 
     @property
+    def opens_at_once(self) -> bool:
+        """Whether events come to count at their own times alone, and never later."""
+        is_ahead = isinstance(self._to, _Unit) and self._to.back < 0
+        return is_ahead or isinstance(self._to, _Fixed)
+
+    @property
     def longest_us(self) -> int | None:
         """An upper bound of how long before an instant an event of the window can lie; None where
         there is none."""

@@ -29,9 +29,6 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
     for name, event in parts["events"].items():
         if event.erases:
             yield ("events", name, "erases")
-    for name, action in parts["actions"].items():
-        if "each" in action:
-            yield ("actions", name, "each")
 
 
 def refuse_computed(attribute: Attribute, use: str) -> None:

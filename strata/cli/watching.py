@@ -113,17 +113,22 @@ def _asked(to_do: ToDo) -> Iterator[str]:
         yield f"by {to_do.owner}"
     if to_do.due is not None:
         yield f"until {show.instant(to_do.due)}"
+    if to_do.event is not None:
+        yield f"for {to_do.event.type} of {show.instant(to_do.event.time)}"
 
 
 def _to_do_json(to_do: ToDo) -> dict[str, object]:
-    """What an action asks for, as one object."""
-    return {
+    """What an action asks for, as one object; `event` where it asks for each."""
+    shown: dict[str, object] = {
         "do": to_do.do,
         "owner": to_do.owner,
         "due": None if to_do.due is None else show.instant(to_do.due),
         "send": {name: show.json_value(given) for name, given in to_do.send.items()},
         "evidence": list(to_do.evidence),
     }
+    if to_do.event is not None:
+        shown["event"] = show.event_json(to_do.event)
+    return shown
 
 
 def _change_json(change: Change, kind: str) -> dict[str, object]:

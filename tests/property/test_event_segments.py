@@ -33,6 +33,24 @@ STARTS = {
 }
 
 
+# What follows from events one by one: by windows and `now`, too.
+EACH_RULES = """\
+tag_rules:
+- {tag: 'read {page}', each: read where page != 'r', keep: sticky}
+- {tag: 'lately {page}', each: read between 2 days and 1 day ago, keep: sticky}
+- {tag: 'then {page}', each: "read where now > date '2025-10-25' in last 9 days", keep: sticky}
+actions:
+  each: {each: any, do: call}
+  overdue: {each: order where due < now in last 5 days, do: call}
+  month: {each: read 1 calendar week ago, do: call}
+"""
+
+
+def _each(path: Path) -> EventDatabase:
+    segments = {"p": "tag = 'read p' and not tag = 'lately p'", "then": "tag = 'then q'"}
+    return EventDatabase(path, segments, now_us=_start_us("Europe/Berlin"), rules=EACH_RULES)
+
+
 @pytest.fixture(autouse=True)
 def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the beginning of a test."""
@@ -76,6 +94,38 @@ def test_a_crash_between_ticks_changes_nothing(
     chance = random.Random(seed)
     in_spite_of_crashes(
         lambda path: EventDatabase(path, EVENT_SEGMENTS, now_us=_start_us("Europe/Berlin")),
+        chance,
+        (_step_us(chance) for _ in count()),
+        ROUNDS,
+        lambda now_us: event_updates(chance, now_us, 12, chance.randrange(1, 9)),
+        tmp_path,
+        monkeypatch,
+    )
+
+
+def test_what_follows_from_each_event_does_in_however_many_steps(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    few, many = _each(tmp_path / "few"), _each(tmp_path / "many")
+    try:
+        steps = (_step_us(chance) for _ in range(ROUNDS))
+        in_few_and_many_steps(
+            few, many, chance, steps,
+            lambda now_us: event_updates(chance, now_us, 12, chance.randrange(1, 12)),
+        )  # fmt: skip
+        until_long_after(few, many, chance)
+        assert few.entries() == many.entries()
+        assert any("actions." in what for what, _, _ in few.by_clock())
+    finally:
+        few.close()
+        many.close()
+
+
+def test_each_event_asks_once_in_spite_of_crashes(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(seed)
+    in_spite_of_crashes(
+        _each,
         chance,
         (_step_us(chance) for _ in count()),
         ROUNDS,

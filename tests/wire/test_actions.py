@@ -17,6 +17,7 @@ from strata.cli.main import app
 from strata.client import Client
 from strata.errors import StrataError
 from strata.watching import Change, watch
+from tests.moving_events import EventDatabase
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase
 from tests.webhook_receiver import Answer, Delivery, Receiver
 
@@ -169,3 +170,45 @@ def test_the_command_delivers_it(live: MovingDatabase, tmp_path: Path) -> None:
     assert change["to_do"] == ASKED
     result = CliRunner().invoke(app, ["deliver", "--config", "x", "--action", "y"])
     assert result.exit_code == 2
+
+
+EACH = """\
+actions:
+  thank: {each: order where amount >= 10, do: thank, due: 1 hour}
+  all: {each: any, do: look}
+"""
+
+
+def test_each_event_reaches_a_receiver(tmp_path: Path, serve: Callable[..., str]) -> None:
+    live = EventDatabase(tmp_path / "store", {}, rules=EACH)
+    address = serve(live.database)
+    order = {"time": START_US - 60_000_000, "amount": 1250, "id": "1"}
+    live.send({"member": "a", "order": order}, {"member": "a", "order": {"time": START_US}})
+    live.send({"member": "a", "order": order}, {"member": "b", "order": {**order, "id": "2"}})
+    live.entries()
+    happened = "2025-10-09T08:52:20.000000Z"
+    event = {"type": "order", "time": happened, "properties": {"amount": "12.50"}}
+    first, second = changes(address, "thank")
+    assert [one.identifiers for one in (first, second)] == [("a",), ("b",)]
+    assert first.to_do is not None
+    assert first.to_do.event is not None
+    assert first.to_do.due == first.instant + timedelta(hours=1)
+    assert (first.old_value, first.new_value) == (False, True)
+    assert len(changes(address, "thank", "all")) == 5
+
+    asked = ["watch", "--action", "thank", "--from-start", "--no-follow", "--ids", "member"]
+    shown = CliRunner().invoke(app, [*asked, "--server", address])
+    assert shown.stdout.splitlines()[0] == (
+        "2025-10-09T08:53:20.000000Z  thank until 2025-10-09T09:53:20.000000Z for order of"
+        f" {happened}  thank  a  (update)"
+    )
+    shown = CliRunner().invoke(app, [*asked, "--server", address, "--json"])
+    assert json.loads(shown.stdout.splitlines()[0])["to_do"]["event"] == event
+    with Receiver() as receiver:
+        endpoint: dict[str, Any] = {"url": receiver.url, "actions": ["thank"], "from_start": True}
+        given = load_settings(None, state=tmp_path / "state", endpoints={"crm": endpoint})
+        deliver(given, lambda: Client(address), follow=False)
+        came = [change for delivery in receiver.came for change in delivery.changes]
+        assert [change["to_do"]["event"] for change in came] == [event, event]
+        assert came[0]["to_do"]["evidence"] == ["order where amount >= 10: 2025-10-09 10:52:20"]
+        assert len({change["id"] for change in came}) == 2

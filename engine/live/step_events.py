@@ -1,0 +1,347 @@
+"""When events of a step come to count, one by one: what actions and tags with `each` follow from.
+
+An event counts at an instant where it has happened, lies in the window of the step and passes its
+condition. It comes to count
+
+1. by a record of the log that brings it. A correction that counts where the event counted already
+   brings nothing, and neither does one that is stored as it is;
+2. by time: at its own instant where it was dated ahead, as the window reaches it, and as its
+   condition with `now` comes to hold.
+
+A step that is reached by nothing but events' own times looks at blocks that have some ahead; of the
+others the finder of `count(step) >= 1` says in which rows to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.events.encode import encode_events
+from engine.events.events import Codes, Events
+from engine.live.event_flips import EventFlips, EventSources
+from engine.live.event_source import SourcePiece
+from engine.live.flips import NEVER, UNKNOWN, DueTimes
+from engine.live.held_events import HeldEvents
+from engine.live.rows_read import BlockRead
+from engine.live.window_edges import WindowEdges
+from engine.model.definitions import Model
+from engine.rules.bound_events import BoundAggregate
+from engine.rules.steps import happens_at_all
+from engine.store.catalog import Catalog, event_field
+from engine.store.snapshot import Snapshot
+
+__all__ = ["BroughtEvents", "CountedEvents", "StepEvents"]
+
+_BLOCK_BITS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BroughtEvents:
+    """Events that a record added to one type in one block, and those whose place they took or
+    that it took away."""
+
+    field_id: int
+    block: int
+    events: Events
+    dropped: Events
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountedEvents:
+    """Events that come to count, side by side: rows uint32; `instants` int64 at which they do;
+    places of their types among those of the step; their own `times` int64; `ids` uint64, 0 for
+    none; `codes` uint32 (n, properties), 0 where missing."""
+
+    rows: NDArray[np.uint32]
+    instants: NDArray[np.int64]
+    types: NDArray[np.uint16]
+    times: NDArray[np.int64]
+    ids: NDArray[np.uint64]
+    codes: NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, at: NDArray[np.bool_] | NDArray[np.intp]) -> CountedEvents:
+        """Some of them."""
+        return CountedEvents(
+            self.rows[at],
+            self.instants[at],
+            self.types[at],
+            self.times[at],
+            self.ids[at],
+            self.codes[at],
+        )
+
+
+class StepEvents:
+    """The events of one step; for one thread at a time.
+
+    `step` is their count. `numbers` gives, for a catalog, the fields of the properties (categories)
+    whose codes are wanted; events without one of them do not count.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        step: BoundAggregate,
+        numbers: Callable[[Catalog], Sequence[int]] = lambda _: (),
+    ) -> None:
+        self._model = model
+        self.types = step.events.types
+        self._numbers = numbers
+        sources = EventSources(model)
+        self._source = sources.of(step.events)
+        self._edges = WindowEdges(step.window, model.time_zone)
+        # Nothing but the own time of an event makes it count.
+        self._by_own_time = self._edges.opens_at_once and not self._source.moves
+        self._finder = EventFlips(happens_at_all(step), sources, model)
+        self._due = DueTimes(self._finder)
+        self._ahead_us = UNKNOWN
+
+    @property
+    def next_us(self) -> int:
+        """No event comes to count before this by time alone, as far as is known."""
+        return self._ahead_us if self._by_own_time else self._due.earliest
+
+    def forget(self) -> None:
+        """Events were written by somebody else."""
+        self._ahead_us = UNKNOWN
+        self._due = DueTimes(self._finder)
+
+    def fields(self, catalog: Catalog) -> frozenset[int]:
+        """The fields that have the events, as far as the store has them."""
+        names = (event_field(name) for name in self.types)
+        return frozenset(catalog[name].id for name in names if name in catalog)
+
+    # ---------------------------------------------------------------------- coming to count
+
+    def of_record(
+        self, snapshot: Snapshot, brought: Sequence[BroughtEvents], now_us: int
+    ) -> CountedEvents:
+        """The events that come to count by a record of the log, at the clock."""
+        fields = self.fields(snapshot.fields)
+        mine = [one for one in brought if one.field_id in fields]
+        self._expect(snapshot, mine, now_us)
+        came = self._of_brought(snapshot, mine, now_us, lambda one: one.events)
+        if not len(came) or not any(len(one.dropped) for one in mine):
+            return came
+        gone = self._of_brought(snapshot, mine, now_us, lambda one: one.dropped)
+        return came.take(~_among(came, gone))
+
+    def by_time(
+        self,
+        snapshot: Snapshot,
+        after_us: int,
+        through_us: int,
+        absorbs: Callable[[int], bool] | None = None,
+    ) -> CountedEvents:
+        """The events that come to count after one instant and up to another."""
+        find = self._dated_ahead if self._by_own_time else self._reached
+        pieces = [
+            self._chosen(piece, *self._comings(piece, after_us, through_us))
+            for block, held in find(snapshot, after_us, through_us)
+            if absorbs is None or absorbs(block)
+            for piece in self._pieces(held)
+        ]
+        return _joined(pieces, len(self._numbers(snapshot.fields)))
+
+    def of_everything(self, snapshot: Snapshot, now_us: int) -> CountedEvents:
+        """All events that count at an instant."""
+        pieces = []
+        for block in range(snapshot.block_count):
+            if self._latest(snapshot, block) is None:
+                continue
+            held = _all_of_block(snapshot, block)
+            for piece in self._pieces(held):
+                pieces.append(self._counting(piece, now_us))
+        return _joined(pieces, len(self._numbers(snapshot.fields)))
+
+    # -------------------------------------------------------------------------- finding
+
+    def _expect(self, snapshot: Snapshot, brought: Sequence[BroughtEvents], now_us: int) -> None:
+        """What was brought may come to count earlier than all that is known of."""
+        if self._by_own_time:
+            for one in brought:
+                ahead = one.events.times[one.events.times > now_us]
+                self._ahead_us = min(self._ahead_us, int(ahead.min(initial=NEVER)))
+            return
+        self._due.grow(snapshot.block_count)
+        for one in brought:
+            for piece in self._pieces(_brought(snapshot, one, one.events), one.field_id):
+                for at in self._instants(piece):
+                    hit = at > now_us
+                    self._due.bring_forward(piece.rows[hit], at[hit])
+
+    def _dated_ahead(
+        self, snapshot: Snapshot, after_us: int, through_us: int
+    ) -> Iterator[tuple[int, HeldEvents]]:
+        """The blocks with events after an instant, as the bounds of zones tell."""
+        self._ahead_us = NEVER
+        fields = self.fields(snapshot.fields)
+        for block in range(snapshot.block_count):
+            latest = self._latest(snapshot, block)
+            if latest is None or latest <= after_us:
+                continue
+            held = _all_of_block(snapshot, block)
+            for field_id in fields:
+                for one in held.of(field_id):
+                    later = one.read(()).times
+                    later = later[later > through_us]
+                    self._ahead_us = min(self._ahead_us, int(later.min(initial=NEVER)))
+            yield block, held
+
+    def _reached(
+        self, snapshot: Snapshot, after_us: int, through_us: int
+    ) -> Iterator[tuple[int, HeldEvents]]:
+        """The rows in which the finder says that something happens."""
+        self._due.grow(snapshot.block_count)
+        for block in self._due.due(through_us):
+            read = BlockRead(snapshot, block, self._model.time_zone)
+            found = self._due.take(read, after_us, through_us)
+            if len(found.rows):
+                yield block, HeldEvents(snapshot, np.unique(found.rows))
+
+    def _latest(self, snapshot: Snapshot, block: int) -> int | None:
+        zones = (snapshot.zone(field_id, block) for field_id in self.fields(snapshot.fields))
+        latest = [zone.maximum for zone in zones if zone is not None and zone.present_count]
+        return max((int(at) for at in latest if at is not None), default=None)
+
+    def _of_brought(
+        self,
+        snapshot: Snapshot,
+        brought: Sequence[BroughtEvents],
+        now_us: int,
+        side: Callable[[BroughtEvents], Events],
+    ) -> CountedEvents:
+        pieces = [
+            self._counting(piece, now_us)
+            for one in brought
+            if len(side(one))
+            for piece in self._pieces(_brought(snapshot, one, side(one)), one.field_id)
+        ]
+        return _joined(pieces, len(self._numbers(snapshot.fields)))
+
+    # -------------------------------------------------------------------------- judging
+
+    def _pieces(self, held: HeldEvents, field_id: int | None = None) -> Iterator[_Piece]:
+        """The events, of all types or of one, that pass what of the condition does not read `now`,
+        and have the properties."""
+        fields = held.snapshot.fields
+        numbers = self._numbers(fields)
+        types = self.types
+        if field_id is not None:
+            types = tuple(name for name in types if fields[event_field(name)].id == field_id)
+        for name, one, found in self._source.pieces(held, types):
+            events = one.read(numbers, with_ids=True).take(found.at)
+            codes = np.zeros((len(events), len(numbers)), np.uint32)
+            for column, number in enumerate(numbers):
+                values = events.properties.get(number)
+                if values is not None:
+                    assert isinstance(values, Codes)
+                    codes[:, column] = values.codes
+            ids = np.zeros(len(events), np.uint64) if events.ids is None else events.ids
+            rows = held.rows[found.places]
+            yield _Piece(found, rows, self.types.index(name), ids, codes)
+
+    def _counting(self, piece: _Piece, now_us: int) -> CountedEvents:
+        """Those that count at an instant."""
+        everything = np.arange(len(piece.rows))
+        at = np.full(len(everything), now_us, np.int64)
+        chosen = np.flatnonzero(self._counts(piece, everything, at))
+        return self._chosen(piece, chosen, at[chosen])
+
+    def _comings(
+        self, piece: _Piece, after_us: int, through_us: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Which come to count after one instant and up to another, and when."""
+        places, instants = [np.zeros(0, np.intp)], [np.zeros(0, np.int64)]
+        for at in self._instants(piece):
+            hit = np.flatnonzero((at > after_us) & (at <= through_us))
+            comes = self._counts(piece, hit, at[hit]) & ~self._counts(piece, hit, at[hit] - 1)
+            places.append(hit[comes])
+            instants.append(at[hit[comes]])
+        both = np.column_stack((np.concatenate(places), np.concatenate(instants)))
+        both = np.unique(both, axis=0)
+        return both[:, 0].astype(np.intp), both[:, 1]
+
+    def _instants(self, piece: _Piece) -> Iterator[NDArray[np.int64]]:
+        """When something may change: arrays with one element for each event."""
+        yield from self._edges.flips(piece.found.times)
+        if piece.found.condition is not None:
+            yield from piece.found.condition.flips()
+
+    def _counts(
+        self, piece: _Piece, events: NDArray[np.intp], instants: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Which of some events count, each at the instant beside it."""
+        times = piece.found.times[events]
+        start, end = self._edges.bounds(instants)
+        named = (piece.codes[events] != 0).all(axis=1)
+        counts: NDArray[np.bool_] = (times >= start) & (times < end) & named
+        if piece.found.leaving is not None:
+            counts &= instants < piece.found.leaving[events]
+        if piece.found.condition is not None:
+            counts &= piece.found.condition.passing(events, instants)
+        return counts
+
+    @staticmethod
+    def _chosen(piece: _Piece, at: NDArray[np.intp], instants: NDArray[np.int64]) -> CountedEvents:
+        types = np.full(len(at), piece.type, np.uint16)
+        times = piece.found.times[at]
+        return CountedEvents(piece.rows[at], instants, types, times, piece.ids[at], piece.codes[at])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """Events of a chunk, with what is wanted of them; `type` is a place among those of the step."""
+
+    found: SourcePiece
+    rows: NDArray[np.uint32]
+    type: int
+    ids: NDArray[np.uint64]
+    codes: NDArray[np.uint32]
+
+
+def _all_of_block(snapshot: Snapshot, block: int) -> HeldEvents:
+    """All events of a block, those of rows that are no more among them."""
+    rows = np.arange(1 << _BLOCK_BITS, dtype=np.uint32) + np.uint32(block << _BLOCK_BITS)
+    return HeldEvents(snapshot, rows)
+
+
+def _brought(snapshot: Snapshot, one: BroughtEvents, events: Events) -> HeldEvents:
+    return HeldEvents.brought(snapshot, one.field_id, one.block, encode_events(events))
+
+
+def _joined(pieces: Sequence[CountedEvents], properties: int) -> CountedEvents:
+    """All of them, by row, instant, type, time and id."""
+    nothing = CountedEvents(
+        np.zeros(0, np.uint32),
+        np.zeros(0, np.int64),
+        np.zeros(0, np.uint16),
+        np.zeros(0, np.int64),
+        np.zeros(0, np.uint64),
+        np.zeros((0, properties), np.uint32),
+    )
+    columns = (
+        np.concatenate([getattr(piece, name) for piece in (nothing, *pieces)])
+        for name in ("rows", "instants", "types", "times", "ids", "codes")
+    )
+    found = CountedEvents(*columns)
+    return found.take(np.lexsort((found.ids, found.times, found.types, found.instants, found.rows)))
+
+
+def _among(events: CountedEvents, others: CountedEvents) -> NDArray[np.bool_]:
+    """Which events others have the row, type, id and codes of; an event without an id is none of
+    them."""
+
+    def keys(of: CountedEvents) -> list[tuple[int, ...]]:
+        columns = (of.rows, of.types, of.ids, *of.codes.T)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    known = set(keys(others.take(others.ids != 0)))
+    return np.array([key in known for key in keys(events)], np.bool_)
