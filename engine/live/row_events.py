@@ -87,8 +87,8 @@ class RowEvents:
         return self._shape.declared[type_]
 
     def of(self, type_: str) -> list[tuple[int, ProfileEvent]]:
-        """All events of a type, those dated ahead among them, in no order, each behind the digest
-        of its id (0: none)."""
+        """All events of a type in the order in which they are stored, those dated ahead among
+        them, each behind the digest of its id (0: none)."""
         found = self._known.get(type_)
         if found is None:
             found = self._known[type_] = self._read(type_)
