@@ -53,7 +53,6 @@ from engine.rules.outline import node_label, pre_order
 from engine.rules.parse import parse, prepare
 from engine.rules.retention import notes
 from engine.rules.types import Quantity
-from engine.store.catalog import segment_field
 from engine.store.snapshot import Snapshot
 from engine.stored_members import facts_of, stands, stored_memberships
 
@@ -381,26 +380,6 @@ class Audience:
         program = self._program(roots)
         array = np.asarray(rows, dtype=np.uint32)
         return [row.tolist() for row in test_many(program, roots, array)]
-
-    def moved_segments(self, rows: NDArray[np.uint32]) -> dict[str, set[int]]:
-        """The stored segments whose stored members are not those of now, because time has passed;
-        each with those of the rows that are in it now."""
-        names = [
-            name
-            for name in self._binder.model.segments
-            if segment_field(name) in self._snapshot.fields
-            and facts_of(self._binder, name).moves
-            and not stands(self._snapshot, name, self._as_of_us)
-        ]
-        for name in names:
-            self.add(tree.Segment(name))
-        known = [row for row in set(rows.tolist()) if row >> 16 < self._snapshot.block_count]
-        if not names or not known:
-            return {name: set() for name in names}
-        return {
-            name: {row for row, is_in in zip(known, truths, strict=True) if is_in}
-            for name, truths in zip(names, self.test_rows(known), strict=True)
-        }
 
     # ------------------------------------------------------------------------- parts
 

@@ -19,7 +19,8 @@ from engine.binders import Binders
 from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
-from engine.explanations import Explanations, ProfileCard
+from engine.explaining.closures import KnownClosures
+from engine.explanations import Explanations
 from engine.frozen_audiences import FrozenAudiences
 from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
@@ -37,7 +38,7 @@ from engine.live.log_clock import system_clock
 from engine.live.next_changes import ComingChanges, NextChange, NextChanges
 from engine.live.positions import IngestAck, Position, StoredPosition
 from engine.live.profile_events import EventPage, EventsAsked, read_events
-from engine.live.profiles import ProfileRecord, read_profiles
+from engine.live.profiles import ProfileRecord
 from engine.live.schema import holds_data
 from engine.live.stored_feed import StoredFeed
 from engine.live.ticking import Ticker
@@ -51,6 +52,7 @@ from engine.model.not_yet import refuse_not_yet
 from engine.model_edits import DefinitionChange, ModelPlan, plan_edit
 from engine.name_groups import count_by_names, group_call
 from engine.overlap import Overlaps
+from engine.profile_cards import ProfileCard, ProfileCards
 from engine.rules import tree
 from engine.rules.bind import Binder
 from engine.rules.check import check_expressions
@@ -104,8 +106,10 @@ class Database:
         self.tiers = TierRefreshes(self._live, self._binders, self._threads, now)
         self.flows = TierFlows(store.snapshot, self._audience, self._model_of, now)
         self.measures = Measures(store.snapshot, self._audience, self._require_binder)
+        self._closures = KnownClosures()
+        self._cards = ProfileCards(self._closures)
         self.explanations = Explanations(
-            store.snapshot, self._audience_of_one, self._binders.refreshes
+            store.snapshot, self._audience_of_one, self._binders.refreshes, self._closures
         )
         self.actions = Actions(self._model_of, self.explanations)
         self.overlaps = Overlaps(store.snapshot, self._audience)
@@ -196,6 +200,7 @@ class Database:
                 "dirty_blocks": len(snapshot.version.overlay.dirty),
                 "segments_kept": sum(not is_hidden(name) for name in snapshot.segment_counts),
                 "replayed_records": self._live.replayed_records,
+                "profile_conditions_made": self._closures.made,
                 **event_figures(snapshot),
                 **self._live.figures.all(),
             }
@@ -355,31 +360,30 @@ class Database:
     ) -> list[ProfileRecord | None]:
         """The profile that owns each (kind, value), None where nobody does; kind `uid` takes
         32 hexadecimal digits. With at most so many of its last events."""
-        with self._store.snapshot() as snapshot:
-            return self._profiles(snapshot, identifiers, recent_events)
-
-    def _profiles(
-        self, snapshot: Snapshot, identifiers: Sequence[tuple[str, str]], recent_events: int
-    ) -> list[ProfileRecord | None]:
-        model = self._require_binder(snapshot).model
-        rows = rows_of(identities_of(snapshot), model, identifiers)
-        moved = self._audience(snapshot, None, None).moved_segments(rows)
-        recent = EventsAsked(recent_events, self._now()) if recent_events else None
-        return read_profiles(snapshot, model, rows.tolist(), moved, recent)
+        return [
+            None if found is None else found.record
+            for found in self._read(identifiers, recent_events, with_rules=False)
+        ]
 
     def cards(
         self, identifiers: Sequence[tuple[str, str]], *, recent_events: int = 0
     ) -> list[ProfileCard | None]:
         """The same, with what the rules of the model say of each."""
+        return self._read(identifiers, recent_events, with_rules=True)
+
+    def _read(
+        self, identifiers: Sequence[tuple[str, str]], recent_events: int, *, with_rules: bool
+    ) -> list[ProfileCard | None]:
         with self._store.snapshot() as snapshot:
-            records = self._profiles(snapshot, identifiers, recent_events)
-            binder, now_us = self._require_binder(snapshot), self._now()
-            return [
-                None
-                if record is None
-                else ProfileCard(record, self.explanations.card(snapshot, binder, record, now_us))
-                for record in records
-            ]
+            found = self._cards.read(
+                snapshot,
+                self._require_binder(snapshot),
+                identifiers,
+                self._now(),
+                recent_events=recent_events,
+                with_rules=with_rules,
+            )
+            return [*found]
 
     def events(self, identifier: tuple[str, str], asked: EventsAsked) -> EventPage | None:
         """A page of the events of the profile that owns (kind, value), None where nobody does."""

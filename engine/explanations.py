@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from engine.audience import Audience
-from engine.explaining.cards import Card, asked_of, card_of
+from engine.explaining.closures import KnownClosures
 from engine.explaining.explain import Explanation, explain
 from engine.explaining.of_store import as_it_was, as_one_profile
 from engine.explaining.outline import Outline, Reads, outline
@@ -20,8 +20,8 @@ from engine.explaining.tier_questions import TierQuestion
 from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
 from engine.identity.owners import rows_of
-from engine.live.log_clock import clock_of
-from engine.live.profiles import ProfileRecord, read_profiles
+from engine.live.profiles import ProfileRecord, read_profile
+from engine.live.row_events import RowEvents
 from engine.live.tag_givers import givers_of_tag
 from engine.live.tier_cuts import Refreshes
 from engine.rules import tree
@@ -29,21 +29,13 @@ from engine.rules.bind import Binder
 from engine.rules.known_texts import KnownText
 from engine.store.snapshot import Snapshot
 
-__all__ = ["Explanations", "ProfileCard"]
+__all__ = ["Explanations"]
 
 # Outlines and questions kept of one model: those that a screen of profiles is explained by.
 _KEPT = 256
 
 _outlines: WeakKeyDictionary[Binder, dict[str, Outline]] = WeakKeyDictionary()
 _questions: WeakKeyDictionary[Binder, dict[Subject, Question]] = WeakKeyDictionary()
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileCard:
-    """A profile as it is stored, and what the rules of the model say of it now."""
-
-    record: ProfileRecord
-    card: Card
 
 
 class Explanations:
@@ -54,10 +46,12 @@ class Explanations:
         snapshot: Callable[[], AbstractContextManager[Snapshot]],
         audience: Callable[[Snapshot, int | None, None], Audience],
         refreshes: Callable[[Snapshot], Refreshes],
+        closures: KnownClosures,
     ) -> None:
         self._snapshot = snapshot
         self._audience = audience
         self._refreshes = refreshes
+        self._closures = closures
 
     def explain(
         self,
@@ -83,7 +77,7 @@ class Explanations:
                 nodes = _outline(known, binder)
                 reads = nodes.reads
             (row,) = rows_of(identities_of(snapshot), binder.model, [identifier]).tolist()
-            found = _read(row, audience, snapshot, reads, as_of_us)
+            found = self._read(row, audience, snapshot, reads, as_of_us)
             if found is None:
                 return None
             record, reading = found
@@ -112,18 +106,25 @@ class Explanations:
         audience = self._audience(snapshot, as_of_us, None)
         binder = audience.binder
         nodes = _outline(audience.read(expression), binder)
-        found = _read(row, audience, snapshot, nodes.reads, as_of_us)
+        found = self._read(row, audience, snapshot, nodes.reads, as_of_us)
         return None if found is None else explain(nodes, found[1], binder.model, with_ways=False)
 
-    def card(self, snapshot: Snapshot, binder: Binder, record: ProfileRecord, now_us: int) -> Card:
-        """What the model says of a profile now."""
-        asked = asked_of(binder)
-        if not asked:
-            return Card()
-        latest_us = max(now_us, clock_of(snapshot))
-        types, lists = asked.reads.types, asked.reads.lists
-        profile = as_one_profile(snapshot, binder.model, record, types, lists, latest_us)
-        return card_of(asked, binder, Reading(profile, now_us))
+    def _read(
+        self, row: int, audience: Audience, snapshot: Snapshot, reads: Reads, as_of_us: int | None
+    ) -> tuple[ProfileRecord, Reading] | None:
+        """The profile of a row as it was at an instant; None where there is none."""
+        model = audience.binder.model
+        events = RowEvents(snapshot, model, row)
+        record = None if row == UNKNOWN else read_profile(snapshot, model, row, events=events)
+        if record is None:
+            return None
+        latest_us = audience.latest_us
+        profile = as_one_profile(
+            snapshot, model, record, reads.types, reads.lists, latest_us, events
+        )
+        if as_of_us is not None:
+            profile = as_it_was(profile, snapshot, model, row, as_of_us)
+        return record, Reading(profile, audience.as_of_us, self._closures.of(audience.binder))
 
     def _question(
         self, asked: Subject, binder: Binder, snapshot: Snapshot, as_of_us: int | None, where: str
@@ -144,21 +145,6 @@ class Explanations:
                 kept.clear()
             kept[asked] = found
         return found
-
-
-def _read(
-    row: int, audience: Audience, snapshot: Snapshot, reads: Reads, as_of_us: int | None
-) -> tuple[ProfileRecord, Reading] | None:
-    """The profile of a row as it was at an instant; None where there is none."""
-    model = audience.binder.model
-    (record,) = read_profiles(snapshot, model, [row])
-    if row == UNKNOWN or record is None:
-        return None
-    latest_us = audience.latest_us
-    profile = as_one_profile(snapshot, model, record, reads.types, reads.lists, latest_us)
-    if as_of_us is not None:
-        profile = as_it_was(profile, snapshot, model, row, as_of_us)
-    return record, Reading(profile, audience.as_of_us)
 
 
 def _outline(known: KnownText, binder: Binder) -> Outline:

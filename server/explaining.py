@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.explaining.evidence import EvidenceEvent, FoundStep, FoundValue
     from engine.explaining.explain import ExplainedNode, Explanation
     from engine.explaining.ledgers import Ledger
-    from engine.explanations import ProfileCard
+    from engine.profile_cards import ProfileCard
 
 __all__ = ["explanation", "profile", "subject"]
 

@@ -19,7 +19,7 @@ from engine.explaining.one_profile import OneEvent, instant_of
 from engine.rules.calendar import local_day
 from engine.rules.tree import AggregateFunction
 
-__all__ = ["EXACT", "EventLine"]
+__all__ = ["EXACT", "NO_EVENTS", "EventLine"]
 
 # 2^64 values of 18 digits each, before and after the point, have far fewer digits together.
 EXACT = Context(prec=100, traps=[Inexact])
@@ -94,3 +94,7 @@ def _by_time(one: tuple[OneEvent, Any]) -> int:
 
 def _by_time_and_value(one: tuple[OneEvent, Any]) -> tuple[int, Any]:
     return one[0].time_us, one[1]
+
+
+# A line without events, which is the same in all zones.
+NO_EVENTS = EventLine((), ZoneInfo("UTC"))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engine.bitmaps.containers import BLOCK_ROWS
@@ -13,6 +12,7 @@ from engine.core.one_row import read_cells
 from engine.identity.digests import UNKNOWN
 from engine.live.kept_shapes import KeptShapes
 from engine.live.profile_events import EventsAsked, ProfileEvent, read_events
+from engine.live.row_events import RowEvents
 from engine.live.stored_values import AttributeValue, of_int
 from engine.model.definitions import TAG, Model
 from engine.store.catalog import (
@@ -26,7 +26,7 @@ from engine.store.catalog import (
 )
 from engine.store.store import Snapshot
 
-__all__ = ["ProfileRecord", "read_profiles"]
+__all__ = ["ProfileRecord", "read_profile", "read_profiles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,12 @@ class ProfileRecord:
 
 
 def read_profiles(
-    snapshot: Snapshot,
-    model: Model,
-    rows: Iterable[int],
-    moved: Mapping[str, Set[int]] = MappingProxyType({}),
-    recent: EventsAsked | None = None,
+    snapshot: Snapshot, model: Model, rows: Iterable[int]
 ) -> list[ProfileRecord | None]:
-    """The profiles of rows, in their order; None for UNKNOWN and for rows that are not alive.
-
-    `moved` has the segments whose stored members are not to be read, with the rows in them, and
-    `recent` says which events of each to bring.
-    """
-    reader = _Reader(snapshot, model, moved, recent)
-    return [None if row == UNKNOWN else reader.read(row) for row in map(int, rows)]
+    """The profiles of rows, in their order; None for UNKNOWN and for rows that are not alive."""
+    return [
+        None if row == UNKNOWN else read_profile(snapshot, model, row) for row in map(int, rows)
+    ]
 
 
 class _Shape(NamedTuple):
@@ -109,60 +102,49 @@ def _shape(model: Model, catalog: Catalog) -> _Shape:
 _shapes = KeptShapes(_shape)
 
 
-class _Reader:
-    """Reads row by row."""
+def read_profile(
+    snapshot: Snapshot,
+    model: Model,
+    row: int,
+    recent: EventsAsked | None = None,
+    events: RowEvents | None = None,
+) -> ProfileRecord | None:
+    """The profile of one row; None where it is not alive. `recent` says which of its events to
+    bring, and `events` has those that were read already."""
+    block, in_block = divmod(row, BLOCK_ROWS)
+    if block >= snapshot.block_count:
+        return None
+    shape = _shapes.of(model, snapshot.fields)
+    cells = read_cells(shape.kinds, snapshot.places(shape.ids, block), in_block)
+    is_live, uid, *rest = cells
+    if not is_live:
+        return None
+    assert uid is not None, f"live row {row} has no uid"
+    owned = {kind: found for kind, found in zip(shape.identifiers, rest, strict=False) if found}
+    at = len(shape.identifiers)
+    attributes = {}
+    for field, cell in zip(shape.attributes, rest[at:], strict=False):
+        if cell is not None:
+            value = _value(snapshot, field, cell)
+            if value is not None:
+                attributes[field.name] = value
+    at += len(shape.attributes)
+    segments = [name for name, is_in in zip(shape.segments, rest[at:], strict=True) if is_in]
+    page: list[ProfileEvent] = []
+    if recent is not None:
+        page = read_events(snapshot, model, row, recent, events).events
+    return ProfileRecord(uid, row, owned, attributes, segments, page)
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        model: Model,
-        moved: Mapping[str, Set[int]],
-        recent: EventsAsked | None,
-    ) -> None:
-        self._snapshot = snapshot
-        self._model = model
-        self._recent = recent
-        self._moved = moved
-        self._shape = _shapes.of(model, snapshot.fields)
 
-    def read(self, row: int) -> ProfileRecord | None:
-        block, in_block = divmod(row, BLOCK_ROWS)
-        if block >= self._snapshot.block_count:
-            return None
-        shape = self._shape
-        cells = read_cells(shape.kinds, self._snapshot.places(shape.ids, block), in_block)
-        is_live, uid, *rest = cells
-        if not is_live:
-            return None
-        assert uid is not None, f"live row {row} has no uid"
-        owned = {kind: found for kind, found in zip(shape.identifiers, rest, strict=False) if found}
-        at = len(shape.identifiers)
-        attributes = {}
-        for field, cell in zip(shape.attributes, rest[at:], strict=False):
-            if cell is not None:
-                value = self._value(field, cell)
-                if value is not None:
-                    attributes[field.name] = value
-        at += len(shape.attributes)
-        segments = [
-            name
-            for name, is_in in zip(shape.segments, rest[at:], strict=True)
-            if (row in self._moved[name] if name in self._moved else is_in)
-        ]
-        recent: list[ProfileEvent] = []
-        if self._recent is not None:
-            recent = read_events(self._snapshot, self._model, row, self._recent).events
-        return ProfileRecord(uid, row, owned, attributes, segments, recent)
-
-    def _value(self, field: Field, cell: Any) -> AttributeValue | None:
-        """What people read, of what is stored; an empty set is missing."""
-        match field.kind:
-            case FieldKind.INTS:
-                return of_int(field, cell)
-            case FieldKind.CODES:
-                return self._snapshot.dictionary(field.id).value(cell)
-            case FieldKind.SET:
-                dictionary = self._snapshot.dictionary(field.id)
-                return sorted(map(dictionary.value, cell)) or None
-        found: AttributeValue = cell
-        return found
+def _value(snapshot: Snapshot, field: Field, cell: Any) -> AttributeValue | None:
+    """What people read, of what is stored; an empty set is missing."""
+    match field.kind:
+        case FieldKind.INTS:
+            return of_int(field, cell)
+        case FieldKind.CODES:
+            return snapshot.dictionary(field.id).value(cell)
+        case FieldKind.SET:
+            dictionary = snapshot.dictionary(field.id)
+            return sorted(map(dictionary.value, cell)) or None
+    found: AttributeValue = cell
+    return found

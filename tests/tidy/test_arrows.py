@@ -81,6 +81,7 @@ for face in (
     "audience",
     "name_groups",
     "measures",
+    "profile_cards",
     "explanations",
     "actions",
     "overlap",

@@ -1,0 +1,149 @@
+"""Profiles as they are stored, with what the model in force says of each now.
+
+What is kept of a segment is a bit, which is read; only segments whose bits are of an earlier
+instant are asked of the profile itself, as scores, tiers and tags by rules are. What they ask is
+made into functions once for each binder (`engine.explaining.closures`), and a profile is read once
+for all of them: so a card plans nothing, and costs what the profile has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from engine.explaining.cards import Asked, Card, asked_of, card_of
+from engine.explaining.closures import KnownClosures
+from engine.explaining.of_store import as_one_profile
+from engine.explaining.outline import Reads, reads_of
+from engine.explaining.reading import Reading
+from engine.identity.digests import UNKNOWN
+from engine.identity.of_snapshot import identities_of
+from engine.identity.owners import rows_of
+from engine.live.log_clock import clock_of
+from engine.live.profile_events import EventsAsked
+from engine.live.profiles import ProfileRecord, read_profile
+from engine.live.row_events import RowEvents
+from engine.live.standing import standing_of
+from engine.rules.bind import Binder
+from engine.rules.bound import BoundExpr
+from engine.store.catalog import Catalog, segment_field
+from engine.store.snapshot import Snapshot
+from engine.stored_members import facts_of
+
+__all__ = ["ProfileCard", "ProfileCards"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileCard:
+    """A profile as it is stored, and what the rules of the model say of it now."""
+
+    record: ProfileRecord
+    card: Card
+
+
+class _Definitions(NamedTuple):
+    """What is asked of every profile: the stored segments that move with time, what the rules say,
+    and what is read for the one, the other and both."""
+
+    catalog: Catalog
+    moving: tuple[tuple[str, BoundExpr], ...]
+    asked: Asked
+    of_moving: Reads
+    of_both: Reads
+
+
+class ProfileCards:
+    """Reads profiles of the snapshots of one store. Safe to share between threads."""
+
+    def __init__(self, closures: KnownClosures) -> None:
+        self._closures = closures
+        self._known: WeakKeyDictionary[Binder, _Definitions] = WeakKeyDictionary()
+
+    def read(
+        self,
+        snapshot: Snapshot,
+        binder: Binder,
+        identifiers: Sequence[tuple[str, str]],
+        now_us: int,
+        *,
+        recent_events: int = 0,
+        with_rules: bool = True,
+    ) -> Iterator[ProfileCard | None]:
+        """The owner of each (kind, value) now, None where nobody owns it, with at most so many of
+        its last events; `with_rules` with scores, tiers and tags by rules."""
+        rows = rows_of(identities_of(snapshot), binder.model, identifiers)
+        recent = EventsAsked(recent_events, now_us, now_us=now_us) if recent_events else None
+        for row in rows.tolist():
+            yield (
+                None
+                if row == UNKNOWN
+                else self._read(snapshot, binder, row, now_us, recent, with_rules)
+            )
+
+    def _read(
+        self,
+        snapshot: Snapshot,
+        binder: Binder,
+        row: int,
+        now_us: int,
+        recent: EventsAsked | None,
+        with_rules: bool,
+    ) -> ProfileCard | None:
+        events = RowEvents(snapshot, binder.model, row)
+        record = read_profile(snapshot, binder.model, row, recent, events)
+        if record is None:
+            return None
+        known = self._definitions(binder, snapshot.fields)
+        standing = standing_of(snapshot)
+        due = [
+            one for one in known.moving if standing is None or not standing.is_exact(one[0], now_us)
+        ]
+        is_asked = with_rules and bool(known.asked)
+        if not due and not is_asked:
+            return ProfileCard(record, Card())
+        reads = known.asked.reads if not due else known.of_both if is_asked else known.of_moving
+        latest_us = max(now_us, clock_of(snapshot))
+        profile = as_one_profile(
+            snapshot, binder.model, record, reads.types, reads.lists, latest_us, events
+        )
+        reading = Reading(profile, now_us, self._closures.of(binder))
+        if due:
+            record = _with_segments(record, binder, due, reading)
+        card = card_of(known.asked, binder, reading) if is_asked else Card()
+        return ProfileCard(record, card)
+
+    def _definitions(self, binder: Binder, catalog: Catalog) -> _Definitions:
+        known = self._known.get(binder)
+        if known is None or known.catalog is not catalog:
+            known = self._known[binder] = _definitions(binder, catalog)
+        return known
+
+
+def _definitions(binder: Binder, catalog: Catalog) -> _Definitions:
+    moving = tuple(
+        (name, facts.body)
+        for name in binder.model.segments
+        if segment_field(name) in catalog and (facts := facts_of(binder, name)).moves
+    )
+    asked = asked_of(binder)
+    of_moving = reads_of(body for _, body in moving)
+    of_both = Reads(
+        tuple(dict.fromkeys((*asked.reads.types, *of_moving.types))),
+        tuple(dict.fromkeys((*asked.reads.lists, *of_moving.lists))),
+        tuple(dict.fromkeys((*asked.reads.attributes, *of_moving.attributes))),
+    )
+    return _Definitions(catalog, moving, asked, of_moving, of_both)
+
+
+def _with_segments(
+    record: ProfileRecord,
+    binder: Binder,
+    due: Sequence[tuple[str, BoundExpr]],
+    reading: Reading,
+) -> ProfileRecord:
+    """The same in the segments that are due as it is in them now."""
+    members = dict.fromkeys(record.segments, True)
+    members |= {name: reading.holds(body) for name, body in due}
+    return replace(record, segments=[name for name in binder.model.segments if members.get(name)])
