@@ -12,7 +12,7 @@ from conversion.cell_by_cell import Faults
 from conversion.texts import strings_of, valid_cells
 from engine.columns.strings import Strings
 
-__all__ = ["event_id_cells"]
+__all__ = ["event_id_cells", "id_parts", "joined_ids"]
 
 # Between the parts of an id; no part has it, because control characters are refused.
 _BETWEEN = "\x1f"
@@ -40,6 +40,22 @@ def event_id_cells(parts: Sequence[pa.Array]) -> tuple[Strings, Faults]:
             *parts, _BETWEEN, null_handling="replace", null_replacement=""
         )
     return strings_of(whole), faults | missing
+
+
+def joined_ids(lists: pa.Array) -> pa.Array:
+    """Lists of the parts of an id as one id each, as event_id_cells makes them; a list whose parts
+    are all empty has none. A part is a string as it stands."""
+    flat = pc.fill_null(pc.list_flatten(lists).cast(pa.string()), "")
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int32())
+    ends = np.append(np.int32(0), np.cumsum(np.asarray(lengths), dtype=np.int32))
+    whole = pc.binary_join(pa.ListArray.from_arrays(pa.array(ends), flat), _BETWEEN)
+    nothing = pc.equal(pc.ascii_trim(whole, _BETWEEN), "")
+    return pc.if_else(nothing, pa.scalar(None, pa.string()), whole)
+
+
+def id_parts(ids: pa.Array) -> pa.Array:
+    """Ids of event_id_cells as lists of their parts; the other way round of joined_ids."""
+    return pc.split_pattern(ids, _BETWEEN)
 
 
 def _has_control(part: pa.Array) -> bool:

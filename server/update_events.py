@@ -5,7 +5,7 @@ stands beside each event, in a column of its own:
 
     event              the type of the event that a record brings, null for none
     event:time         when it happened; null: the record's time
-    event:id           what the source knows it by
+    event:id           what the source knows it by; lists of strings: ids of several parts
     event:gone         true: the event of that id is taken away
     property:<name>    values of a property, read as the type of the event declares it
 
@@ -27,9 +27,11 @@ from numpy.typing import NDArray
 
 from conversion.attributes import attribute_cells
 from conversion.cell_by_cell import Faults
+from conversion.event_ids import joined_ids
 from conversion.moments import time_cells
 from conversion.numbers import bool_cells
 from conversion.texts import identifier_column, is_list, plain_column, strings_of, text_column
+from engine.columns.strings import Strings
 from engine.live.batch import Column, EventRows
 from engine.live.update import NO_TIME
 from engine.model.definitions import Model
@@ -135,7 +137,7 @@ def event_rows(
     ids = None
     if EVENT_ID in given.columns:
         with typed(EVENT_ID, given.columns[EVENT_ID]):
-            ids = strings_of(identifier_column(_single(given.columns[EVENT_ID])))
+            ids = _ids(given.columns[EVENT_ID])
     gone = None
     if EVENT_GONE in given.columns:
         found = reading.cells("gone", EVENT_GONE, bool_cells)
@@ -147,6 +149,12 @@ def event_rows(
     }
     rows = EventRows(given.event, given.at, moments, timed, ids, properties, gone)
     return rows, reading.faults
+
+
+def _ids(column: pa.Array) -> Strings:
+    if not is_list(column):
+        return strings_of(identifier_column(plain_column(column)))
+    return strings_of(joined_ids(column))
 
 
 def _single(column: pa.Array) -> pa.Array:

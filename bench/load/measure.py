@@ -85,7 +85,7 @@ def load_people(file: Path, store: Path, segments: int) -> dict[str, float | int
     rows = summary.accepted + summary.refused
     return {
         "rows": rows,
-        "changed": summary.profiles_changed,
+        "changed": summary.profiles_changed or 0,
         "rows_a_second": round(rows / seconds),
         "cpu_us_a_row": round(cpu / rows * 1e6, 3),
         "anonymous_MiB": most[0] >> 10,
