@@ -21,11 +21,11 @@ from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
 from engine.explaining.closures import KnownClosures
 from engine.explanations import Explanations
+from engine.foresight import Foresight
 from engine.frozen_audiences import FrozenAudiences
 from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
 from engine.identity.owners import rows_of
-from engine.limits import NEXT_CHANGES
 from engine.live.batch import ProfileBatch
 from engine.live.bulk_load import BulkLoad
 from engine.live.change import Cause
@@ -35,7 +35,6 @@ from engine.live.feed import FeedSource
 from engine.live.lists import list_names
 from engine.live.live_store import LiveStore, Staged
 from engine.live.log_clock import system_clock
-from engine.live.next_changes import ComingChanges, NextChange, NextChanges
 from engine.live.positions import IngestAck, Position, StoredPosition
 from engine.live.profile_events import EventPage, EventsAsked, read_events
 from engine.live.profiles import ProfileRecord
@@ -112,6 +111,7 @@ class Database:
             store.snapshot, self._audience_of_one, self._binders.refreshes, self._closures
         )
         self.actions = Actions(self._model_of, self.explanations)
+        self.foresight = Foresight(store.snapshot, self._require_binder, now)
         self.overlaps = Overlaps(store.snapshot, self._audience)
         self.what_if = WhatIf(
             store.snapshot, self._require_binder, self._binders, self._threads, now
@@ -509,43 +509,6 @@ class Database:
         """Ticks once a second from now on, until the database is closed."""
         if self._ticker is None:
             self._ticker = Ticker(lambda: self._live.pipeline.tick(wait=False))
-
-    def next_changes(
-        self,
-        segments: Sequence[str] | None = None,
-        *,
-        within_us: int,
-        limit: int = NEXT_CHANGES,
-        as_of_us: int | None = None,
-        control: Control | None = None,
-    ) -> ComingChanges:
-        """Who enters and leaves some segments (None: all that can be foreseen) from an instant on
-        (None: now) and within so many microseconds by time alone: how many, and the first `limit`.
-
-        Raises NotFound for a name that is not there, NotYet for one that cannot be foreseen, and
-        InputInvalid.
-        """
-        with self._store.snapshot() as snapshot:
-            coming = NextChanges(snapshot, self._require_binder(snapshot), segments)
-            from_us = self._now() if as_of_us is None else as_of_us
-            return coming.coming(from_us, within_us, limit, control)
-
-    def next_of_profiles(
-        self,
-        identifiers: Sequence[tuple[str, str]],
-        segments: Sequence[str] | None = None,
-        *,
-        as_of_us: int | None = None,
-    ) -> list[list[NextChange] | None]:
-        """The next change by time, after an instant (None: now), of each owner of a (kind, value):
-        one for each segment that it ever enters or leaves so, soonest first; None where nobody
-        owns it. Raises as `next_changes` does."""
-        with self._store.snapshot() as snapshot:
-            binder = self._require_binder(snapshot)
-            now_us = self._now() if as_of_us is None else as_of_us
-            rows = rows_of(identities_of(snapshot), binder.model, identifiers)
-            coming = NextChanges(snapshot, binder, segments)
-            return [None if row == UNKNOWN else coming.of_row(row, now_us) for row in rows.tolist()]
 
     # --------------------------------------------------------------------------- feed
 

@@ -256,7 +256,7 @@ class AudienceService:
         await self._visible.wait(request.min_offset, call)
 
         def work() -> coming_pb2.NextChangesResponse:
-            found = self._database.next_changes(
+            found = self._database.foresight.changes(
                 segments,
                 within_us=within_us,
                 limit=limit,

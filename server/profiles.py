@@ -101,7 +101,7 @@ class ProfileService:
         call.field = "identifier"
 
         def work() -> coming_pb2.NextChangeResponse:
-            (found,) = self._database.next_of_profiles([wanted], segments, as_of_us=as_of_us)
+            (found,) = self._database.foresight.of_profiles([wanted], segments, as_of_us=as_of_us)
             if found is None:
                 raise _nobody(wanted)
             return coming_pb2.NextChangeResponse(changes=map(coming.change, found))

@@ -205,13 +205,13 @@ def test_what_comes_is_told_beforehand(tmp_path: Path) -> None:
             live.send(*event_updates(chance, NOON_US, PEOPLE, 8))
         live.go(NOON_US)
         before = len(live.by_clock())
-        coming = live.database.next_changes(within_us=7 * DAY_US, limit=10**6)
+        coming = live.database.foresight.changes(within_us=7 * DAY_US, limit=10**6)
         told = [
             (("+" if one.entered else "-") + one.segment, one.row, one.instant_us)
             for one in coming.changes
         ]
         members = [("member", f"m{number}") for number in range(PEOPLE)]
-        next_of = live.database.next_of_profiles(members)
+        next_of = live.database.foresight.of_profiles(members)
         live.go(NOON_US + 7 * DAY_US)
         assert told == live.by_clock()[before:] and len(told) > 50
         live.agree()

@@ -226,15 +226,15 @@ def test_what_comes_is_told_beforehand(tmp_path: Path, monkeypatch: pytest.Monke
         before = len(live.by_clock())
         # What time will set of facts is no part of what is looked ahead at.
         asked = [name for name in SCORE_SEGMENTS if name not in ("held", "not_held", "graded")]
-        coming = live.database.next_changes(asked, within_us=7 * DAY_US, limit=10**6)
+        coming = live.database.foresight.changes(asked, within_us=7 * DAY_US, limit=10**6)
         told = [
             (("+" if one.entered else "-") + one.segment, one.row, one.instant_us)
             for one in coming.changes
         ]
         members = [("member", f"m{number}") for number in range(PEOPLE)]
-        next_of = live.database.next_of_profiles(members)
+        next_of = live.database.foresight.of_profiles(members)
         monkeypatch.setattr(moving_plan, "FADING_US", 1 << 62)
-        assert live.database.next_changes(asked, within_us=7 * DAY_US, limit=10**6) == coming
+        assert live.database.foresight.changes(asked, within_us=7 * DAY_US, limit=10**6) == coming
         live.go(START_US + 7 * DAY_US)
         happened = [one for one in live.by_clock()[before:] if one[0][1:] in asked]
         assert told == happened and len(told) > 50

@@ -182,16 +182,16 @@ def test_what_will_happen(live: MovingDatabase) -> None:
     """Asked beforehand, time does what it then does; of segments that are not stored, too."""
     database = live.database
     live.now_us += 5
-    coming = database.next_changes(within_us=10 * DAY_US)
+    coming = database.foresight.changes(within_us=10 * DAY_US)
     told = [
         (("+" if change.entered else "-") + change.segment, change.row, change.instant_us)
         for change in coming.changes
     ]
     assert coming.from_us == live.now_us and len(told) == coming.count == 6
-    assert database.next_changes(within_us=10 * DAY_US, limit=2).changes == coming.changes[:2]
-    assert database.next_changes(["fresh"], within_us=DAY_US).changes == ()
+    assert database.foresight.changes(within_us=10 * DAY_US, limit=2).changes == coming.changes[:2]
+    assert database.foresight.changes(["fresh"], within_us=DAY_US).changes == ()
     (uid,) = {change.uid for change in coming.changes if change.row == 0}
-    (of_a, nobody) = database.next_of_profiles([("member", "a"), ("member", "nobody")])
+    (of_a, nobody) = database.foresight.of_profiles([("member", "a"), ("member", "nobody")])
     assert nobody is None and of_a is not None
     assert [(one.segment, one.entered, one.instant_us) for one in of_a] == [
         ("asleep", True, START_US + 2 * DAY_US + 1),
@@ -204,9 +204,9 @@ def test_what_will_happen(live: MovingDatabase) -> None:
     live.go(live.now_us + 10 * DAY_US)
     assert live.by_clock()[before:] == told
     with pytest.raises(NotFound, match=r"no segment fres .* Did you mean fresh\?"):
-        database.next_changes(["fres"], within_us=1)
+        database.foresight.changes(["fres"], within_us=1)
     with pytest.raises(InputInvalid, match="1,000 years"):
-        database.next_changes(within_us=-1)
+        database.foresight.changes(within_us=-1)
 
 
 def test_time_passes_while_a_load_runs(live: MovingDatabase) -> None:
