@@ -84,6 +84,7 @@ for face in (
     "profile_cards",
     "explanations",
     "actions",
+    "foresight",
     "overlap",
     "waterfall",
     "binders",
