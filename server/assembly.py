@@ -62,7 +62,12 @@ class Server:
         self._decoding = Lane("decode", settings.ingest_slots, settings.ingest_queue)
         self._waits = Lane("wait", settings.visible_waits, 0)
         # These two have calls without an end of their own.
-        self._ingest = IngestService(database, self._decoding, credits=settings.ingest_credits)
+        self._ingest = IngestService(
+            database,
+            self._decoding,
+            credits=settings.ingest_credits,
+            credit_bytes=settings.ingest_bytes,
+        )
         self._watch = WatchService(database, self._reads)
         visible = Visibility(database, self._waits, settings.visible_wait_s)
         services: list[tuple[Any, Any]] = [

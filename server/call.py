@@ -14,9 +14,11 @@ class Call:
     """One call under way. `control` ends with the caller's deadline or with the caller.
 
     `field` is the field of the request that is being read: issues that name no field of
-    their own are about it.
+    their own are about it. `message_bytes` is the size of the message that came last, 0 where no
+    wire brought it.
     """
 
     path: str
     control: Control = dataclasses.field(default_factory=Control)
     field: str = ""
+    message_bytes: int = 0

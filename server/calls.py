@@ -102,7 +102,9 @@ class _Route:
         remaining_s = context.time_remaining()
         if remaining_s is not None:
             call.control = Control(time.monotonic_ns() + int(max(remaining_s, 0.0) * 1e9))
-        return self._decoded_stream(incoming) if self._streams_in else self._decoded(incoming)
+        if self._streams_in:
+            return self._decoded_stream(call, incoming)
+        return self._decoded(incoming)
 
     def _decoded(self, raw: bytes) -> Message:
         try:
@@ -113,8 +115,11 @@ class _Route:
                 " with the published protos."
             ) from None
 
-    async def _decoded_stream(self, incoming: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async def _decoded_stream(
+        self, call: Call, incoming: AsyncIterator[bytes]
+    ) -> AsyncIterator[Message]:
         async for raw in incoming:
+            call.message_bytes = len(raw)
             yield self._decoded(raw)
 
 

@@ -1,10 +1,10 @@
 """IngestService: batches of updates, in one call each or in a stream.
 
-A stream has a reader, which takes batches as long as there are credits, decodes them on the
-lane and hands them to the engine, and the answering side, which waits for the oldest of them and
-sends its acknowledgement; only then its credit is free again. So a client that sends without
-reading is held up by the transport's own flow control, and keeps no more than its credits of
-batches in memory.
+A stream has a reader, which takes batches as long as there are credits, of batches and of bytes,
+decodes them on the lane and hands them to the engine, and the answering side, which waits for the
+oldest of them and sends its acknowledgement; only then its credits are free again. So a client that
+sends without reading is held up by the transport's own flow control, and keeps no more than its
+credits of batches in memory.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ __all__ = ["IngestService"]
 
 @dataclass(frozen=True, slots=True)
 class _Submitted:
-    """A batch in the engine's hands."""
+    """A batch in the engine's hands, and the size of the message that brought it."""
 
     received: ReceivedBatch
     future: Future[IngestAck]
+    message_bytes: int
 
     async def ack(self) -> pb.BatchAck:
         """Its answer, once it is durable; raises what it failed with."""
@@ -52,10 +53,13 @@ class _Submitted:
 class IngestService:
     """Writes batches, one method per call of the contract."""
 
-    def __init__(self, database: Database, decoding: Lane, *, credits: int) -> None:
+    def __init__(
+        self, database: Database, decoding: Lane, *, credits: int, credit_bytes: int
+    ) -> None:
         self._database = database
         self._decoding = decoding
         self._credits = credits
+        self._credit_bytes = credit_bytes
         self._draining = asyncio.Event()
 
     def drain(self) -> None:
@@ -81,7 +85,7 @@ class IngestService:
         check_origin(origin, "open")
         yield pb.IngestResponse(opened=await self._opened(origin, call))
 
-        stream = _Stream(self._credits)
+        stream = _Stream(self._credits, self._credit_bytes)
         reader = asyncio.create_task(self._read(origin, requests, call, stream))
         stopper = asyncio.create_task(self._stop(reader, stream))
         try:
@@ -89,7 +93,7 @@ class IngestService:
                 if isinstance(answer, Exception):
                     raise answer
                 yield pb.IngestResponse(ack=await answer.ack())
-                stream.credits.release()
+                await stream.release(answer.message_bytes)
         finally:
             reader.cancel()
             stopper.cancel()
@@ -100,15 +104,17 @@ class IngestService:
         stored = await self._decoding.run(
             lambda: self._database.position(origin.source, origin.partition), call.control
         )
+        opened = pb.IngestOpened(credits=self._credits, credit_bytes=self._credit_bytes)
         if stored is None:
-            return pb.IngestOpened(credits=self._credits)
+            return opened
         if stored.owner_epoch > origin.owner_epoch:
             raise OwnerFenced(
                 f"Partition {origin.partition!r} of {origin.source} belongs to the owner with"
                 f" epoch {stored.owner_epoch}; this one has {origin.owner_epoch} and may not"
                 " write any more."
             )
-        return pb.IngestOpened(credits=self._credits, durable_offset=stored.offset)
+        opened.durable_offset = stored.offset
+        return opened
 
     async def _read(
         self,
@@ -121,7 +127,7 @@ class IngestService:
         before: Future[IngestAck] | None = None
         try:
             while True:
-                await stream.credits.acquire()
+                await stream.room()
                 request = await anext(requests, None)
                 if request is None:
                     stream.answers.put_nowait(None)
@@ -130,6 +136,7 @@ class IngestService:
                     raise invalid("batch", "is missing", "after the opening, send batches")
                 submitted = await self._submit(origin, request.batch, call, before)
                 before = submitted.future
+                stream.take(submitted.message_bytes)
                 stream.answers.put_nowait(submitted)
         except Exception as error:
             stream.answers.put_nowait(error)
@@ -149,6 +156,7 @@ class IngestService:
     ) -> _Submitted:
         """Decodes a batch on the lane and hands it to the engine, behind the one before it."""
         call.field = "batch"
+        size = call.message_bytes
 
         def work() -> _Submitted:
             received = receive(self._database.model, origin, batch)
@@ -159,7 +167,7 @@ class IngestService:
                 source=origin.source,
                 after=after,
             )
-            return _Submitted(received, future)
+            return _Submitted(received, future, size)
 
         return await self._decoding.run(work, call.control)
 
@@ -167,11 +175,31 @@ class IngestService:
 class _Stream:
     """What the two sides of a stream share: credits, and answers in the order of the batches."""
 
-    def __init__(self, credits: int) -> None:
-        self.credits = asyncio.Semaphore(credits)
+    def __init__(self, credits: int, credit_bytes: int) -> None:
         # Each is a batch, what ended the stream, or None for its good end. Never more than the
         # credits and two.
         self.answers: asyncio.Queue[_Submitted | Exception | None] = asyncio.Queue()
+        self._changed = asyncio.Condition()
+        self._credits = credits
+        self._bytes = credit_bytes
+
+    async def room(self) -> None:
+        """Waits until another batch may be read. Its size is not known before, so the bytes under
+        way are below the bound by at least one, or exceed it by one message."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._credits > 0 and self._bytes > 0)
+
+    def take(self, message_bytes: int) -> None:
+        """A batch has been read; for the side that waited for room."""
+        self._credits -= 1
+        self._bytes -= message_bytes
+
+    async def release(self, message_bytes: int) -> None:
+        """A batch is acknowledged."""
+        async with self._changed:
+            self._credits += 1
+            self._bytes += message_bytes
+            self._changed.notify_all()
 
 
 def _stopping() -> ShuttingDown:

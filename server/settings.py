@@ -46,6 +46,9 @@ class ServerSettings(BaseSettings):
     # thousands of updates about as long to make and to send: a handful keeps each stage busy, the
     # rest rides out a slow commit.
     ingest_credits: int = Field(16, ge=1, le=10_000)
+    # Bytes of batches that one stream may have unacknowledged: two of the largest messages, or some
+    # seconds of 200,000 events each. Without it credits would allow 256 MiB for each stream.
+    ingest_bytes: int = Field(32 * MIB, ge=1, le=1 << 40)
     # Batches decoded at a time. Decoding holds the interpreter for about half of its time, so two
     # threads fill it; the queue is short because whole batches wait in it.
     ingest_slots: int = Field(2, ge=1, le=64)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
@@ -45,7 +46,8 @@ class Ingestor:
         self._outgoing: queue.SimpleQueue[ingest_pb2.IngestRequest | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._on_ack = on_ack
-        self._under_way = 0
+        # The bytes of each batch without an answer; of updates one by one only gRPC knows them.
+        self._sizes: deque[int] = deque()
         self._failure: BaseException | None = None
         self._ended = False
         self._closed = False
@@ -62,6 +64,7 @@ class Ingestor:
             self._outgoing.put(None)
             raise
         self.credits = opened.credits
+        self.credit_bytes = opened.credit_bytes
         self._durable = opened.durable_offset if opened.HasField("durable_offset") else None
         self._reader = threading.Thread(target=self._read, name="strata-ingest", daemon=True)
         self._reader.start()
@@ -76,7 +79,7 @@ class Ingestor:
     def under_way(self) -> int:
         """How many batches have no acknowledgement yet."""
         with self._changed:
-            return self._under_way
+            return len(self._sizes)
 
     def send(
         self,
@@ -91,16 +94,17 @@ class Ingestor:
         Raises StrataError where the stream has failed, be it through an earlier batch.
         """
         batch = batch_message(updates, first_offset=first_offset, offsets=offsets, giver=giver)
+        size = len(batch.arrow)
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._under_way < self.credits)
+            self._changed.wait_for(lambda: self._ended or self._has_room(size))
             self._raise_failure()
-            self._under_way += 1
+            self._sizes.append(size)
         self._outgoing.put(ingest_pb2.IngestRequest(batch=batch))
 
     def flush(self) -> None:
         """Waits until every batch is acknowledged. Raises StrataError where the stream failed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or not self._under_way)
+            self._changed.wait_for(lambda: self._ended or not self._sizes)
             self._raise_failure()
 
     def close(self) -> None:
@@ -132,6 +136,13 @@ class Ingestor:
             if error is None:
                 raise
 
+    def _has_room(self, size: int) -> bool:
+        """Whether a batch may be sent; one that is larger than all credits goes alone."""
+        if not self._sizes:
+            return True
+        bounded = self.credit_bytes or sum(self._sizes) + size
+        return len(self._sizes) < self.credits and sum(self._sizes) + size <= bounded
+
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
@@ -144,7 +155,7 @@ class Ingestor:
             for response in self._answers:
                 ack = messages.batch_ack(response.ack)
                 with self._changed:
-                    self._under_way -= 1
+                    self._sizes.popleft()
                     if ack.durable_offset is not None:
                         self._durable = max(ack.durable_offset, self._durable or 0)
                     self._changed.notify_all()

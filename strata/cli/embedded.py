@@ -39,6 +39,7 @@ Response = TypeVar("Response", bound=Message)
 
 # As a server has them by default.
 CREDITS = 16
+CREDIT_BYTES = 32 << 20
 VISIBLE_WAIT_S = 10.0
 
 
@@ -141,7 +142,7 @@ def _ingest_service(database: Database, lane: Lane) -> IngestService:
     # It brings Arrow along, which commands that only read have no use for.
     from server.ingest import IngestService
 
-    return IngestService(database, lane, credits=CREDITS)
+    return IngestService(database, lane, credits=CREDITS, credit_bytes=CREDIT_BYTES)
 
 
 def _watch_service(database: Database, lane: Lane) -> object:

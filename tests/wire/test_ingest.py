@@ -167,6 +167,22 @@ def test_no_more_is_read_than_there_are_credits(
     assert not database.wait_for(7, 0.3)
 
 
+def test_no_more_bytes_are_read_than_there_are_credits(
+    database: FakeIngest, stream: Callable[..., Stream]
+) -> None:
+    """Reading goes on while the bound is not reached: here a third batch passes it."""
+    database.by_hand = True
+    size = batch().ByteSize()
+    begun = stream(opening(), *[batch()] * 50, ingest_credits=50, ingest_bytes=2 * size + 1)
+    assert next(begun.answers).opened.credit_bytes == 2 * size + 1
+    assert database.wait_for(3)
+    assert not database.wait_for(4, 0.3)
+    database.answer(0)
+    assert next(begun.answers).ack.offset == 1
+    assert database.wait_for(4)
+    assert not database.wait_for(5, 0.3)
+
+
 def test_a_client_that_never_reads_is_held_up(
     database: FakeIngest, stream: Callable[..., Stream]
 ) -> None:
@@ -286,11 +302,37 @@ def test_a_server_that_stops_says_so(connect: Callable[[str], grpc.Channel]) -> 
     begun.say(None)
 
 
+def test_the_ingestor_keeps_to_the_bytes(database: FakeIngest, serve: Callable[..., str]) -> None:
+    """Two batches that fit, a third that waits for the first, and one that is too large alone."""
+    database.by_hand = True
+    raw = arrow_bytes({"id:member": ["a"]})
+    large = arrow_bytes({"id:member": ["a"] * 2000})
+    with Client(serve(database, ingest_bytes=2 * len(raw) + 1)) as client:
+        ingestor = Ingestor(client, "crm")
+        sent: list[int] = []
+
+        def send() -> None:
+            for number, given in enumerate([raw, raw, raw, large]):
+                ingestor.send(given)
+                sent.append(number)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        for answered in range(4):
+            assert database.wait_for(min(answered + 2, 3) if answered < 3 else 4)
+            assert len(sent) <= answered + 2
+            database.answer(answered)
+        sender.join(PATIENCE_S)
+        ingestor.close()
+    assert sent == [0, 1, 2, 3]
+
+
 def test_the_ingestor(database: FakeIngest, serve: Callable[..., str]) -> None:
     acks: list[BatchAck] = []
     with Client(serve(database, ingest_credits=3)) as client:
         with Ingestor(client, "crm", partition="0", on_ack=acks.append) as ingestor:
             assert (ingestor.credits, ingestor.durable_offset) == (3, None)
+            assert ingestor.credit_bytes == 32 << 20
             for first in range(0, 40, 2):
                 ingestor.send([*ONE, *ONE], first_offset=first)
             ingestor.flush()
