@@ -17,9 +17,10 @@ __all__ = ["AdminService"]
 class AdminService:
     """Looks after the store, one method per call of the contract."""
 
-    def __init__(self, database: Database, reads: Lane) -> None:
+    def __init__(self, database: Database, reads: Lane, writes: Lane) -> None:
         self._database = database
         self._reads = reads
+        self._writes = writes
 
     async def verify(self, request: pb.VerifyRequest, call: Call) -> pb.VerifyResponse:
         """Checks every stored record."""
@@ -30,6 +31,16 @@ class AdminService:
             payload_bytes=report.payload_bytes,
             faults=report.faults,
         )
+
+    async def checkpoint(self, request: pb.CheckpointRequest, call: Call) -> pb.CheckpointResponse:
+        """Saves what is visible."""
+
+        def work() -> int:
+            saved = self._database.data_version
+            self._database.checkpoint()
+            return saved
+
+        return pb.CheckpointResponse(data_version=await self._writes.run(work, call.control))
 
     async def stats(self, request: pb.StatsRequest, call: Call) -> pb.StatsResponse:
         """Sizes and counts."""

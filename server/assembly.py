@@ -26,6 +26,7 @@ from server.profiles import ProfileService
 from server.reflection import Reflection
 from server.relay import Patience
 from server.settings import ServerSettings, split_address
+from server.unbuilt import Unbuilt
 from server.visibility import Visibility
 from server.watch import WatchService
 from strata.v1 import (
@@ -98,7 +99,10 @@ class Server:
                 _service(model_pb2, "ModelService"),
                 ModelService(database, self._reads, self._writes),
             ),
-            (_service(admin_pb2, "AdminService"), AdminService(database, self._reads)),
+            (
+                _service(admin_pb2, "AdminService"),
+                AdminService(database, self._reads, self._writes),
+            ),
         ]
         self._health = Health(descriptor.full_name for descriptor, _ in services)
         services.append((_service(health_pb2, "Health"), self._health))
@@ -118,7 +122,10 @@ class Server:
         )
         who = authorizer or AllowEveryone()
         self._grpc.add_generic_rpc_handlers(
-            tuple(service_handler(descriptor, service, who) for descriptor, service in services)
+            (
+                *(service_handler(descriptor, service, who) for descriptor, service in services),
+                Unbuilt(),
+            )
         )
 
     async def start(self) -> int:

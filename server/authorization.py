@@ -61,6 +61,7 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         "/strata.v1.ModelService/GetModel": Role.READER,
         "/strata.v1.WatchService/Watch": Role.READER,
         "/strata.v1.AdminService/Verify": Role.ADMIN,
+        "/strata.v1.AdminService/Checkpoint": Role.ADMIN,
         "/strata.v1.AdminService/Stats": Role.ADMIN,
         "/grpc.health.v1.Health/Check": Role.ANYONE,
         "/grpc.health.v1.Health/Watch": Role.ANYONE,

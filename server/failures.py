@@ -16,6 +16,7 @@ from engine.errors import EngineError
 
 __all__ = [
     "CODES",
+    "CallUnknown",
     "Internal",
     "MessageMalformed",
     "NotAuthenticated",
@@ -30,6 +31,12 @@ class MessageMalformed(EngineError):
     """The bytes of a request are no message of the type that the call takes."""
 
     reason = "MESSAGE_MALFORMED"
+
+
+class CallUnknown(EngineError):
+    """There is no call of this name."""
+
+    reason = "CALL_UNKNOWN"
 
 
 class NotAuthenticated(EngineError):
@@ -72,6 +79,7 @@ CODES: Mapping[type[EngineError], grpc.StatusCode] = MappingProxyType(
         errors.InputInvalid: _Code.INVALID_ARGUMENT,
         MessageMalformed: _Code.INVALID_ARGUMENT,
         errors.NotYet: _Code.UNIMPLEMENTED,
+        CallUnknown: _Code.UNIMPLEMENTED,
         errors.NotFound: _Code.NOT_FOUND,
         errors.AlreadyExists: _Code.ALREADY_EXISTS,
         errors.StoreMissing: _Code.FAILED_PRECONDITION,

@@ -454,6 +454,14 @@ class Client:
             faults=tuple(response.faults),
         )
 
+    def checkpoint(self) -> int:
+        """Saves what is visible, so that an opening has nothing to replay; the data version."""
+        return self._transport.one(
+            "/strata.v1.AdminService/Checkpoint",
+            admin_pb2.CheckpointRequest(),
+            admin_pb2.CheckpointResponse,
+        ).data_version
+
     def stats(self) -> dict[str, int]:
         """Sizes and counts of the store, by name."""
         response = self._transport.one(

@@ -58,7 +58,7 @@ class EmbeddedTransport:
             "ListService": ListService(database, self._lane, self._lane, visible),
             "FrozenService": FrozenService(database, self._lane, self._lane, visible),
             "ModelService": ModelService(database, self._lane, self._lane),
-            "AdminService": AdminService(database, self._lane),
+            "AdminService": AdminService(database, self._lane, self._lane),
         }
 
     def one(self, path: str, request: Message, answer: type[Response]) -> Response:

@@ -60,6 +60,7 @@ app.command("next")(coming.coming)
 app.command("format")(counting.format_text)
 app.add_typer(lists.app, name="lists")
 app.command()(storing.verify)
+app.command()(storing.checkpoint)
 app.command()(storing.stats)
 app.command()(benching.bench)
 

@@ -1,4 +1,4 @@
-"""`strata verify` and `strata stats`."""
+"""`strata verify`, `strata checkpoint` and `strata stats`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strata.cli.plain import command
 from strata.cli.session import place, session
 from strata.cli.waiting import waiting
 
-__all__ = ["stats", "verify"]
+__all__ = ["checkpoint", "stats", "verify"]
 
 
 @command
@@ -31,6 +31,17 @@ def verify(store: StoreAt = None, server: ServerAt = None, as_json: Json = False
             typer.echo(fault)
     if verified.faults:
         raise typer.Exit(1)
+
+
+@command
+def checkpoint(store: StoreAt = None, server: ServerAt = None, as_json: Json = False) -> None:
+    """Save everything that is visible, so that opening the store has nothing to replay."""
+    with session(place(store, server), writes=True) as client, waiting("Saving"):
+        version = client.checkpoint()
+    if as_json:
+        show.json_line({"data_version": version})
+    else:
+        typer.echo(f"saved up to data version {version}")
 
 
 @command

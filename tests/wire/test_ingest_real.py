@@ -159,3 +159,10 @@ def test_an_event_without_a_time_is_refused_alone(client: Client) -> None:
     ack = client.ingest_batch([*updates, Update({"member": "m3"}, {"age": 3})], source="shop")
     assert (ack.accepted, ack.created) == (1, 1)
     assert {refused.reason for refused in ack.refused} == {"order has no time"}
+
+
+def test_a_checkpoint_leaves_nothing_to_replay(client: Client, database: Database) -> None:
+    ack = client.ingest_batch([Update({"member": "m1"}, {"age": 30})], source="people")
+    assert client.count("age = 30", min_offset=ack.offset).count == 1
+    assert client.checkpoint() >= ack.offset
+    assert database.stats()["dirty_blocks"] == 0
