@@ -183,6 +183,12 @@ class Database:
         with self._store.glance() as snapshot:
             return snapshot.live_count
 
+    @property
+    def profile_conditions_made(self) -> int:
+        """Conditions that were made ready to be asked of profiles since this was opened: those of a
+        model once, whatever is read by them."""
+        return self._closures.made
+
     def stats(self) -> dict[str, int]:
         """Figures of the store: profiles, events, blocks, versions, bytes."""
         with self._store.glance() as snapshot:
@@ -200,7 +206,6 @@ class Database:
                 "dirty_blocks": len(snapshot.version.overlay.dirty),
                 "segments_kept": sum(not is_hidden(name) for name in snapshot.segment_counts),
                 "replayed_records": self._live.replayed_records,
-                "profile_conditions_made": self._closures.made,
                 **event_figures(snapshot),
                 **self._live.figures.all(),
             }

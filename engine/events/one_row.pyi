@@ -1,5 +1,5 @@
 __all__ = ["events_of_row"]
 
 def events_of_row(
-    addresses: tuple[int, ...], row: int, numbers: tuple[int, ...]
-) -> list[tuple[int, int, tuple[int | float | str | None, ...]]]: ...
+    places: list[tuple[int, ...]], row: int, numbers: tuple[tuple[int, ...], ...]
+) -> list[list[tuple[int, int, tuple[int | float | str | None, ...]]] | None]: ...

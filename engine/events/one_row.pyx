@@ -54,25 +54,18 @@ cdef object value_of(
     return strata_event_int(chunk, column, event)
 
 
-def events_of_row(tuple addresses not None, uint32_t row, tuple numbers not None):
-    """The events of a row of the block, chunk by chunk, each in the order of its chunk: (time in
-    microseconds, digest of its id or 0, the values of the properties with these numbers, None
-    where missing).
-
-    Values are int (unscaled, days, microseconds, codes), float or str. `addresses` are those of
-    the chunks, which the caller keeps alive and has checked.
-    """
-    cdef list found = []
+cdef list of_row(tuple addresses, uint32_t row, tuple numbers):
+    """The events of a row in some chunks; None where there is none."""
+    cdef list found = None
     cdef Py_ssize_t count = len(numbers), i
     cdef const strata_chunk *chunk
     cdef const strata_event_column *ids
     cdef uint32_t event
     cdef uint64_t id_
-    assert row < 65536
     for address in addresses:
         chunk = <const strata_chunk *><size_t>address
-        with nogil:
-            event = strata_next_of_row(chunk, <uint16_t>row, 0)
+        # A microsecond or two: letting go of the lock would take as long.
+        event = strata_next_of_row(chunk, <uint16_t>row, 0)
         while event < chunk.event_count:
             values = tuple([
                 value_of(
@@ -87,6 +80,25 @@ def events_of_row(tuple addresses not None, uint32_t row, tuple numbers not None
             ids = strata_find_event_column(chunk, STRATA_EVENT_ID, 0)
             id_ = 0 if ids == NULL else strata_event_stored(chunk, ids, event)
             time_us = strata_event_int(chunk, strata_time_column(chunk), event)
+            if found is None:
+                found = []
             found.append((time_us, id_, values))
             event = strata_next_of_row(chunk, <uint16_t>row, event + 1)
+    return found
+
+
+def events_of_row(list places not None, uint32_t row, tuple numbers not None):
+    """The events of a row of a block, of n types: for each None, or a list of (time in
+    microseconds, digest of its id or 0, the values of some properties, None where missing), chunk
+    by chunk, and each in the order of its chunk.
+
+    `places` are the addresses of the chunks of each type, which the caller keeps alive and has
+    checked, `numbers` those of the properties. Values are int (unscaled, days, microseconds,
+    codes), float or str.
+    """
+    cdef list found = []
+    cdef Py_ssize_t i
+    assert row < 65536 and len(places) == len(numbers)
+    for i in range(len(places)):
+        found.append(of_row(<tuple>places[i], row, <tuple>numbers[i]))
     return found

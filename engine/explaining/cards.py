@@ -6,9 +6,8 @@ showing without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from engine.errors import NotYet
@@ -25,8 +24,6 @@ from engine.rules.bound_scores import BoundScore
 from engine.rules.derived import Derived
 
 __all__ = ["Asked", "Card", "asked_of", "card_of"]
-
-_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,39 +84,34 @@ def _asked(binder: Binder) -> Asked:
 def card_of(asked: Asked, binder: Binder, reading: Reading) -> Card:
     """The card of the profile of a reading."""
     notes = dict(asked.notes)
-
-    def told(key: str, ask: Callable[..., _Found], *given: object) -> _Found | None:
-        try:
-            return ask(*given)
-        except NotYet as reason:
-            notes[key] = str(reason)
-            return None
-
     scores: dict[str, Ledger] = {}
-    found: dict[tuple[str, str], str] = {}
+    found: dict[str, dict[str, str]] = {"band": {}, "tier": {}}
     tags: dict[str, None] = {}
     for name, score in asked.scores.items():
-        declared = binder.model.scores[name]
-        ledger = told(_key("scores", name), ledger_of, score, declared, reading)
-        if ledger is not None:
-            scores[name] = ledger
+        try:
+            scores[name] = ledger_of(score, binder.model.scores[name], reading)
+        except NotYet as reason:
+            notes[_key("scores", name)] = str(reason)
     for (kind, name), derived in asked.names.items():
-        section = "tiers" if kind == "tier" else "scores"
-        one = told(_key(section, name), name_of, derived, reading)
-        if one is not None:
-            found[kind, name] = one
+        try:
+            one = name_of(derived, reading)
+        except NotYet as reason:
+            notes[_key("tiers" if kind == "tier" else "scores", name)] = str(reason)
+        else:
+            if one is not None:
+                found[kind][name] = one
     for tag, item in asked.given.tags.items():
-        if told(_key("tag_rules", tag), reading.holds, item):
-            tags[tag] = None
+        try:
+            if reading.holds(item):
+                tags[tag] = None
+        except NotYet as reason:
+            notes[_key("tag_rules", tag)] = str(reason)
     for rule in asked.given.named:
-        tags |= dict.fromkeys(told(_key("tag_rules", rule.tag), tags_of, rule, reading) or ())
-    return Card(
-        scores,
-        {name: one for (kind, name), one in found.items() if kind == "band"},
-        {name: one for (kind, name), one in found.items() if kind == "tier"},
-        tuple(tags),
-        notes,
-    )
+        try:
+            tags |= dict.fromkeys(tags_of(rule, reading))
+        except NotYet as reason:
+            notes[_key("tag_rules", rule.tag)] = str(reason)
+    return Card(scores, found["band"], found["tier"], tuple(tags), notes)
 
 
 def _key(section: str, name: str) -> str:

@@ -22,18 +22,29 @@ from weakref import WeakKeyDictionary
 
 from engine.columns.hashing import xxh64
 from engine.errors import NotYet
+from engine.explaining.event_lines import NO_EVENTS
 from engine.explaining.one_profile import EPOCH_DAY, OneProfile, us_of
 from engine.model.definitions import Attribute
 from engine.rules import bound
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundSequence
+from engine.rules.bound_scores import BoundEachRule, BoundScore, BoundWhenRule
 from engine.rules.calendar import first_instant_us
 from engine.rules.time_dependence import moves_anywhere
 
 if TYPE_CHECKING:
     from engine.explaining.reading import Reading
 
-__all__ = ["Closures", "EventView", "KnownClosures", "Selection", "in_units", "passes"]
+__all__ = [
+    "Closures",
+    "EventView",
+    "KnownClosures",
+    "Selection",
+    "Truth",
+    "in_units",
+    "passes",
+    "plain_number",
+]
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -83,10 +94,13 @@ class Closures:
 
     def __init__(self, on_made: Callable[[], None] | None = None) -> None:
         self._on_made = on_made
+        # What others make of what is bound, once for all profiles.
+        self.kept: dict[Any, Any] = {}
         # By the id of what they were made of, which is kept with them.
         self._truths: dict[int, tuple[bound.BoundExpr, Truth]] = {}
         self._selected: dict[tuple[int, int], tuple[BoundEvents, Attribute | None, Selection]] = {}
         self._values: dict[int, tuple[BoundAggregate, Number]] = {}
+        self._rules: dict[BoundScore, list[Callable[[Reading], int]]] = {}
         # The same for what is equal.
         self._selections: dict[tuple[BoundEvents, str | None], Selection] = {}
         self._aggregates: dict[BoundAggregate, Number] = {}
@@ -176,10 +190,27 @@ class Closures:
     def _compare(self, form: bound.Linear, op: str) -> Truth:
         total, _ = self.linear(form)
         against = _COMPARE[op]
+        if len(form.terms) == 1 and form.terms[0].factor == 1 and not form.now_factor:
+            return self._compare_with(form.terms[0].source, against, -form.constant)
 
         def compare(asked: Any) -> bool:
             found = total(asked)
             return found is not None and against(found, 0)
+
+        return compare
+
+    def _compare_with(
+        self, source: bound.Source, against: Callable[[Any, Any], bool], border: Fraction
+    ) -> Truth:
+        """A comparison of one source with a number."""
+        if isinstance(source, bound.ScoreSource):
+            score, thousandths = source.score, plain_number(border * 1000)
+            return lambda reading: against(reading.points(score), thousandths)
+        one, limit = self.source(source), plain_number(border)
+
+        def compare(asked: Any) -> bool:
+            found = one(asked)
+            return found is not None and against(found, limit)
 
         return compare
 
@@ -304,16 +335,30 @@ class Closures:
         place = id(aggregate)
 
         def value(reading: Reading) -> Any:
+            line = reading.lines.get(selection)
+            if line is None:
+                line = reading.line_of(selection)
+            if line is NO_EVENTS:
+                return nothing
             known = reading.values.get(place, reading)
             if known is reading:
-                line = reading.line_of(selection)
-                known = nothing
-                if line.times:
-                    known = line.value(function, *line.stretch(*reading.bounds(window)))
+                known = line.value(function, *line.stretch(*reading.bounds(window)))
                 reading.values[place] = known
             return known
 
         return value
+
+    def rules(self, score: BoundScore) -> list[Callable[[Reading], int]]:
+        """What each rule of a score gives, in thousandths."""
+        known: list[Callable[[Reading], int]] | None = self._rules.get(score)
+        if known is None:
+            known = self._rules[score] = [
+                _given_when(self.truth(rule.condition), rule.points)
+                if isinstance(rule, BoundWhenRule)
+                else _given_each(self.selection(rule.events), rule)
+                for rule in score.rules
+            ]
+        return known
 
     def selection(self, events: BoundEvents, read: Attribute | None = None) -> Selection:
         """The events that pass, with a property those that have it."""
@@ -398,6 +443,16 @@ def _text_passes(read: Number, test: bound.StringTest, negated: bool) -> Truth:
     return lambda asked: (text := read(asked)) is not None and passes(text, test) != negated
 
 
+def _given_when(is_so: Truth, points: int) -> Callable[[Reading], int]:
+    return lambda reading: points if is_so(reading) else 0
+
+
+def _given_each(selection: Selection, rule: BoundEachRule) -> Callable[[Reading], int]:
+    return lambda reading: (
+        0 if reading.line_of(selection) is NO_EVENTS else reading.rule_points(rule)[0]
+    )
+
+
 def _refused(construct: str) -> Truth:
     def refuse(_: Any) -> bool:
         raise NotYet(f"{construct} can be written and checked, and not evaluated yet.")
@@ -412,6 +467,11 @@ def _literal(number: float) -> Number:
 def day_start_us(day: Any, profile: OneProfile) -> int | None:
     """The first instant of a day in the zone of a profile; None where there is no day."""
     return None if day is None else first_instant_us(day.toordinal() - EPOCH_DAY, profile.zone)
+
+
+def plain_number(number: Fraction) -> int | Fraction:
+    """The same; whole numbers as ints, which compare many times faster."""
+    return number.numerator if number.denominator == 1 else number
 
 
 def in_units(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Literal
 from engine.explaining.evidence import EVIDENCE_EVENTS, EvidenceEvent
 from engine.explaining.reading import Reading
 from engine.model.plain import Score
-from engine.rules.bound_scores import BoundScore, BoundWhenRule
+from engine.rules.bound_scores import BoundEachRule, BoundScore, BoundWhenRule
 
 __all__ = ["Ledger", "LedgerLine", "ledger_of"]
 
@@ -51,31 +51,7 @@ class Ledger:
 
 def ledger_of(score: BoundScore, declared: Score, reading: Reading) -> Ledger:
     """The ledger of the profile of a reading; `declared` is the score as the model says it."""
-    lines = []
-    for place, (rule, written) in enumerate(zip(score.rules, declared["rules"], strict=True)):
-        given, uncapped = reading.rule_points(rule)
-        if isinstance(rule, BoundWhenRule):
-            lines.append(LedgerLine("when", given, place, written["when"]))
-            continue
-        line = reading.line(rule.events)
-        first, end = line.stretch(*reading.bounds(rule.window))
-        events = tuple(
-            EvidenceEvent(event.type, event.time_us, None, reading.worth(rule, event.time_us))
-            for event in line.events[max(first, end - EVIDENCE_EVENTS) : end][::-1]
-        )
-        left_out = end - first - len(events)
-        text = written["each"]
-        lines.append(
-            LedgerLine(
-                "each",
-                given,
-                place,
-                text,
-                None if given == uncapped else uncapped,
-                events,
-                left_out,
-            )
-        )
+    lines = [line.of(reading) for line in _rules_of(score, declared, reading)]
     total = sum(line.points for line in lines)
     if score.floor is not None and total < score.floor:
         lines.append(LedgerLine("floor", score.floor - total))
@@ -84,3 +60,60 @@ def ledger_of(score: BoundScore, declared: Score, reading: Reading) -> Ledger:
         lines.append(LedgerLine("ceiling", score.ceiling - total))
         total = score.ceiling
     return Ledger(score.name, total, tuple(lines))
+
+
+class _When:
+    """A `when` rule: one of two lines."""
+
+    __slots__ = ("given", "missed", "rule")
+
+    def __init__(self, rule: BoundWhenRule, place: int, text: str) -> None:
+        self.rule = rule
+        self.given = LedgerLine("when", rule.points, place, text)
+        self.missed = LedgerLine("when", 0, place, text)
+
+    def of(self, reading: Reading) -> LedgerLine:
+        """Its line for the profile of a reading."""
+        return self.given if reading.holds(self.rule.condition) else self.missed
+
+
+class _Each:
+    """An `each` rule."""
+
+    __slots__ = ("nothing", "place", "rule", "text")
+
+    def __init__(self, rule: BoundEachRule, place: int, text: str) -> None:
+        self.rule, self.place, self.text = rule, place, text
+        self.nothing = LedgerLine("each", 0, place, text)
+
+    def of(self, reading: Reading) -> LedgerLine:
+        """Its line for the profile of a reading."""
+        rule = self.rule
+        line = reading.line(rule.events)
+        first, end = line.stretch(*reading.bounds(rule.window)) if line.times else (0, 0)
+        if first == end:
+            return self.nothing
+        given, uncapped = reading.rule_points(rule)
+        events = tuple(
+            EvidenceEvent(event.type, event.time_us, None, reading.worth(rule, event.time_us))
+            for event in line.events[max(first, end - EVIDENCE_EVENTS) : end][::-1]
+        )
+        over = None if given == uncapped else uncapped
+        left_out = end - first - len(events)
+        return LedgerLine("each", given, self.place, self.text, over, events, left_out)
+
+
+def _rules_of(score: BoundScore, declared: Score, reading: Reading) -> list[_When | _Each]:
+    """The rules of a score, in order; kept with what is asked of all profiles."""
+    kept = reading.closures.kept
+    known: list[_When | _Each] | None = kept.get(score)
+    if known is None:
+        known = kept[score] = [
+            _When(rule, place, written["when"])
+            if isinstance(rule, BoundWhenRule)
+            else _Each(rule, place, written["each"])
+            for place, (rule, written) in enumerate(
+                zip(score.rules, declared["rules"], strict=True)
+            )
+        ]
+    return known

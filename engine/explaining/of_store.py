@@ -30,11 +30,9 @@ def as_one_profile(
     dropped by `latest_us` are left out. `known` has the events that were read already."""
     read = known or RowEvents(snapshot, model, record.row)
     events: dict[str, list[OneEvent]] = {}
-    for name in types:
-        found = read.of(name)
-        if found:
-            kept_us = kept_from_us(read.declared(name), latest_us, model.time_zone)
-            events[name] = [event for _, event in found if event.time_us >= kept_us]
+    for name in read.there(types):
+        kept_us = kept_from_us(read.declared(name), latest_us, model.time_zone)
+        events[name] = [event for _, event in read.of(name) if event.time_us >= kept_us]
     owned = {}
     if lists:
         identifiers = [*((kind, v) for kind, some in record.identifiers.items() for v in some)]

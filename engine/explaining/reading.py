@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from engine.explaining.closures import Closures, EventView, Selection
+from engine.explaining.closures import Closures, EventView, Selection, plain_number
 from engine.explaining.event_lines import NO_EVENTS, EventLine
 from engine.explaining.one_profile import OneEvent, OneProfile
 from engine.explaining.sequence_path import SequencePath, sequence_path
@@ -51,7 +51,7 @@ class Reading:
         self.values: dict[int, Any] = {}
         self.courses: dict[int, tuple[bound.BoundExpr, Any]] = {}
         # Events that pass at any instant, and those that pass at this one.
-        self._lines: dict[Selection, EventLine] = {}
+        self.lines: dict[Selection, EventLine] = {}
         self._lines_now: dict[Selection, EventLine] = {}
         self._spans: dict[tree.Window | None, tuple[int, int]] = {}
         self._forms: dict[int, _Form] = {}
@@ -60,16 +60,16 @@ class Reading:
     def at(self, now_us: int) -> Reading:
         """The same profile at another instant."""
         other = Reading(self.profile, now_us, self.closures)
-        other._lines, other._forms = self._lines, self._forms
+        other.lines, other._forms = self.lines, self._forms
         return other
 
     def of(self, profile: OneProfile, now_us: int, changed: Collection[str]) -> Reading:
         """Another profile, whose events are the same but for those of some types."""
         other = Reading(profile, now_us, self.closures)
         other._forms = self._forms
-        other._lines = {
+        other.lines = {
             selection: line
-            for selection, line in self._lines.items()
+            for selection, line in self.lines.items()
             if not changed or not any(type_ in changed for type_ in selection.events.types)
         }
         return other
@@ -93,8 +93,8 @@ class Reading:
         """The value of a form; None where a source of it is missing."""
         known = self._forms.get(id(form))
         if known is None:
-            terms = tuple((_plain(term.factor), term.source) for term in form.terms)
-            known = self._forms[id(form)] = _Form(form, _plain(form.constant), terms)
+            terms = tuple((plain_number(term.factor), term.source) for term in form.terms)
+            known = self._forms[id(form)] = _Form(form, plain_number(form.constant), terms)
         total = known.constant + form.now_factor * self.now_us
         for factor, source in known.terms:
             value = self.source(source)
@@ -140,7 +140,7 @@ class Reading:
 
     def line_of(self, selection: Selection) -> EventLine:
         """The same of a selection."""
-        lines = self._lines_now if selection.moves else self._lines
+        lines = self._lines_now if selection.moves else self.lines
         known = lines.get(selection)
         if known is None:
             found = self._selected(selection)
@@ -168,14 +168,17 @@ class Reading:
 
     def points(self, score: BoundScore) -> int:
         """The points of a score, in thousandths."""
-        if score not in self._points:
-            total = sum(self.rule_points(rule)[0] for rule in score.rules)
-            if score.floor is not None:
-                total = max(total, score.floor)
-            if score.ceiling is not None:
-                total = min(total, score.ceiling)
+        total = self._points.get(score)
+        if total is None:
+            total = 0
+            for given in self.closures.rules(score):
+                total += given(self)
+            if score.floor is not None and total < score.floor:
+                total = score.floor
+            if score.ceiling is not None and total > score.ceiling:
+                total = score.ceiling
             self._points[score] = total
-        return self._points[score]
+        return total
 
     def rule_points(self, rule: BoundScoreRule) -> tuple[int, int]:
         """What a rule gives, in thousandths, and what it would without its `at_most`."""
@@ -224,7 +227,3 @@ class Reading:
         line = self.line(sequence.first)
         first, end = line.stretch(*self.bounds(sequence.window))
         return sequence_path(sequence, [*dict.fromkeys(line.times[first:end])], times, self.now_us)
-
-
-def _plain(number: Fraction) -> int | Fraction:
-    return number.numerator if number.denominator == 1 else number

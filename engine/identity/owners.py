@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from engine.nearest import nearest
 __all__ = ["check_kind", "owners", "rows_of"]
 
 _UID_HEX_DIGITS = 32
+_HEX = re.compile("[0-9a-fA-F]+")
 
 
 def check_kind(model: Model, kind: str) -> None:
@@ -56,6 +58,15 @@ def rows_of(
 
     Raises InputInvalid for an unknown kind.
     """
+    if len(identifiers) == 1:
+        ((kind, value),) = identifiers
+        if kind in model.identifiers and value in model.identifiers[kind].blocked:
+            return np.full(1, UNKNOWN, np.uint32)
+        if kind in model.identifiers:
+            return identities.lookup(kind, Strings.from_list([value]))
+        if kind == UID and len(value) == _UID_HEX_DIGITS and _HEX.fullmatch(value):
+            uid = np.frombuffer(bytes.fromhex(value), np.uint8).reshape(1, -1)
+            return identities.lookup(UID, uid_strings(uid))
     rows = np.full(len(identifiers), UNKNOWN, np.uint32)
     kinds = np.array([kind for kind, _ in identifiers], np.object_)
     for kind in dict.fromkeys(kinds.tolist()):

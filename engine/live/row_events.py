@@ -1,8 +1,8 @@
-"""The events of one row, type by type, read in place from the chunks and the open tails."""
+"""The events of one row, read in place from the chunks and the open tails."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,30 +29,38 @@ class ProfileEvent:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _Type(NamedTuple):
-    """A type of event that the store has: its place among the types, and the properties that it has
-    fields for: names, their numbers, and what their values are."""
+# The name of a property, and what makes the value that people read of one that is stored; None
+# where it is that.
+_Reader = tuple[str, Callable[[Any], AttributeValue] | None]
 
-    declared: EventType
+
+@dataclass(slots=True)
+class _Type:
+    """A type of event that the store has: its place among the types, and the properties that it has
+    fields for, with their names. `readers` are made when the first event is read: strings are
+    looked up in tables that all states of a store share, as they share its catalog."""
+
     place: int
     names: tuple[str, ...]
-    numbers: tuple[int, ...]
     fields: tuple[Field, ...]
+    readers: list[_Reader] | None = None
 
 
 class _Shape(NamedTuple):
     """All types of events of a model, declared and hidden, by name; those that the store has have
-    their fields in `ids`."""
+    their fields in `ids`, and the numbers of their properties in `numbers`."""
 
     declared: Mapping[str, EventType]
     types: Mapping[str, _Type]
     ids: tuple[int, ...]
+    numbers: tuple[tuple[int, ...], ...]
 
 
 def _shape(model: Model, catalog: Catalog) -> _Shape:
     declared = {**hidden_events(model), **model.events}
     types: dict[str, _Type] = {}
     ids: list[int] = []
+    numbers: list[tuple[int, ...]] = []
     for name, one in declared.items():
         if event_field(name) in catalog:
             known = [
@@ -60,38 +68,50 @@ def _shape(model: Model, catalog: Catalog) -> _Shape:
                 for what, said in one.properties.items()
                 if (of := property_field(what, said.type, said.scale)) in catalog
             ]
-            names, fields = tuple(what for what, _ in known), tuple(of for _, of in known)
-            numbers = tuple(of.id for of in fields)
-            types[name] = _Type(one, len(ids), names, numbers, fields)
+            fields = tuple(field for _, field in known)
+            types[name] = _Type(len(ids), tuple(what for what, _ in known), fields)
             ids.append(catalog[event_field(name)].id)
-    return _Shape(declared, types, tuple(ids))
+            numbers.append(tuple(field.id for field in fields))
+    return _Shape(declared, types, tuple(ids), tuple(numbers))
 
 
 _shapes = KeptShapes(_shape)
 
 
 class RowEvents:
-    """The events of one row of a snapshot, each type read when it is first asked for."""
+    """The events of one row of a snapshot, of all types that a model has."""
 
     def __init__(self, snapshot: Snapshot, model: Model, row: int) -> None:
         self._snapshot = snapshot
-        self._shape = _shapes.of(model, snapshot.fields)
-        block, self._in_block = divmod(row, BLOCK_ROWS)
-        self._places: list[tuple[int, ...]] = [()] * len(self._shape.ids)
+        self._shape = shape = _shapes.of(model, snapshot.fields)
+        block, in_block = divmod(row, BLOCK_ROWS)
+        self._raw: Sequence[Any] = [None] * len(shape.ids)
         if block < snapshot.block_count:
-            self._places = snapshot.places(self._shape.ids, block)
+            self._raw = events_of_row(snapshot.places(shape.ids, block), in_block, shape.numbers)
         self._known: dict[str, list[tuple[int, ProfileEvent]]] = {}
 
     def declared(self, type_: str) -> EventType:
         """A declared or a hidden type of event; KeyError for a name of neither."""
         return self._shape.declared[type_]
 
+    def there(self, types: Collection[str]) -> list[str]:
+        """Those of some types that the row has events of."""
+        raw = self._raw
+        return [
+            name
+            for name, shape in self._shape.types.items()
+            if raw[shape.place] is not None and name in types
+        ]
+
     def of(self, type_: str) -> list[tuple[int, ProfileEvent]]:
         """All events of a type in the order in which they are stored, those dated ahead among
         them, each behind the digest of its id (0: none)."""
+        shape = self._shape.types.get(type_)
+        if shape is None or self._raw[shape.place] is None:
+            return []
         found = self._known.get(type_)
         if found is None:
-            found = self._known[type_] = self._read(type_)
+            found = self._known[type_] = self._read(type_, shape)
         return found
 
     def named(self, named: NamedEvent) -> ProfileEvent | None:
@@ -107,36 +127,29 @@ class RowEvents:
                 before -= 1
         return None
 
-    def _read(self, type_: str) -> list[tuple[int, ProfileEvent]]:
-        shape = self._shape.types.get(type_)
-        if shape is None:
-            return []
-        raw = events_of_row(self._places[shape.place], self._in_block, shape.numbers)
-        if not raw:
-            return []
-        readers = [self._reader(field) for field in shape.fields]
-        return [
-            (
-                id_,
-                ProfileEvent(
-                    type_,
-                    time_us,
-                    {
-                        name: value if read is None else read(value)
-                        for name, read, value in zip(shape.names, readers, values, strict=True)
-                        if value is not None
-                    },
-                ),
-            )
-            for time_us, id_, values in raw
-        ]
+    def _read(self, type_: str, shape: _Type) -> list[tuple[int, ProfileEvent]]:
+        readers = shape.readers
+        if readers is None:
+            readers = shape.readers = [
+                (name, self._reader(field))
+                for name, field in zip(shape.names, shape.fields, strict=True)
+            ]
+        found = []
+        for time_us, id_, values in self._raw[shape.place]:
+            properties = {
+                name: value if read is None else read(value)
+                for (name, read), value in zip(readers, values, strict=True)
+                if value is not None
+            }
+            found.append((id_, ProfileEvent(type_, time_us, properties)))
+        return found
 
     def _reader(self, field: Field) -> Callable[[Any], AttributeValue] | None:
         """What makes the value that people read of one that is stored; None where it is that."""
         match field.type:
             case "category":
                 fields = self._snapshot.fields
-                return self._snapshot.dictionary(fields.dictionary_of(field)).value
+                return self._snapshot.dictionary_table(fields.dictionary_of(field)).value
             case "bool":
                 return _is_true
             case "decimal" | "date" | "time":

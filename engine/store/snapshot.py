@@ -10,7 +10,7 @@ from engine.bitmaps import Buffer
 from engine.columns.zone import Zone
 from engine.store.addresses import PartTable
 from engine.store.catalog import LIVE, Catalog, segment_field
-from engine.store.dictionary import Dictionary
+from engine.store.dictionary import Dictionary, DictionaryTable
 from engine.store.overlay import HeapPayload
 from engine.store.pins import Pin
 from engine.store.places import places_of
@@ -162,10 +162,16 @@ class Snapshot:
 
     def dictionary(self, field_id: int) -> Dictionary:
         """The strings of a category or set (GIVERS: of all givers); empty where there are none."""
-        state = self._state
+        version = self.version
+        state = version.state
         listing = state.dictionaries.get(field_id)
-        table = self.version.lineage.dictionary(self.version.view, state, field_id)
+        table = version.lineage.dictionary(version.view, state, field_id)
         return Dictionary(table, 0 if listing is None else listing.value_count)
+
+    def dictionary_table(self, field_id: int) -> DictionaryTable:
+        """The same with the strings of later states: for codes that this one has given out."""
+        version = self.version
+        return version.lineage.dictionary(version.view, version.state, field_id)
 
     def meta(self, name: str) -> bytes | None:
         """A named record, verified; None where there is none."""

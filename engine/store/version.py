@@ -65,6 +65,9 @@ class Lineage:
 
     def dictionary(self, view: View, state: State, number: int) -> DictionaryTable:
         """The table of a dictionary; it has at least the values of `state`."""
+        table = self._tables.get(number)
+        if table is not None:
+            return table
         with self._guard:
             table = self._tables.get(number)
             if table is None:

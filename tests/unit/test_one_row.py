@@ -112,9 +112,11 @@ def of_row(events: Events, row: int) -> list[tuple[int, int, dict[int, object]]]
 def in_place(addresses: Sequence[int], row: int) -> list[tuple[int, int, dict[int, object]]]:
     """The same, read in place."""
     numbers = tuple(range(1, 10))
+    nothing, found = events_of_row([(), tuple(addresses)], row, ((1, 2), numbers))
+    assert nothing is None
     return [
         (time, id_, {n: v for n, v in zip(numbers, values, strict=True) if v is not None})
-        for time, id_, values in events_of_row(tuple(addresses), row, numbers)
+        for time, id_, values in found or ()
     ]
 
 
