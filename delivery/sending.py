@@ -146,6 +146,7 @@ class Sender:
             tiers=self._endpoint.tiers,
             tags=self._endpoint.tags,
             actions=self._endpoint.actions,
+            points=self._endpoint.points,
             resume_token=None if cursor is None or cursor.token == START else cursor.token,
             from_oldest=cursor is not None and cursor.token == START,
             identifier_kind=self._endpoint.identifier_kind,

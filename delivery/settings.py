@@ -58,6 +58,7 @@ class Endpoint(BaseModel):
     tiers: tuple[str, ...] = Field((), description="Changes of these tiers.")
     tags: tuple[str, ...] = Field((), description="Who gets and loses these tags.")
     actions: tuple[str, ...] = Field((), description="What these actions ask for.")
+    points: tuple[str, ...] = Field((), description="Each change of the points of these scores.")
     identifier_kind: str = Field("", description="Send each profile's identifiers of this kind.")
     from_start: bool = Field(
         False, description="Begin with the oldest change that is kept, at the first start."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,10 +111,12 @@ def _asked(actions: Actions, snapshot: Snapshot, run: FeedRun) -> list[pb.ToDo] 
 
 def _message(run: FeedRun, start: int, stop: int) -> pb.ChangeRun:
     """Entries `start` to `stop` of a run, without their profiles."""
-    old: str | bool | None = not run.entered
-    new: str | bool | None = run.entered
+    old: str | bool | Decimal | None = not run.entered
+    new: str | bool | Decimal | None = run.entered
     if run.old is not None:
         old, new = run.old or None, run.new or None
+    if run.points is not None:
+        old, new = (None if side is None else Decimal(side).scaleb(-3) for side in run.points)
     return pb.ChangeRun(
         definition=run.definition,
         definition_version=run.version,

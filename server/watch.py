@@ -22,6 +22,7 @@ from engine.live.feed import FeedCompacted, FeedSource
 from engine.live.resume_token import FeedPosition
 from engine.model.definitions import Model
 from engine.model.hidden_events import tag_places
+from engine.model.plain import Score
 from engine.model.positions import key_text
 from engine.nearest import nearest
 from server import convert
@@ -151,6 +152,7 @@ class WatchService:
         named += self._others("tiers", request.tiers, () if model is None else model.tiers)
         named += self._others("tags", request.tags, _tags(model))
         named += self._others("actions", request.actions, () if model is None else model.actions)
+        named += self._points(request.points, {} if model is None else model.scores)
         kind = request.identifier_kind
         kinds = () if model is None else model.identifiers
         if kind and kind not in kinds:
@@ -178,8 +180,20 @@ class WatchService:
         """The key paths of scores, tiers, tags or actions that can be watched."""
         what = {"tags": "rule for the tag"}.get(section, section[:-1])
         named = _checked(section, what, names, known, "")
-        keys = [key_text((section, name)) for name in named]
-        untold = self._database.untold_definitions() if named else {}
+        return self._told([key_text((section, name)) for name in named])
+
+    def _points(self, names: Iterable[str], known: Mapping[str, Score]) -> list[str]:
+        """The key paths of the points of scores."""
+        named = _checked("points", "score", names, known, "")
+        for name in named:
+            if "feed" not in known[name]:
+                hint = f"set `feed: changes` for scores.{name} in the model, or watch its bands"
+                raise convert.invalid("points", f"the feed tells the bands of {name} alone", hint)
+        return self._told([key_text(("scores", name, "points")) for name in named])
+
+    def _told(self, keys: list[str]) -> list[str]:
+        """Key paths that the feed tells of. Raises NotYet for others."""
+        untold = self._database.untold_definitions() if keys else {}
         for key in keys:
             if key in untold:
                 raise NotYet(f"{key} cannot be watched in this version: {untold[key]}.")

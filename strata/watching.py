@@ -64,6 +64,7 @@ class Change:
     kind asked for. `cause` is "update", "clock", "edit", "merge", "erasure", "refresh", or
     "unknown" where the server is newer than this client. (`sequence`, `ordinal`) numbers the entry
     for good.
+    Of the points of a score, "scores.lead.points", they are exact decimals, None for a new profile.
     `to_do` is what an action asks for, None for everything else.
     """
 
@@ -115,13 +116,14 @@ def watch(
     tiers: Sequence[str] = (),
     tags: Sequence[str] = (),
     actions: Sequence[str] = (),
+    points: Sequence[str] = (),
     resume_token: str | None = None,
     from_oldest: bool = False,
     after_data_version: int | None = None,
     identifier_kind: str = "",
 ) -> Watch:
-    """Follows segments, the bands of scores, tiers, tags and actions by name; all segments that are
-    kept where nothing is named.
+    """Follows segments, the bands of scores, tiers, tags and actions by name, and the `points` of
+    scores; all segments that are kept where nothing is named.
 
     At most one of `resume_token`, `from_oldest` and `after_data_version` says where to begin
     (ValueError for more); default: now.
@@ -132,6 +134,7 @@ def watch(
         tiers=tiers,
         tags=tags,
         actions=actions,
+        points=points,
         identifier_kind=identifier_kind,
     )
     if (resume_token is not None) + from_oldest + (after_data_version is not None) > 1:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import yaml
 
-from engine.live.feed import replay_feed
+from engine.live.feed import FeedPosition, replay_feed
 from engine.rules.parse import parse
 from engine.rules.reference import ReferenceContext, evaluate
 from engine.rules.reference_tiers import ReferenceTagRule, ReferenceTier
@@ -56,6 +56,7 @@ scores:
     - {when: "tag = 'BIG'", points: 10}
     bands: {low: -10, mid: 40, high: 60, top: 85}
     hold: {mid: 25, top: 60.5}
+    feed: changes
 """
 
 # An edit: a rule more, one less, one that asks something else.
@@ -88,6 +89,7 @@ class _Person:
     own_tags: set[str] = field(default_factory=set)
     held: dict[str, bool] = field(default_factory=dict)
     facts: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
+    points: dict[str, Any] = field(default_factory=dict)
 
     def sticky(self, at_us: int) -> set[str]:
         """The facts that hold at an instant."""
@@ -112,6 +114,8 @@ class _Slow:
         self.rules: list[ReferenceTagRule] = []
         self.tiers: dict[str, ReferenceTier] = {}
         self.scores: dict[str, Any] = {}
+        # (score, member, instant, thousandths before and after) of each change.
+        self.told: list[tuple[str, str, int, int | None, int]] = []
 
     def edit(self, rules: str, segments: dict[str, str]) -> None:
         written = yaml.safe_load(rules)
@@ -187,6 +191,12 @@ class _Slow:
                 is_on = key in person.sticky(at_us)
                 if (is_on and points < hold) or (not is_on and points >= score["bands"][band]):
                     person.facts.setdefault(key, []).append((at_us, not is_on))
+        for name in self.scores:
+            now, before = round(1000 * self.points(name, person, at_us)), person.points.get(name)
+            if now != before:
+                member = next(one for one, known in self.people.items() if known is person)
+                self.told.append((name, member, at_us, before, now))
+            person.points[name] = now
 
     def points(self, name: str, person: _Person, at_us: int) -> Any:
         """Whole tenths, which doubles of this size add up exactly enough to compare."""
@@ -259,6 +269,9 @@ class FactDatabase(MovingDatabase):
                 rows = self._same(f"tier('{tier}') = '{value}'", names, self.now_us)
                 self._stored(f":tiers.{tier}.{value}", rows, told, f"tiers.{tier} = {value}")
         for name, score in self.slow.scores.items():
+            if told is not None:
+                found = self._points(name, names)
+                assert sorted(found) == sorted(one[1:] for one in self.slow.told if one[0] == name)
             for band in score["bands"]:
                 with self.database.members(f"band('{name}') = '{band}'") as members:
                     rows = members.rows.tolist()
@@ -269,6 +282,20 @@ class FactDatabase(MovingDatabase):
         for text in (*FACT_SEGMENTS.values(), "tag = 'ODD'"):
             self._same(text, names, self.now_us)
             self._same(text, names, self.now_us - random.Random(text).randrange(5 * DAY_US))
+
+    def _points(
+        self, score: str, names: Sequence[str]
+    ) -> list[tuple[str, int, int | None, int | None]]:
+        """Each change of a score that the feed tells."""
+        found: list[tuple[str, int, int | None, int | None]] = []
+        position, caught_up = FeedPosition(1), False
+        while not caught_up:
+            chunk = self.database.feed.read(position, lambda key: key == f"scores.{score}.points")
+            for run in chunk.runs:
+                assert run.points is not None
+                found += [(names[row], run.instant_us, *run.points) for row in run.rows.tolist()]
+            position, caught_up = chunk.end, chunk.caught_up
+        return found
 
     def _values(self, tier: str) -> Sequence[str]:
         found = self.slow.tiers[tier]

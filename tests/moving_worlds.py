@@ -155,6 +155,8 @@ class MovingDatabase:
                 name = ("+" if run.entered else "-") + run.definition.removeprefix("segments.")
                 if run.old is not None:
                     name = f"{run.definition}: {run.old or '-'} -> {run.new or '-'}"
+                if run.points is not None:
+                    name = f"{run.definition}: {run.points[0]} -> {run.points[1]}"
                 found += [(str(run.cause), name, row, run.instant_us) for row in run.rows.tolist()]
             position, caught_up = chunk.end, chunk.caught_up
         return found

@@ -21,6 +21,7 @@ scores:
     ceiling: 100
     bands: {cold: 0, warm: 30, hot: 60, top: 90}
     hold: {warm: 20.5, top: 62}
+    feed: changes
   deep:
     rules:
     - {when: "score('lead') >= 40", points: 1}
@@ -33,6 +34,7 @@ scores:
     - {each: "any in last 5 hours", points: 0.003, half_life: 100 seconds}
     - {each: "read in last 30 hours", points: 0.004, at_most: 0.006, half_life: 2 hours}
     - {each: "order between 2 days and 6 hours ago", points: -3, half_life: 7 hours, at_most: 4}
+    feed: changes
   still:
     rules: [{when: "size >= 5", points: 2}, {when: "stage = 'x'", points: -1.5}]
 tiers:

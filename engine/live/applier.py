@@ -32,6 +32,7 @@ from engine.live.committing import Logged
 from engine.live.fact_changes import FactEvents, FactWriter, write_facts
 from engine.live.figures import Figures
 from engine.live.flip_outcome import Passed
+from engine.live.kept_points import write_points
 from engine.live.log_clock import LogInstant
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
@@ -131,6 +132,7 @@ class Applier:
                 write=_fact_writer(mutation, row_count),
             )
             BlockWriter(mutation).write_moves(change.moves)
+            write_points(mutation, change.points)
             if with_feed:
                 transitions = tuple(change.transitions)
                 self._feed.add(logged.sequence, logged.instant_us, Cause.UPDATE, transitions)
@@ -168,6 +170,7 @@ class Applier:
         if change is None:
             return
         BlockWriter(mutation).write_moves(change.moves)
+        write_points(mutation, change.points)
         if with_feed:
             self._feed.add_flips(
                 logged.sequence, logged.instant_us, change.definitions, change.flips

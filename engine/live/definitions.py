@@ -7,7 +7,9 @@ Beside segments these have members of their own, by key path:
   (engine.model.hidden_events): the `when` of a sticky tag; of a band with `hold` who is at its
   bound, and who is below what holds it. They are told to nobody;
 - `actions.NAME`: who satisfies the `on` of an action, of whom the feed tells only who enters. Of an
-  action with `each` nobody is a member: the feed tells of events (engine.live.each_actions).
+  action with `each` nobody is a member: the feed tells of events (engine.live.each_actions);
+- `scores.NAME.points`, where each change of a score is told: nobody is a member of these either
+  (engine.live.kept_points).
 
 Definitions come in *levels*. Those of level 0 read no facts; a fact has the level of the
 conditions that set it, and who reads it is at least one level above. So one level can be judged,
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from engine.model.definitions import TAG, EventType, Model
 from engine.model.hidden_events import band_fact, fact_events, tag_fact, tag_places
@@ -27,6 +30,7 @@ from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate
 from engine.rules.bound_facts import fact_holds, facts_read
+from engine.rules.bound_scores import BoundScore
 from engine.rules.parse import parse
 from engine.rules.steps import count_of_step, happens_at_all
 
@@ -34,6 +38,7 @@ __all__ = ["Definition", "definitions_of", "hidden_name", "key_of", "levels_of"]
 
 # What begins with it is no segment: no declared name does.
 _HIDDEN = ":"
+_NOBODY = bound.BoundConstant(False, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +49,8 @@ class Definition:
     Of those that share it a profile is in one at most, whose `value` is told.
     `begins` and `ends` are facts (hidden types of events) that do so for whoever enters it.
     `is_action` where only who enters is told, and not who is in it when it is first defined.
-    `each` is the count of the events that an action asks something for; `body` is false then.
+    `each` is the count of the events that an action asks something for, `points` a score of which
+    each change is told; `body` is false then.
     """
 
     name: str
@@ -55,10 +61,19 @@ class Definition:
     ends: EventType | None = None
     is_action: bool = False
     each: BoundAggregate | None = None
+    points: BoundScore | None = None
+
+    @property
+    def sets_facts(self) -> bool:
+        """Whether a fact begins or ends for whoever enters it."""
+        return self.begins is not None or self.ends is not None
 
     @property
     def says(self) -> bound.BoundExpr:
-        """What it means: its `body`, or that there is such an event."""
+        """What it means: its `body`, or a condition on what stands for it."""
+        if self.points is not None:
+            term = bound.LinearTerm(Fraction(1), bound.ScoreSource(self.points.name, self.points))
+            return bound.BoundCompare(bound.Linear((term,), Fraction(0)), ">=", None)
         return self.body if self.each is None else happens_at_all(self.each)
 
 
@@ -94,9 +109,8 @@ def definitions_of(model: Model, binder: Binder) -> Iterator[Definition]:
             body = binder.bind(parse(action["on"]), action["on"], key_text(("actions", name, "on")))
             yield Definition(hidden_name("actions", name), body, key, is_action=True)
         else:
-            nobody = bound.BoundConstant(False, None)
             counted = count_of_step(binder, action["each"])
-            yield Definition(hidden_name("actions", name), nobody, each=counted)
+            yield Definition(hidden_name("actions", name), _NOBODY, each=counted)
 
 
 def _of_score(
@@ -114,6 +128,8 @@ def _of_score(
     for band in bands:
         body = binder.bind(tree.Compare(tree.Call("band", name), "=", tree.Text(band)))
         yield Definition(hidden_name("scores", name, "bands", band), body, told, band)
+    if "feed" in model.scores[name]:
+        yield Definition(hidden_name("scores", name, "points"), _NOBODY, points=binder.score(name))
 
 
 def _of_tag(
@@ -136,7 +152,7 @@ def levels_of(definitions: Iterable[Definition]) -> dict[str, int]:
     """Level of each definition, by name. References have no circles, and what begins and what ends
     a fact read the same."""
     all_of = list(definitions)
-    read = {definition.name: facts_read(definition.body) for definition in all_of}
+    read = {definition.name: facts_read(definition.says) for definition in all_of}
     levels = dict.fromkeys(read, 0)
     of_fact: dict[str, int] = {}
     rises = True

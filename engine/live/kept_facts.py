@@ -52,7 +52,7 @@ class KeptFacts:
                         fact.begins = definition.name
                     else:
                         fact.ends = definition.name
-            for name in facts_read(definition.body):
+            for name in facts_read(definition.says):
                 self._readers.setdefault(name, []).append(definition.name)
 
     def __bool__(self) -> bool:

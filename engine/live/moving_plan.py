@@ -96,11 +96,17 @@ class MovingParts:
 
     Of segment i in the order of `bodies`: `roots[i]` is its step, `steps_of[i]` the steps that it
     needs, `leaves_of[i]` its finders and `parts_of[i]` its parts, all by number and in order.
-    `leaves` are the finders of leaves and of scores.
+    `leaves` are the finders of leaves and of scores. Behind the roots of the bodies stand those of
+    `scores`, which are numbers.
     `parts` are the expressions that stand still, the first of which holds for every live row.
     """
 
-    def __init__(self, model: Model, bodies: Mapping[str, bound.BoundExpr]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        bodies: Mapping[str, bound.BoundExpr],
+        scores: Sequence[BoundScore] = (),
+    ) -> None:
         self.leaves: list[FlipFinder] = []
         self.judges: dict[int, FlipLeaf] = {}
         self.scores: dict[int, ScoreFlips] = {}
@@ -115,6 +121,7 @@ class MovingParts:
         self._placed: dict[int, int] = {}
         self._moving: dict[int, bool] = {}
         self.roots = [self._add(body) for body in bodies.values()]
+        self.roots += [self._add_score(score) for score in scores]
         self.steps_of = [self._needed(root) for root in self.roots]
         self.leaves_of = [self._indexes(steps, "leaf", "score") for steps in self.steps_of]
         self.parts_of = [self._indexes(steps, "part") for steps in self.steps_of]
@@ -170,6 +177,11 @@ class MovingParts:
             waiting.pop()
             self._placed[id(item)] = self._place(item)
         return self._placed[id(expression)]
+
+    def _add_score(self, score: BoundScore) -> int:
+        for condition in score.conditions:
+            self._add(condition)
+        return self._score(score)
 
     def _mark(self, expression: bound.BoundExpr) -> None:
         """Finds out which parts move; a chain of segments may be too deep for recursion."""
@@ -359,6 +371,20 @@ class RowsJudged:
         self, segment: int, places: NDArray[np.intp], instants: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Whether the rows at some places are in a segment, each at the instant beside it."""
+        # For live rows plain negation is right, and the others are in nothing.
+        found: NDArray[np.bool_] = self._root(segment, places, instants) & self.parts[0][places]
+        return found
+
+    def points(
+        self, score: int, places: NDArray[np.intp], instants: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The thousandths of a score, by the number of its root, of the rows at some places, each
+        at the instant beside it; of rows that are no more they mean nothing."""
+        return self._root(score, places, instants)
+
+    def _root(
+        self, segment: int, places: NDArray[np.intp], instants: NDArray[np.int64]
+    ) -> NDArray[Any]:
         definitions = self.definitions
         known: dict[int, NDArray[Any]] = {}
         for number in definitions.steps_of[segment]:
@@ -380,9 +406,7 @@ class RowsJudged:
                     known[number] = np.logical_and.reduce([known[n] for n in step.children])
                 case "or":
                     known[number] = np.logical_or.reduce([known[n] for n in step.children])
-        # For live rows plain negation is right, and the others are in nothing.
-        found: NDArray[np.bool_] = known[definitions.roots[segment]] & self.parts[0][places]
-        return found
+        return known[definitions.roots[segment]]
 
     def bounds(
         self,

@@ -28,6 +28,7 @@ from engine.live.row_choice import rows_to_judge
 from engine.live.rows_read import BlockRead, RowsRead
 from engine.model.definitions import Model
 from engine.rules import bound
+from engine.rules.bound_scores import BoundScore
 from engine.store.snapshot import Snapshot
 
 __all__ = ["Judged", "MovingSegments"]
@@ -50,16 +51,21 @@ class Judged:
 class MovingSegments:
     """The moving segments of one model version; for one thread at a time.
 
-    `bodies` and `fields`, the numbers of their membership fields, have the same names.
+    `bodies` and `fields`, the numbers of their membership fields, have the same names. `scores` are
+    for who judges these (engine.live.kept_points).
     """
 
     def __init__(
-        self, model: Model, bodies: Mapping[str, bound.BoundExpr], fields: Mapping[str, int]
+        self,
+        model: Model,
+        bodies: Mapping[str, bound.BoundExpr],
+        fields: Mapping[str, int],
+        scores: Sequence[BoundScore] = (),
     ) -> None:
         self.names = tuple(bodies)
         self._model = model
         self._fields = [fields[name] for name in self.names]
-        self._parts = MovingParts(model, bodies)
+        self._parts = MovingParts(model, bodies, scores)
         self._due = [DueTimes(leaf) for leaf in self._parts.leaves]
         self._plan: MovingPlan | None = None
 

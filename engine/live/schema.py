@@ -22,6 +22,7 @@ from engine.store.catalog import (
     event_field,
     giver_field,
     identifier_field,
+    points_field,
     property_field,
     segment_field,
     time_field,
@@ -85,6 +86,9 @@ def _fields(model: Model) -> list[tuple[str, tuple[FieldKind, str, int]]]:
             fields.append((giver_field(attribute.name), (FieldKind.GIVERS, "", 0)))
         elif attribute.computed is None:
             fields.append((time_field(attribute.name), (FieldKind.INTS, "time", 0)))
+    for name, score in model.scores.items():
+        if "feed" in score:
+            fields.append((points_field(name), (FieldKind.INTS, "decimal", 3)))
     for event in (*model.events.values(), *hidden_events(model).values()):
         fields.append((event_field(event.name), (FieldKind.EVENTS, "", 0)))
         for found in event.properties.values():

@@ -35,6 +35,7 @@ from engine.live.facts_ahead import FactsAhead
 from engine.live.flip_outcome import Passed
 from engine.live.kept_facts import KeptFacts, RemovedTags
 from engine.live.kept_level import KeptLevel, Moved, joined_moves
+from engine.live.kept_points import KeptPoints, PointsChange
 from engine.live.log_clock import system_clock
 from engine.live.memberships import changed_memberships, stored_masks
 from engine.live.named_facts import NamedFacts
@@ -74,15 +75,17 @@ def segment_key(name: str) -> str:
 class SegmentChange:
     """What one record of the log, or one evaluation of everything, does to stored definitions.
 
-    `moves` are the rows that change after a record, and `memberships` the blocks after an
-    evaluation of everything, by membership field. `transitions` are what the feed tells, in model
-    order, and none is empty; `count_deltas` says by how much each definition grew that changed its
-    size; `rows_evaluated` sums over the definitions the rows that each was evaluated for.
+    `moves` are the rows that change after a record, and `points` the scores; `memberships` are the
+    blocks after an evaluation of everything, by field. `transitions` are what the feed tells, in
+    model order, and none is empty; `count_deltas` says by how much each definition grew that
+    changed its size; `rows_evaluated` sums over the definitions the rows that each was evaluated
+    for.
 
     After an evaluation of everything `facts` are to be written, and `stale` to be evaluated then.
     """
 
     moves: Moves = NO_MOVES
+    points: PointsChange = field(default_factory=PointsChange)
     memberships: FieldBlocks = field(default_factory=dict)
     transitions: tuple[Transition, ...] = ()
     count_deltas: Mapping[str, int] = field(default_factory=dict)
@@ -103,6 +106,7 @@ class TimeChange:
     definitions: Numbered
     flips: Flips
     moves: Moves
+    points: PointsChange
     rows_evaluated: int
     blocks_read: int
 
@@ -139,6 +143,7 @@ class StoredSegments:
         }
         self._each = EachActions(model, self.definitions.values(), self.definition_version)
         stored = [self.definitions[name] for name in self._fields]
+        self._points = KeptPoints(model, stored, catalog, self.definition_version)
         self._level_of = levels_of(stored)
         self._facts = KeptFacts(stored, self._level_of)
         self._named = NamedFacts(model, binder)
@@ -154,7 +159,9 @@ class StoredSegments:
             )
             for level in range(max([*self._level_of.values(), -1 + bool(self._named)]) + 1)
         ]
-        moving = [name for level in self._levels for name in level.moving]
+        # Points are judged when all facts are there.
+        self._judges: Sequence[KeptLevel | KeptPoints] = (*self._levels, self._points)
+        moving = [name for judge in self._judges for name in judge.moving]
         self.moving = (*moving, *([NAMED] if self._counts_events else []))
 
     # ------------------------------------------------------------------------ definitions
@@ -181,9 +188,9 @@ class StoredSegments:
         """Key path of each score, tier and tag that the feed does not tell of -> why, as `unkept`
         has it of segments."""
         return {
-            self.definitions[name].told: reason
+            self.definitions[name].told or key_of(name): reason
             for name, reason in self._reasons().items()
-            if name not in self.model.segments and self.definitions[name].told
+            if name not in self.model.segments and not self.definitions[name].sets_facts
         }
 
     def _reasons(self) -> Mapping[str, str]:
@@ -289,11 +296,14 @@ class StoredSegments:
                 candidate, written = write(facts)
                 touched = Touched(touched.created, {**touched.fields, **written})
         asked = self._each.of_record(candidate, brought, now_us)
+        points = self._points.changes(candidate, touched, now_us)
+        more = transitions_of([*asked, *points.entries])
         return SegmentChange(
             moves=moves,
-            transitions=(*self._telling.transitions(moved), *transitions_of(asked)),
+            points=points,
+            transitions=(*self._telling.transitions(moved), *more),
             count_deltas=_deltas(moved),
-            rows_evaluated=rows_evaluated,
+            rows_evaluated=rows_evaluated + points.rows_evaluated,
         )
 
     def look_ahead(
@@ -344,30 +354,33 @@ class StoredSegments:
                 assert write is not None, "facts have somebody to write them"
                 snapshot, written = write(facts)
                 # To those that come, facts are events that were dated ahead.
-                for later in self._levels[number + 1 :]:
+                for later in self._judges[number + 1 :]:
                     later.expect(snapshot, Touched(np.zeros(0, np.uint32), written), after_us)
         telling = self._telling
         asked = self._each.by_time(snapshot, after_us, through_us, absorbs)
-        told = flips_with(telling.definitions, telling.count, telling.flips(passed), asked)
+        points = self._points.passing(snapshot, after_us, through_us, absorbs)
+        more = [*asked, *points.entries]
+        told = flips_with(telling.definitions, telling.count, telling.flips(passed), more)
         return TimeChange(
             *told,
             moves,
-            sum(found.rows_evaluated for found, _ in passed),
+            points,
+            sum(found.rows_evaluated for found, _ in passed) + points.rows_evaluated,
             sum(found.blocks_read for found, _ in passed),
         )
 
     def earliest(self) -> Mapping[str, int]:
         """Name of each moving definition -> an instant before which time alone changes nothing of
         it; long ago where that is not known yet."""
-        due = {name: at for level in self._levels for name, at in level.earliest().items()}
+        due = {name: at for judge in self._judges for name, at in judge.earliest().items()}
         if self._counts_events:
             due[NAMED] = min(self._named.next_us, self._each.next_us)
         return due
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""
-        for level in self._levels:
-            level.forget_lists()
+        for judge in self._judges:
+            judge.forget_lists()
 
     # -------------------------------------------------------------------- over everything
 
@@ -440,6 +453,8 @@ class StoredSegments:
                 if blocks:
                     memberships[field_id] = blocks
                     moved[name] = entered, left
+        points, of_points = self._points.everything(snapshot, chosen, now_us, fresh)
+        memberships.update(of_points)
         states = partial(held_by, snapshot, self.model, at_us=now_us)
         facts = self._facts.at_once(lowest, moved, _NO_TAGS, now_us, states)
         if with_named:
@@ -450,7 +465,7 @@ class StoredSegments:
         told = {name: sides for name, sides in moved.items() if name not in unborn}
         return SegmentChange(
             memberships=memberships,
-            transitions=self._telling.transitions(told),
+            transitions=(*self._telling.transitions(told), *transitions_of(points.entries)),
             count_deltas=_deltas(moved),
             rows_evaluated=len(chosen) * snapshot.live_count,
             facts=facts,
@@ -459,7 +474,7 @@ class StoredSegments:
 
 
 def _has_effects(definition: Definition) -> bool:
-    return bool(definition.begins or definition.ends) or definition.is_action
+    return definition.sets_facts or definition.is_action
 
 
 def _deltas(moved: Moved) -> dict[str, int]:

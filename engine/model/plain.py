@@ -70,7 +70,7 @@ class Score(TypedDict):
     """A score. `rules`, `bands` and `hold` are always there, the last two perhaps empty.
 
     `bands` maps a name to its lower bound, all different; `hold` maps some of them to where
-    they are left, never above the bound.
+    they are left, never above the bound. `feed` where the feed tells each change of the points.
     """
 
     rules: tuple[ScoreRule, ...]
@@ -78,6 +78,7 @@ class Score(TypedDict):
     ceiling: NotRequired[Decimal]
     bands: dict[str, Decimal]
     hold: dict[str, Decimal]
+    feed: NotRequired[Literal["changes"]]
 
 
 class Stage(TypedDict):

@@ -23,6 +23,7 @@ __all__ = [
     "event_field",
     "giver_field",
     "identifier_field",
+    "points_field",
     "property_field",
     "property_name",
     "segment_field",
@@ -86,6 +87,11 @@ def giver_field(attribute: str) -> str:
 def time_field(attribute: str) -> str:
     """Name of the field that holds the event times at which an attribute was last written."""
     return f":time:{attribute}"
+
+
+def points_field(score: str) -> str:
+    """Name of the field that holds the thousandths of a score whose changes the feed tells."""
+    return f":points:{score}"
 
 
 def segment_field(segment: str) -> str:

@@ -4,10 +4,12 @@ something to do, as it happens."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated
 
 import typer
 
+from strata.answers import Value
 from strata.cli import show
 from strata.cli.options import Json, ServerAt, StoreAt, WrongUsage
 from strata.cli.plain import command
@@ -31,6 +33,9 @@ def watch(
     actions: Annotated[
         list[str] | None, typer.Option("--action", help="For whom this action asks something.")
     ] = None,
+    points: Annotated[
+        list[str] | None, typer.Option("--points", help="Each change of this score's points.")
+    ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Begin with the oldest change that is kept.")
     ] = False,
@@ -48,8 +53,8 @@ def watch(
     server: ServerAt = None,
     as_json: Json = False,
 ) -> None:
-    """Follow segments, bands, tiers, tags and actions: a line for each profile that changes. Ctrl-C
-    ends it."""
+    """Follow segments, bands, points, tiers, tags and actions: a line for each change. Ctrl-C ends
+    it."""
     if from_start and token is not None:
         raise WrongUsage("give --from-start or --from TOKEN, not both")
     where = place(store, server)
@@ -67,6 +72,7 @@ def watch(
             tiers=tiers or (),
             tags=tags or (),
             actions=actions or (),
+            points=points or (),
             resume_token=token,
             from_oldest=from_start,
             identifier_kind=kind,
@@ -100,11 +106,19 @@ def _change_line(change: Change, kind: str) -> str:
     name = change.definition.partition(".")[2]
     step = "entered" if change.new_value is True else "left   "
     if not isinstance(change.new_value, bool):
-        step = f"{change.old_value or '-'} -> {change.new_value or '-'}"
+        step = " -> ".join(_shown(side) for side in (change.old_value, change.new_value))
     whom = " ".join(change.identifiers) or (f"uid:{change.uid}" if kind else change.uid)
     if change.to_do is not None:
         step = " ".join(_asked(change.to_do))
     return f"{show.instant(change.instant)}  {step}  {name}  {whom}  ({change.cause})"
+
+
+def _shown(side: Value) -> str:
+    """A name, or points without zeros at their end."""
+    if isinstance(side, Decimal):
+        text = f"{side:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return str(side or "-")
 
 
 def _asked(to_do: ToDo) -> Iterator[str]:

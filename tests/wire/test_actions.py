@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,50 @@ def test_the_command_delivers_it(live: MovingDatabase, tmp_path: Path) -> None:
     assert change["to_do"] == ASKED
     result = CliRunner().invoke(app, ["deliver", "--config", "x", "--action", "y"])
     assert result.exit_code == 2
+
+
+POINTS = RULES.replace("    bands: {hot", "    feed: changes\n    bands: {hot")
+
+
+def test_points_reach_whoever_asks_for_them(tmp_path: Path, serve: Callable[..., str]) -> None:
+    live = MovingDatabase(tmp_path / "store", {}, rules=POINTS.replace("points: 60", "points: 6.5"))
+    address = serve(live.database)
+    live.send({"member": "a", "size": 50})
+    live.send({"member": "a", "size": 5})
+    live.entries()
+    with (
+        Client(address, timeout_s=60) as client,
+        watch(client, points=["lead"], from_oldest=True) as watching,
+    ):
+        message = next(iter(watching))
+    assert [(one.definition, one.old_value, one.new_value) for one in message.changes] == [
+        ("scores.lead.points", None, Decimal("6.500")),
+        ("scores.lead.points", Decimal("6.500"), Decimal("0.000")),
+    ]
+    asked = ["watch", "--points", "lead", "--from-start", "--no-follow", "--ids", "member"]
+    shown = CliRunner().invoke(app, [*asked, "--server", address])
+    assert shown.stdout.splitlines() == [
+        "2025-10-09T08:53:20.000000Z  - -> 6.5  lead.points  a  (update)",
+        "2025-10-09T08:53:20.000000Z  6.5 -> 0  lead.points  a  (update)",
+    ]
+    shown = CliRunner().invoke(app, [*asked, "--server", address, "--json"])
+    first = json.loads(shown.stdout.splitlines()[0])
+    assert (first["from"], first["to"]) == (None, "6.500")
+    with Receiver() as receiver:
+        endpoint: dict[str, Any] = {"url": receiver.url, "points": ["lead"], "from_start": True}
+        given = load_settings(None, state=tmp_path / "state", endpoints={"crm": endpoint})
+        deliver(given, lambda: Client(address), follow=False)
+        came = [change for delivery in receiver.came for change in delivery.changes]
+        assert [(change["from"], change["to"]) for change in came] == [
+            (None, "6.500"),
+            ("6.500", "0.000"),
+        ]
+    live.apply({}, rules=RULES)
+    with (
+        Client(address, timeout_s=60) as client,
+        pytest.raises(StrataError, match=r"the feed tells the bands of lead alone.*feed: changes"),
+    ):
+        next(iter(watch(client, points=["lead"])))
 
 
 EACH = """\

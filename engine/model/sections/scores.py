@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from engine.model.plain import Score, ScoreRule
 from engine.model.sections.declared import Declared
 from engine.model.shape import Fault, Shape, did_you_mean
-from engine.model.written import Duration, Name, Points, Text
+from engine.model.written import Duration, Name, Points, Text, choice
 
 __all__ = ["ScoreRuleShape", "ScoreShape", "build", "check"]
+
+
+Feed = Annotated[Literal["bands", "changes"], BeforeValidator(choice("bands", "changes"))]
 
 
 class ScoreRuleShape(Shape):
@@ -26,13 +30,15 @@ class ScoreRuleShape(Shape):
 
 
 class ScoreShape(Shape):
-    """A score: the sum of its rules, kept between floor and ceiling, cut into bands."""
+    """A score: the sum of its rules, kept between floor and ceiling, cut into bands. The feed tells
+    changes of its band, and with `feed: changes` each of its points."""
 
     rules: tuple[ScoreRuleShape, ...] = Field(min_length=1)
     floor: Points | None = None
     ceiling: Points | None = None
     bands: dict[Name, Points] = Field(default_factory=dict)
     hold: dict[Name, Points] = Field(default_factory=dict)
+    feed: Feed = "bands"
 
 
 def check(name: str, shape: ScoreShape, declared: Declared) -> Iterator[Fault]:
@@ -101,6 +107,8 @@ def build(shape: ScoreShape) -> Score:
         "bands": dict(shape.bands),
         "hold": dict(shape.hold),
     }
+    if shape.feed == "changes":
+        score["feed"] = shape.feed
     if shape.floor is not None:
         score["floor"] = shape.floor
     if shape.ceiling is not None:
