@@ -13,6 +13,7 @@ __all__ = [
     "APPLY_QUEUE_BATCHES",
     "BATCH_COLUMN_BYTES",
     "BATCH_ROWS",
+    "CLOSING_TICK_S",
     "COMMIT_TARGET_S",
     "DATE_DAYS",
     "DECIMAL_UNSCALED",
@@ -73,6 +74,9 @@ __all__ = [
     "SMALLEST_MAP_BYTES",
     "STRING_BYTES",
     "TEXT_BYTES",
+    "TIME_SLICE_FIRST_US",
+    "TIME_SLICE_LEAST_US",
+    "TIME_SLICE_S",
     "TIME_US",
     "ExpressionLimits",
 ]
@@ -354,6 +358,15 @@ RECENT_EVENTS: Final = 10
 
 # How often a running server looks whether time has changed who is in what.
 TICK_S: Final = 1.0
+
+# A clock that is further behind is brought up in slices of time, so that closing waits for one of
+# them at most: the first, the shortest, and how long one should take.
+TIME_SLICE_FIRST_US: Final = 86_400_000_000
+TIME_SLICE_LEAST_US: Final = 60_000_000
+TIME_SLICE_S: Final = 2.0
+
+# For so long closing waits for a tick under way, which is otherwise left to the next opening.
+CLOSING_TICK_S: Final = 3.0
 
 # Changes to come that one answer has, beside their counts, where nothing else is asked.
 NEXT_CHANGES: Final = 1000

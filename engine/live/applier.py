@@ -65,12 +65,21 @@ class Applier:
         self._figures = figures
         self._ahead: tuple[int, Passed | None] | None = None
 
-    def look_ahead(self, logged: Logged, in_force: ModelInForce | None) -> None:
-        """Finds what the next record, a tick, will do; the visible state is the one before it."""
+    def look_ahead(
+        self, logged: Logged, in_force: ModelInForce | None, check: Callable[[], None]
+    ) -> None:
+        """Finds what the next record, a tick, will do; the visible state is the one before it.
+        `check` is called before each block; what it raises ends the search."""
+
+        def each(block: int) -> bool:
+            failpoint("tick.before_block")
+            check()
+            return True
+
         if in_force is not None:
             assert logged.before_us is not None
             found = in_force.segments.look_ahead(
-                self._store.glance(), logged.before_us, logged.instant_us
+                self._store.glance(), logged.before_us, logged.instant_us, each
             )
             self._ahead = logged.sequence, found
 

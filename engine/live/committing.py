@@ -129,6 +129,11 @@ class Committer:
         self._saved_positions = False
         self._writer: Writer | None = None
 
+    @property
+    def unsaved_since(self) -> tuple[int | None, int | None]:
+        """Since which record of the log identities and positions are not saved; None: they are."""
+        return self.identities.dirty_since, self._positions.dirty_since
+
     def intern(self, dictionary: int, strings: Strings) -> NDArray[np.uint32]:
         """Codes of strings, new ones given by the commit under way; for its resolver."""
         assert self._writer is not None, "nothing is resolved outside a commit"
@@ -141,11 +146,12 @@ class Committer:
         *,
         save_more: bool = False,
         tick: bool = False,
+        through_us: int | None = None,
     ) -> list[Logged]:
         """Makes one commit; every submission is answered when it returns.
 
         With `save_more` it saves what it can and not only what is due; with `tick` the clock
-        moves to now first. Returns what was logged,
+        moves to now first, or no further than `through_us`. Returns what was logged,
         in order. Raises StoreUnwritable where nothing was kept; the submissions are then answered
         with it, too.
         """
@@ -155,7 +161,7 @@ class Committer:
         try:
             with self._store.write_group() as writer:
                 self._writer = writer
-                instant_us = self.clock.instant()
+                instant_us = self.clock.instant(through_us)
                 if tick:
                     self._tick(writer, instant_us, logged)
                 for submission in submissions:

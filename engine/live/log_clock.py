@@ -77,9 +77,11 @@ class LogClock:
         """The time of the log, with what the commit under way does."""
         return self._logged_us
 
-    def instant(self) -> int:
-        """What time it is, for a record of the log: never before the one before it."""
-        return max(min(self.now(), TIME_US[1]), self._logged_us)
+    def instant(self, through_us: int | None = None) -> int:
+        """What time it is, or `through_us` where that is earlier, for a record of the log: never
+        before the one before it."""
+        now_us = min(self.now(), TIME_US[1] if through_us is None else through_us, TIME_US[1])
+        return max(now_us, self._logged_us)
 
     def set(self, writer: Writer, instant_us: int) -> None:
         """The log is at this instant once the writer's commit is done."""

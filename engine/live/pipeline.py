@@ -5,7 +5,8 @@
 1. The commit thread takes whatever waits and makes one group commit of it. With nothing to log
    it still commits while there is anything to tell; once batches have stopped, it saves until the
    log is empty. Where stored segments move with time, each group begins with a tick of the clock,
-   and a tick that somebody wants (`tick`) makes a group of its own.
+   and a tick that somebody wants (`tick`) makes a group of its own. A clock that is far behind is
+   brought up in slices of time (`engine.live.time_slices`), for which batches wait, too.
 2. The apply thread makes each record visible, in order, while the next commit is under way.
 3. An edit (a new model, an uploaded list, a bulk load) is made by its caller while the pipeline
    is *drained*: everything logged is visible, and its feed durable. Batches wait meanwhile.
@@ -28,16 +29,19 @@ from dataclasses import replace
 from engine.errors import EngineError, Overloaded, StoreUnwritable
 from engine.limits import (
     APPLY_QUEUE_BATCHES,
+    CLOSING_TICK_S,
     GROUP_BATCHES,
     IDLE_SAVE_S,
     INGEST_QUEUE_BATCHES,
     QUIET_S,
+    TIME_US,
 )
 from engine.live.applier import Applier
 from engine.live.committing import Committer, Logged, Submission
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
 from engine.live.positions import IngestAck
+from engine.live.time_slices import TimeSlices
 from engine.live.watermark import Watermark
 from engine.model.definitions import Model
 from engine.rules.retention import has_retention, next_border_us
@@ -50,10 +54,22 @@ _LOG = logging.getLogger("strata.engine")
 # How long a commit that was refused waits before it is tried again.
 RETRY_S = 0.5
 
+# How long a commit waits of which the one before had nothing to do.
+FRUITLESS_S = 0.5
+
 CANNOT_COMMIT = "Nothing can be written at the moment; see the log for the reason, and try again."
+
+STILL_BEHIND = (
+    "The store was closed before it had caught up with the time that had passed; nothing was kept. "
+    "Send it again once the store is open."
+)
 
 # What a refused caller is told to wait: a few commits.
 RETRY_AFTER_MS = 100
+
+
+class _Abandoned(Exception):
+    """The store is being closed, and what a tick does was not found yet."""
 
 
 class Pipeline:
@@ -90,13 +106,17 @@ class Pipeline:
         self._cannot_commit = False
         self._draining = self._checkpoints = 0
         self._wants_tick = False
+        self._slices = TimeSlices()
+        # What there was to save when a commit last saved nothing of it.
+        self._fruitless: tuple[object, ...] = ()
         # How many were asked for, and how many of these are visible; and what of them is logged, up
         # to which record.
         self._ticks_asked = self._ticks_done = 0
         self._ticks_under_way: deque[tuple[int, int]] = deque()
         # From when on no batch has come for a while.
         self._quiet_from_s = 0.0
-        self._closing = False
+        self._closing = self._abandoned = False
+        self._closing_s = 0.0
         self._failure = ""
         self._failure_listeners: list[Callable[[], None]] = []
         self._one_edit = threading.Lock()
@@ -254,6 +274,16 @@ class Pipeline:
         # Of a state that nothing is known of, the first tick finds it out.
         return standing is None or min(standing.due_us.values()) <= now_us
 
+    @property
+    def behind_us(self) -> int:
+        """How far the clock of the state is behind, where that is more than one tick makes up for;
+        0 where it is not, or nothing moves with it."""
+        if not self._moves():
+            return 0
+        clock = self._committer.clock
+        missing_us = min(clock.now(), TIME_US[1]) - clock.logged_us
+        return missing_us if missing_us > self._slices.length_us else 0
+
     def _is_border_due(self, model: Model, now_us: int) -> bool:
         """Whether events are dropped at the next tick, or their bytes are still to be let go of."""
         border_due_us = next_border_us(model, self._committer.clock.logged_us)
@@ -271,10 +301,18 @@ class Pipeline:
         return self.in_force is not None and has_retention(self.in_force.model)
 
     def close(self) -> None:
-        """Logs, applies and saves what waits, then ends the threads."""
+        """Logs, applies and saves what waits, then ends the threads. What waits for a clock that
+        is far behind is refused: to catch up may take long."""
+        refused: list[Submission] = []
         with self._changed:
-            self._closing = True
+            self._closing, self._closing_s = True, time.monotonic()
+            self._wants_tick = False
+            if self.behind_us:
+                refused.extend(self._waiting)
+                self._waiting.clear()
             self._changed.notify_all()
+        for submission in refused:
+            submission.fail(StoreUnwritable(STILL_BEHIND))
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
@@ -326,7 +364,7 @@ class Pipeline:
                     return group
                 if self._closing and self._is_idle() and not self._waiting and self.is_clean:
                     return None
-                if self._closing and self._cannot_commit and self._is_idle():
+                if self._closing and (self._abandoned or (self._cannot_commit and self._is_idle())):
                     return None  # what is not saved stands in the log
                 if self.is_clean or (self._draining and self._is_drained()):
                     self._changed.wait()
@@ -338,6 +376,8 @@ class Pipeline:
 
     def _group(self) -> list[Submission] | None:
         """The batches that can be logged now; none of them where a feed waits; else None."""
+        if self._is_slice_due and self.behind_us:
+            return [] if self._is_idle() else None
         if self._waiting and not self._draining and len(self._logged) < APPLY_QUEUE_BATCHES:
             count = min(len(self._waiting), GROUP_BATCHES)
             return [self._waiting.popleft() for _ in range(count)]
@@ -346,14 +386,28 @@ class Pipeline:
         ready = self._feed.is_ready(self._store.glance().data_version)
         return [] if ready and not self._cannot_commit else None
 
+    @property
+    def _is_slice_due(self) -> bool:
+        """Whether a clock that is behind is to be brought up."""
+        return not self._draining and bool(self._waiting or self._wants_tick)
+
     def _pause_s(self) -> float:
         """How long to wait for batches before a commit without any."""
         if self._cannot_commit:
             return RETRY_S
+        if self._fruitless == self._to_save():
+            return FRUITLESS_S
         if self._closing:
             return 0
         quiet_in_s = 0.0 if self._checkpoints else self._quiet_from_s - time.monotonic()
         return max(quiet_in_s, IDLE_SAVE_S)
+
+    def _to_save(self) -> tuple[object, ...]:
+        """What decides what a commit without batches has to do."""
+        root, snapshot = self._store.root, self._store.glance()
+        dirty = len(snapshot.version.overlay.dirty)
+        unsaved = self._committer.unsaved_since
+        return root.log_first, root.feed_through, snapshot.data_version, dirty, unsaved
 
     @property
     def is_clean(self) -> bool:
@@ -365,13 +419,25 @@ class Pipeline:
         resolver = None if self.in_force is None else self.in_force.resolver
         self._under_way = batches
         with self._changed:
-            tick = self._moves() and (self._wants_tick or bool(batches))
-            self._wants_tick, asked = False, self._ticks_asked
+            behind_us = 0 if batches else self.behind_us
+            wanted = self._wants_tick or bool(batches)
+            through_us, asked = None, self._ticks_asked
+            if behind_us:
+                # One slice at a time; the rest is left, and with it whoever waits for it.
+                wanted = self._is_slice_due and not (self._logged or self._applying)
+                through_us = self._committer.clock.logged_us + self._slices.length_us
+                asked = self._ticks_done
+            else:
+                self._wants_tick = False
+            tick = wanted and self._moves()
+            before = self._to_save()
         try:
             # Between batches it would save what the next one changes again.
             is_quiet = not batches and time.monotonic() >= self._quiet_from_s
             save_more = bool(self._checkpoints) or self._closing or is_quiet
-            logged = self._committer.commit(batches, resolver, save_more=save_more, tick=tick)
+            logged = self._committer.commit(
+                batches, resolver, save_more=save_more, tick=tick, through_us=through_us
+            )
             failed = False
         except EngineError as error:
             if self._store.failure:
@@ -380,8 +446,15 @@ class Pipeline:
             if not self._cannot_commit:
                 _LOG.warning("nothing can be written to %s: %s", self._store.path, error)
             _forget_frames(error)
+        refused: list[Submission] = []
         with self._changed:
             self._cannot_commit = failed
+            if failed and behind_us:
+                # Whoever waits for the clock is told now.
+                asked, self._wants_tick = self._ticks_asked, False
+                refused.extend(self._waiting)
+                self._waiting.clear()
+            self._fruitless = before if before == self._to_save() else ()
             self._logged.extend(logged)
             self._committing = False
             if logged:
@@ -391,6 +464,8 @@ class Pipeline:
             elif self._ticks_under_way:
                 self._ticks_under_way[-1] = asked, self._ticks_under_way[-1][1]
             self._changed.notify_all()
+        for submission in refused:
+            submission.fail(StoreUnwritable(CANNOT_COMMIT))
         self.told.advance(self._store.root.feed_through)
 
     # ------------------------------------------------------------------------- applies
@@ -398,13 +473,19 @@ class Pipeline:
     def _run_applies(self) -> None:
         try:
             while (logged := self._next_logged()) is not None:
+                started_s = time.monotonic()
                 if logged.is_tick:
-                    self._applier.look_ahead(logged, self.in_force)
+                    self._applier.look_ahead(logged, self.in_force, self._check_open)
                 with self._store.turn() as is_over:
-                    self._apply(logged)
+                    self._apply(logged, started_s)
                     # Readers wait anyhow: as much as is there, as long as is fair.
                     while not is_over() and (more := self._next_logged(wait=False)) is not None:
                         self._apply(more)
+        except _Abandoned:
+            with self._changed:
+                self._abandoned, self._applying = True, False
+                self._logged.clear()
+                self._changed.notify_all()
         except BaseException as error:
             self.stop(error)
             if self._store.is_torn:
@@ -412,10 +493,18 @@ class Pipeline:
                 self._commit_thread.join()
                 self._start_over()
 
-    def _apply(self, logged: Logged) -> None:
+    def _check_open(self) -> None:
+        """Raises where nobody waits for a tick any more: it is carried out at the next opening."""
+        if self._closing and time.monotonic() > self._closing_s + CLOSING_TICK_S:
+            raise _Abandoned
+
+    def _apply(self, logged: Logged, started_s: float = 0.0) -> None:
         self._applier.apply(logged, self.in_force)
         with self._changed:
             self._applying = False
+            if logged.before_us is not None:
+                span_us = logged.instant_us - logged.before_us
+                self._slices.took(span_us, time.monotonic() - started_s)
             while self._ticks_under_way and self._ticks_under_way[0][1] <= logged.sequence:
                 self._ticks_done, _ = self._ticks_under_way.popleft()
             self._changed.notify_all()
