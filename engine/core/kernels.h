@@ -147,9 +147,17 @@ typedef struct {
                        uint16_t span, uint8_t number);
     void (*add_in_u32)(uint8_t *lanes, const uint32_t *values, uint32_t words, uint32_t low,
                        uint32_t span, uint8_t number);
+
+    /* Judges instants by the latest of their rows: bit i of `hits` is whether times[i] is 1 to
+     * `sure` after latest[rows[i]], bit i of `open` whether it is not after it, or by more than
+     * `sure` and up to `most`. Every time is above `most`, no bit beyond `count` is set. */
+    void (*after_u32)(const uint16_t *rows, const uint32_t *times, uint32_t count,
+                      const uint32_t *latest, uint32_t sure, uint32_t most, uint64_t *hits,
+                      uint64_t *open);
 } strata_kernels;
 
 #include "engine/core/kernels_portable.h"
+#include "engine/core/kernels_after.h"
 #include "engine/core/kernels_lanes.h"
 STRATA_TABLE(portable, portable)
 
@@ -157,6 +165,7 @@ STRATA_TABLE(portable, portable)
 #include "engine/core/kernels_avx2_groups.h"
 #include "engine/core/kernels_avx512_groups.h"
 #include "engine/core/kernels_avx512_rows.h"
+#include "engine/core/kernels_x86_after.h"
 #include "engine/core/kernels_x86_lanes.h"
 STRATA_TABLE(avx2, portable)
 STRATA_TABLE(avx512, avx512)

@@ -9,6 +9,7 @@ __all__ = [
     "add_by_table",
     "add_in_range",
     "add_to_rows",
+    "after",
     "combine",
     "group",
     "in_range",
@@ -108,6 +109,14 @@ def rows_that_are_members(
     flip: bool,
     out: NDArray[np.uint16],
 ) -> int: ...
+def after(
+    name: str,
+    rows: NDArray[np.uint16],
+    times: NDArray[np.uint32],
+    latest: NDArray[np.uint32],
+    sure: int,
+    most: int,
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]: ...
 def ratio_to_double(numerator: int, denominator: int) -> float: ...
 def wide_ratio_to_double(numerator: int, denominator: int) -> float: ...
 def linear_sign(factors: Sequence[int], values: Sequence[int], constant: int) -> int: ...

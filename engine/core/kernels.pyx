@@ -33,6 +33,7 @@ __all__ = [
     "add_by_table",
     "add_in_range",
     "add_to_rows",
+    "after",
     "combine",
     "group",
     "in_range",
@@ -380,6 +381,22 @@ def add_in_range(
     else:
         table(name).add_in_u32(
             &lanes[0], &values[0], words, <uint32_t>low, <uint32_t>(high - low), <uint8_t>number)
+
+
+def after(
+    str name, const uint16_t[::1] rows, const uint32_t[::1] times, const uint32_t[::1] latest,
+    uint32_t sure, uint32_t most,
+):
+    """Which instants are at most `sure` after the latest of their rows, and which are open."""
+    cdef uint32_t count = <uint32_t>rows.shape[0]
+    cdef uint64_t[::1] hits, unsure
+    assert times.shape[0] == count and latest.shape[0] == 64 * STRATA_BLOCK_WORDS
+    made = np.empty((2, (count + 63) // 64), np.uint64)
+    if count:
+        hits, unsure = made[0], made[1]
+        table(name).after_u32(
+            &rows[0], &times[0], count, &latest[0], sure, most, &hits[0], &unsure[0])
+    return made[0], made[1]
 
 
 # ------------------------------------------------------------------------ exact arithmetic

@@ -133,6 +133,7 @@
         .add_by_u8 = strata_add_by_u8_##SET,                                                   \
         .add_in_u16 = strata_add_in_u16_##SET,                                                 \
         .add_in_u32 = strata_add_in_u32_##SET,                                                 \
+        .after_u32 = strata_after_u32_##SET,                                                   \
     };
 
 #endif

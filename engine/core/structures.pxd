@@ -88,6 +88,9 @@ cdef extern from "engine/core/kernels.h" nogil:
             uint8_t *, const uint16_t *, uint32_t, uint16_t, uint16_t, uint8_t) noexcept nogil
         void (*add_in_u32)(
             uint8_t *, const uint32_t *, uint32_t, uint32_t, uint32_t, uint8_t) noexcept nogil
+        void (*after_u32)(
+            const uint16_t *rows, const uint32_t *times, uint32_t count, const uint32_t *latest,
+            uint32_t sure, uint32_t most, uint64_t *hits, uint64_t *open) noexcept
 
     const strata_kernels *strata_pick_kernels(const char *name) noexcept
 

@@ -1,5 +1,7 @@
 /* Sequences over one block: the rows whose events follow each other as the steps say.
  *
+ * Steps that all have to happen are taken along time for all rows together (sequence_passes.h).
+ * Rows that this leaves open, all where a step must not happen, are judged one by one:
  *   1. Rows that have no event of a step that has to happen cannot match. Those that have some of
  *      each are marked, step by step, which leaves few: only their events are gathered.
  *   2. Times of a set of events are listed by row. Chunks are sorted by time, so counting by row
@@ -12,36 +14,8 @@
 #ifndef STRATA_SEQUENCES_H
 #define STRATA_SEQUENCES_H
 
-#include <stdlib.h>
-
 #include "engine/events/folds.h"
-#include "engine/events/sequence_steps.h"
-#include "engine/events/where.h"
-
-/* The events of one type that count. */
-typedef struct {
-    const strata_chunk *const *chunks;
-    uint32_t chunk_count;
-    const strata_where *nodes;
-    uint32_t node_count;
-    int64_t kept_from; /* earlier ones do not count */
-} strata_typed_events;
-
-/* The events of a step, of one type or several. */
-typedef struct {
-    const strata_typed_events *types;
-    uint32_t type_count;
-} strata_event_set;
-
-typedef struct {
-    const strata_kernels *kernels;
-    const strata_event_set *sets;
-    uint32_t set_count;
-    const strata_step *steps;      /* steps[0] happens first */
-    uint32_t step_count;
-    int64_t from_us, to_us;        /* [from, to) of the first step; nothing of it is after now */
-    int64_t now_us;                /* nothing later counts */
-} strata_sequence;
+#include "engine/events/sequence_passes.h"
 
 /* Times of the rows of a strip, set by set: those of the set's rank r are
  * times[starts[r]] .. times[starts[r + 1]]. */
@@ -67,10 +41,15 @@ typedef struct {
     uint64_t held_room;
     strata_times *of_row;
     uint64_t of_row_room;
+    strata_pass_scratch pass;
 } strata_sequence_scratch;
 
 /* Events that are gathered at a time, about. */
 #define STRATA_STRIP_EVENTS (1u << 18)
+/* Most events of a set that are taken along time: their instants are held together. */
+#define STRATA_PASS_EVENTS (1u << 20)
+/* Up to so many rows, the events of others are left out before they are taken along time. */
+#define STRATA_MOST_ROWS 32768u
 
 static inline void strata_free_sequence_scratch(strata_sequence_scratch *scratch) {
     free(scratch->ranks);
@@ -79,37 +58,7 @@ static inline void strata_free_sequence_scratch(strata_sequence_scratch *scratch
     free(scratch->starts);
     free(scratch->held);
     free(scratch->of_row);
-}
-
-/* Makes room for `count` elements, and for twice as many as before. Returns 0 without memory. */
-static inline int strata_make_room(void **array, uint64_t *room, uint64_t count, size_t size) {
-    if (count <= *room) return 1;
-    uint64_t wanted = count > 2 * *room ? count : 2 * *room;
-    void *moved = realloc(*array, wanted * size);
-    if (!moved) return 0;
-    *array = moved;
-    *room = wanted;
-    return 1;
-}
-
-/* The instants between which events of a set can matter: [from, *end). */
-static inline int64_t strata_set_end(const strata_sequence *sequence, uint32_t set) {
-    int64_t last_us = sequence->to_us - 1, end_us = sequence->from_us;
-    for (uint32_t s = 0; s < sequence->step_count; s++) {
-        const strata_step *step = sequence->steps + s;
-        int64_t latest_us = s ? strata_time_after(last_us, step->within_us) : last_us;
-        if (!step->absent) last_us = latest_us;
-        if (step->set == set && latest_us >= end_us)
-            end_us = strata_time_after(latest_us, 1);
-    }
-    int64_t after_now = strata_time_after(sequence->now_us, 1);
-    return end_us < after_now ? end_us : after_now;
-}
-
-/* The first instant of which events of a type can matter. */
-static inline int64_t strata_type_from(const strata_sequence *sequence,
-                                       const strata_typed_events *type) {
-    return sequence->from_us > type->kept_from ? sequence->from_us : type->kept_from;
+    strata_free_pass(&scratch->pass);
 }
 
 /* Marks the rows that have events of a set in [from, to). */
@@ -154,12 +103,8 @@ static inline uint32_t strata_find_candidates(const strata_sequence *sequence,
 /* How many events so many rows have, if all have as many. */
 static inline uint64_t strata_expect_events(const strata_sequence *sequence, uint32_t row_count) {
     uint64_t events = 0;
-    for (uint32_t s = 0; s < sequence->set_count; s++) {
-        const strata_event_set *set = sequence->sets + s;
-        for (uint32_t t = 0; t < set->type_count; t++)
-            for (uint32_t i = 0; i < set->types[t].chunk_count; i++)
-                events += set->types[t].chunks[i]->event_count;
-    }
+    for (uint32_t s = 0; s < sequence->set_count; s++)
+        events += strata_set_events(sequence->sets + s);
     return events * row_count / (64 * STRATA_BLOCK_WORDS);
 }
 
@@ -313,14 +258,11 @@ static inline int strata_match_strip(const strata_sequence *sequence, const uint
     return 1;
 }
 
-/* The rows of `within` (NULL: of the block) that have the sequence. Returns 0 without memory. */
-static inline int strata_match_block(const strata_sequence *sequence, const uint64_t *within,
-                                     strata_sequence_scratch *scratch, uint64_t *out) {
+/* Judges the rows of scratch->rows one by one; adds those that match to `out`. Returns 0 without
+ * memory. */
+static inline int strata_match_rows(const strata_sequence *sequence,
+                                    strata_sequence_scratch *scratch, uint64_t *out) {
     uint64_t strip[STRATA_BLOCK_WORDS];
-    memset(out, 0, STRATA_BLOCK_WORDS * 8);
-    if (within) memcpy(scratch->rows, within, sizeof scratch->rows);
-    else memset(scratch->rows, 0xff, sizeof scratch->rows);
-    if (sequence->from_us >= sequence->to_us) return 1;
     uint32_t row_total = strata_find_candidates(sequence, scratch);
     if (!row_total) return 1;
     /* As many strips as hold about so many events each, of words that follow each other. */
@@ -336,6 +278,36 @@ static inline int strata_match_block(const strata_sequence *sequence, const uint
         if (row_count && !strata_match_strip(sequence, strip, row_count, scratch, out)) return 0;
     }
     return 1;
+}
+
+/* Whether steps are taken along time, see sequence_passes.h. */
+static inline int strata_can_pass(const strata_sequence *sequence) {
+    int can = sequence->step_count > 1;
+    for (uint32_t s = 0; s < sequence->step_count; s++) can &= !sequence->steps[s].absent;
+    for (uint32_t s = 0; s < sequence->set_count; s++)
+        can &= strata_set_events(sequence->sets + s) <= STRATA_PASS_EVENTS;
+    return can;
+}
+
+/* The rows of `within` (NULL: of the block) that have the sequence. Returns 0 without memory. */
+static inline int strata_match_block(const strata_sequence *sequence, const uint64_t *within,
+                                     strata_sequence_scratch *scratch, uint64_t *out) {
+    uint64_t open[STRATA_BLOCK_WORDS], any = 0;
+    memset(out, 0, STRATA_BLOCK_WORDS * 8);
+    if (within) memcpy(scratch->rows, within, sizeof scratch->rows);
+    else memset(scratch->rows, 0xff, sizeof scratch->rows);
+    if (sequence->from_us >= sequence->to_us) return 1;
+    if (!strata_can_pass(sequence)) return strata_match_rows(sequence, scratch, out);
+    uint32_t row_count = sequence->kernels->mask_count(scratch->rows);
+    memset(open, 0, sizeof open);
+    if (!strata_pass_steps(sequence, row_count > STRATA_MOST_ROWS ? 0 : scratch->rows,
+                           &scratch->where, &scratch->pass, out, open))
+        return 0;
+    for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w++) {
+        out[w] &= scratch->rows[w];
+        any |= scratch->rows[w] &= open[w] & ~out[w];
+    }
+    return any ? strata_match_rows(sequence, scratch, out) : 1;
 }
 
 #endif

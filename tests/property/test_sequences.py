@@ -1,7 +1,8 @@
 """Sequences over chunks of a block against the matcher of the reference, which tries everything.
 
 Times are few and close together, so that nearly every border is met; the events of a row are in
-several chunks, which overlap, and in a tail that is not sorted.
+several chunks, which overlap, and in a tail that is not sorted. Often they are in two clusters
+years apart, so that the instants of the pass along time (sequence_runs.h) are coarser than times.
 """
 
 from __future__ import annotations
@@ -65,9 +66,23 @@ def chunks_of(chance: random.Random, events: list[Happened]) -> Chunks:
     return Chunks([*parts, tail.version()])
 
 
-def happened(chance: random.Random, rows: list[int], span: int, most: int) -> list[Happened]:
+@dataclass(frozen=True)
+class Clock:
+    """Times as they are stored: `unit` apart, and those of the second half `gap` later."""
+
+    unit: int
+    gap: int
+    middle: int
+
+    def time(self, number: int) -> int:
+        return number * self.unit + (self.gap if number >= self.middle else 0)
+
+
+def happened(
+    chance: random.Random, rows: list[int], span: int, most: int, clock: Clock
+) -> list[Happened]:
     return [
-        (row, chance.randrange(span), chance.randrange(4))
+        (row, clock.time(chance.randrange(span)), chance.randrange(4))
         for row in rows
         for _ in range(chance.randrange(most))
     ]
@@ -106,14 +121,21 @@ def test_the_rows_are_those_of_the_reference(seed: int, table: str) -> None:
     type_count = chance.choice([1, 2, 3])
     span = chance.choice([4, 12, 12, 40])
     most = chance.choice([3, 6, 6, 12, 90 if len(rows) < 15 else 6])
-    events = [happened(chance, rows, span, most) for _ in range(type_count)]
+    clock = Clock(
+        chance.choice([1, 1, 3, 1000]), chance.choice([0, 0, 2**31, 2**33, 2**45]), span // 2
+    )
+    events = [happened(chance, rows, span, most, clock) for _ in range(type_count)]
     chunks = [chunks_of(chance, held) for held in events]
     for _ in range(10):
         sets = [chosen(chance, type_count) for _ in range(chance.choice([1, 2, 3]))]
         within = chance.choice([[1, 2, 3], [2, 5, 8], [1, span, 2**62]])
+        near = [clock.unit * length + chance.choice([0, 0, 1]) for length in within[:2]]
+        within = chance.choice([[*near, within[2]], [*near, near[1] + clock.gap]])
         steps = steps_of(chance, len(sets), chance.choice([1, 2, 4, 9]), within)
-        now = chance.randrange(span + 6)
-        start, end = chance.choice([(-(2**63), now + 1), (3, now + 1), (1, min(6, now + 1))])
+        now = clock.time(chance.randrange(span + 6))
+        early, late = clock.time(1), clock.time(6)
+        start, end = chance.choice([(-(2**63), now + 1), (early, now + 1), (early, late)])
+        end = min(end, now + 1)
         given_sets = [[(chunks[t], nodes_of(one)) for t in one.types] for one in sets]
         found = match_block(given_sets, steps, start, end, now, table=table)
         expected = []

@@ -277,6 +277,35 @@ def test_adding_in_a_range(table: str, width: Any) -> None:
             assert lanes.tolist() == expected
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_after_the_latest(table: str) -> None:
+    """Instant by instant, at both ends of what is near, for any count of them."""
+    rng = np.random.default_rng(5)
+    top = 2**32 - 1
+    for count, (sure, most) in itertools.product(
+        (0, 1, 15, 16, 17, 63, 64, 65, 200), ((0, 0), (0, 2), (3, 3), (3, 5), (2**31, 2**31 + 1))
+    ):
+        rows = rng.integers(0, 65_536, count, np.uint16)
+        times = rng.integers(most + 1, top, count, np.uint32, endpoint=True)
+        times[::2] = rng.integers(top - 9, top, times[::2].size, np.uint32, endpoint=True)
+        latest = np.zeros(65_536, np.uint32)
+        apart = rng.choice([-1, 0, 1, sure, sure + 1, most, most + 1], count)
+        found = np.minimum(times - apart, top).astype(np.uint32)
+        latest[rows] = np.where(rng.random(count) < 0.8, found, 0)
+        past = [int(time) - int(latest[row]) for time, row in zip(times, rows, strict=True)]
+        hits, unsure = kernels.after(table, rows, times, latest, sure, most)
+        assert bits_of(hits) == [i for i, gap in enumerate(past) if 0 < gap <= sure]
+        expected = [i for i, gap in enumerate(past) if gap <= 0 or sure < gap <= most]
+        assert bits_of(unsure) == expected
+
+
+def bits_of(words: Words) -> list[int]:
+    """Places of the bits that are set."""
+    bits = np.unpackbits(words.view(np.uint8), bitorder="little")
+    places: list[int] = np.flatnonzero(bits).tolist()
+    return places
+
+
 def test_ratio_is_rounded_once() -> None:
     """Narrow and wide division equal Python's, which rounds fractions correctly."""
     pick = random.Random(5)
