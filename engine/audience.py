@@ -37,22 +37,21 @@ from engine.live.log_clock import clock_of, system_clock
 from engine.measuring.codes import count_codes
 from engine.measuring.passes import Reading
 from engine.measuring.value import Measure, Value, number_value, read_border, read_value
+from engine.member_values import MemberValues
 from engine.members import Members
 from engine.model.definitions import Attribute
-from engine.model.not_yet import refuse_computed
 from engine.nearest import nearest
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate
 from engine.rules.canonical import format_expression
 from engine.rules.faults import Faults
-from engine.rules.histories import as_it_was
 from engine.rules.known_texts import KnownText, ReadText
 from engine.rules.literals import write_text
 from engine.rules.outline import node_label, pre_order
 from engine.rules.parse import parse, prepare
 from engine.rules.retention import notes
-from engine.rules.types import Quantity
+from engine.rules.types import Flag, Quantity, Strings
 from engine.store.snapshot import Snapshot
 from engine.stored_members import facts_of, stands, stored_memberships
 
@@ -273,20 +272,32 @@ class Audience:
         )
         return final
 
-    def members(self, order_by: str | None = None) -> Members:
-        """The profiles of the one expression added; `order_by` is only named in the answer."""
+    def values(self) -> MemberValues:
+        """What reads values of profiles at the instant asked for."""
+        return MemberValues(
+            self._snapshot,
+            self._binder,
+            as_of_us=self._as_of_us,
+            clock_us=self._clock_us,
+            moved=self._moved,
+            lists=partial(_list_members, self._snapshot, self._binder),
+            **self._how,
+        )
+
+    def members(self) -> Members:
+        """The profiles of the one expression added."""
         (question,) = self._questions
-        ordering = self._binder.model.attributes.get(order_by or "")
         program = self._program([question.root])
         masks, _ = evaluate.root_masks(program, question.root, **self._how)
         return Members(
             snapshot=self._snapshot,
             model=self._binder.model,
+            values=self.values(),
             expression=question.read.canonical,
             as_of_us=self._as_of_us,
             masks=masks,
             waiting=self._waiting(question),
-            read_as_of_today=self.today(question.read, () if ordering is None else (ordering,)),
+            read_as_of_today=self.today(question.read),
             notes=self._notes(question, ()),
         )
 
@@ -355,11 +366,14 @@ class Audience:
         return result
 
     def group_names(self, attribute: str) -> tuple[Attribute | BoundAggregate, list[str | None]]:
-        """A category or bool attribute to group by, as it was at another instant where it has a
-        history, and the names of its codes; of 0 None."""
+        """A category or bool attribute to group by, or what it is computed from, as it was at
+        another instant where it has a history, and the names of its codes; of 0 None."""
         declared = self._groupable(attribute)
-        past = declared.history and self._binder.past
-        read = as_it_was(declared) if past else declared
+        read: Attribute | BoundAggregate = declared
+        if declared.computed is not None or (declared.history and self._binder.past):
+            operand = self._binder.operand(tree.Name(attribute), attribute, "group_by")
+            assert isinstance(operand, Strings | Flag) and operand.read is not None, "no names"
+            read = operand.read
         return read, self.code_names(read)
 
     def code_names(self, read: Attribute | BoundAggregate) -> list[str | None]:
@@ -453,7 +467,6 @@ class Audience:
             raise InputInvalid(
                 f"{name} is of type {declared.type}; group by a category or bool attribute."
             )
-        refuse_computed(declared, "grouped by")
         return declared
 
 

@@ -100,7 +100,7 @@ class Database:
         self._binders = Binders()
         self._live = LiveStore(store, self._binder_of, pool=pool, threads=count, now=now)
         self.feed = FeedSource(StoredFeed(store), store.snapshot)
-        self.frozen = FrozenAudiences(store, self._live, self._members, self._model_of)
+        self.frozen = FrozenAudiences(store, self._live, self._members, self._audience)
         self._lists = UploadedLists(store, self._live, self._model_of)
         self.tiers = TierRefreshes(self._live, self._binders, self._threads, now)
         self.flows = TierFlows(store.snapshot, self._audience, self._model_of, now)
@@ -341,7 +341,7 @@ class Database:
             raise InputInvalid(f"A limit of {limit} makes no sense; give 0 or more.")
         snapshot = self._store.snapshot()
         try:
-            members = self._members(snapshot, expression, as_of_us, control, order_by)
+            members = self._members(snapshot, expression, as_of_us, control)
             members.choose(limit, salt=salt, order_by=order_by, descending=descending)
         except BaseException:
             snapshot.close()
@@ -354,11 +354,10 @@ class Database:
         expression: str | tree.Expr,
         as_of_us: int | None,
         control: Control | None,
-        order_by: str | None = None,
     ) -> Members:
         audience = self._audience(snapshot, as_of_us, control)
         audience.add(expression)
-        return audience.members(order_by)
+        return audience.members()
 
     def profiles(
         self, identifiers: Sequence[tuple[str, str]], *, recent_events: int = 0

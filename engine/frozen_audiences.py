@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.audience import Audience
 from engine.core.control import Control
 from engine.errors import NotFound
 from engine.listing.frozen import (
@@ -32,7 +33,6 @@ from engine.listing.frozen import (
 from engine.live.live_store import LiveStore, Staged
 from engine.live.memberships import stored_masks
 from engine.members import Members
-from engine.model.definitions import Model
 from engine.rules import tree
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
@@ -69,9 +69,8 @@ class Comparison:
     data_version: int
 
 
-# Finds the members of an expression in a snapshot: (snapshot, expression, as_of_us, control, and
-# the attribute that they will be ordered by).
-Evaluate = Callable[[Snapshot, str | tree.Expr, int | None, Control | None, str | None], Members]
+# Finds the members of an expression in a snapshot: (snapshot, expression, as_of_us, control).
+Evaluate = Callable[[Snapshot, str | tree.Expr, int | None, Control | None], Members]
 
 
 class FrozenAudiences:
@@ -82,12 +81,12 @@ class FrozenAudiences:
         store: Store,
         live: LiveStore,
         evaluate: Evaluate,
-        model_of: Callable[[Snapshot], Model],
+        audience: Callable[[Snapshot, int | None, Control | None], Audience],
     ) -> None:
         self._store = store
         self._live = live
         self._evaluate = evaluate
-        self._model_of = model_of
+        self._audience = audience
 
     def freeze(
         self,
@@ -109,7 +108,7 @@ class FrozenAudiences:
         check_freezing(name, made_by, expires_at_us, now_us)
         with self._store.snapshot() as snapshot:
             self._refuse_taken(snapshot, name, now_us)
-            members = self._evaluate(snapshot, expression, as_of_us, control, order_by)
+            members = self._evaluate(snapshot, expression, as_of_us, control)
             members.choose(limit, salt=salt, order_by=order_by, descending=descending)
             frozen = Frozen(
                 name=name,
@@ -179,6 +178,7 @@ class FrozenAudiences:
         salt: str = "",
         order_by: str | None = None,
         descending: bool = False,
+        control: Control | None = None,
     ) -> Members:
         """The members of an audience that are still profiles, with the identifiers and attributes
         that they have now; close it when done. A page and `limit` or `order_by` exclude each
@@ -191,9 +191,11 @@ class FrozenAudiences:
             if page is not None:
                 masks = page_of_masks(masks, page)
             alive = masks & _live_masks(snapshot)
+            now = self._audience(snapshot, None, control)
             members = Members(
                 snapshot=snapshot,
-                model=self._model_of(snapshot),
+                model=now.binder.model,
+                values=now.values(),
                 expression=frozen.expression,
                 as_of_us=frozen.as_of_us,
                 masks=alive,
@@ -236,7 +238,7 @@ class FrozenAudiences:
         control: Control | None,
     ) -> NDArray[np.uint64]:
         if not isinstance(side, FrozenName):
-            return self._evaluate(snapshot, side, as_of_us, control, None).masks
+            return self._evaluate(snapshot, side, as_of_us, control).masks
         frozen = read_frozen(snapshot, side.name, _now_us())
         return frozen_masks(snapshot, frozen) & _live_masks(snapshot)
 

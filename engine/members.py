@@ -16,13 +16,13 @@ from engine.columns.uids import UID_BYTES
 from engine.errors import NotFound
 from engine.listing.batches import Batch, batches_of_masks, batches_of_rows
 from engine.listing.choosing import choose_at_random, choose_in_order
-from engine.listing.columns import attribute_cells, owned_identifiers
+from engine.listing.columns import owned_identifiers
 from engine.listing.frozen import ROW_EPOCH, Frozen
 from engine.listing.picking import uids_of_mask, uids_of_rows
 from engine.live.memberships import rows_of_masks
 from engine.live.stored_values import AttributeValue
+from engine.member_values import MemberValues
 from engine.model.definitions import Model
-from engine.model.not_yet import refuse_computed
 from engine.nearest import nearest
 from engine.store.catalog import UIDS, identifier_field
 from engine.store.snapshot import Snapshot
@@ -50,8 +50,8 @@ class Members:
     snapshot that the members were found in, which stays open until `close`, or the end of a
     `with` block; nothing is held beyond masks, and 4 bytes a member where there is an order.
 
-    `frozen` is the audience that they come from, and `gone` how many of it (of its page, if one
-    was asked for) are no profiles any more.
+    `values` reads what no column of the store has. `frozen` is the audience that they come from,
+    and `gone` how many of it (of its page, if one was asked for) are no profiles any more.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Members:
         *,
         snapshot: Snapshot,
         model: Model,
+        values: MemberValues,
         expression: str,
         as_of_us: int,
         masks: NDArray[np.uint64],
@@ -80,6 +81,7 @@ class Members:
         self.matched = self.count = int(np.bitwise_count(masks).sum())
         self._snapshot = snapshot
         self._model = model
+        self._values = values
         self._masks = masks
         # The rows in their order, where that is not their own.
         self._ordered: NDArray[np.uint32] | None = None
@@ -119,16 +121,20 @@ class Members:
     ) -> None:
         """Keep `limit` of them, all where it is None.
 
-        `order_by` an int, decimal, float, date or time attribute: the first in its order,
-        those without a value last, equal values by row. Otherwise a random choice that is
-        the same for the same salt and stays nearly the same while the audience changes: the
-        smallest hashes of the uids, listed in row order.
+        `order_by` an attribute or another value that has an order (`score('lead')`): the first
+        in its order, those without a value last, equal values by row. Otherwise a random choice
+        that is the same for the same salt and stays nearly the same while the audience changes:
+        the smallest hashes of the uids, listed in row order.
         """
         if order_by is not None:
-            self._ordered = choose_in_order(
-                self._snapshot, self._model, self._masks, limit, order_by, descending=descending
-            )
-            self.count = len(self._ordered)
+            ordered = self._values.in_order(self._masks, limit, order_by, descending=descending)
+            if ordered is None:
+                ordered = choose_in_order(
+                    self._snapshot, self._model, self._masks, limit, order_by, descending=descending
+                )
+            self._ordered, self.count = ordered, len(ordered)
+            today = (*self.read_as_of_today, *self._values.read_today((), order_by))
+            self.read_as_of_today = tuple(dict.fromkeys(today))
         elif limit is not None and limit < self.matched:
             self._masks = choose_at_random(self._snapshot, self._masks, limit, salt)
             self.count = limit
@@ -166,21 +172,26 @@ class Members:
 
     def table(self, kind: str | None, attributes: Sequence[str]) -> Iterator[MemberTable]:
         """Identifiers of a kind (as `identifiers`), or uids where it is None, each with the values
-        of some attributes of its profile, in chunks. Raises NotFound, NotYet."""
+        of some attributes of its profile, in chunks. Raises NotFound."""
         for name in attributes:
             if name not in self._model.attributes:
                 raise NotFound(
                     f"There is no attribute {name}.{_hint(name, self._model.attributes)}"
                 )
-            refuse_computed(self._model.attributes[name], "listed")
         field = None if kind is None else self._identifier_field(kind)
         return (self._read_table(batch, field, attributes) for batch in self._batches())
+
+    def read_today_with(self, attributes: Sequence[str]) -> tuple[str, ...]:
+        """What is read as it is today although another instant was asked for, in a table with
+        these attributes, all of them the model's."""
+        listed = self._values.read_today(attributes)
+        return tuple(dict.fromkeys((*self.read_as_of_today, *listed)))
 
     def _read_table(
         self, batch: Batch, kind_field: int | None, attributes: Sequence[str]
     ) -> MemberTable:
         snapshot = self._snapshot
-        columns = [attribute_cells(snapshot, snapshot.fields.get(n), batch) for n in attributes]
+        columns = [self._values.cells(self._model.attributes[n], batch) for n in attributes]
         if kind_field is None:
             table = snapshot.addresses(snapshot.fields[UIDS.name].id)
             uids = uids_of_rows(table, batch.rows(), rows_per_part(UID_BYTES))

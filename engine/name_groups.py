@@ -21,7 +21,12 @@ _CALL = re.compile(r"\s*(tier|band|score)\s*\(\s*'((?:[^']|'')*)'\s*\)\s*", re.I
 def group_call(text: str, model: Model) -> tree.Call | None:
     """The band or tier that a text names, `tier('x')`; None where it names none, as an attribute.
     Raises NotFound, and InputInvalid for a score, or one without bands."""
-    found = None if text in model.attributes else _CALL.fullmatch(text)
+    while text in model.attributes:
+        computed = model.attributes[text].computed
+        if computed is None:
+            return None
+        text = computed.strip()
+    found = _CALL.fullmatch(text)
     if found is None:
         return None
     name = found[2].replace("''", "'")

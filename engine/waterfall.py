@@ -125,6 +125,7 @@ class Waterfalls:
             return Members(
                 snapshot=snapshot,
                 model=self._model(snapshot),
+                values=audience.values(),
                 expression=answer.expression,
                 as_of_us=answer.as_of_us,
                 masks=last.masks,

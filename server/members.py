@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -133,7 +133,7 @@ def pieces(
     _check_names(database, asked)
     members = _found(database, asked, control)
     with members:
-        yield pb.ListMembersResponse(header=_header(members)).SerializeToString()
+        yield pb.ListMembersResponse(header=_header(members, asked.attributes)).SerializeToString()
         for chunk in _chunks(members, asked):
             control.check()
             yield chunk
@@ -148,6 +148,7 @@ def _found(database: Database, asked: ListRequest, control: Control) -> Members:
             salt=asked.salt,
             order_by=asked.order_by,
             descending=asked.descending,
+            control=control,
         )
     if asked.waterfall is not None:
         return database.waterfalls.members(
@@ -189,7 +190,7 @@ def _unknown(field: str, what: str, name: str, known: Iterable[str]) -> InputInv
     )
 
 
-def _header(members: Members) -> pb.MembersHeader:
+def _header(members: Members, attributes: Sequence[str]) -> pb.MembersHeader:
     header = pb.MembersHeader(
         expression=members.expression,
         matched=members.matched,
@@ -198,7 +199,7 @@ def _header(members: Members) -> pb.MembersHeader:
         data_version=members.data_version,
         row_epoch=members.row_epoch,
         waiting=members.waiting,
-        read_as_of_today=members.read_as_of_today,
+        read_as_of_today=members.read_today_with(attributes),
         notes=members.notes,
         gone=members.gone,
     )

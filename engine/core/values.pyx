@@ -13,7 +13,7 @@ columns, like that of a condition. Nothing touches a Python object within a bloc
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 import numpy as np
@@ -79,6 +79,9 @@ cdef extern from "engine/core/values.h" nogil:
     void strata_gather_bools(
         const strata_field *field, uint32_t block, const uint16_t *rows, uint32_t count,
         uint32_t *out) noexcept
+    int strata_read_text(
+        const strata_field *field, uint32_t block, uint32_t row, const uint8_t **bytes,
+        uint32_t *length) noexcept
     void strata_gather_doubles(
         const strata_field *field, uint32_t block, const uint16_t *rows, uint32_t count,
         double *out) noexcept
@@ -147,7 +150,7 @@ cdef class ValueBlocks:
 
     A group field that is folded from events is column `group_column`, else -1.
 
-    After `read`: `matched` rows are in the audience and `count` of them have a value; `is_wide`
+    After `read` of `block`: `matched` rows are in the audience and `count` of them have a value; `is_wide`
     says that those do not fit 64 bits, and are had from `wide_values` alone. `is_ratio`: there are
     averages in the value, so that each is to be divided by a divisor of its own.
     """
@@ -171,6 +174,7 @@ cdef class ValueBlocks:
     cdef int64_t[::1] divisors
     cdef int32_t group_column
     cdef bint keys_are_read
+    cdef readonly uint32_t block
     cdef readonly uint32_t matched
     cdef readonly uint32_t count
     cdef readonly bint is_wide
@@ -213,7 +217,7 @@ cdef class ValueBlocks:
     cdef int read_block(self, uint32_t block) noexcept nogil:
         cdef context *c = &self.worker.c
         cdef outcome found
-        self.matched = self.count = 0
+        self.block, self.matched, self.count = block, 0, 0
         self.is_wide = self.keys_are_read = False
         c.stopped = stop_reason(c.switch_)
         if c.stopped != GO_ON or not open_block(c, block):
@@ -437,3 +441,51 @@ cdef class ValueBlocks:
                 strata_count_elements(
                     &c.reader, &c.reader.fields[self.program.group_field], &self.mask[0],
                     &counts[0])
+
+    # ------------------------------------------------------------------------ one by one
+    # Views that the next `read` overwrites, and lists.
+
+    def audience(self):
+        """The mask of the audience, uint64."""
+        return np.asarray(self.mask)
+
+    def value_rows(self):
+        """The rows that have a value, uint16."""
+        return np.asarray(self.rows)[:self.count]
+
+    def whole_values(self):
+        """The values that are neither doubles, nor ratios, nor wide, int64."""
+        assert not self.is_float and not self.is_ratio and not self.is_wide
+        return np.asarray(self.ints)[:self.count]
+
+    def double_values(self):
+        """The values that are doubles."""
+        assert self.is_float
+        return np.asarray(self.doubles)[:self.count]
+
+    def codes_of(self, const uint16_t[::1] rows not None):
+        """The codes of some rows in the group field, uint32, 0 where missing."""
+        cdef context *c = &self.worker.c
+        cdef const strata_field *field = &c.reader.fields[self.program.group_field]
+        cdef uint32_t count = <uint32_t>rows.shape[0]
+        codes = np.zeros(count, np.uint32)
+        cdef uint32_t[::1] out = codes
+        if count and self.is_bool:
+            strata_gather_bools(field, c.reader.block, &rows[0], count, &out[0])
+        elif count:
+            strata_gather_codes(field, c.reader.block, &rows[0], count, &out[0])
+        return codes
+
+    def texts_of(self, const uint16_t[::1] rows not None):
+        """The texts of some rows in the group field, None where missing."""
+        cdef context *c = &self.worker.c
+        cdef const strata_field *field = &c.reader.fields[self.program.group_field]
+        cdef const uint8_t *text
+        cdef uint32_t length, i
+        found = []
+        for i in range(<uint32_t>rows.shape[0]):
+            if strata_read_text(field, c.reader.block, rows[i], &text, &length):
+                found.append(PyBytes_FromStringAndSize(<const char *>text, length).decode())
+            else:
+                found.append(None)
+        return found

@@ -22,7 +22,6 @@ from engine.columns.ints import decode_ints
 from engine.errors import InputInvalid, NotFound
 from engine.listing.picking import hashes_of_mask
 from engine.model.definitions import Model
-from engine.model.not_yet import refuse_computed
 from engine.nearest import nearest
 from engine.store.catalog import UIDS
 from engine.store.snapshot import Snapshot
@@ -93,7 +92,7 @@ def _first(keys: NDArray[np.uint64], limit: int) -> NDArray[np.intp]:
 
 
 def check_order(model: Model, name: str) -> None:
-    """Refuses an attribute that has no order: NotFound, InputInvalid, NotYet."""
+    """Refuses an attribute that has no order: NotFound, InputInvalid."""
     declared = model.attributes.get(name)
     if declared is None:
         close = nearest(name, model.attributes)
@@ -101,7 +100,6 @@ def check_order(model: Model, name: str) -> None:
         raise NotFound(f"There is no attribute {name} to order by.{hint}")
     if declared.type not in ORDERED_TYPES:
         raise InputInvalid(f"{name} is of type {declared.type}, which has no order.")
-    refuse_computed(declared, "ordered by")
 
 
 def choose_in_order(

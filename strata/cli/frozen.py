@@ -37,7 +37,7 @@ def freeze(
     salt: Salt = "",
     order_by: Annotated[
         str | None,
-        typer.Option("--order-by", metavar="ATTRIBUTE", help="With --limit: keep the least."),
+        typer.Option("--order-by", metavar="VALUE", help="With --limit: keep the least."),
     ] = None,
     descending: Annotated[bool, typer.Option("--descending", help="Keep the greatest.")] = False,
     until: Annotated[

@@ -65,7 +65,10 @@ def list_members(
     limit: Limit = None,
     salt: Salt = "",
     order_by: Annotated[
-        str | None, typer.Option("--order-by", metavar="ATTRIBUTE", help="The least first.")
+        str | None,
+        typer.Option(
+            "--order-by", metavar="VALUE", help="An attribute or another value: the least first."
+        ),
     ] = None,
     descending: Annotated[bool, typer.Option("--descending", help="The greatest first.")] = False,
     form: Annotated[Format, typer.Option("--format", help="How to write them.")] = Format.LINES,
@@ -112,6 +115,8 @@ def list_members(
     header = members.header
     if header.gone:
         typer.echo(f"{header.gone:,} who were frozen are no profiles any more", err=True)
+    if header.read_as_of_today:
+        typer.echo(f"as it is today: {', '.join(header.read_as_of_today)}", err=True)
     if sys.stderr.isatty():
         typer.echo(f"{header.listed:,} of {header.matched:,} profiles listed", err=True)
 

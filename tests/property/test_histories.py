@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.database import Database
+from engine.members import Members
 from engine.rules.parse import parse
 from engine.rules.reference import ReferenceContext, evaluate
 from engine.rules.reference_histories import as_it_was
@@ -108,6 +109,34 @@ def plain(name: str, cell: Any) -> Any:
             return cell
 
 
+def read_table(members: Members, names: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
+    """The members of a list, and a column for each name."""
+    tables = list(members.table("member", names))
+    owned = [table.identifiers for table in tables]
+    entries = [one or "" for some in owned if some is not None for one in some.to_list()]
+    return entries, [[one for table in tables for one in table.columns[i]]
+                     for i in range(len(names))]  # fmt: skip
+
+
+def total(profile: Mapping[str, Any], factor: int) -> Any:
+    """factor * size - level."""
+    if profile["size"] is None or profile["level"] is None:
+        return None
+    return factor * profile["size"] - profile["level"]
+
+
+# What lists are ordered by, and the same of a profile.
+ORDERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "size": lambda profile: profile["size"],
+    "spent": lambda profile: profile["spent"],
+    "rate": lambda profile: profile["rate"],
+    "day": lambda profile: profile["day"],
+    "seen": lambda profile: profile["seen"],
+    "2 * size - level": lambda profile: total(profile, 2),
+    "1_000_000_000_000_000_000 * size - level": lambda profile: total(profile, 10**18),
+}
+
+
 class Simulated:
     """What members are and were, worked out update by update."""
 
@@ -176,6 +205,33 @@ class World(MovingDatabase):
         assert outcome.blocks_written == 0
         self.should.take(once, self.now_us)
 
+    def listed_at(self, as_of_us: int | None) -> None:
+        """Lists show the values of an instant, and stand in their order."""
+        names = (*NAMES, "level")
+        with self.database.members("true", as_of_us=as_of_us) as everybody:
+            entries, columns = read_table(everybody, names)
+            told = everybody.read_today_with(names)
+            assert told == (() if as_of_us is None else ("level",))
+        profiles = [self.should.profile(member, as_of_us) for member in entries]
+        for name, column in zip(names, columns, strict=True):
+            expected = [profile[name] for profile in profiles]
+            assert column == expected, (name, as_of_us)
+            assert list(map(type, column)) == list(map(type, expected)), name
+        rows = dict(zip(entries, profiles, strict=True))
+        for text, key in ORDERS.items():
+            for descending in (False, True):
+                found = self.database.members(
+                    "true", as_of_us=as_of_us, order_by=text, descending=descending, limit=5
+                )
+                with found as members:
+                    listed, columns = read_table(members, ("size",))
+                assert columns[0] == [rows[member]["size"] for member in listed]
+                valued = [one for one in entries if key(rows[one]) is not None]
+                # Equal ones stay in row order either way.
+                valued.sort(key=lambda one: key(rows[one]), reverse=descending)
+                ordered = valued + [one for one in entries if one not in valued]
+                assert listed == ordered[:5], (text, descending, as_of_us)
+
     def agree_at(self, as_of_us: int | None) -> None:
         """Blocks, rows and the reference say the same of an instant."""
         types = dict(zip(NAMES, TYPES, strict=True)) | {"level": "int"}
@@ -211,6 +267,7 @@ class World(MovingDatabase):
         near = [chance.choice(times) + chance.choice((-1, 0, 0, 1)) for _ in range(4)]
         for as_of_us in (None, *near, self.now_us + 10**12):
             self.agree_at(as_of_us)
+            self.listed_at(as_of_us)
 
 
 def some_updates(chance: random.Random, now_us: int, people: int) -> list[dict[str, Any]]:

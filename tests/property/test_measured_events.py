@@ -15,10 +15,12 @@ import pytest
 from engine.audience import Audience
 from engine.errors import ExpressionInvalid, NotYet
 from engine.measures import Measures, Top
+from engine.model.definitions import Model
 from engine.rules.bind import Binder
 from engine.rules.parse import parse_value
 from engine.rules.reference import ReferenceContext, evaluate_value
 from engine.rules.reference_events import ReferenceEvent
+from engine.store.store import Store
 from tests.event_crowds import event_store
 from tests.measured import judge_bins, total_of
 from tests.property.event_expressions import EVENT_TYPES, FEES
@@ -166,11 +168,37 @@ def test_measures_are_those_of_the_reference(number: int, seed: int, tmp_path: P
             values = [one + 0.0 if isinstance(one, float) else one for one in found]
             try:
                 judge(measures, now_us, text, values, profiles, picks)
+                if "_value(order." not in text:
+                    judge_order(
+                        store,
+                        declared,
+                        now_us,
+                        text,
+                        dict(zip(sorted(profiles), values, strict=True)),
+                    )
                 judged += 1
             except (ExpressionInvalid, NotYet) as error:
                 told = str(error)
                 assert "window" in told or any(one in told for one in ALLOWED), told
     assert judged > VALUES_ASKED // 3
+
+
+def judge_order(
+    store: Store, declared: Model, now_us: int, text: str, values: dict[int, Any]
+) -> None:
+    """Asserts who comes first by a value, both ways, and that those without it come last."""
+    valued = [row for row, value in values.items() if value is not None]
+    for descending in (False, True):
+        with store.snapshot() as snapshot:
+            audience = Audience(snapshot, Binder(declared), as_of_us=now_us)
+            audience.add("true")
+            members = audience.members()
+            members.choose(None, order_by=text, descending=descending)
+            ordered = sorted(valued, key=lambda row: values[row], reverse=descending)
+            others = [row for row in values if values[row] is None]
+            assert members.rows.tolist() == ordered + others, (text, descending)
+            members.choose(3, order_by=text, descending=descending)
+            assert members.rows.tolist() == (ordered + others)[:3], (text, descending)
 
 
 def judge(

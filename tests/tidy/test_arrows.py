@@ -76,6 +76,7 @@ INNER: dict[str, set[str]] = {
 }
 # The face of the engine: above every room, each of the later above the earlier.
 for face in (
+    "member_values",
     "members",
     "stored_members",
     "audience",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from engine.database import Database
-from engine.errors import ExpressionInvalid, ModelInvalid, NotYet
+from engine.errors import ExpressionInvalid, InputInvalid, ModelInvalid, NotFound
 from tests.event_stores import event_batch
 
 DAY_US = 86_400_000_000
@@ -36,11 +39,19 @@ attributes:
   free_at: {type: time, is: "bought + 3 days"}
   words: {type: text, is: first_source}
   note: {type: text, is: "last_value(order.note)"}
+  third: {type: decimal, scale: 4, is: "0.33333333333333333333 * spent"}
+  town: {type: category, is: city}
+  grade: {type: category, is: "band('lead')"}
+  kind: {type: text, is: "grade"}
 events:
   entry: {properties: {code: category}}
   order: {properties: {amount: {type: decimal, scale: 2}, gift: bool, due: date, note: text}}
 segments:
   spender: "spent > 100"
+scores:
+  lead:
+    rules: [{when: "spent > 1", points: 5}, {when: "orders > 0", points: 2}]
+    bands: {little: 0, much: 6}
 """
 
 
@@ -160,15 +171,123 @@ def test_measured(name: str, written: str, database: Database) -> None:
     assert database.measures.summarize(name).total == database.measures.summarize(written).total
 
 
-def test_where_stored_values_are_read_it_is_refused(database: Database) -> None:
-    with pytest.raises(NotYet, match="first_source is computed by `is`"):
-        database.count("true", group_by="first_source")
-    with pytest.raises(NotYet, match="cannot be ordered by"):
-        database.members("true", order_by="spent")
-    with database.members("true") as members, pytest.raises(NotYet, match="cannot be listed"):
-        members.table(None, ["spent"])
-    (profile,) = database.profiles([("member", "a")])
-    assert profile is not None and set(profile.attributes) == {"city", "age", "weight", "height"}
+LISTED = {
+    "first_source": ["web", "webinar", None, None],
+    "orders": [1, 0, 1, 0],
+    "spent": [Decimal("150.10"), Decimal("0.00"), Decimal("0.03"), Decimal("0.00")],
+    "mean": [Decimal("75.05"), None, Decimal("0.03"), None],
+    "third": [Decimal("50.0333"), Decimal("0.0000"), Decimal("0.0100"), Decimal("0.0000")],
+    "value": [Decimal("290.70"), None, None, Decimal("-2.50")],
+    "rate": [100.1, None, 0.03, None],
+    "body": [3.5, None, None, None],
+    "gift": [True, None, False, None],
+    "bought": [DAY_US, None, 2 * DAY_US, None],
+    "due": [date(2024, 10, 5), None, None, None],
+    "words": ["web", "webinar", None, None],
+    "note": ["red box", None, None, None],
+    "town": ["web", "app", "app", "web"],
+    "grade": ["much", "little", "little", "little"],
+    "kind": ["much", "little", "little", "little"],
+    "age": [10, None, None, 3],
+}
+
+
+@pytest.mark.parametrize("order_by", [None, "spent", "count(order)"])
+@pytest.mark.parametrize("name", LISTED)
+def test_listed(name: str, order_by: str | None, database: Database) -> None:
+    """In row order and in another, as a list of the type's own values."""
+    with database.members("true", order_by=order_by) as members:
+        (table,) = members.table("member", [name])
+        assert table.identifiers is not None
+        found = dict(zip(table.identifiers.to_list(), table.columns[0], strict=True))
+    expected = dict(zip("abcd", LISTED[name], strict=True))
+    if name == "bought":
+        found = {
+            one: None if at is None else NOW_US - round(at.timestamp()) * 10**6
+            for one, at in found.items()
+        }
+    assert found == expected
+    assert [type(found[one]) for one in "abcd"] == [type(one) for one in expected.values()]
+    digits = {one.as_tuple().exponent for one in found.values() if isinstance(one, Decimal)}
+    assert len(digits) < 2, "all with the digits of the type"
+
+
+@pytest.mark.parametrize(
+    ("order_by", "expected"),
+    [
+        ("spent", "bdca"),
+        ("mean", "cabd"),
+        ("bought", "cabd"),
+        ("due_at", "abcd"),
+        ("tenth", "bdca"),
+        ("weight + height", "abcd"),
+        ("avg(order.amount)", "cabd"),
+        ("score('lead')", "bdca"),
+        ("now - last(order)", "acbd"),
+        ("bucket('x') - bucket('x') + 2 * age", "dabc"),
+    ],
+)
+def test_ordered(order_by: str, expected: str, database: Database) -> None:
+    with database.members("true", order_by=order_by) as members:
+        assert "".join(v for owned in members.identifiers("member") for v in owned) == expected
+    valued = expected[: len(expected) - sum(one is None for one in LISTED.get(order_by, ()))]
+    with database.members("true", order_by=order_by, descending=True, limit=1) as members:
+        (first,) = [v for owned in members.identifiers("member") for v in owned]
+        assert first in valued
+
+
+@pytest.mark.parametrize(
+    ("order_by", "told"),
+    [
+        ("first_source", "is of type category, which has no order"),
+        ("last_value(order.note)", "is a text, which has no order"),
+        ("3", "the same for every profile"),
+        ("sum(order.amuont)", "did you mean 'amount'"),
+        ("spnt", "Did you mean spent?"),
+        ("sum(order", "expected"),
+    ],
+)
+def test_no_order(order_by: str, told: str, database: Database) -> None:
+    with pytest.raises((ExpressionInvalid, InputInvalid, NotFound), match=re.escape(told)):
+        database.members("true", order_by=order_by)
+
+
+def test_an_order_and_columns_name_what_is_read_as_it_is_today(database: Database) -> None:
+    with database.members("true", as_of_us=NOW_US, order_by="2 * age + weight") as members:
+        assert members.read_as_of_today == ("age", "weight")
+        assert members.read_today_with(["spent", "body"]) == ("age", "weight", "height")
+    with database.members("true", order_by="value", limit=1) as members:
+        assert members.read_today_with(["body"]) == ()
+    with database.members("true", as_of_us=NOW_US - 35 * DAY_US) as members:
+        (table,) = members.table("member", ["orders", "spent"])
+        assert table.columns == [[1, 0, 0, 0], [Decimal("50.00"), *[Decimal("0.00")] * 3]]
+
+
+def test_grouped(database: Database) -> None:
+    assert database.count("true", group_by="first_source").groups == {
+        "web": 1, "webinar": 1, None: 2,
+    }  # fmt: skip
+    assert database.count("true", group_by="gift").groups == {"true": 1, "false": 1, None: 2}
+    assert database.count("true", group_by="town").groups == {"web": 2, "app": 2}
+    assert database.count("true", group_by="grade").groups == {"much": 1, "little": 3}
+    found = database.measures.summarize("spent", group_by="first_source").groups
+    assert found is not None and found["web"].sum == Decimal("150.1")
+    found = database.measures.summarize("spent", group_by="grade").groups
+    assert found is not None and found["little"].count == 3
+    with pytest.raises(InputInvalid, match="group by a category or bool"):
+        database.count("true", group_by="spent")
+
+
+def test_frozen(database: Database) -> None:
+    """A frozen audience has the values of now, whenever it was frozen for."""
+    then_us = NOW_US - 35 * DAY_US
+    frozen = database.frozen.freeze("two", "true", as_of_us=then_us, order_by="spent", limit=2)
+    assert frozen.read_as_of_today == ()
+    with database.frozen.members("two", order_by="spent", descending=True) as members:
+        (table,) = members.table("member", ["spent"])
+        assert members.read_today_with(["spent"]) == ()
+        assert table.columns == [[Decimal("0.03"), Decimal("0.00")]]
+    database.frozen.drop("two")
 
 
 def test_an_edit_moves_segments_that_read_it(tmp_path: Path) -> None:
