@@ -24,5 +24,5 @@ def run(module: str, *arguments: object, environment: Mapping[str, str] | None =
         env=dict(os.environ if environment is None else environment),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
+    assert done.stderr == "", done.stderr
     return done.stdout.splitlines()
