@@ -4,7 +4,7 @@ Cuts follow from the data of one instant, and stay until the next refresh, so th
 places because somebody else spent more. A refresh is an edit: the cuts are stored with their
 instant beside those before them, and the members of segments that say something else by them are
 found anew, with cause `refresh`. A tier that a model brings, or defines anew, is refreshed with its
-apply.
+apply. Where nobody is found that it could be cut by, nothing is put in force.
 """
 
 from __future__ import annotations
@@ -159,11 +159,12 @@ def fresh_cuts(
     control: Control | None = None,
 ) -> FreshCuts:
     """The cuts of some tiers by the data of a state at an instant. A tier that depends on another
-    of them is cut by the new cuts of that; of the rest those `known` are in force."""
-    cuts, of_nobody = dict(known), set()
-    for name in Binder(model, cuts=cuts).tiers_through(names):
+    of them is cut by the new cuts of that; of the rest, and of those that found nobody, those
+    `known` are in force."""
+    cuts, in_force, of_nobody = {}, dict(known), set()
+    for name in Binder(model, cuts=in_force).tiers_through(names):
         if name in names:
-            binder = Binder(model, cuts=cuts)
+            binder = Binder(model, cuts=in_force)
             tier: Tier = model.tiers[name]
             audience = Audience(snapshot, binder, as_of_us=now_us, threads=threads, control=control)
             audience.add(_population(tier))
@@ -173,6 +174,9 @@ def fresh_cuts(
             # Of somebody a share has a value, and so have a mean and a median; fifths need not.
             if set(found) == {None} and ("top" in tier or not audience.counts()[0].count):
                 of_nobody.add(name)
+                in_force.setdefault(name, ())
+            else:
+                in_force[name] = found
     return FreshCuts({name: cuts[name] for name in names}, frozenset(of_nobody))
 
 

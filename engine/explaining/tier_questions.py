@@ -48,7 +48,7 @@ class TierQuestion:
             cell = "".join("H" if one else "L" for one in high)
         for place, (key, asked) in enumerate(self._metrics.items()):
             cut = None
-            if isinstance(self._derived, Cells):
+            if isinstance(self._derived, Cells) and place < len(self._cuts):
                 cut = self._cut(asked, place, nodes)
             metrics.append(MetricStanding(key, found_value(asked, reading), cut, high[place]))
         return TierStanding(

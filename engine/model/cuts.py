@@ -10,7 +10,8 @@ from engine.model.plain import Tier
 __all__ = ["Cuts", "needs_cuts"]
 
 # Of each tier the least value that is high, in each metric or for each share; None where nobody's
-# is. Units are those of bound trees (engine.rules.bound).
+# is. Nothing at all where no refresh has found a population: then nobody has a cell or a share.
+# Units are those of bound trees (engine.rules.bound).
 Cuts = Mapping[str, tuple[Fraction | None, ...]]
 
 

@@ -39,6 +39,8 @@ from engine.rules.values import as_instant, bind_operand
 
 __all__ = ["bind_tier", "metric_values"]
 
+_NOBODY = BoundConstant(False, None)
+
 
 def bind_tier(
     name: str,
@@ -47,7 +49,8 @@ def bind_tier(
     scope: Callable[[str, KeyPath], Scope],
     cuts: Sequence[Fraction | None] | None,
 ) -> Derived | None:
-    """What the names of a tier mean; None where that takes cuts, and there are none.
+    """What the names of a tier mean; None where that takes cuts, and nobody has looked for any.
+    Where none were found (`cuts` is empty) nobody has a cell or a share.
 
     `stage(i)` is the condition of stage i; `scope(text, key)` that of the text under a key.
     """
@@ -63,7 +66,8 @@ def bind_tier(
         if cuts is None:
             return None
         (value,) = values
-        shares = [(_at_least(value, cut),) for cut in cuts]
+        in_force = cuts or [None] * len(tier["top"]["shares"])
+        shares = [(_at_least(value, cut),) for cut in in_force]
         return Ladder((*tier["top"]["shares"], *default), (*shares, *remaining))
     metrics = tier.get("rfm") or tier.get("rfe")
     assert metrics is not None, "a tier has one of four kinds"
@@ -138,6 +142,8 @@ def _cells(
     if isinstance(fixed, str):
         if cuts is None:
             return None
+        if not cuts:
+            return Cells(metrics["cells"], _NOBODY, (_NOBODY, _NOBODY, _NOBODY))
         first, *others = cuts
         recent = _at_least(recency, first)
     else:
@@ -159,7 +165,7 @@ def _cells(
 def _at_least(value: Quantity, cut: Fraction | None, *, or_missing: bool = False) -> BoundExpr:
     """Whose value is at least a cut; `or_missing`: one that is missing is 0."""
     if cut is None:
-        return BoundConstant(False, None)
+        return _NOBODY
     reached: BoundExpr
     if value.kind == "float":
         reached = BoundFloatCompare(value.in_doubles(), ">=", FloatValue(exact=constant(cut)), None)

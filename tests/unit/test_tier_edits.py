@@ -158,26 +158,35 @@ def test_cuts_of_an_instant(live: TieredDatabase) -> None:
     )
 
 
-def test_cuts_of_nobody_are_not_the_earliest(tmp_path: Path) -> None:
+def test_nobody_has_a_cell_before_somebody_was_found(tmp_path: Path) -> None:
     """Neither of an apply to an empty store nor of a refresh, before a refresh had somebody."""
     live = TieredDatabase(tmp_path / "empty", {}, now_us=START_US)
     try:
-        live.apply({}, tiers=TIERS)
+        live.apply({"valued": "tier('mean') in ('重要价值', '重要保持')"}, tiers=TIERS)
         live.go(START_US + DAY_US)
         live.database.tiers.refresh()
         customers, chance = Customers(), random.Random(8)
         live.send(*customers.updates(chance, live.now_us, 40))
-        empty = refreshes(live)
-        assert {at for _, at in empty.of_nobody} == {START_US, START_US + DAY_US}
-        assert {name for name, _ in empty.of_nobody} == set(empty.of_tiers)
+        assert set(refreshes(live).at().values()) == {()}
+        # So nobody has a cell yet, however much was bought, and everybody is in a default.
+        for text in ("tier('mean') is present", "tier('quintile') != '重要价值'", "tier('dear') = 'first'",
+                     "tier('top') in ('core', 'near')", "segment('valued')"):  # fmt: skip
+            assert live.database.count(text).count == 0, text
+        assert live.database.count("tier('top') = 'rest'").count == len(customers.events)
+        (card,) = live.database.cards([("member", next(iter(customers.events)))])
+        assert card is not None
+        assert not {"mean", "quintile"} & set(card.card.tiers)
         live.go(START_US + 2 * DAY_US)
         live.database.tiers.refresh()
         kept = refreshes(live)
-        assert kept.of_nobody == empty.of_nobody
-        assert kept.at(START_US - DAY_US) == kept.at()
-        assert kept.instant_of("mean", START_US - 1) == START_US + 2 * DAY_US
-        # Those that were in force are what they were.
-        assert kept.at(START_US + DAY_US) == empty.at()
+        for at_us in (START_US - DAY_US, START_US, START_US + DAY_US, None):
+            assert kept.at(at_us) == kept.at()
+            assert kept.instant_of("mean", at_us) == START_US + 2 * DAY_US
+        assert (
+            live.count("valued")
+            == live.database.count("tier('mean') in ('重要价值', '重要保持')").count
+        )
+        assert live.count("valued") > 0
         live.apply({}, tiers="")
         assert refreshes(live) == Refreshes()
     finally:
@@ -193,17 +202,16 @@ def test_fifths_of_equal_values_are_of_somebody(tmp_path: Path) -> None:
         found = refreshes(live)
         assert set(found.at()["quintile"]) == {None}
         # Nobody has what `dear` asks for.
-        assert found.of_nobody == {("dear", START_US)}
+        assert found.at()["dear"] == ()
     finally:
         live.close()
 
 
-def test_what_is_of_nobody_is_kept_and_forgotten_with_its_refresh() -> None:
-    kept = Refreshes().adding({"t": (None,), "u": (None,)}, 10, ["t", "u"])
-    again = kept.adding({"t": (None,)}, 10)
-    assert again.of_nobody == {("u", 10)}
-    assert kept.adding({"t": (Fraction(1),)}, 5).of_nobody == {("u", 10)}
-    assert kept.at(3) == kept.at(30) == {"t": (None,), "u": (None,)}
+def test_a_refresh_of_nobody_leaves_the_cuts_before_it() -> None:
+    kept = Refreshes().adding({"t": (None,), "u": (Fraction(1),)}, 10, ["t"])
+    assert kept.at(3) == kept.at(30) == {"t": (), "u": (Fraction(1),)}
+    assert kept.adding({"u": (None,)}, 20, ["u"]) == kept
+    assert kept.adding({"t": (None,)}, 20).at(3) == {"t": (None,), "u": (Fraction(1),)}
 
 
 def test_a_record_that_cannot_be_read_is_corruption(live: TieredDatabase) -> None:
@@ -217,10 +225,11 @@ def test_a_record_that_cannot_be_read_is_corruption(live: TieredDatabase) -> Non
     for packed in (b"", b"[]", b'{"t": 3}', b'{"t": [[1, ["1/0"]]]}', b'{"t": [[1, ["x"]]]}'):
         with pytest.raises(StoreCorrupt, match="the cuts of tiers cannot be read"):
             Refreshes.load(Broken(packed))  # type: ignore[arg-type]
-    kept = Refreshes(
-        {"层": ((9, (None, None)), (10, (Fraction(-1, 3), None)))}, frozenset({("层", 9)})
-    )
+    kept = Refreshes({"层": ((9, (None, None)), (10, (Fraction(-1, 3), None))), "无": ()})
     assert Refreshes.load(Broken(kept.pack())) == kept  # type: ignore[arg-type]
+    # A refresh of nobody, as earlier versions of this program have kept it.
+    older = Refreshes.load(Broken(b'{"t": [[9, [null], true], [10, ["2"]]]}'))  # type: ignore[arg-type]
+    assert older == Refreshes({"t": ((10, (Fraction(2),)),)})
 
 
 def test_what_cannot_be_refreshed(live: TieredDatabase) -> None:

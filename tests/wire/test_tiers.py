@@ -167,6 +167,8 @@ def test_the_most_frequent_tiers(live: TieredDatabase, client: Client, address: 
         )
         assert found.measured.value == "tier('life')"
         assert found.measured.present == sum(count for _, count in named)
+    assert distribution(client, "tier('mean')").measured.present == 0
+    refresh(client, ["mean"])
     cells = distribution(client, "tier('mean')").measured
     assert 0 < cells.present < cells.count
     before = distribution(client, "tier('life')", as_of=START - 5 * DAY)
