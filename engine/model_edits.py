@@ -15,7 +15,13 @@ from engine.live.histories import first_changes
 from engine.live.live_store import Staged
 from engine.live.log_clock import clock_of
 from engine.live.schema import change_fields, segment_versions
-from engine.live.segment_edits import carried_versions, differences, farewells, plan_change
+from engine.live.segment_edits import (
+    carried_versions,
+    differences,
+    farewells,
+    gone_names,
+    plan_change,
+)
 from engine.live.segments import NAMED, StoredSegments
 from engine.live.tier_cuts import TIER_CUTS, Refreshes
 from engine.model.cuts import needs_cuts
@@ -75,12 +81,18 @@ class ModelEdit:
     def stage(self, writer: Writer, files: Mapping[str, str]) -> tuple[int, Staged]:
         """Puts the edit into a writer whose snapshot it was planned on: the version of the model
         then, and what is left to find of its segments."""
-        leaving = farewells(self.before, self.after, writer.snapshot)
         kept = self.after.kept
         # One that an earlier version of this program could not keep has no field, and no members.
         unstored = {name for name in kept if segment_field(name) not in writer.fields}
         earlier = writer.fields
-        change_fields(writer, self.after.model, {name: self.versions[name] for name in kept})
+        changed = differences(self.before, self.after)
+        stale = [name for name in kept if name in changed or name in unstored]
+        gone = gone_names(self.before, self.after, stale)
+        leaving = farewells(self.before, self.after, writer.snapshot, gone)
+        stored = segment_versions(earlier)
+        versions = {one.name: stored[one.name] for one in gone}
+        versions |= {name: self.versions[name] for name in kept}
+        change_fields(writer, self.after.model, versions)
         self._begin_histories(writer, earlier)
         version = writer.set_model(files)
         if self.dropped:
@@ -91,13 +103,11 @@ class ModelEdit:
             writer.put_meta(TIER_CUTS, self.refreshes.pack())
         elif writer.snapshot.meta_mark(TIER_CUTS) is not None:
             writer.delete_meta(TIER_CUTS)
-        changed = differences(self.before, self.after)
-        stale = [name for name in kept if name in changed or name in unstored]
         edited = (*self.plan.added, *self.plan.changed_keys)
         if any(key.startswith(("tag_rules.", "actions.")) for key in edited):
             stale += [name for name in self.after.refreshable if name == NAMED]
         fresh = [name for name, what in changed.items() if what == "added"]
-        return version, Staged(stale, leaving, fresh)
+        return version, Staged(stale, leaving, fresh, gone)
 
     def _begin_histories(self, writer: Writer, earlier: Catalog) -> None:
         """What is there of attributes that get a history is its beginning."""

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from engine.model.definitions import TAG, EventType, Model
 from engine.model.hidden_events import band_fact, fact_events, tag_fact, tag_places
@@ -34,11 +35,20 @@ from engine.rules.bound_scores import BoundScore
 from engine.rules.parse import parse
 from engine.rules.steps import count_of_step, happens_at_all
 
-__all__ = ["Definition", "definitions_of", "hidden_name", "key_of", "levels_of"]
+__all__ = [
+    "NOBODY",
+    "Definition",
+    "GoneName",
+    "definitions_of",
+    "hidden_name",
+    "key_of",
+    "levels_of",
+]
 
 # What begins with it is no segment: no declared name does.
 _HIDDEN = ":"
-_NOBODY = bound.BoundConstant(False, None)
+# What nobody satisfies.
+NOBODY = bound.BoundConstant(False, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +87,15 @@ class Definition:
         return self.body if self.each is None else happens_at_all(self.each)
 
 
+class GoneName(NamedTuple):
+    """A band, or a value of a tier, that an edit takes out of the model while its members are still
+    stored: the definition's `name`, and what is `told` of whoever leaves it."""
+
+    name: str
+    told: str
+    value: str
+
+
 def hidden_name(*path: str) -> str:
     """Name of the definition that is no segment and has this key path."""
     return _HIDDEN + key_text(path)
@@ -110,7 +129,7 @@ def definitions_of(model: Model, binder: Binder) -> Iterator[Definition]:
             yield Definition(hidden_name("actions", name), body, key, is_action=True)
         else:
             counted = count_of_step(binder, action["each"])
-            yield Definition(hidden_name("actions", name), _NOBODY, each=counted)
+            yield Definition(hidden_name("actions", name), NOBODY, each=counted)
 
 
 def _of_score(
@@ -129,7 +148,7 @@ def _of_score(
         body = binder.bind(tree.Compare(tree.Call("band", name), "=", tree.Text(band)))
         yield Definition(hidden_name("scores", name, "bands", band), body, told, band)
     if "feed" in model.scores[name]:
-        yield Definition(hidden_name("scores", name, "points"), _NOBODY, points=binder.score(name))
+        yield Definition(hidden_name("scores", name, "points"), NOBODY, points=binder.score(name))
 
 
 def _of_tag(
@@ -150,17 +169,24 @@ def _of_tag(
 
 def levels_of(definitions: Iterable[Definition]) -> dict[str, int]:
     """Level of each definition, by name. References have no circles, and what begins and what ends
-    a fact read the same."""
+    a fact read the same. The bands of a score, and the values of a tier, are of one level, so that
+    an edit, too, tells of whoever leaves one and enters another at once."""
     all_of = list(definitions)
     read = {definition.name: facts_read(definition.says) for definition in all_of}
     levels = dict.fromkeys(read, 0)
     of_fact: dict[str, int] = {}
+    of_group: dict[str, int] = {}
     rises = True
     while rises:
         rises = False
         for definition in all_of:
             name = definition.name
             level = max((of_fact.get(fact, 0) + 1 for fact in read[name]), default=0)
+            if definition.value is not None:
+                level = max(level, of_group.get(definition.told, 0))
+                if level > of_group.get(definition.told, 0):
+                    of_group[definition.told] = level
+                    rises = True
             for fact in (definition.begins, definition.ends):
                 if fact is not None and of_fact.get(fact.name, 0) < level:
                     of_fact[fact.name] = level

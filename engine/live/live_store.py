@@ -32,6 +32,7 @@ from engine.identity.live import LiveIdentities
 from engine.live.applier import Applier
 from engine.live.change import Cause, Transition
 from engine.live.committing import Committer, Submission
+from engine.live.definitions import GoneName
 from engine.live.fact_changes import fact_blocks, write_facts
 from engine.live.figures import Figures
 from engine.live.identity_fields import count_values_of
@@ -46,7 +47,7 @@ from engine.live.schema import change_fields, segment_versions
 from engine.live.segments import StoredSegments
 from engine.rules.bind import Binder
 from engine.store.attached import Attached
-from engine.store.catalog import identifier_field
+from engine.store.catalog import identifier_field, segment_field
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, Writer
 
@@ -63,11 +64,13 @@ _STALE = "memberships/stale"
 @dataclass(frozen=True, slots=True)
 class Staged:
     """What an edit does to stored segments: the members of the `stale` are found anew, and the
-    `farewells` go to the feed as they are. `fresh` are the definitions that it brings."""
+    `farewells` go to the feed as they are. `fresh` are the definitions that it brings, `gone` those
+    whose members leave with it, which are stored until then."""
 
     stale: Sequence[str] = ()
     farewells: Sequence[Transition] = ()
     fresh: Sequence[str] = ()
+    gone: Sequence[GoneName] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class _Unfinished:
     names: tuple[str, ...] = ()
     cause: Cause = Cause.EDIT
     fresh: tuple[str, ...] = ()
+    gone: tuple[GoneName, ...] = ()
 
 
 class LiveStore:
@@ -230,7 +234,9 @@ class LiveStore:
             try:
                 with self.store.write(show=False) as writer:
                     staged = stage(writer)
-                    left = _Unfinished(tuple(staged.stale), cause, tuple(staged.fresh))
+                    left = _Unfinished(
+                        tuple(staged.stale), cause, tuple(staged.fresh), tuple(staged.gone)
+                    )
                     if left.names:
                         self._note(writer, left)
                     self._put_feed(writer, cause, staged.farewells)
@@ -274,7 +280,8 @@ class LiveStore:
             if isinstance(left, list):
                 left = {"cause": Cause.EDIT, "names": left}
             names, fresh = ([str(name) for name in left.get(key, ())] for key in ("names", "fresh"))
-            return _Unfinished(tuple(names), Cause(left["cause"]), tuple(fresh))
+            gone = tuple(GoneName(*map(str, one)) for one in left.get("gone", ()))
+            return _Unfinished(tuple(names), Cause(left["cause"]), tuple(fresh), gone)
         except (ValueError, TypeError, KeyError) as error:
             raise StoreCorrupt(f"the note of an unfinished edit cannot be read ({error})") from None
 
@@ -344,6 +351,7 @@ class LiveStore:
         is_free = bool(segments.moving) and set(segments.moving) <= set(names)
         now_us = clock.instant() if is_free else clock.logged_us
         left: Sequence[str] = names
+        gone: Sequence[GoneName] = unfinished.gone
         while left:
             snapshot = self.store.newest()
             change = segments.refresh(
@@ -353,9 +361,13 @@ class LiveStore:
                 pool=self._pool,
                 threads=self._threads,
                 fresh=unfinished.fresh,
+                gone=gone,
             )
             left = change.stale
+            told, gone = change.gone, [one for one in gone if one.name not in change.gone]
             with self.store.write(show=False) as writer:
+                for name in told:
+                    writer.drop_field(writer.fields[segment_field(name)].id)
                 if is_free:
                     clock.set(writer, now_us)
                 for fields in (change.memberships, fact_blocks(snapshot, change.facts)):
@@ -363,7 +375,7 @@ class LiveStore:
                         for block, encoded in blocks.items():
                             writer.put_field(field_id, block, encoded)
                 self._put_feed(writer, cause, change.transitions)
-                self._note(writer, replace(unfinished, names=tuple(left)))
+                self._note(writer, replace(unfinished, names=tuple(left), gone=tuple(gone)))
             clock.settle()
             self.identities.saved(self.store.newest())
             self.figures.add(rows_evaluated=change.rows_evaluated)
@@ -374,7 +386,12 @@ class LiveStore:
     @staticmethod
     def _note(writer: Writer, left: _Unfinished) -> None:
         if left.names:
-            noted = {"cause": left.cause, "names": left.names, "fresh": left.fresh}
+            noted = {
+                "cause": left.cause,
+                "names": left.names,
+                "fresh": left.fresh,
+                "gone": left.gone,
+            }
             writer.put_meta(_STALE, json.dumps(noted, ensure_ascii=False).encode())
         else:
             writer.delete_meta(_STALE)

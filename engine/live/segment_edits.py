@@ -11,6 +11,7 @@ names of `differences` finds who enters and leaves. `farewells` is for the field
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -21,13 +22,20 @@ from numpy.typing import NDArray
 
 from engine.core.control import Control
 from engine.live.change import Transition
-from engine.live.definitions import key_of
+from engine.live.definitions import GoneName, key_of
 from engine.live.log_clock import system_clock
 from engine.live.memberships import rows_of_masks, stored_masks
 from engine.live.segments import StoredSegments, in_turns
 from engine.store.snapshot import Snapshot
 
-__all__ = ["SegmentEdit", "carried_versions", "differences", "farewells", "plan_change"]
+__all__ = [
+    "SegmentEdit",
+    "carried_versions",
+    "differences",
+    "farewells",
+    "gone_names",
+    "plan_change",
+]
 
 What = Literal["added", "removed", "changed"]
 
@@ -80,17 +88,42 @@ def carried_versions(
 
 
 def farewells(
-    old: StoredSegments | None, new: StoredSegments, snapshot: Snapshot
+    old: StoredSegments | None,
+    new: StoredSegments,
+    snapshot: Snapshot,
+    later: Collection[GoneName] = (),
 ) -> list[Transition]:
-    """Everybody leaves the definitions whose members are stored before an edit, and not after."""
+    """Everybody leaves the definitions whose members are stored before an edit, and not after;
+    those that are to be told of `later` left out."""
     if old is None:
         return []
     leaving = {}
+    waiting = {one.name for one in later}
     for name in old.stored:
-        rows = rows_of_masks(stored_masks(snapshot, old.membership_field(name)))
-        if name not in new.kept and len(rows):
-            leaving[name] = np.zeros(0, np.uint32), rows
+        if name not in new.kept and name not in waiting:
+            rows = rows_of_masks(stored_masks(snapshot, old.membership_field(name)))
+            if len(rows):
+                leaving[name] = np.zeros(0, np.uint32), rows
     return list(old.tell(leaving))
+
+
+def gone_names(
+    old: StoredSegments | None, new: StoredSegments, stale: Iterable[str]
+) -> list[GoneName]:
+    """Bands and values of tiers whose members are stored before an edit and not after, where
+    members of others of the same score or tier are found anew, the `stale`: who leaves the one and
+    enters the other makes one change."""
+    if old is None:
+        return []
+    found = {new.definitions[name].told for name in stale if name in new.definitions}
+    return [
+        GoneName(name, definition.told, definition.value)
+        for name, definition in old.definitions.items()
+        if definition.value is not None
+        and definition.told in found
+        and name in old.stored
+        and name not in new.kept
+    ]
 
 
 def plan_change(

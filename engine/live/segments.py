@@ -15,7 +15,7 @@ everything instead, by blocks and in several threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +28,7 @@ from engine.columns.zone import Encoded
 from engine.core import evaluate
 from engine.core.control import Control
 from engine.live.change import NO_MOVES, FieldBlocks, Flips, Moves, Numbered, Touched, Transition
-from engine.live.definitions import Definition, definitions_of, key_of, levels_of
+from engine.live.definitions import Definition, GoneName, definitions_of, key_of, levels_of
 from engine.live.each_actions import EachActions
 from engine.live.fact_changes import FactEvents, FactWriter, held_by
 from engine.live.facts_ahead import FactsAhead
@@ -37,7 +37,7 @@ from engine.live.kept_facts import KeptFacts, RemovedTags
 from engine.live.kept_level import KeptLevel, Moved, joined_moves
 from engine.live.kept_points import KeptPoints, PointsChange
 from engine.live.log_clock import system_clock
-from engine.live.memberships import changed_memberships, stored_masks
+from engine.live.memberships import changed_memberships, rows_of_masks, stored_masks
 from engine.live.named_facts import NamedFacts
 from engine.live.segment_plan import SegmentPlan
 from engine.live.step_events import BroughtEvents
@@ -81,7 +81,8 @@ class SegmentChange:
     changed its size; `rows_evaluated` sums over the definitions the rows that each was evaluated
     for.
 
-    After an evaluation of everything `facts` are to be written, and `stale` to be evaluated then.
+    After an evaluation of everything `facts` are to be written, and `stale` to be evaluated then;
+    the members of `gone` have left, and are stored for nobody any more.
     """
 
     moves: Moves = NO_MOVES
@@ -92,6 +93,7 @@ class SegmentChange:
     rows_evaluated: int = 0
     facts: Sequence[FactEvents] = ()
     stale: Sequence[str] = ()
+    gone: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,10 +427,12 @@ class StoredSegments:
         threads: int = 1,
         control: Control | None = None,
         fresh: Iterable[str] = (),
+        gone: Sequence[GoneName] = (),
     ) -> SegmentChange:
         """What brings stored definitions (None: all) from what is stored to what they say of the
         snapshot at the clock, `now_us`, evaluated over everything: after a load, an upload or an
-        edit. Of actions that are `fresh`, defined by that edit, nothing is told.
+        edit. Of actions that are `fresh`, defined by that edit, nothing is told. Everybody leaves
+        the `gone` bands and values of tiers, once the others of the score or tier are evaluated.
 
         Of definitions of several levels those of the lowest: the others are `stale`, with those
         that read the facts that follow, and are evaluated once these are written.
@@ -463,13 +467,23 @@ class StoredSegments:
         later = {*asked} - {*chosen} | self._facts.readers(facts)
         unborn = {name for name in fresh if name in moved and self.definitions[name].is_action}
         told = {name: sides for name, sides in moved.items() if name not in unborn}
+        waiting = {self.definitions[name].told for name in later}
+        leaving = {one.name: one for one in gone if one.told not in waiting}
+        nobody = np.zeros(0, np.uint32)
+        for name in leaving:
+            field_id = snapshot.fields[segment_field(name)].id
+            told[name] = nobody, rows_of_masks(stored_masks(snapshot, field_id))
         return SegmentChange(
             memberships=memberships,
-            transitions=(*self._telling.transitions(told), *transitions_of(points.entries)),
+            transitions=(
+                *self._telling.with_gone(leaving.values()).transitions(told),
+                *transitions_of(points.entries),
+            ),
             count_deltas=_deltas(moved),
             rows_evaluated=len(chosen) * snapshot.live_count,
             facts=facts,
             stale=[name for name in self._fields if name in later],
+            gone=leaving,
         )
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.live.change import Flips, Numbered, Transition
-from engine.live.definitions import Definition
+from engine.live.definitions import NOBODY, Definition, GoneName
 from engine.live.flip_outcome import Passed
 from engine.live.kept_level import Moved
 from engine.live.moved_key import moved_key
@@ -83,6 +83,7 @@ class Telling:
         groups: dict[str, _Names] = {}
         alone: dict[int, tuple[str, int]] = {}
         known = list(definitions)
+        self._known, self._version_of = known, version_of
         for definition in known:
             if definition.value is not None:
                 group = groups.setdefault(definition.told, _Names(definition.told))
@@ -103,6 +104,11 @@ class Telling:
         self._groups = list(groups.values())
         self.count = free
         self.definitions: Numbered = _Told(alone, self._groups)
+
+    def with_gone(self, gone: Iterable[GoneName]) -> Telling:
+        """The same with names that the model no longer has."""
+        more = [Definition(one.name, NOBODY, one.told, one.value) for one in gone]
+        return Telling([*self._known, *more], self._version_of) if more else self
 
     def transitions(self, moved: Moved) -> tuple[Transition, ...]:
         """Who enters and leaves at one instant."""

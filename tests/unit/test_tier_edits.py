@@ -169,8 +169,13 @@ def test_nobody_has_a_cell_before_somebody_was_found(tmp_path: Path) -> None:
         live.send(*customers.updates(chance, live.now_us, 40))
         assert set(refreshes(live).at().values()) == {()}
         # So nobody has a cell yet, however much was bought, and everybody is in a default.
-        for text in ("tier('mean') is present", "tier('quintile') != '重要价值'", "tier('dear') = 'first'",
-                     "tier('top') in ('core', 'near')", "segment('valued')"):  # fmt: skip
+        for text in (
+            "tier('mean') is present",
+            "tier('quintile') != '重要价值'",
+            "tier('dear') = 'first'",
+            "tier('top') in ('core', 'near')",
+            "segment('valued')",
+        ):
             assert live.database.count(text).count == 0, text
         assert live.database.count("tier('top') = 'rest'").count == len(customers.events)
         (card,) = live.database.cards([("member", next(iter(customers.events)))])
