@@ -93,6 +93,16 @@ def test_a_band_that_is_gone_leaves_people_to_others(live: MovingDatabase) -> No
     assert ("lead: hot -> -", 3) in told(live, count)
 
 
+def test_a_bound_that_moves_is_one_change_of_a_band_that_is_held_and_one_that_is_not(
+    live: MovingDatabase,
+) -> None:
+    count = len(live.entries())
+    live.apply({"s": "size > 1"}, rules=RULES.replace("hot: 70", "hot: 75"))
+    assert told(live, count) == [
+        ("both: yes -> no", 3), ("lead: hot -> warm", 2), ("lead: hot -> warm", 3)
+    ]  # fmt: skip
+
+
 def test_stages_and_what_reads_them(live: MovingDatabase) -> None:
     count = len(live.entries())
     rules = RULES.replace("{name: large", "{name: big").replace("'large'", "'big'")
