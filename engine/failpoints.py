@@ -28,7 +28,6 @@ NAMES: Final = (
     "log.before_write",
     "log.before_commit",
     "log.after_commit",
-    "tick.before_block",
     "apply.before_block",
     "apply.after_facts",
     "apply.before_publish",

@@ -72,7 +72,7 @@ class Applier:
         `check` is called before each block; what it raises ends the search."""
 
         def each(block: int) -> bool:
-            failpoint("tick.before_block")
+            failpoint("apply.before_block")
             check()
             return True
 

@@ -276,13 +276,20 @@ class Pipeline:
 
     @property
     def behind_us(self) -> int:
-        """How far the clock of the state is behind, where that is more than one tick makes up for;
-        0 where it is not, or nothing moves with it."""
+        """How much time the clock of the state has to make up for, where that is more than for one
+        tick; 0 where it is not, or nothing moves with it."""
         if not self._moves():
             return 0
         clock = self._committer.clock
-        missing_us = min(clock.now(), TIME_US[1]) - clock.logged_us
+        missing_us = min(clock.now(), TIME_US[1]) - self._still_until_us(clock.logged_us)
         return missing_us if missing_us > self._slices.length_us else 0
+
+    def _still_until_us(self, instant_us: int) -> int:
+        """Up to when nobody enters or leaves anything after an instant, as far as is known."""
+        standing = self._applier.standing
+        if standing is not None and standing.due_us:
+            return max(instant_us, min(min(standing.due_us.values()), TIME_US[1]) - 1)
+        return instant_us
 
     def _is_border_due(self, model: Model, now_us: int) -> bool:
         """Whether events are dropped at the next tick, or their bytes are still to be let go of."""
@@ -425,7 +432,8 @@ class Pipeline:
             if behind_us:
                 # One slice at a time; the rest is left, and with it whoever waits for it.
                 wanted = self._is_slice_due and not (self._logged or self._applying)
-                through_us = self._committer.clock.logged_us + self._slices.length_us
+                logged_us = self._committer.clock.logged_us
+                through_us = self._still_until_us(logged_us) + self._slices.length_us
                 asked = self._ticks_done
             else:
                 self._wants_tick = False
@@ -499,11 +507,13 @@ class Pipeline:
             raise _Abandoned
 
     def _apply(self, logged: Logged, started_s: float = 0.0) -> None:
+        span_us = 0
+        if logged.before_us is not None:
+            span_us = logged.instant_us - self._still_until_us(logged.before_us)
         self._applier.apply(logged, self.in_force)
         with self._changed:
             self._applying = False
             if logged.before_us is not None:
-                span_us = logged.instant_us - logged.before_us
                 self._slices.took(span_us, time.monotonic() - started_s)
             while self._ticks_under_way and self._ticks_under_way[0][1] <= logged.sequence:
                 self._ticks_done, _ = self._ticks_under_way.popleft()

@@ -23,6 +23,7 @@ from engine.database import Database
 from engine.measures import Thresholds
 from strata.client import Client
 from strata.measuring import distribution, summarize
+from tests.differential.conftest import served
 from tests.differential.event_shop import EVENT_SQL
 from tests.differential.made_lines import ZONE, write_lines
 from tests.differential.scored_shop import (
@@ -33,7 +34,6 @@ from tests.differential.scored_shop import (
     TIERS_WITH_CUTS,
     ScoredLines,
 )
-from tests.wire.conftest import running
 
 EVENTS = Path(__file__).with_name("retail_events.yaml")
 _OWN_ZONE = "Europe/London"
@@ -118,9 +118,9 @@ def shop(
 
 
 @pytest.fixture(scope="module")
-def client(shop: ScoredShop) -> Iterator[Client]:
-    """A client of a server over the same shop, whose clock stands at the last refresh."""
-    with running(shop.database) as address, Client(address, timeout_s=60) as connected:
+def client(shop: ScoredShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A client of a server over the same shop."""
+    with served(shop.store, tmp_path_factory.mktemp("served")) as connected:
         yield connected
 
 

@@ -146,7 +146,7 @@ def test_closing_waits_for_no_long_tick(tmp_path: Path, monkeypatch: pytest.Monk
     live.now_us = START_US + 2 * DAY_US
     told = live.entries()
     ticks = live.database.stats()["ticks"]
-    failpoints.configure("tick.before_block=sleep:300")
+    failpoints.configure("apply.before_block=sleep:300")
     live.database._live.pipeline.tick(force=True, wait=False)
     while not live.database._live.pipeline._applying:
         time.sleep(0.001)
@@ -193,7 +193,7 @@ def test_commits_do_not_spin_while_a_tick_is_worked_out(tmp_path: Path) -> None:
     live = _made(tmp_path / "store")
     live.go(START_US + DAY_US)
     live.now_us += DAY_US
-    failpoints.configure("tick.before_block=sleep:1000")
+    failpoints.configure("apply.before_block=sleep:1000")
     before = live.database.stats()["commits"]
     live.database._live.pipeline.tick(force=True)
     during = live.database.stats()["commits"] - before

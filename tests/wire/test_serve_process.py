@@ -15,11 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from engine.live.log_clock import clock_of
 from strata.client import Client
 from strata.errors import StrataError
 from strata.updates import Update
+from tests.moving_events import EventDatabase
+from tests.moving_worlds import DAY_US, START_US
 
 PATIENCE_S = 60
+YEAR_US = 366 * DAY_US
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -73,6 +77,16 @@ def _refused(process: subprocess.Popen[str], status: int = 1) -> str:
     assert printed == ""
     assert complaint.count("\n") == 1, complaint
     return complaint
+
+
+def behind(path: Path) -> EventDatabase:
+    """A closed store of ten years ago, with points that fade since."""
+    rules = "scores:\n  heat: {rules: [{each: read, points: 30, half_life: 90 days}]}\n"
+    now_us = START_US - 10 * YEAR_US
+    live = EventDatabase(path, {"warm": "score('heat') >= 3"}, rules=rules, now_us=now_us)
+    live.send(*({"member": f"m{n}", "read": {"time": now_us - n * DAY_US}} for n in range(3)))
+    live.close()
+    return live
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -191,3 +205,27 @@ def test_draining_lets_calls_end(start: Start, copy: Path, tmp_path: Path) -> No
         assert process.wait(PATIENCE_S) == 0
         with pytest.raises(StrataError):
             client.count("true")
+
+
+def test_a_server_ends_while_its_store_is_years_behind(start: Start, tmp_path: Path) -> None:
+    """Ten years of fading points are caught up with in slices of time, of which each takes seconds
+    here; the order to stop waits for one of them, and the rest is left."""
+    live = behind(tmp_path / "store")
+    file = tmp_path / "port"
+    arguments = ("serve", "--store", str(live.path), "--listen", "127.0.0.1:0")
+    process = start(
+        *arguments, "--port-file", str(file), failpoints="apply.before_block=sleep:1000"
+    )
+    with Client(f"127.0.0.1:{_port(file, process)}", timeout_s=PATIENCE_S) as client:
+        # What is asked is exact meanwhile.
+        assert client.count("score('heat') = 0").count == 3
+        time.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, log
+    live = EventDatabase(live.path, now_us=START_US)
+    with live.database._store.snapshot() as snapshot:
+        clock_us = clock_of(snapshot)
+    assert START_US - 10 * YEAR_US < clock_us < START_US - YEAR_US, "it has not waited for the end"
+    live.agree()
+    live.close()
