@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.limits import NEXT_CHANGES
+from engine.live.next_changes import WITHIN_US
 from server import convert
 from strata.v1 import coming_pb2 as pb
 
@@ -29,7 +30,10 @@ def within_us(request: pb.NextChangesRequest) -> int:
     if not -1_000_000_000 < nanos < 1_000_000_000 or (seconds < 0 < nanos or nanos < 0 < seconds):
         raise convert.invalid("within", "is no duration", "give seconds and nanos of one sign")
     # Cut down towards 0.
-    return seconds * 1_000_000 + int(nanos / 1000)
+    within_us = seconds * 1_000_000 + int(nanos / 1000)
+    if not 0 <= within_us <= WITHIN_US:
+        raise convert.invalid("within", "is no time ahead", "give 0 to 1,000 years")
+    return within_us
 
 
 def limit(request: pb.NextChangesRequest) -> int:

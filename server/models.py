@@ -60,6 +60,8 @@ class ModelService:
     async def what_if(self, request: pb.WhatIfRequest, call: Call) -> pb.WhatIfResponse:
         """What would become of the bands of a score; changes nothing."""
         settings = [(one.path, one.value) for one in request.settings]
+        if not request.score:
+            raise convert.invalid("score", "is missing", "name the score")
         call.field = "settings"
         found = await self._reads.run(
             lambda: self._database.what_if.ask(request.score, settings, call.control), call.control

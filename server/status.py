@@ -92,7 +92,8 @@ def _issue(issue: Issue, field: str) -> error_pb2.Issue:
 
 
 def _described(issue: error_pb2.Issue) -> str:
-    place = f"line {issue.line}, column {issue.column}: " if issue.line else ""
+    column = f", column {issue.column}" if issue.column else ""
+    place = f"line {issue.line}{column}: " if issue.line else ""
     hint = f" ({issue.hint})" if issue.hint else ""
     return f"{place}{issue.message}{hint}"
 

@@ -102,6 +102,15 @@ def test_details_for_standard_clients(
     assert (detail.issues[0].offset, detail.issues[0].length) == (2, 4)
 
 
+def test_a_fault_with_a_line_and_no_column() -> None:
+    """As those of model files are."""
+    issue = Issue("is wrong", where="m.yaml, attributes.a", line=7)
+    status = status_of(ModelInvalid(issue), "")
+    bad = error_details_pb2.BadRequest()
+    assert status.details[1].Unpack(bad)
+    assert bad.field_violations[0].description == "line 7: is wrong"
+
+
 def test_retry_delay(serve: Callable[..., str]) -> None:
     def fail(control: object) -> None:
         raise Overloaded("Too much.", retry_after_ms=250)

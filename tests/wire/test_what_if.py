@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.errors import InputInvalid, NotFound
+from strata.cli.embedded import EmbeddedTransport
 from strata.cli.main import app
 from strata.client import Client
 from strata.errors import StrataError
@@ -133,3 +134,13 @@ def test_over_the_wire_and_by_the_command(live: MovingDatabase, serve: Callable[
     shown_json = json.loads(CliRunner().invoke(app, [*asked, "--server", address, "--json"]).stdout)
     assert [one["after"] for one in shown_json["bands"]] == [one.new_size for one in found.bands]
     assert CliRunner().invoke(app, ["whatif", "lead", "--set", "x", "--server", "y"]).exit_code == 2
+
+
+def test_a_score_must_be_named(live: MovingDatabase) -> None:
+    with (
+        live.database as database,
+        Client(transport=EmbeddedTransport(database)) as client,
+        pytest.raises(StrataError) as caught,
+    ):
+        what_if(client, "", {})
+    assert caught.value.reason == "INPUT_INVALID" and caught.value.issues[0].field == "score"
