@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 
@@ -118,7 +119,8 @@ class Ways:
         for changes in self._candidates(item, wanted, reading):
             after = applied(changes, reading)
             if after.holds(item) == wanted:
-                found.append(Way(tuple(changes), after))
+                fewest = _fewest(changes, item, wanted, reading)
+                found.append(Way(fewest, applied(fewest, reading)))
                 if len(found) == MOST_WAYS:
                     return found
         if not found:
@@ -354,6 +356,28 @@ class Ways:
             if applied(later, reading).at(at).holds(item) != wanted:
                 return Way(way.changes, way.after, at)
         return way
+
+
+def _fewest(
+    changes: Sequence[Change], item: bound.BoundExpr, wanted: bool, reading: Reading
+) -> tuple[Change, ...]:
+    """The same with as few events as do. What a rule of a score is short of is counted by itself,
+    and its events may turn other rules, too."""
+    kept = list(changes)
+    if not any(isinstance(source, bound.ScoreSource) for source in bound.sources_of(item)):
+        return tuple(kept)
+    for place, change in enumerate(changes):
+        if isinstance(change, Added) and change.read is None:
+            least, most = 1, len(change.events)
+            while least < most:
+                middle = (least + most) // 2
+                fewer = replace(change, events=change.events[:middle])
+                tried = [*kept[:place], fewer, *kept[place + 1 :]]
+                if applied(tried, reading).holds(item) == wanted:
+                    most, kept = middle, tried
+                else:
+                    least = middle + 1
+    return tuple(kept)
 
 
 def _is_wait(way: Way) -> bool:

@@ -38,9 +38,19 @@ SCORE: dict[str, Any] = {
     "bands": {"cold": Decimal(0), "hot": Decimal(40)},
     "hold": {},
 }
+# An event counts in its own rule, and ends what another takes away for idleness.
+ACTIVE: dict[str, Any] = {
+    **SCORE,
+    "rules": (
+        {"when": "city = 'x'", "points": Decimal(40)},
+        {"each": "visit", "points": Decimal(5), "at_most": Decimal(25)},
+        {"when": "last(any) < now - 60 days", "points": Decimal(-15)},
+    ),
+    "ceiling": None,
+}
 MODEL = replace(
     model(),
-    scores={"lead": SCORE},  # type: ignore[dict-item]
+    scores={"lead": SCORE, "active": ACTIVE},
     tag_rules=(
         {"tag": "buyer", "when": "count(order) >= 1", "keep": "live"},
         {"tag": "reader", "when": "count(visit where page = 'p') >= 9", "keep": "live"},
@@ -98,7 +108,7 @@ def test_the_card_of_a_profile_adds_up() -> None:
     binder = Binder(MODEL)
     card = card_of(asked_of(binder), binder, Reading(ANNA, NOW_US))
     ledger = card.scores["lead"]
-    assert (ledger.points, card.bands, card.tags) == (30_000, {"lead": "cold"}, ("buyer",))
+    assert (ledger.points, card.bands["lead"], card.tags) == (30_000, "cold", ("buyer",))
     assert [(one.kind, one.points) for one in ledger.lines] == [
         ("when", 20_000),
         ("each", 10_000),
@@ -107,14 +117,14 @@ def test_the_card_of_a_profile_adds_up() -> None:
     ]
     assert ledger.lines[1].left_out == 2 and ledger.lines[1].uncapped == 12_500
     rich = profile({"city": "x"}, events("order", 0, 0, 0), events("download", 1))
-    (found,) = card_of(asked_of(binder), binder, Reading(rich, NOW_US)).scores.values()
+    found = card_of(asked_of(binder), binder, Reading(rich, NOW_US)).scores["lead"]
     assert (found.points, found.lines[-1].kind, found.lines[-1].points) == (
         60_000,
         "ceiling",
         -50_000,
     )
     poor = profile({})
-    (found,) = card_of(asked_of(binder), binder, Reading(poor, NOW_US)).scores.values()
+    found = card_of(asked_of(binder), binder, Reading(poor, NOW_US)).scores["lead"]
     assert (found.points, found.lines[-1].kind, found.lines[-1].points) == (0, "floor", 15_000)
     assert card_of(asked_of(binder), binder, Reading(poor, NOW_US)).tags == ()
 
@@ -151,6 +161,11 @@ def test_tags_are_shown_with_those_that_rules_give(text: str) -> None:
             "last_value(order.channel) = '抖音'",
             profile({}),
             "→ 1 more order with channel 抖音",
+        ),
+        (
+            "score('active') >= 60",
+            profile({"city": "x"}, events("visit", 66)),
+            "→ 3 more visit",
         ),
         ("count(order) < 1", profile({}, events("order", 1)), "→ nothing is known that would turn"),
         ("bucket('x') < 0", profile({}), "→ nothing is known that would turn"),
