@@ -90,7 +90,7 @@ class CountResult:
     has each value of the attribute grouped by (None: without one) that occurs. `waiting`
     counts identifiers of the lists read that nobody owns yet. `read_as_of_today` names what
     was read as it is today although another instant was asked for; `notes` say which events
-    are dropped that a window reaches back to.
+    are dropped that a window reaches back to. `gone` of a frozen audience are no profiles any more.
     """
 
     expression: str
@@ -103,6 +103,7 @@ class CountResult:
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audience import Audience
+from engine.audience import Audience, CountResult
 from engine.core.control import Control
 from engine.errors import NotFound
 from engine.listing.frozen import (
@@ -157,6 +157,22 @@ class FrozenAudiences:
         """The audience of a name. Raises NotFound."""
         with self._store.snapshot() as snapshot:
             return self._state(snapshot, read_frozen(snapshot, name, _now_us()))
+
+    def count(self, name: str) -> CountResult:
+        """How many of an audience are still profiles. Raises NotFound."""
+        started_ns = time.monotonic_ns()
+        with self._store.snapshot() as snapshot:
+            state = self._state(snapshot, read_frozen(snapshot, name, _now_us()))
+            return CountResult(
+                expression=state.frozen.expression,
+                count=state.frozen.count - state.gone,
+                as_of_us=state.frozen.as_of_us,
+                data_version=snapshot.data_version,
+                elapsed_us=(time.monotonic_ns() - started_ns) // 1000,
+                waiting=state.frozen.waiting,
+                read_as_of_today=state.frozen.read_as_of_today,
+                gone=state.gone,
+            )
 
     def drop(self, name: str) -> None:
         """Removes an audience. Raises NotFound."""

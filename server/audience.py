@@ -49,10 +49,15 @@ class AudienceService:
     async def count(self, request: pb.CountRequest, call: Call) -> pb.CountResponse:
         """Counts one audience."""
         as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        frozen = convert.frozen_name(request.audience)
+        if frozen is not None:
+            _refuse_beside_frozen(request)
         await self._visible.wait(request.min_offset, call)
         call.field = "audience"
 
         def work() -> pb.AudienceSize:
+            if frozen is not None:
+                return convert.audience_size(self._database.frozen.count(frozen))
             expression = convert.definition(request.audience, "audience")
             return convert.audience_size(
                 self._database.count(
@@ -317,3 +322,14 @@ def _required(text: str, field: str) -> str:
     if not text:
         raise convert.invalid(field, "is missing", f"give a {field}")
     return text
+
+
+def _refuse_beside_frozen(request: pb.CountRequest) -> None:
+    """InputInvalid for what is asked of an expression, and has no meaning for who was frozen."""
+    for field, is_there in (
+        ("as_of", request.HasField("as_of")),
+        ("include_nodes", request.include_nodes),
+        ("group_by", bool(request.group_by)),
+    ):
+        if is_there:
+            raise convert.invalid(field, "cannot stand beside a frozen audience", "leave it out")

@@ -113,6 +113,7 @@ def audience_size(result: CountResult) -> audience_pb2.AudienceSize:
         waiting=result.waiting,
         read_as_of_today=result.read_as_of_today,
         notes=result.notes,
+        gone=result.gone,
     )
     size.elapsed.FromMicroseconds(result.elapsed_us)
     return size

@@ -64,7 +64,7 @@ class CountAnswer:
     `as_of` has UTC and whole microseconds. `nodes` are in order, each before its children;
     `waiting` counts list identifiers that no profile owns yet; `read_as_of_today` names what
     was read as it is today although `as_of` is another instant; `notes` say which events are
-    dropped that a window reaches back to.
+    dropped that a window reaches back to. `gone`, of a frozen audience, are no profiles any more.
     """
 
     expression: str
@@ -77,6 +77,7 @@ class CountAnswer:
     waiting: int = 0
     read_as_of_today: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,18 +100,19 @@ class Client:
 
     def count(
         self,
-        expression: str,
+        expression: str | answers.Frozen,
         *,
         as_of: datetime.datetime | None = None,
         nodes: bool = False,
         group_by: str | None = None,
         min_offset: int = 0,
     ) -> answers.CountAnswer:
-        """The exact number of profiles for which an expression holds."""
+        """The exact number of profiles for which an expression holds, or of those of a frozen
+        audience, which takes no instant, nodes or groups, that are still profiles."""
         response = self._transport.one(
             "/strata.v1.AudienceService/Count",
             audience_pb2.CountRequest(
-                audience=audience_pb2.Audience(expression=expression),
+                audience=_audience(expression),
                 as_of=messages.timestamp(as_of),
                 include_nodes=nodes,
                 group_by=group_by or "",

@@ -91,6 +91,7 @@ def count_answer(size: audience_pb2.AudienceSize) -> answers.CountAnswer:
         waiting=size.waiting,
         read_as_of_today=tuple(size.read_as_of_today),
         notes=tuple(size.notes),
+        gone=size.gone,
     )
 
 

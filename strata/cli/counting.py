@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from strata.answers import Formatted
+from strata.answers import Formatted, Frozen
 from strata.cli import show
 from strata.cli.options import AsOf, Json, ServerAt, StoreAt, WrongUsage, read_instant
 from strata.cli.plain import about, command
@@ -21,6 +21,10 @@ __all__ = ["count", "format_text"]
 @command
 def count(
     expression: Annotated[str | None, typer.Argument(metavar="EXPR")] = None,
+    frozen: Annotated[
+        str | None,
+        typer.Option("--frozen", metavar="NAME", help="Count a frozen audience instead."),
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option("--file", metavar="FILE", help="Count each line; one JSON object per line."),
@@ -34,16 +38,18 @@ def count(
     server: ServerAt = None,
     as_json: Json = False,
 ) -> None:
-    """Count the profiles for which an expression holds."""
-    if (expression is None) == (file is None):
-        raise WrongUsage("give an expression, or --file FILE with one per line")
+    """Count the profiles for which an expression holds, or those of a frozen audience."""
+    if [expression, frozen, file].count(None) != 2:
+        raise WrongUsage("give an expression, --frozen NAME, or --file FILE with one per line")
+    if frozen is not None and (nodes or group_by is not None or as_of is not None):
+        raise WrongUsage("--frozen NAME goes without --nodes, --group-by and --as-of")
     if file is not None and group_by is not None:
         raise WrongUsage("--group-by goes with one expression, not with --file")
-    expressions = [expression] if expression is not None else _lines(file)
+    expressions = _lines(file) if file is not None else [expression] if expression else []
     where = place(store, server)
     with session(where) as client, about(*expressions):
         moment = read_instant(as_of, lambda: client.model().time_zone)
-        if expression is None:
+        if file is not None:
             if not expressions:
                 return
             with waiting("Counting"):
@@ -51,8 +57,9 @@ def count(
             for answer in answers:
                 show.json_line(show.count_json(answer, with_nodes=nodes, with_groups=False))
             return
+        asked = Frozen(frozen) if frozen is not None else expression or ""
         with waiting("Counting"):
-            answer = client.count(expression, as_of=moment, nodes=nodes, group_by=group_by)
+            answer = client.count(asked, as_of=moment, nodes=nodes, group_by=group_by)
     if as_json:
         grouped = group_by is not None
         show.json_line(show.count_json(answer, with_nodes=nodes, with_groups=grouped))
@@ -61,6 +68,8 @@ def count(
         f"{answer.count:,}   {answer.elapsed_us / 1000:,.3f} ms"
         f"   as of {show.instant(answer.as_of)}"
     )
+    if answer.gone:
+        typer.echo(f"{answer.gone:,} who were frozen are no profiles any more")
     if answer.waiting:
         typer.echo(f"{answer.waiting:,} uploaded identifiers have no profile yet")
     if answer.read_as_of_today:

@@ -73,6 +73,8 @@ def count_json(answer: CountAnswer, *, with_nodes: bool, with_groups: bool) -> d
         "elapsed_ms": answer.elapsed_us / 1000,
         "data_version": answer.data_version,
     }
+    if answer.gone:
+        shown["gone"] = answer.gone
     if answer.waiting:
         shown["waiting"] = answer.waiting
     if answer.read_as_of_today:

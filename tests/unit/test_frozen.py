@@ -165,6 +165,8 @@ def test_those_who_are_gone_are_told_and_not_listed(live: LiveDatabase) -> None:
         assert (members.matched, members.count, members.gone) == (2, 2, 2)
         assert len(b"".join(members.uids())) == 32
     assert [state.gone for state in frozen.page()] == [2]
+    counted = frozen.count(frozen.page()[0].frozen.name)
+    assert (counted.count, counted.gone) == (2, 2)
     # Places count them, so that a page never shifts.
     pages = [names(live, "big", page=Page(first, 2)) for first in (0, 1, 2, 3, 4)]
     assert pages == [["m6"], ["m8"], ["m8"], [], []]

@@ -91,3 +91,17 @@ def test_a_list_of_the_past_shows_what_was_and_names_what_is_todays(tmp_path: Pa
         assert told in made.stderr
     made = CliRunner().invoke(app, [*asked, "--order-by", "score('led')"])
     assert made.exit_code == 1 and "did you mean" in made.stderr
+
+
+def test_a_frozen_audience_is_counted(tmp_path: Path) -> None:
+    database = Database.create(tmp_path / "store", threads=1)
+    database.apply_model({"model.yaml": MODEL})
+    database.frozen.freeze("mailed", "level = 1")
+    database.close()
+    at = ["--store", str(tmp_path / "store")]
+    made = CliRunner().invoke(app, ["count", "--frozen", "mailed", "--json", *at])
+    found = json.loads(made.stdout)
+    assert (found["count"], found["expression"], "gone" in found) == (0, "level = 1", False)
+    for more in (["level = 1"], ["--nodes"], ["--as-of", "2024-10-05"]):
+        made = CliRunner().invoke(app, ["count", "--frozen", "mailed", *more, *at])
+        assert made.exit_code == 2, made.output

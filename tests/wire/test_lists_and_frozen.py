@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -82,6 +83,9 @@ def test_frozen_audiences(client: Client) -> None:
     header = client.members(Frozen("old"), form="roaring").header
     assert header.frozen == made and (header.matched, header.gone) == (made.count, 0)
     assert header.row_epoch == made.row_epoch
+    counted = client.count(Frozen("old"))
+    assert (counted.count, counted.gone, counted.expression) == (made.count, 0, made.expression)
+    assert counted.as_of == made.as_of
     found = client.compare(Frozen("old"), "age > 80")
     assert (found.left, found.both) == (made.count, found.right)
     client.drop_frozen("old")
@@ -141,14 +145,30 @@ BAD: dict[str, tuple[Callable[[Client], object], str, str]] = {
         "INPUT_INVALID",
         "descending",
     ),
-    "counting what is frozen": (
+    "counting nobody": (lambda c: c.count(Frozen("odl")), "NOT_FOUND", ""),
+    "counting by nodes": (
+        lambda c: c.count(Frozen("old"), nodes=True),
+        "INPUT_INVALID",
+        "include_nodes",
+    ),
+    "counting in groups": (
+        lambda c: c.count(Frozen("old"), group_by="city"),
+        "INPUT_INVALID",
+        "group_by",
+    ),
+    "counting another instant": (
+        lambda c: c.count(Frozen("old"), as_of=datetime.now(UTC)),
+        "INPUT_INVALID",
+        "as_of",
+    ),
+    "counting many that are frozen": (
         lambda c: c.transport.one(
-            "/strata.v1.AudienceService/Count",
-            pb.CountRequest(audience=pb.Audience(frozen="old")),
-            pb.CountResponse,
+            "/strata.v1.AudienceService/CountMany",
+            pb.CountManyRequest(audiences=[pb.Audience(frozen="old")]),
+            pb.CountManyResponse,
         ),
         "INPUT_INVALID",
-        "audience",
+        "audiences[0]",
     ),
     "comparing with nothing": (
         lambda c: c.transport.one(
