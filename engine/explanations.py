@@ -35,7 +35,9 @@ __all__ = ["Explanations"]
 _KEPT = 256
 
 _outlines: WeakKeyDictionary[Binder, dict[str, Outline]] = WeakKeyDictionary()
-_questions: WeakKeyDictionary[Binder, dict[Subject, Question]] = WeakKeyDictionary()
+_questions: WeakKeyDictionary[Binder, dict[tuple[Subject, int | None], Question]] = (
+    WeakKeyDictionary()
+)
 
 
 class Explanations:
@@ -130,20 +132,22 @@ class Explanations:
         self, asked: Subject, binder: Binder, snapshot: Snapshot, as_of_us: int | None, where: str
     ) -> Question:
         kept = _questions.setdefault(binder, {})
-        found = kept.get(asked)
+        refreshed_us = None
+        if asked.kind == "tier":
+            # Equal cuts may be those of another refresh.
+            refreshed_us = self._refreshes(snapshot).instant_of(asked.name, as_of_us)
+        found = kept.get((asked, refreshed_us))
         if found is None:
             match asked.kind:
                 case "tier":
-                    refreshed_us = self._refreshes(snapshot).instant_of(asked.name, as_of_us)
-                    # Equal cuts may be those of another refresh.
-                    return TierQuestion(asked.name, binder, where, refreshed_us)
+                    found = TierQuestion(asked.name, binder, where, refreshed_us)
                 case "tag":
                     found = TagQuestion(asked.name, binder)
                 case _:
                     found = ScoreQuestion(asked.name, binder, where)
             if len(kept) >= _KEPT:
                 kept.clear()
-            kept[asked] = found
+            kept[asked, refreshed_us] = found
         return found
 
 

@@ -9,18 +9,21 @@ instants, and logic puts the courses of its parts together.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
+from engine.explaining.points_ahead import PointsView, points_at
 from engine.explaining.reading import Reading
 from engine.limits import TIME_US
 from engine.live.window_edges import WindowEdges
 from engine.rules import bound, tree
 from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundSequence
-from engine.rules.bound_scores import BoundEachRule
+from engine.rules.bound_scores import BoundEachRule, BoundScore
 from engine.rules.half_life import HOUR_US, worth_by_hour
 from engine.rules.time_dependence import moves_anywhere
 
@@ -95,30 +98,102 @@ def _joined(item: bound.BoundExpr, parts: Sequence[Course]) -> Course:
     return Course(first, tuple(turns), until)
 
 
+class _Leaf(NamedTuple):
+    """What is known of a leaf for all profiles: what it reads, what its scores ask, whether it
+    reads `now` itself, and whether which events pass changes, too. `alone`: the score that it
+    compares with numbers, and nothing else."""
+
+    item: bound.BoundExpr
+    aggregates: tuple[BoundAggregate, ...]
+    scores: tuple[BoundScore, ...]
+    parts: tuple[bound.BoundExpr, ...]
+    reads_now: bool
+    unforeseeable: bool
+    alone: BoundScore | None
+
+
+def _leaf_of(item: bound.BoundExpr, reading: Reading) -> _Leaf:
+    kept = reading.closures.kept
+    key = "leaf", id(item)
+    known: _Leaf | None = kept.get(key)
+    if known is None:
+        scores, aggregates = bound.scores_of(item), bound.aggregates_of(item)
+        in_line = isinstance(item, bound.BoundCompare | bound.BoundIn)
+        reads_now = in_line and bool(item.form.now_factor)  # type: ignore[union-attr]
+        alone = in_line and not reads_now and len(scores) == 1 and not aggregates
+        known = kept[key] = _Leaf(
+            item,
+            aggregates,
+            scores,
+            bound.parts_of(item),
+            reads_now,
+            _unforeseeable(item),
+            scores[0] if alone else None,
+        )
+    return known
+
+
 def _of_leaf(item: bound.BoundExpr, reading: Reading) -> Course:
-    truth = last = reading.holds(item)
-    if _unforeseeable(item):
+    truth = reading.holds(item)
+    leaf = _leaf_of(item, reading)
+    if leaf.unforeseeable:
         return Course(truth, (), reading.now_us)
-    instants = instants_of(item, reading)
-    until = instants[COURSE_INSTANTS] if len(instants) > COURSE_INSTANTS else None
-    # What a score asks is followed no further than it is known itself.
-    parts = [course_of(part, reading) for part in bound.parts_of(item)]
-    limits = [one.known_until_us for one in parts if one.known_until_us is not None]
-    until = min(limits if until is None else [*limits, until], default=None)
-    turns = []
-    for at in instants[:COURSE_INSTANTS]:
-        if until is not None and at >= until:
-            break
-        if reading.at(at).holds(item) != last:
-            last = not last
+    if leaf.alone is not None:
+        instants, points, until = _points_ahead(leaf.alone, leaf, reading)
+        view, is_so = PointsView(reading, leaf.alone), reading.closures.truth(item)
+        truths = [is_so(view) for view.thousandths in points]
+    else:
+        instants, until = _ahead(leaf, reading)
+        truths = [reading.at(at).holds(item) for at in instants]
+    last, turns = truth, []
+    for at, one in zip(instants, truths, strict=True):
+        if one != last:
+            last = one
             turns.append(at)
     return Course(truth, tuple(turns), until)
 
 
+def _ahead(leaf: _Leaf, reading: Reading) -> tuple[list[int], int | None]:
+    """The instants at which a leaf is read, and the first that is not known any more."""
+    instants = instants_of(leaf.item, reading)
+    until = instants[COURSE_INSTANTS] if len(instants) > COURSE_INSTANTS else None
+    # What a score asks is followed no further than it is known itself.
+    limits = [
+        one.known_until_us
+        for one in (course_of(part, reading) for part in leaf.parts)
+        if one.known_until_us is not None
+    ]
+    until = min(limits if until is None else [*limits, until], default=None)
+    known = instants[:COURSE_INSTANTS]
+    return known if until is None else known[: bisect_left(known, until)], until
+
+
+def _points_ahead(
+    score: BoundScore, leaf: _Leaf, reading: Reading
+) -> tuple[list[int], list[int], int | None]:
+    """The same of a score, with its points then: whatever compares it alone asks at the same."""
+    known = reading.points_ahead.get(score)
+    if known is None:
+
+        def turns(condition: bound.BoundExpr) -> tuple[bool, Sequence[int]]:
+            course = course_of(condition, reading)
+            return course.truth, course.turns
+
+        instants, until = _ahead(leaf, reading)
+        points = points_at(score, instants, reading, turns)
+        known = reading.points_ahead[score] = instants, points, until
+    return known
+
+
 def instants_of(item: bound.BoundExpr, reading: Reading) -> list[int]:
     """The instants ahead at which a leaf may turn, in order."""
-    found = {at for at in _event_instants(item, reading) if reading.now_us < at <= TIME_US[1]}
-    if isinstance(item, bound.BoundCompare | bound.BoundIn) and item.form.now_factor:
+    leaf = _leaf_of(item, reading)
+    is_moving = leaf.aggregates or leaf.scores or leaf.reads_now
+    if not is_moving and not isinstance(item, BoundSequence):
+        return []
+    found = {at for at in _event_instants(leaf, reading) if reading.now_us < at <= TIME_US[1]}
+    if leaf.reads_now:
+        assert isinstance(item, bound.BoundCompare | bound.BoundIn)
         starts = [reading.now_us, *sorted(found)]
         for place, start in enumerate(starts[: COURSE_INSTANTS + 1]):
             end = starts[place + 1] if place + 1 < len(starts) else TIME_US[1] + 1
@@ -143,7 +218,8 @@ def _crossings(item: bound.BoundCompare | bound.BoundIn, reading: Reading) -> It
         yield floor + 1
 
 
-def _event_instants(item: bound.BoundExpr, reading: Reading) -> Iterator[int]:
+def _event_instants(leaf: _Leaf, reading: Reading) -> Iterator[int]:
+    item = leaf.item
     if isinstance(item, BoundSequence):
         yield from _window_instants(item.first, item.window, reading)
         waits = {link.within_us for link in item.links if link.absent}
@@ -151,9 +227,9 @@ def _event_instants(item: bound.BoundExpr, reading: Reading) -> Iterator[int]:
             for time_us in reading.line(step).times:
                 yield time_us
                 yield from (time_us + wait_us for wait_us in waits)
-    for aggregate in bound.aggregates_of(item):
+    for aggregate in leaf.aggregates:
         yield from _window_instants(aggregate.events, aggregate.window, reading, aggregate)
-    for score in bound.scores_of(item):
+    for score in leaf.scores:
         for condition in score.conditions:
             yield from course_of(condition, reading).turns
         for rule in score.counted:

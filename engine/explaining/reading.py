@@ -50,6 +50,9 @@ class Reading:
         self.truths: dict[int, bool] = {}
         self.values: dict[int, Any] = {}
         self.courses: dict[int, tuple[bound.BoundExpr, Any]] = {}
+        # Of a score the instants ahead at which it may change, its points then, and the first that
+        # is not known any more.
+        self.points_ahead: dict[BoundScore, tuple[list[int], list[int], int | None]] = {}
         # Events that pass at any instant, and those that pass at this one.
         self.lines: dict[Selection, EventLine] = {}
         self._lines_now: dict[Selection, EventLine] = {}
