@@ -285,10 +285,7 @@ class Database:
         with `group_by` split by a category or bool attribute, or by `tier('x')` or `band('x')`."""
         with self._store.snapshot() as snapshot:
             if as_of_us is None and not nodes and group_by is None:
-                binder = self._require_binder(snapshot)
-                kept = stored_count(
-                    snapshot, binder, expression, snapshot.segment_counts, self._now()
-                )
+                kept = self._stored_count(snapshot, expression)
                 if kept is not None:
                     return kept
             audience = self._audience(snapshot, as_of_us, control)
@@ -302,6 +299,16 @@ class Database:
                     return count_by_names(audience, call, model, nodes=nodes)
                 return audience.count_by(group_by, nodes=nodes)
             return audience.counts(nodes=nodes)[0]
+
+    def stored_count(self, expression: str | tree.Expr) -> CountResult | None:
+        """The count of `segment('x')` alone, now, from its counter: microseconds, and nothing is
+        read; None where that does not do."""
+        with self._store.snapshot() as snapshot:
+            return self._stored_count(snapshot, expression)
+
+    def _stored_count(self, snapshot: Snapshot, expression: str | tree.Expr) -> CountResult | None:
+        binder = self._require_binder(snapshot)
+        return stored_count(snapshot, binder, expression, snapshot.segment_counts, self._now())
 
     def count_many(
         self,

@@ -103,6 +103,9 @@ class FakeDatabase:
         self.before(control)
         return FakeCount(str(expression), 42, NOW_US if as_of_us is None else as_of_us)
 
+    def stored_count(self, expression: Any) -> None:
+        """Nothing is stored."""
+
     def count_many(
         self,
         expressions: Sequence[Any],
