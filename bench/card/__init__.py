@@ -1,0 +1,1 @@
+"""What one profile costs, and the smallest calls."""
