@@ -42,16 +42,20 @@ def event_store(
     profiles: Mapping[int, Mapping[str, Any]],
     events: Mapping[int, Sequence[ReferenceEvent]],
     chance: random.Random,
+    interned: Mapping[str, Sequence[str]] | None = None,
 ) -> Store:
     """A store of profiles by row, as the reference takes them, with their events.
 
     Events of rows without a profile are of profiles that are not alive. The events of each type
-    and block are dealt out to several chunks that overlap in time, the last of them a tail.
-    Sets of profiles are left out.
+    and block are dealt out to several chunks that overlap in time, the last of them often a tail.
+    Sets of profiles are left out. `interned` has, by the name of a field, strings that get its
+    first codes.
     """
     store = Store.create(path, map_size=MAP_BYTES)
     with store.write() as writer:
         change_fields(writer, replace(model, segments={}))
+        for name, strings in (interned or {}).items():
+            writer.intern(writer.fields[name].id, Strings.from_list(list(strings)))
         writer.set_row_count(max([*profiles, *events]) + 1)
         for block in range(writer.row_count // BLOCK_ROWS + 1):
             rows = [row for row in sorted(profiles) if row // BLOCK_ROWS == block]
@@ -67,9 +71,9 @@ def event_store(
             ]
             for name in model.events:
                 found = [(row, event) for row, event in happened if event.type == name]
-                parts = [
-                    part for some in _dealt(found, chance) for part in _parts(writer, model, some)
-                ]
+                *sealed, tail = _dealt(found, chance)
+                parts = [part for some in sealed for part in _parts(writer, model, some)]
+                parts += _parts(writer, model, tail, is_tail=chance.random() < 0.7)
                 if parts:
                     writer.put_field(writer.fields[event_field(name)].id, block, encoded(parts))
     return store
@@ -86,7 +90,11 @@ def _dealt(
 
 
 def _parts(
-    writer: Writer, model: Model, found: list[tuple[int, ReferenceEvent]]
+    writer: Writer,
+    model: Model,
+    found: list[tuple[int, ReferenceEvent]],
+    *,
+    is_tail: bool = False,
 ) -> Sequence[bytes]:
     if not found:
         return ()
@@ -98,7 +106,7 @@ def _parts(
         properties[field.id] = _property(writer, field.id, kind.type, kind.scale, values)
     rows = np.array([row for row, _ in found], np.uint16)
     times = np.array([event.time_us for _, event in found], np.int64)
-    return encode_events(Events(rows, times, properties=properties))
+    return encode_events(Events(rows, times, properties=properties), is_tail=is_tail)
 
 
 def _property(writer: Writer, field: int, type_: str, scale: int, values: list[Any]) -> Property:
