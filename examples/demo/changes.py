@@ -1,4 +1,4 @@
-"""The last scene: a watcher follows two segments while customers are written to."""
+"""The last scene: a watcher follows two segments and a score while customers are written to."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["changing_customers"]
 
 _PROMOTE = "examples/demo/promote.py"
 _WATCHED = ("decision_maker", "hot_lead")
+_SCORE = "lead"
 _WAIT_S = 30.0
 _STOP_S = 5.0
 
@@ -26,19 +27,22 @@ def changing_customers(terminal: Terminal, server: str) -> None:
     at = ("--server", server)
     terminal.heading("Three who decide nothing yet, in the industries that we look for")
     told = terminal.run(
-        "list", "segment('target_industry') and title = '分析师' and not tag = 'partner'",
+        "list",
+        "segment('target_industry') and title = '分析师' and not tag = 'partner'"
+        " and score('lead') between 20 and 39",
         "--ids", "person", "--limit", "3", "--salt", "demo", *at,
     )  # fmt: skip
     people = told.split()
     if not people:
         terminal.say("There is nobody like that among so few.")
         return
-    terminal.heading("Somebody watches two segments, while they are promoted")
+    terminal.heading("Somebody watches two segments and a score, while they are promoted")
     with _watching(terminal, server) as lines:
         terminal.run_python(_PROMOTE, server, *people)
         terminal.say("\nWhat the watcher has been told meanwhile:\n")
-        # Each becomes a decision maker and a hot lead, and one leaves the hot leads as a partner.
-        count = 2 * len(people) + 1
+        # Each becomes a decision maker and a hot lead, and has more points; one leaves the hot
+        # leads as a partner.
+        count = 3 * len(people) + 1
         lines.wait(count)
         terminal.say("\n".join(lines.seen[:count]))
     # Where nothing can interrupt it, it was ended in another way, and says nothing more.
@@ -73,7 +77,7 @@ class _Lines:
 @contextlib.contextmanager
 def _watching(terminal: Terminal, server: str) -> Iterator[_Lines]:
     """`strata watch` in a process of its own, which Ctrl-C ends."""
-    arguments = ["watch", *_WATCHED, "--ids", "person", "--server", server]
+    arguments = ["watch", *_WATCHED, "--score", _SCORE, "--ids", "person", "--server", server]
     terminal.echo_command([*arguments, "&"])
     # A process takes a moment to start. From a place that is taken now it misses nothing.
     watcher = terminal.start(*arguments, "--from", _place(server))
@@ -96,5 +100,5 @@ def _watching(terminal: Terminal, server: str) -> Iterator[_Lines]:
 
 def _place(server: str) -> str:
     """The end of the feed, as a resume token: a watch begins with one."""
-    with Client(server) as client, watch(client, _WATCHED) as watching:
+    with Client(server) as client, watch(client, _WATCHED, scores=[_SCORE]) as watching:
         return next(iter(watching)).resume_token

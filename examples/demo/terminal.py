@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 __all__ = ["DemoFailed", "Terminal"]
@@ -108,6 +108,15 @@ class Terminal:
         if counted != expected:
             raise DemoFailed(f"This should be {expected:,}, and is {counted:,}.")
         self.say(f"(checked: {expected:,} is the known figure)")
+
+    def check_groups(self, told: str, expected: Mapping[str, int]) -> None:
+        """Holds what `strata count --group-by` printed against counts known from elsewhere."""
+        lines = [line.split() for line in told.splitlines()[1:]]
+        found = {name: int(count.replace(",", "")) for name, count, *_ in lines}
+        for name, count in expected.items():
+            if found.get(name) != count:
+                raise DemoFailed(f"{name} should be {count:,}, and is {found.get(name, 0):,}.")
+        self.say(f"(checked: all {len(expected)} are the known figures)")
 
 
 def _environment() -> dict[str, str]:

@@ -16,6 +16,17 @@ _BEHAVIOUR = (
     "stage in ('lead', 'mql') and count(read where asset = '白皮书' in last 30 days) >= 1"
     " and days(any in last 4 calendar weeks) >= 3 and count(order) = 0"
 )
+# The cells of CDNOW at the end of the data, as SQL has them; letters in the order R, F, M.
+_CELLS = {
+    "重要价值": 4_617,  # HHH
+    "重要发展": 268,  # HLH
+    "重要保持": 449,  # LHH
+    "重要挽留": 579,  # LLH
+    "一般价值": 1_974,  # HHL
+    "一般发展": 1_532,  # HLL
+    "一般保持": 543,  # LHL
+    "一般挽留": 13_608,  # LLL
+}
 # The synthetic customers were last seen before this day.
 _TODAY = "2026-11-01"
 
@@ -37,7 +48,14 @@ def real_customers(terminal: Terminal, server: str) -> None:
     )  # fmt: skip
     terminal.run("summarize", "sum(purchase.amount)", "--of", "count(purchase) >= 1", *then)
     terminal.heading("Who spent more than 6,000 dollars")
-    terminal.run("list", "sum(purchase.amount) > 6000", "--ids", "cdnow", *then)
+    best = terminal.run("list", "sum(purchase.amount) > 6000", "--ids", "cdnow", *then)
+    terminal.heading("Value classes: the cuts are worked out from today's data, and stay")
+    terminal.run("refresh", "value", *at)
+    told = terminal.run("count", "last(purchase) is present", "--group-by", "tier('value')", *then)
+    terminal.check_groups(told, _CELLS)
+    for customer in best.split()[:1]:
+        terminal.heading("Why one of them is in his class")
+        terminal.run("explain", f"cdnow:{customer}", "--tier", "value", *then)
 
 
 def synthetic_customers(terminal: Terminal, server: str) -> None:
@@ -64,6 +82,8 @@ def synthetic_customers(terminal: Terminal, server: str) -> None:
     for person in members.split()[:1]:  # among a handful of customers there may be nobody
         terminal.heading("One of them")
         terminal.run("profile", f"person:{person}", *at)
+        terminal.heading("Why he has so many points, and what is missing to more")
+        terminal.run("explain", f"person:{person}", "--score", "lead", *now)
     terminal.heading("The canonical form of a rule, and what a slip of the pen is told")
     terminal.run("format", "NOT stage='lead' AND((age>=30))", *at)
     terminal.run("count", "industy = '制造业' and age > 30", *at, fails=True)

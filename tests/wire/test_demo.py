@@ -62,6 +62,8 @@ def test_offline_it_says_so_shows_the_rest_and_leaves_nothing(temporary: Path) -
     assert "\nnot stage = 'lead' and age >= 30\n" in shown
     assert "did you mean 'industry'" in shown
     assert shown.count("entered  hot_lead") == 3 and "left     hot_lead" in shown
+    assert shown.count("cold -> nurture  lead") == 3, "and whose points went up"
+    assert re.search(r"\nlead: \d+ points\n", shown), "a score with its reasons"
     assert "to go on from here: --from" in shown
     assert "--keep my-store" in shown
     assert not list(temporary.iterdir())
