@@ -131,9 +131,7 @@ class NextChanges:
         """The same, counted, with the first `limit` of them by name. InputInvalid for a stretch
         or a limit that makes no sense."""
         if not 0 <= within_us <= WITHIN_US or limit < 0:
-            raise InputInvalid(
-                "Look ahead by 0 to 1,000 years, and ask for 0 changes or more."
-            )
+            raise InputInvalid("Look ahead by 0 to 1,000 years, and ask for 0 changes or more.")
         until_us = min(from_us + within_us, TIME_US[1])
         flips = self.between(from_us, until_us, control)
         rows = flips.rows[:limit]
