@@ -19,7 +19,7 @@ from engine.binders import Binders
 from engine.columns.strings import Strings
 from engine.core.control import Control
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
-from engine.explaining.closures import KnownClosures
+from engine.explaining.known_closures import KnownClosures
 from engine.explanations import Explanations
 from engine.foresight import Foresight
 from engine.frozen_audiences import FrozenAudiences

@@ -8,8 +8,8 @@ from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from engine.audience import Audience
-from engine.explaining.closures import KnownClosures
 from engine.explaining.explain import Explanation, explain
+from engine.explaining.known_closures import KnownClosures
 from engine.explaining.of_store import as_it_was, as_one_profile
 from engine.explaining.outline import Outline, Reads, outline
 from engine.explaining.reading import Reading

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from engine.explaining.cards import Asked, Card, asked_of, card_of
-from engine.explaining.closures import KnownClosures
+from engine.explaining.known_closures import KnownClosures
 from engine.explaining.of_store import as_one_profile
 from engine.explaining.outline import Reads, reads_of
 from engine.explaining.reading import Reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
@@ -147,6 +148,23 @@ def value(given: Any) -> value_pb2.Value:
             return value_pb2.Value(set_value=value_pb2.StringSet(values=sorted(given)))
 
 
+def _named_value(name: str, given: Any) -> value_pb2.NamedValue:
+    """The message of a value with its name; of short strings and flags, which come again and again,
+    it is made once."""
+    if isinstance(given, bool) or (isinstance(given, str) and len(given) <= _SHORT):
+        return _known_value(name, given)
+    return value_pb2.NamedValue(name=name, value=value(given))
+
+
+# Names of categories; texts are longer, and no two alike.
+_SHORT = 64
+
+
+@lru_cache(maxsize=4096)
+def _known_value(name: str, given: str | bool) -> value_pb2.NamedValue:
+    return value_pb2.NamedValue(name=name, value=value(given))
+
+
 def profile(record: ProfileRecord) -> profile_pb2.Profile:
     """The message of a profile."""
     return profile_pb2.Profile(
@@ -157,11 +175,9 @@ def profile(record: ProfileRecord) -> profile_pb2.Profile:
             for owned in sorted(values)
         ],
         attributes=[
-            value_pb2.NamedValue(name=name, value=value(given))
-            for name, given in record.attributes.items()
-            if name != TAG
+            _named_value(name, given) for name, given in record.attributes.items() if name != TAG
         ],
-        tags=sorted(record.tags),
+        tags=record.tags,
         segments=record.segments,
     )
 
@@ -171,8 +187,5 @@ def profile_event(event: ProfileEvent) -> profile_pb2.ProfileEvent:
     return profile_pb2.ProfileEvent(
         type=event.type,
         time=timestamp(event.time_us),
-        properties=[
-            value_pb2.NamedValue(name=name, value=value(given))
-            for name, given in event.properties.items()
-        ],
+        properties=[_named_value(name, given) for name, given in event.properties.items()],
     )

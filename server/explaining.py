@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.explaining.changes import Change, Way
     from engine.explaining.evidence import EvidenceEvent, FoundStep, FoundValue
     from engine.explaining.explain import ExplainedNode, Explanation
-    from engine.explaining.ledgers import Ledger
+    from engine.explaining.ledgers import Ledger, LedgerLine
     from engine.profile_cards import ProfileCard
 
 __all__ = ["explanation", "profile", "subject"]
@@ -161,19 +161,35 @@ def _ledger(ledger: Ledger, band: str = "") -> pb.ScoreLedger:
         score=ledger.score,
         points=points(ledger.points),
         band=band,
-        lines=[
-            pb.LedgerLine(
-                kind=_KINDS[line.kind],
-                points=points(line.points),
-                rule=line.rule,
-                text=line.text,
-                uncapped="" if line.uncapped is None else points(line.uncapped),
-                events=map(_event, line.events),
-                left_out=line.left_out,
-            )
-            for line in ledger.lines
-        ],
+        lines=map(_line, ledger.lines),
     )
+
+
+def _line(line: LedgerLine) -> pb.LedgerLine:
+    """The message of a line. Those without events are few, and the same objects for all profiles of
+    a model: theirs are made once."""
+    known = _lines.get(id(line))
+    if known is not None:
+        return known[1]
+    made = pb.LedgerLine(
+        kind=_KINDS[line.kind],
+        points=points(line.points),
+        rule=line.rule,
+        text=line.text,
+        uncapped="" if line.uncapped is None else points(line.uncapped),
+        events=map(_event, line.events),
+        left_out=line.left_out,
+    )
+    if line.rule is not None and not line.events:
+        if len(_lines) >= _MOST_LINES:
+            _lines.clear()
+        _lines[id(line)] = line, made
+    return made
+
+
+# By the id of a line, which is kept with its message. Messages are copied where they are put.
+_lines: dict[int, tuple[LedgerLine, pb.LedgerLine]] = {}
+_MOST_LINES = 4096
 
 
 def _node(node: ExplainedNode, wording: Wording) -> pb.ExplainedNode:

@@ -13,23 +13,19 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from decimal import Decimal
 from fractions import Fraction
 from math import isnan, lcm
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from engine.columns.hashing import xxh64
 from engine.errors import NotYet
 from engine.explaining.event_lines import NO_EVENTS
-from engine.explaining.one_profile import EPOCH_DAY, OneProfile, us_of
+from engine.explaining.one_profile import OneProfile
+from engine.explaining.plain_values import day_start_us, in_units, passes, plain_number
 from engine.model.definitions import Attribute
 from engine.rules import bound
-from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundSequence
 from engine.rules.bound_scores import BoundEachRule, BoundScore, BoundWhenRule
-from engine.rules.calendar import first_instant_us
 from engine.rules.time_dependence import moves_anywhere
 
 if TYPE_CHECKING:
@@ -38,12 +34,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Closures",
     "EventView",
-    "KnownClosures",
     "Selection",
     "Truth",
-    "in_units",
-    "passes",
-    "plain_number",
 ]
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -79,10 +71,11 @@ class Selection:
     """The events of some types that pass a condition; with a property, those that have it. `moves`:
     which of them pass depends on the instant."""
 
-    __slots__ = ("events", "moves", "passes", "read")
+    __slots__ = ("events", "moves", "passes", "read", "types")
 
     def __init__(self, events: BoundEvents, read: Attribute | None, passes: Truth | None) -> None:
         self.events = events
+        self.types = frozenset(events.types)
         self.read = None if read is None else read.name
         self.passes = passes
         self.moves = events.where is not None and moves_anywhere(events.where)
@@ -205,7 +198,14 @@ class Closures:
         """A comparison of one source with a number."""
         if isinstance(source, bound.ScoreSource):
             score, thousandths = source.score, plain_number(border * 1000)
-            return lambda reading: against(reading.points(score), thousandths)
+
+            def compare_points(reading: Any) -> bool:
+                found = reading.known_points.get(score)
+                if found is None:
+                    found = reading.points(score)
+                return against(found, thousandths)
+
+            return compare_points
         one, limit = self.source(source), plain_number(border)
 
         def compare(asked: Any) -> bool:
@@ -305,6 +305,8 @@ class Closures:
                     return lambda asked: day_start_us(found(asked), asked.profile)
                 if aggregate.function in ("count", "days", "distinct"):
                     return found
+                if aggregate.function in ("first", "last"):
+                    return self._time(aggregate)
                 return lambda asked: in_units(found(asked))
             case bound.DateStartSource(attribute):
                 day = self.stored(attribute)
@@ -348,6 +350,18 @@ class Closures:
 
         return value
 
+    def _time(self, aggregate: BoundAggregate) -> Number:
+        """The time of the first or last event, microseconds from 1970."""
+        selection, window = self.selection(aggregate.events, aggregate.property), aggregate.window
+        is_first = aggregate.function == "first"
+
+        def time_us(reading: Reading) -> int | None:
+            line = reading.line_of(selection)
+            first, end = line.stretch(*reading.bounds(window)) if line.times else (0, 0)
+            return None if first == end else line.times[first if is_first else end - 1]
+
+        return time_us
+
     def rules(self, score: BoundScore) -> list[Callable[[Reading], int]]:
         """What each rule of a score gives, in thousandths."""
         known: list[Callable[[Reading], int]] | None = self._rules.get(score)
@@ -374,25 +388,6 @@ class Closures:
         return known[2]
 
 
-class KnownClosures:
-    """The closures of each binder in use: a model that is applied has a binder, and so closures, of
-    its own. `made` counts the functions that were made of nodes so far."""
-
-    def __init__(self) -> None:
-        self.made = 0
-        self._known: WeakKeyDictionary[Binder, Closures] = WeakKeyDictionary()
-
-    def of(self, binder: Binder) -> Closures:
-        """Those of what a binder has bound; kept with the binder."""
-        found = self._known.get(binder)
-        if found is None or found.is_full:
-            found = self._known[binder] = Closures(self._count)
-        return found
-
-    def _count(self) -> None:
-        self.made += 1
-
-
 # --------------------------------------------------------------------------------- pieces
 
 
@@ -405,6 +400,12 @@ def _joined(parts: list[Truth], is_and: bool, is_whole: bool) -> Truth:
     if not is_whole:
         join = all if is_and else any
         return lambda asked: join([part(asked) for part in parts])
+
+    if len(parts) == 2:
+        one, other = parts
+        if is_and:
+            return lambda asked: one(asked) and other(asked)
+        return lambda asked: one(asked) or other(asked)
 
     def joined(asked: Any) -> bool:
         for part in parts:
@@ -462,38 +463,3 @@ def _refused(construct: str) -> Truth:
 
 def _literal(number: float) -> Number:
     return lambda _: number
-
-
-def day_start_us(day: Any, profile: OneProfile) -> int | None:
-    """The first instant of a day in the zone of a profile; None where there is no day."""
-    return None if day is None else first_instant_us(day.toordinal() - EPOCH_DAY, profile.zone)
-
-
-def plain_number(number: Fraction) -> int | Fraction:
-    """The same; whole numbers as ints, which compare many times faster."""
-    return number.numerator if number.denominator == 1 else number
-
-
-def in_units(value: Any) -> Any:
-    """A plain value in the unit of its type: an int or a Fraction, floats as they are."""
-    if value is None or isinstance(value, float | int):
-        return value
-    if isinstance(value, datetime):
-        return us_of(value)
-    if isinstance(value, date):
-        return value.toordinal() - EPOCH_DAY
-    assert isinstance(value, Decimal | Fraction), f"{value!r} is no quantity"
-    return Fraction(value)
-
-
-def passes(text: str, test: bound.StringTest) -> bool:
-    """Whether a string passes a test."""
-    match test.how:
-        case "in":
-            return text in test.values
-        case "contains":
-            return any(needle in text for needle in test.values)
-        case "starts with":
-            return text.startswith(tuple(test.values))
-        case "ends with":
-            return text.endswith(tuple(test.values))

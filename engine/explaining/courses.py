@@ -141,7 +141,7 @@ def _of_leaf(item: bound.BoundExpr, reading: Reading) -> Course:
     if leaf.alone is not None:
         instants, points, until = _points_ahead(leaf.alone, leaf, reading)
         view, is_so = PointsView(reading, leaf.alone), reading.closures.truth(item)
-        truths = [is_so(view) for view.thousandths in points]
+        truths = [is_so(view.having(one)) for one in points]
     else:
         instants, until = _ahead(leaf, reading)
         truths = [reading.at(at).holds(item) for at in instants]

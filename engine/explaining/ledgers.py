@@ -59,6 +59,7 @@ def ledger_of(score: BoundScore, declared: Score, reading: Reading) -> Ledger:
     if score.ceiling is not None and total > score.ceiling:
         lines.append(LedgerLine("ceiling", score.ceiling - total))
         total = score.ceiling
+    reading.known_points[score] = total
     return Ledger(score.name, total, tuple(lines))
 
 

@@ -9,9 +9,9 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
-from engine.explaining.closures import passes
 from engine.explaining.event_lines import EXACT
 from engine.explaining.one_profile import EPOCH, EPOCH_DAY, PlainValue, instant_of
+from engine.explaining.plain_values import passes
 from engine.limits import DATE_DAYS, DECIMAL_UNSCALED, TIME_US
 from engine.model.definitions import Attribute
 from engine.rules import bound

@@ -30,19 +30,23 @@ class PointsView:
     """A profile of which only the points of one score differ from now, in the place of a reading:
     for conditions that compare that score with numbers."""
 
-    __slots__ = ("_reading", "_score", "attributes", "now_us", "profile", "thousandths")
+    __slots__ = ("_score", "attributes", "known_points", "now_us", "profile")
 
     def __init__(self, reading: Reading, score: BoundScore) -> None:
-        self._reading, self._score = reading, score
+        self._score = score
         self.attributes: Mapping[str, Any] = reading.attributes
         self.profile: OneProfile = reading.profile
         self.now_us = reading.now_us
-        self.thousandths = 0
+        self.known_points: dict[BoundScore, int] = {}
+
+    def having(self, thousandths: int) -> PointsView:
+        """The same with so many points."""
+        self.known_points[self._score] = thousandths
+        return self
 
     def points(self, score: BoundScore) -> int:
         """See Reading."""
-        assert score is self._score, "nothing else is asked of it"
-        return self.thousandths
+        return self.known_points[score]
 
 
 def points_at(

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from engine.explaining.closures import Closures, EventView, Selection, plain_number
+from engine.explaining.closures import Closures, EventView, Selection
 from engine.explaining.event_lines import NO_EVENTS, EventLine
 from engine.explaining.one_profile import OneEvent, OneProfile
+from engine.explaining.plain_values import plain_number
 from engine.explaining.sequence_path import SequencePath, sequence_path
 from engine.model.definitions import Attribute
 from engine.rules import bound, tree
@@ -58,7 +59,7 @@ class Reading:
         self._lines_now: dict[Selection, EventLine] = {}
         self._spans: dict[tree.Window | None, tuple[int, int]] = {}
         self._forms: dict[int, _Form] = {}
-        self._points: dict[BoundScore, int] = {}
+        self.known_points: dict[BoundScore, int] = {}
 
     def at(self, now_us: int) -> Reading:
         """The same profile at another instant."""
@@ -146,7 +147,9 @@ class Reading:
         lines = self._lines_now if selection.moves else self.lines
         known = lines.get(selection)
         if known is None:
-            found = self._selected(selection)
+            found = None
+            if not selection.types.isdisjoint(self.profile.events):
+                found = self._selected(selection)
             known = lines[selection] = EventLine(found, self.profile.zone) if found else NO_EVENTS
         return known
 
@@ -171,7 +174,7 @@ class Reading:
 
     def points(self, score: BoundScore) -> int:
         """The points of a score, in thousandths."""
-        total = self._points.get(score)
+        total = self.known_points.get(score)
         if total is None:
             total = 0
             for given in self.closures.rules(score):
@@ -180,7 +183,7 @@ class Reading:
                 total = score.floor
             if score.ceiling is not None and total > score.ceiling:
                 total = score.ceiling
-            self._points[score] = total
+            self.known_points[score] = total
         return total
 
     def rule_points(self, rule: BoundScoreRule) -> tuple[int, int]:

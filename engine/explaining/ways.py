@@ -17,9 +17,9 @@ from math import ceil
 
 from engine.explaining.added_events import MOST_EVENTS, EventMaker
 from engine.explaining.changes import Added, Change, Listed, Put, Wait, Way, applied, shifted
-from engine.explaining.closures import passes
 from engine.explaining.courses import course_of, instants_of
 from engine.explaining.new_values import example, of_number, of_test
+from engine.explaining.plain_values import passes
 from engine.explaining.reaching import doubles_to_reach, numbers_to_reach
 from engine.explaining.reading import Reading
 from engine.model.definitions import Attribute, Model
