@@ -88,7 +88,9 @@ def _entries(key: str, version: int, step: StepEvents, came: CountedEvents) -> T
         *_, type_, time_us, id_ = alike
         events.append(NamedEvent(step.types[type_], time_us, id_, count_of[alike]))
         count_of[alike] += 1
-    names = sorted(set(events))
+    # By time and row before the id, which is a digest that says nothing.
+    first_row = dict(zip(reversed(events), reversed(came.rows.tolist()), strict=True))
+    names = sorted(first_row, key=lambda one: (one.type, one.time_us, first_row[one], one))
     place_of = {event: place for place, event in enumerate(names)}
     return ToldEntries(
         [event_key(key, event) for event in names],

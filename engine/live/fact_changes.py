@@ -29,7 +29,7 @@ from engine.live.event_ids import mixed
 from engine.live.field_load import Selection, each_block
 from engine.live.segment_plan import SegmentPlan
 from engine.model.definitions import EventType, Model
-from engine.model.hidden_events import ON
+from engine.model.hidden_events import ON, UNDONE
 from engine.rules.bound_facts import fact_holds
 from engine.store.catalog import FieldKind, event_field, property_field
 from engine.store.mutation import Mutation
@@ -58,7 +58,8 @@ _FALSE, _TRUE = np.uint32(1), np.uint32(2)
 class FactEvents:
     """Events of one fact: rows uint32 ascending, instants int64, `on` bool, side by side.
 
-    `places` has the codes (uint32) of the properties that name a tag.
+    `places` has the codes (uint32) of the properties that name a tag, and `undone` (None: nowhere)
+    says where what was so before the instant is so again.
     """
 
     fact: EventType
@@ -66,6 +67,7 @@ class FactEvents:
     instants: NDArray[np.int64]
     on: NDArray[np.bool_]
     places: Mapping[str, NDArray[np.uint32]] = field(default_factory=dict)
+    undone: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -73,7 +75,8 @@ class FactEvents:
     def take(self, at: Selection) -> FactEvents:
         """Some of them."""
         places = {name: codes[at] for name, codes in self.places.items()}
-        return FactEvents(self.fact, self.rows[at], self.instants[at], self.on[at], places)
+        undone = None if self.undone is None else self.undone[at]
+        return FactEvents(self.fact, self.rows[at], self.instants[at], self.on[at], places, undone)
 
 
 def held_by(
@@ -152,9 +155,13 @@ def _events(snapshot: Snapshot, facts: FactEvents, at: Selection) -> Events:
     numbers = {
         name: snapshot.fields[property_field(name, found.type, found.scale)].id
         for name, found in facts.fact.properties.items()
+        # A store of an earlier version has no field for it before the next apply.
+        if name != UNDONE.name or property_field(name, found.type, found.scale) in snapshot.fields
     }
     properties = {numbers[name]: Codes(codes) for name, codes in chosen.places.items()}
     properties[numbers[ON.name]] = Codes(np.where(chosen.on, _TRUE, _FALSE))
+    if chosen.undone is not None and chosen.undone.any() and UNDONE.name in numbers:
+        properties[numbers[UNDONE.name]] = Codes(np.where(chosen.undone, _TRUE, np.uint32(0)))
     return Events(chosen.rows.astype(np.uint16), chosen.instants, _ids(chosen), None, properties)
 
 

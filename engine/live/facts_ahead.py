@@ -100,8 +100,24 @@ class FactsAhead:
                 return item if made is body else bound.BoundSegment(name, made, None)
             case bound.BoundBool(read=BoundAggregate(events=events) as read):
                 return self._fact(item, read, events)
+            case bound.BoundCompare() if not facts_read(item).isdisjoint(self._named):
+                return self._some_fact(item)
             case _:
                 return item
+
+    def _some_fact(self, item: bound.BoundCompare) -> bound.BoundExpr:
+        """Whether one of several facts holds that properties name (some_fact_holds)."""
+        begun, _ = bound.aggregates_of(item)
+        (fact,) = begun.events.types
+        assert isinstance(begun.events.where, bound.BoundAnd)
+        where, *_ = begun.events.where.items
+        step = self._named[fact]
+        wheres = [one for one in (step.events.where, where) if one is not None]
+        taken = bound.BoundAnd(tuple(wheres), None) if len(wheres) > 1 else wheres[0]
+        some = happens_at_all(replace(step, events=BoundEvents(step.events.types, taken)))
+        known = happens_at_all(BoundAggregate("count", BoundEvents((fact,), where), "int"))
+        fresh = bound.BoundAnd((some, bound.BoundNot(known, None)), None)
+        return bound.BoundOr((item, fresh), None)
 
     def _fact(
         self, item: bound.BoundBool, read: BoundAggregate, events: BoundEvents

@@ -20,8 +20,15 @@ from engine.live.flips import NEVER
 from engine.live.held_events import HeldEvents
 from engine.live.kept_facts import RemovedTags
 from engine.live.step_events import BroughtEvents, CountedEvents, StepEvents
-from engine.model.definitions import EventType, Model
-from engine.model.hidden_events import ON, fact_events, tag_fact, tag_places, tag_values
+from engine.model.definitions import EventProperty, EventType, Model
+from engine.model.hidden_events import (
+    ON,
+    UNDONE,
+    fact_events,
+    tag_fact,
+    tag_places,
+    tag_values,
+)
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate
 from engine.rules.steps import count_of_step, happens_at_all
@@ -140,7 +147,7 @@ class NamedFacts:
         for rule in self._rules:
             rule.events.forget()
             named = _of_events(rule.events.of_everything(snapshot, now_us))
-            known, _ = self._stored(snapshot, rule, np.unique(named.rows))
+            known, _, _ = self._stored(snapshot, rule, np.unique(named.rows))
             fresh = _distinct(named, without=known)
             on = np.ones(len(fresh.rows), np.bool_)
             made.append(_facts(rule, fresh, on))
@@ -172,14 +179,17 @@ class NamedFacts:
         """Where facts differ from before, as they begin and end at instants of their own."""
         both = _joined([end, begin])
         on = np.arange(len(both.rows)) >= len(end.rows)
-        stored, held = self._stored(snapshot, rule, np.unique(both.rows))
+        stored, held, undone = self._stored(snapshot, rule, np.unique(both.rows))
         # What is stored comes before everything else of its row and name.
         first = _Named(stored.rows, np.full(len(stored.rows), _EVER_US), stored.codes)
         everything = _joined([first, both])
         on = np.concatenate([held, on])
+        # Of a change that was undone itself the next one at its instant is none of it.
+        last_us = np.where(undone, _EVER_US, stored.times)
+        last_us = np.concatenate([last_us, np.full(len(both.rows), _EVER_US)])
         order = np.lexsort((on, everything.times, *everything.codes.T, everything.rows))
         rows, codes = everything.rows[order], everything.codes[order]
-        times, on = everything.times[order], on[order]
+        times, on, last_us = everything.times[order], on[order], last_us[order]
         same = np.zeros(len(rows), np.bool_)
         same[1:] = (rows[1:] == rows[:-1]) & (codes[1:] == codes[:-1]).all(axis=1)
         # Of an end and a beginning at one instant the beginning, which stands behind, counts.
@@ -187,38 +197,48 @@ class NamedFacts:
         overruled[:-1] = same[1:] & (times[1:] == times[:-1])
         kept = np.flatnonzero(~overruled)
         rows, codes, times, on = rows[kept], codes[kept], times[kept], on[kept]
+        last_us = last_us[kept]
         same = np.zeros(len(rows), np.bool_)
         same[1:] = (rows[1:] == rows[:-1]) & (codes[1:] == codes[:-1]).all(axis=1)
         before = np.zeros(len(rows), np.bool_)
         before[1:] = same[1:] & on[:-1]
         changed = (times != _EVER_US) & (on != before)
-        return _facts(rule, _Named(rows[changed], times[changed], codes[changed]), on[changed])
+        # What comes at the instant of the last change takes its place, and undoes it.
+        undone = np.zeros(len(rows), np.bool_)
+        undone[1:] = same[1:] & (last_us[:-1] == times[1:])
+        named = _Named(rows[changed], times[changed], codes[changed])
+        return _facts(rule, named, on[changed], undone[changed])
 
     def _stored(
         self, snapshot: Snapshot, rule: _Rule, rows: NDArray[np.uint32]
-    ) -> tuple[_Named, NDArray[np.bool_]]:
-        """The facts of some rows that have ever begun, each once, and whether they hold by the last
-        of their events."""
+    ) -> tuple[_Named, NDArray[np.bool_], NDArray[np.bool_]]:
+        """The facts of some rows that have ever begun, each once; whether they hold by the last of
+        their events, and whether that undid another."""
         field_id = snapshot.fields[event_field(rule.fact.name)].id
-        on_number = snapshot.fields[property_field(ON.name, ON.type, ON.scale)].id
+        sides = [
+            field.id if (field := snapshot.fields.get(_field_of(one))) is not None else 0
+            for one in (ON, UNDONE)
+        ]
         numbers = rule.numbers(snapshot.fields)
         inside = rows[rows < snapshot.block_count << _BLOCK_BITS]
-        found, sides = [_nothing(rule)], [np.zeros(0, np.uint32)]
+        found, truths = [_nothing(rule)], [np.zeros((0, 2), np.bool_)]
         for held in HeldEvents(snapshot, inside).of(field_id):
-            events = held.read([*numbers, on_number])
+            events = held.read([*numbers, *sides])
             named = _named(events, numbers)
             found.append(_Named(inside[held.places], named.times, named.codes))
-            on = events.properties[on_number]
-            assert isinstance(on, Codes)
-            sides.append(on.codes)
-        every, on_codes = _joined(found), np.concatenate(sides)
+            truths.append(_named(events, sides).codes == _TRUE)
+        every, truth = _joined(found), np.concatenate(truths)
         order = np.lexsort((every.times, *every.codes.T, every.rows))
         rows_, codes = every.rows[order], every.codes[order]
         last = np.ones(len(order), np.bool_)
         last[:-1] = (rows_[1:] != rows_[:-1]) | (codes[1:] != codes[:-1]).any(axis=1)
         chosen = order[last]
-        held_ = on_codes[chosen] == _TRUE
-        return _Named(every.rows[chosen], every.times[chosen], every.codes[chosen]), held_
+        named = _Named(every.rows[chosen], every.times[chosen], every.codes[chosen])
+        return named, truth[chosen, 0], truth[chosen, 1]
+
+
+def _field_of(declared: EventProperty) -> str:
+    return property_field(declared.name, declared.type, declared.scale)
 
 
 def _of_events(events: CountedEvents) -> _Named:
@@ -253,11 +273,13 @@ def _distinct(named: _Named, without: _Named) -> _Named:
     return _Named(found.rows[by_row], found.times[by_row], found.codes[by_row])
 
 
-def _facts(rule: _Rule, named: _Named, on: NDArray[np.bool_]) -> FactEvents:
+def _facts(
+    rule: _Rule, named: _Named, on: NDArray[np.bool_], undone: NDArray[np.bool_] | None = None
+) -> FactEvents:
     places: Mapping[str, NDArray[np.uint32]] = {
         place: np.ascontiguousarray(named.codes[:, at]) for at, place in enumerate(rule.places)
     }
-    return FactEvents(rule.fact, named.rows, named.times, on, places)
+    return FactEvents(rule.fact, named.rows, named.times, on, places, undone)
 
 
 def _named(events: Events, numbers: Sequence[int]) -> _Named:

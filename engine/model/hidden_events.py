@@ -27,6 +27,7 @@ from engine.model.sections.tag_rules import PLACE, selected_events
 
 __all__ = [
     "ON",
+    "UNDONE",
     "band_fact",
     "event_type",
     "fact_event",
@@ -51,6 +52,9 @@ _HISTORY_VALUE = ":value:"
 
 # Whether a fact begins to hold (true) or ends.
 ON = EventProperty(":on", "bool")
+# Of tags that properties name: true where what is so from then on was so before, too, since what
+# had happened at that very instant was undone. Of the others beginnings and ends take turns.
+UNDONE = EventProperty(":undone", "bool")
 
 
 def is_hidden(name: str) -> bool:
@@ -78,7 +82,8 @@ def band_fact(score: str, band: str) -> str:
 def fact_event(key: str, places: Mapping[str, EventProperty] | None = None) -> EventType:
     """The type of event by which a fact begins and ends; `places` are the properties that a tag
     takes its name from."""
-    return EventType(f"{_FACT}{key}", {ON.name: ON, **(places or {})})
+    undone = {UNDONE.name: UNDONE} if places else {}
+    return EventType(f"{_FACT}{key}", {ON.name: ON, **undone, **(places or {})})
 
 
 def tag_places(tag: str) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ A value is in the set `tag` while somebody gave it, a live rule gives it, or the
 rule holds. So `tag = 'x'` is what is stored, or what the rule for `x` asks, or that its fact holds.
 A rule with `each` gives the tags `a{p}b` of the values that p has in its events: `tag = 'a1b'` asks
 for an event where p is '1', and `tag contains '1b'` for one where p ends with '1', or contains
-'1b'. What the conditions of a match come to for the places of such a name is worked out piece by
-piece.
+'1b'. Of a sticky rule it asks that more such facts have begun than ended. What the conditions of a
+match come to for the places of such a name is worked out piece by piece.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from engine.rules.bound import (
     BoundCategory,
     BoundCompare,
     BoundExpr,
-    BoundLater,
     BoundOr,
     Linear,
     LinearTerm,
     StringTest,
 )
 from engine.rules.bound_events import BoundAggregate, BoundEvents
-from engine.rules.bound_facts import fact_holds
+from engine.rules.bound_facts import fact_holds, some_fact_holds
 from engine.rules.comparisons import passes
 from engine.rules.names import ModelScope
 from engine.rules.parse import parse_step
@@ -79,11 +78,11 @@ def _given_by_each(
     if not found:
         return []
     if rule["keep"] == "sticky":
-        if test.how != "in":
-            return [BoundLater(f"a match over the sticky tags '{rule['tag']}'", None)]
         # Each has an end of its own, so each is a fact of its own.
         declared = {place: EventProperty(place, "category") for place in places}
         fact = fact_event(tag_fact(rule["tag"]), declared)
+        if test.how != "in":
+            return [some_fact_holds(fact, _of_ways(found, places))]
         named = [values for name in sorted(test.values) for values in tag_values(rule["tag"], name)]
         return [fact_holds(fact, dict(zip(places, values, strict=True))) for values in named]
     step, window = parse_step(rule["each"])

@@ -5,9 +5,11 @@ many steps the clock moved."""
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -48,7 +50,41 @@ actions:
 
 def _each(path: Path) -> EventDatabase:
     segments = {"p": "tag = 'read p' and not tag = 'lately p'", "then": "tag = 'then q'"}
+    segments |= {name: text for name, (text, _) in MATCHES.items()}
     return EventDatabase(path, segments, now_us=_start_us("Europe/Berlin"), rules=EACH_RULES)
+
+
+# Matches over tags that properties name, and what each says of somebody's tags.
+MATCHES: dict[str, tuple[str, Callable[[str], bool]]] = {
+    "q": ("tag contains 'q'", lambda tag: "q" in tag),
+    "begins": ("tag starts with 'late'", lambda tag: tag.startswith("late")),
+    "ends": ("tag ends with 'y r'", lambda tag: tag.endswith("y r")),
+    "crosses": ("tag contains 'ad p' or tag contains 'n'", lambda tag: "ad p" in tag or "n" in tag),
+    "there": ("tag is present", lambda tag: True),
+}
+
+
+def _each_updates(chance: random.Random, now_us: int, size: int) -> list[dict[str, Any]]:
+    """Of random people, some of whom lose tags."""
+    updates = event_updates(chance, now_us, 12, size)
+    for update in updates:
+        if chance.random() < 0.3:
+            rule = chance.choice(("read", "lately", "then"))
+            update["-tag"] = [f"{rule} {page}" for page in "pq"]
+    return updates
+
+
+def _matches_agree(live: EventDatabase) -> None:
+    """What is stored of matches follows from the tags of everybody, one by one."""
+    with live.database.members("true") as members:
+        names = [value for chunk in members.identifiers("member") for value in chunk]
+    cards = live.database.cards([("member", name) for name in names])
+    tags = [card.card.tags if card is not None else () for card in cards]
+    for name, (text, test) in MATCHES.items():
+        expected = [row for row, own in enumerate(tags) if any(map(test, own))]
+        with live.database.members(text) as members:
+            assert members.rows.tolist() == expected, text
+        assert live.count(name) == len(expected), text
 
 
 @pytest.fixture(autouse=True)
@@ -110,9 +146,12 @@ def test_what_follows_from_each_event_does_in_however_many_steps(seed: int, tmp_
         steps = (_step_us(chance) for _ in range(ROUNDS))
         in_few_and_many_steps(
             few, many, chance, steps,
-            lambda now_us: event_updates(chance, now_us, 12, chance.randrange(1, 12)),
+            lambda now_us: _each_updates(chance, now_us, chance.randrange(1, 12)),
         )  # fmt: skip
+        _matches_agree(few)
+        _matches_agree(many)
         until_long_after(few, many, chance)
+        _matches_agree(few)
         assert few.entries() == many.entries()
         assert any("actions." in what for what, _, _ in few.by_clock())
     finally:
@@ -129,7 +168,7 @@ def test_each_event_asks_once_in_spite_of_crashes(
         chance,
         (_step_us(chance) for _ in count()),
         ROUNDS,
-        lambda now_us: event_updates(chance, now_us, 12, chance.randrange(1, 9)),
+        lambda now_us: _each_updates(chance, now_us, chance.randrange(1, 9)),
         tmp_path,
         monkeypatch,
     )

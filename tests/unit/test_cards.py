@@ -26,14 +26,14 @@ tag_rules:
 """
 
 
-def test_what_has_no_evaluator_or_no_cuts_is_noted() -> None:
+def test_what_has_no_cuts_is_noted() -> None:
     model, _ = load_model({"model.yaml": MODEL})
     binder = Binder(model)
     reading = Reading(OneProfile(bytes(16), model.time_zone, {"size": 100}), 0)
     card = card_of(asked_of(binder), binder, reading)
-    assert {name: ledger.points for name, ledger in card.scores.items()} == {"fit": 60_000}
-    assert card.bands == {"fit": "high"} and card.tiers == {"by_size": "big"}
+    assert {name: one.points for name, one in card.scores.items()} == {"fit": 60_000, "likes": 0}
+    assert card.bands == {"fit": "high", "likes": "none"}
+    assert card.tiers == {"by_likes": "other", "by_size": "big"}
     assert card.tags == ("big",)
-    assert sorted(card.notes) == ["scores.likes", "tag_rules.seen", "tiers.by_likes", "tiers.core"]
+    assert list(card.notes) == ["tiers.core"]
     assert "no cuts yet" in card.notes["tiers.core"]
-    assert "a match over the sticky tags" in card.notes["scores.likes"]

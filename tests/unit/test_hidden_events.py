@@ -7,6 +7,7 @@ import pytest
 from engine.model.definitions import Model
 from engine.model.hidden_events import (
     ON,
+    UNDONE,
     band_fact,
     event_type,
     fact_events,
@@ -52,6 +53,7 @@ def test_tags_named_by_properties_have_these_as_the_events_of_the_rule_do() -> N
     assert facts["tag:A"].properties == {ON.name: ON}
     places = dict(facts["tag:saw {topic} of {host}"].properties)
     assert places.pop(ON.name) == ON
+    assert places.pop(UNDONE.name) == UNDONE
     # `topic` is an int elsewhere.
     assert {name: found.type for name, found in places.items()} == dict.fromkeys(
         ("topic", "host"), "category"

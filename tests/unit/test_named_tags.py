@@ -122,6 +122,41 @@ tag_rules:
     live.agree()
 
 
+def test_matches_over_the_set(live: EventDatabase) -> None:
+    segments = {"has": "tag contains 'd p'", "none": "tag is missing", "ends": "tag ends with 'q!'"}
+    live.apply(segments, rules=RULES.replace("- {tag: 'now {page}', each: read}\n", ""))
+    live.send(read("a", "p"), read("a", "q"), read("b", "q"), {"member": "c"})
+
+    def sizes() -> list[list[int]]:
+        found = []
+        for name, text in segments.items():
+            with live.database.members(text) as members:
+                assert live.count(name) == len(members.rows)
+                found.append(members.rows.tolist())
+        return found
+
+    assert sizes() == [[0], [2], [0, 1]]
+    # Taken away, and set again and taken away, all at one instant.
+    live.send({"member": "a", "-tag": ["read p!"]})
+    assert sizes() == [[], [2], [0, 1]]
+    live.send(read("a", "p"))
+    live.send({"member": "a", "-tag": ["read p!", "read q!"]}, {"member": "b", "-tag": ["read q!"]})
+    assert sizes() == [[], [0, 1, 2], []]
+    live.go(START_US + 10)
+    live.send(read("a", "p"), read("b", "p"))
+    assert sizes() == [[0, 1], [2], []]
+    live.go(START_US + 20)
+    live.send({"member": "a", "-tag": ["read p!"]})
+    assert sizes() == [[1], [0, 2], []]
+    for at_us, rows in ((START_US, []), (START_US + 10, [0, 1]), (START_US + 20, [1])):
+        with live.database.members(segments["has"], as_of_us=at_us) as members:
+            assert members.rows.tolist() == rows
+    live.agree()
+    live.reopen()
+    assert sizes() == [[1], [0, 2], []]
+    live.agree()
+
+
 def test_an_event_dated_ahead_sets_its_tag_at_its_own_time(live: EventDatabase) -> None:
     live.send({"member": "a", "size": 9})
     live.send(read("a", "p", START_US + 600), read("a", "p", START_US + 700))
