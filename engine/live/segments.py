@@ -162,7 +162,8 @@ class StoredSegments:
             for level in range(max([*self._level_of.values(), -1 + bool(self._named)]) + 1)
         ]
         # Points are judged when all facts are there.
-        self._judges: Sequence[KeptLevel | KeptPoints] = (*self._levels, self._points)
+        last = [self._points] if self._points else []
+        self._judges: Sequence[KeptLevel | KeptPoints] = (*self._levels, *last)
         moving = [name for judge in self._judges for name in judge.moving]
         self.moving = (*moving, *([NAMED] if self._counts_events else []))
 
