@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 
 from engine.live.moving_plan import RowsJudged
 from engine.live.score_flips import ScoreFlips
+from engine.rules.half_life import HOUR_US
 
 __all__ = ["fading_instants"]
 
-# A stretch no longer than this is not cut any more; few events of one row change something in it.
-SHORT_US = 60_000_000
+# A stretch no longer than this is not cut any more: each event changes something in it once at
+# most, and few of those of one row do.
+SHORT_US = HOUR_US // 8
 
 _Listed = tuple[NDArray[np.intp], NDArray[np.int64]]
 
