@@ -13,4 +13,5 @@ cdef void learn(context *c, int32_t node_id, uint32_t asked, uint32_t passed) no
 cdef int order_conjuncts(context *c, const program_node *node) noexcept nogil
 # Whether looking `rows` rows up costs less than narrowing their mask by the conjuncts from `first`.
 cdef int is_worth_a_list(
-    const uint32_t *costs, int32_t first, int32_t count, uint32_t rows) noexcept nogil
+    const context *c, const uint32_t *costs, int32_t first, int32_t count,
+    uint32_t rows) noexcept nogil

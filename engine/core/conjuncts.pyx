@@ -12,13 +12,14 @@ list: nothing here changes an answer, only how many bytes are read for it.
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from engine.core.aggregates cimport are_filled, events_ahead
-from engine.core.nodes cimport context, need_columns
+from engine.core.nodes cimport context, has_code_masks, need_columns
 from engine.core.program cimport NODE_AND, NODE_LEAF, NODE_NOT, NODE_OR, NODE_TRUE, program_node
 from engine.core.structures cimport (
     STRATA_ALL,
     STRATA_LEAF_SET,
     STRATA_NONE,
     STRATA_OPEN,
+    strata_codes_cost,
     strata_leaf,
     strata_leaf_state,
     strata_outlook,
@@ -32,6 +33,9 @@ cdef uint32_t LIST_ROW_COST = 24
 # to make the list, and to narrow a mask by anything, as much as these.
 cdef uint32_t LIST_COST = 4096
 cdef uint32_t NARROW_COST = 1024
+# Where columns are in a cache they are read much faster, and lists are made and looked up no faster.
+cdef uint32_t WARM_LIST_MOST = 3500  # cost
+cdef uint32_t WARM_LIST_COST = 65536
 # A mask that is already there.
 cdef uint32_t MASK_COST = 8192
 # To fold one event into a column is taken to cost as much as reading so many bytes of one, and to
@@ -60,7 +64,10 @@ cdef strata_outlook glance_leaf(context *c, const strata_leaf *leaf) noexcept no
             outlook.rows = <uint32_t>min(events, c.reader.live_count) // 2  # cost
             return outlook
         need_columns(c, leaf)
-    return strata_leaf_state(&c.reader, leaf)
+    outlook = strata_leaf_state(&c.reader, leaf)
+    if has_code_masks(c, leaf) and outlook.state == STRATA_OPEN:
+        outlook.cost = strata_codes_cost(&c.reader, &c.codes[leaf.field], leaf, outlook.cost)
+    return outlook
 
 
 cdef strata_outlook glance(context *c, int32_t node_id, int deep) noexcept nogil:
@@ -142,12 +149,14 @@ cdef int order_conjuncts(context *c, const program_node *node) noexcept nogil:
 
 
 cdef int is_worth_a_list(
-        const uint32_t *costs, int32_t first, int32_t count, uint32_t rows) noexcept nogil:
+        const context *c, const uint32_t *costs, int32_t first, int32_t count,
+        uint32_t rows) noexcept nogil:
     """Whether looking `rows` rows up costs less than narrowing their mask by all that is left."""
     cdef uint64_t left = 0
     cdef int32_t i
-    if rows > LIST_MOST or first == count:  # cost
+    if rows > (WARM_LIST_MOST if c.is_warm else LIST_MOST) or first == count:  # cost
         return 0
     for i in range(first, count):
         left += costs[i]
-    return <uint64_t>rows * LIST_ROW_COST * (count - first) + LIST_COST < left
+    return (<uint64_t>rows * LIST_ROW_COST * (count - first)
+            + (WARM_LIST_COST if c.is_warm else LIST_COST) < left)

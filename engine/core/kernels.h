@@ -71,6 +71,14 @@ typedef struct {
     uint32_t (*mask_join)(const uint64_t *const *terms, const uint64_t *flips, uint32_t term_count,
                           uint64_t *out);
 
+    /* mask &= (every row of some terms[i]) ^ flip, one term at least; returns the rows left. */
+    uint32_t (*mask_and_any)(uint64_t *mask, const uint64_t *const *terms, uint32_t term_count,
+                             uint64_t flip);
+    /* Masks of the codes 1 .. code_count over `words` words, that of code c from
+     * out + (c - 1) * STRATA_BLOCK_WORDS on. */
+    void (*code_masks_u8)(const uint8_t *values, uint32_t words, uint32_t code_count,
+                          uint64_t *out);
+
     /* mask &= (hit & present) ^ flip over `words` words; NULL for `present` is every row, flip is 0
      * or ~0. Hits are those of range_*. Returns the rows left in these words. */
     uint32_t (*range_and_u8)(const uint8_t *values, uint32_t words, uint8_t low, uint8_t span,

@@ -40,6 +40,13 @@ def join(
     flips: Sequence[bool],
     out: NDArray[np.uint64] | None = None,
 ) -> int: ...
+def narrow_to_any(
+    name: str,
+    mask: NDArray[np.uint64],
+    terms: Sequence[NDArray[np.uint64]],
+    flip: bool = False,
+) -> int: ...
+def code_masks(name: str, values: NDArray[np.uint8], out: NDArray[np.uint64]) -> None: ...
 def narrow_by_container(
     name: str,
     operation: str,

@@ -129,6 +129,29 @@ def join(str name, terms, flips, uint64_t[::1] out=None):
     return kernels.mask_join(masks, turned, count, &out[0] if out is not None else NULL)
 
 
+def narrow_to_any(str name, uint64_t[::1] mask, terms, bint flip=False):
+    """Keeps the rows of a mask that some term has, or none has where it is flipped; how many. At
+    most 8 terms."""
+    cdef const strata_kernels *kernels = table(name)
+    cdef const uint64_t *masks[8]
+    cdef const uint64_t[::1] term
+    cdef uint32_t i, count = len(terms)
+    assert 0 < count <= 8 and mask.shape[0] == STRATA_BLOCK_WORDS
+    for i in range(count):
+        term = terms[i]
+        assert term.shape[0] == STRATA_BLOCK_WORDS
+        masks[i] = &term[0]
+    return kernels.mask_and_any(&mask[0], masks, count, <uint64_t>0 - <uint64_t>flip)
+
+
+def code_masks(str name, const uint8_t[::1] values, uint64_t[:, ::1] out):
+    """The mask of each code from 1 on in a row of `out`; as many words as the values have."""
+    cdef uint32_t words = <uint32_t>(values.shape[0] // 64)
+    assert values.shape[0] == 64 * words and words <= STRATA_BLOCK_WORDS == out.shape[1]
+    assert out.shape[0] and words
+    table(name).code_masks_u8(&values[0], words, <uint32_t>out.shape[0], &out[0, 0])
+
+
 def narrow_by_container(
     str name,
     str operation,

@@ -70,6 +70,20 @@ STRATA_MASK_KERNEL_AVX512(strata_mask_join_avx512(const uint64_t *const *terms,
                                                   uint64_t *out), out, out,
                           strata_join_avx512(terms, flips, term_count, i))
 
+STRATA_AVX512 STRATA_INLINE __m512i strata_any_avx512(const uint64_t *const *terms, uint32_t term_count,
+                                              uint64_t flip, uint32_t i) {
+    __m512i any = STRATA_AT_AVX512(terms[0]);
+    for (uint32_t t = 1; t < term_count; t++) {
+        any = _mm512_or_si512(any, STRATA_AT_AVX512(terms[t]));
+    }
+    return _mm512_xor_si512(any, _mm512_set1_epi64((long long)flip));
+}
+
+STRATA_MASK_KERNEL_AVX512(strata_mask_and_any_avx512(uint64_t *mask, const uint64_t *const *terms,
+                                                  uint32_t term_count, uint64_t flip), mask, 1,
+                        _mm512_and_si512(STRATA_AT_AVX512(mask),
+                                         strata_any_avx512(terms, term_count, flip, i)))
+
 /* ----------------------------------------------------------------------------- columns */
 
 /* 64 values take 2 cycles for each 64 bytes of them, the portable loop 20 of one byte each. */

@@ -46,6 +46,20 @@ static uint32_t strata_mask_join_portable(const uint64_t *const *terms, const ui
     return count;
 }
 
+static uint32_t strata_mask_and_any_portable(uint64_t *mask, const uint64_t *const *terms,
+                                             uint32_t term_count, uint64_t flip) {
+    uint32_t count = 0;
+    for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w++) {
+        uint64_t any = terms[0][w];
+        for (uint32_t i = 1; i < term_count; i++) {
+            any |= terms[i][w];
+        }
+        mask[w] &= any ^ flip;
+        count += strata_popcount64(mask[w]);
+    }
+    return count;
+}
+
 /* ----------------------------------------------------------------------------- columns */
 
 /* Packs 64 bytes of 0 or 1 into a word. The multiplication moves the low bits of eight bytes

@@ -6,6 +6,8 @@ from engine.core.control cimport stop_switch
 from engine.core.program cimport program_node
 from engine.core.structures cimport (
     STRATA_BLOCK_WORDS,
+    STRATA_LEAF_CODES,
+    strata_code_masks,
     strata_entry,
     strata_leaf,
     strata_reader,
@@ -68,11 +70,19 @@ cdef struct context:
     void *columns            # of aggregates, see engine.core.aggregates; NULL where there are none
     uint64_t *score_masks    # as `masks` and `lists`, for the conditions of a score; NULL where
     uint16_t *score_lists    # there are no scores
+    strata_code_masks *codes  # by field; NULL where no category is asked about often
+    int32_t code_field_count
+    int is_warm              # columns are in a cache: see `is_worth_a_list`
     int stopped              # not GO_ON: masks and states are unfinished, and to be dropped
 
 
 cdef inline uint64_t *level_mask(context *c, int32_t level) noexcept nogil:
     return c.masks + <size_t>level * STRATA_BLOCK_WORDS
+
+
+cdef inline int has_code_masks(const context *c, const strata_leaf *leaf) noexcept nogil:
+    return (c.codes != NULL and leaf.op == STRATA_LEAF_CODES and leaf.column_count == 0
+            and c.codes[leaf.field].leaf_count)
 
 
 # Begins a block; 0 where it has no live rows.

@@ -40,6 +40,7 @@ from engine.core.structures cimport (
     STRATA_LEAF_SET,
     STRATA_NONE,
     STRATA_OPEN,
+    strata_codes_narrow,
     strata_entry,
     strata_find_code,
     strata_leaf,
@@ -103,6 +104,8 @@ cdef int open_block(context *c, uint32_t block) noexcept nogil:
         return 0
     for i in range(c.memo_count):
         c.memos[i].state = -1
+    for i in range(c.code_field_count):
+        c.codes[i].code_count = -1
     if c.node_counts != NULL:
         memset(c.counted, 0, c.node_count)
     if c.columns != NULL:
@@ -228,6 +231,16 @@ cdef uint32_t add_passing(context *c, int32_t leaf_id, uint64_t *mask) noexcept 
 # Leaves.
 
 
+cdef uint32_t narrow_leaf(
+        context *c, const strata_leaf *leaf, int negate, uint64_t *mask) noexcept nogil:
+    """Cuts a mask to the rows for which a vector leaf holds, or the others; how many stay."""
+    cdef uint32_t rows
+    if (has_code_masks(c, leaf) and strata_codes_narrow(
+            &c.reader, &c.codes[leaf.field], leaf, negate, mask, &rows)):
+        return rows
+    return strata_leaf_narrow(&c.reader, leaf, negate, mask)
+
+
 cdef outcome fill_leaf(context *c, int32_t node_id, int negate, uint64_t *out) noexcept nogil:
     """The mask of a leaf that is open."""
     cdef int32_t leaf_id = c.nodes[node_id].leaf
@@ -239,7 +252,7 @@ cdef outcome fill_leaf(context *c, int32_t node_id, int negate, uint64_t *out) n
         return opened(c, <const uint64_t *>(base + entry.offset), entry.cardinality)
     own(live_rows(c), out)
     if strata_leaf_is_vector(leaf):
-        rows = strata_leaf_narrow(&c.reader, leaf, negate, out)
+        rows = narrow_leaf(c, leaf, negate, out)
     else:
         rows = keep_passing(c, leaf_id, negate, out)
     learn(c, node_id, c.reader.live_count, c.reader.live_count - rows if negate else rows)
@@ -299,7 +312,7 @@ cdef outcome narrow(context *c, int32_t node_id, outcome so_far, uint64_t *out,
         own(so_far.mask, out)
         need_columns(c, &c.leaves[node.leaf])
         if strata_leaf_is_vector(&c.leaves[node.leaf]):
-            rows = strata_leaf_narrow(&c.reader, &c.leaves[node.leaf], negate, out)
+            rows = narrow_leaf(c, &c.leaves[node.leaf], negate, out)
         else:
             rows = keep_passing(c, node.leaf, negate, out)
         learn(c, node_id, so_far.rows, so_far.rows - rows if negate else rows)
@@ -323,7 +336,8 @@ cdef uint32_t begins_as_list(
         return 0
     entry = entry_of(c, &c.leaves[c.nodes[first].leaf], &base)
     if (entry == NULL or entry.kind != STRATA_ARRAY
-            or not is_worth_a_list(c.costs + node.first_child, 1, count, entry.cardinality)):
+            or not is_worth_a_list(
+                c, c.costs + node.first_child, 1, count, entry.cardinality)):
         return 0
     memcpy(c.lists, base + entry.offset, 2 * entry.cardinality)
     return entry.cardinality
@@ -394,7 +408,7 @@ cdef outcome run_and(context *c, const program_node *node, uint64_t *out, int32_
     while i < count and so_far.state != STRATA_NONE:
         if so_far.state == STRATA_ALL:
             so_far = look_node(c, order[i], out, level)
-        elif is_worth_a_list(costs, i, count, so_far.rows):
+        elif is_worth_a_list(c, costs, i, count, so_far.rows):
             rows = c.reader.kernels.mask_to_rows(so_far.mask, c.lists)
             return cut_list(c, order, i, count, rows, out, level, wanted)
         else:

@@ -47,6 +47,7 @@ cdef class Program(LeafHome):
     cdef list _row_leaves      # (leaf, RowsLeaf)
     cdef AggregateLayout aggregates
     cdef bint has_scores
+    cdef list code_leaves      # by position in `fields`: leaves that ask about codes of a category
     cdef list _columns_read    # by the leaf that is laid out: aggregates, by number
 
     cdef int32_t field_position(self, int field_id) except -1

@@ -24,7 +24,12 @@ from engine.store.catalog import LIVE, UIDS
 
 from engine.core.aggregates cimport AggregateLayout
 from engine.core.leaf_layout cimport LeafHome, lay_out_leaf, pin
-from engine.core.structures cimport strata_field, strata_leaf, strata_pick_kernels
+from engine.core.structures cimport (
+    STRATA_LEAF_CODES,
+    strata_field,
+    strata_leaf,
+    strata_pick_kernels,
+)
 
 __all__ = ["Program"]
 
@@ -74,6 +79,7 @@ cdef class Program(LeafHome):
                  for rule in column.rules if type(rule) is operations.ScoreWhen]
         self._lay_out_nodes(plan.nodes, roots, asked)
         reads = self._lay_out_leaves([node.leaf for node in plan.nodes if node.kind == "leaf"])
+        self.code_leaves = self._count_code_leaves()
         self.has_scores = any(type(one) is operations.ScoreColumn for one in plan.columns)
         heights, before = score_order(plan.nodes, reads, plan.columns)
         self.depth = max(heights, default=1)
@@ -198,6 +204,14 @@ cdef class Program(LeafHome):
             if type(leaves[i]) is operations.RowsLeaf:
                 self._row_leaves.append((i, leaves[i]))
         return reads
+
+    def _count_code_leaves(self):
+        cdef int32_t i
+        counts = [0] * len(self._fields)
+        for i in range(self.leaf_count):
+            if self.leaves[i].op == STRATA_LEAF_CODES and not self.leaves[i].column_count:
+                counts[self.leaves[i].field] += 1
+        return counts
 
     def _position(self, field_id):
         return self.field_position(field_id)

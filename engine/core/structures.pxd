@@ -24,6 +24,9 @@ cdef extern from "engine/core/kernels.h" nogil:
         void (*member_u32)(const uint32_t *, uint32_t, const uint64_t *, uint64_t *) noexcept nogil
         uint32_t (*mask_join)(
             const uint64_t *const *, const uint64_t *, uint32_t, uint64_t *) noexcept nogil
+        uint32_t (*mask_and_any)(
+            uint64_t *, const uint64_t *const *, uint32_t, uint64_t) noexcept nogil
+        void (*code_masks_u8)(const uint8_t *, uint32_t, uint32_t, uint64_t *) noexcept nogil
         uint32_t (*range_and_u8)(
             const uint8_t *, uint32_t, uint8_t, uint8_t, const uint64_t *, uint64_t,
             uint64_t *) noexcept nogil
@@ -291,3 +294,19 @@ cdef extern from "engine/core/groups.h" nogil:
     void strata_group_mask(
         const strata_reader *reader, int32_t field, int is_bool, const uint64_t *mask,
         int64_t *counts) noexcept
+
+
+cdef extern from "engine/core/code_masks.h" nogil:
+    const uint32_t STRATA_CODES_MOST
+
+    ctypedef struct strata_code_masks:
+        uint32_t leaf_count
+        int32_t code_count
+        uint64_t *masks
+
+    int strata_codes_narrow(
+        const strata_reader *reader, strata_code_masks *codes, const strata_leaf *leaf,
+        int negate, uint64_t *mask, uint32_t *rows) noexcept
+    uint32_t strata_codes_cost(
+        const strata_reader *reader, const strata_code_masks *codes,
+        const strata_leaf *leaf, uint32_t cost) noexcept

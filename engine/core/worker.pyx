@@ -11,9 +11,14 @@ from engine.core.aggregates cimport AggregateColumns
 from engine.core.control cimport Control
 from engine.core.nodes cimport LIST_ROWS, context, outcome
 from engine.core.program cimport Program
-from engine.core.structures cimport STRATA_BLOCK_WORDS, strata_field
+from engine.core.structures cimport STRATA_BLOCK_WORDS, strata_code_masks, strata_field
 
 __all__ = ["Worker"]
+
+# Leaves about one category from which on masks of its codes may be worth making.
+cdef uint32_t FEWEST_CODE_LEAVES = 4
+# Parts of logic from which on what one reads of a block has been read by another just before.
+cdef int32_t WARM_CHILDREN = 32
 
 
 cdef class Worker:
@@ -63,6 +68,9 @@ cdef class Worker:
                 or self.c.order == NULL or self.c.costs == NULL or self.c.ranks == NULL
                 or self.c.seen == NULL or self.c.passed == NULL):
             raise MemoryError
+        self.c.is_warm = program.child_count >= WARM_CHILDREN
+        if max(program.code_leaves, default=0) >= FEWEST_CODE_LEAVES:
+            self._have_code_masks(program.code_leaves)
         if program.has_scores:
             self.c.score_masks = self.c.masks + levels * STRATA_BLOCK_WORDS
             self.c.score_lists = self.c.lists + (2 * levels + 1) * LIST_ROWS
@@ -74,7 +82,21 @@ cdef class Worker:
             view = self.node_counts
             self.c.node_counts = &view[0]
 
+    def _have_code_masks(self, list leaf_counts):
+        cdef int32_t i
+        self.c.codes = <strata_code_masks *>calloc(len(leaf_counts), sizeof(strata_code_masks))
+        if self.c.codes == NULL:
+            raise MemoryError
+        self.c.code_field_count = <int32_t>len(leaf_counts)
+        for i in range(self.c.code_field_count):
+            count = leaf_counts[i]
+            self.c.codes[i].leaf_count = count if count >= FEWEST_CODE_LEAVES else 0
+
     def __dealloc__(self):
+        cdef int32_t i
+        for i in range(self.c.code_field_count):
+            free(self.c.codes[i].masks)
+        free(self.c.codes)
         free(self.c.reader.live)
         free(self.c.masks)
         free(self.c.memo_masks)

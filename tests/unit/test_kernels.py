@@ -95,6 +95,35 @@ def test_join(table: str) -> None:
         assert (terms[-1] == expected).all()
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_narrow_to_any(table: str) -> None:
+    """A mask cut to the rows of any term, and to those of none."""
+    pick = random.Random(3)
+    for _ in range(100):
+        terms = [pick.choice(masks()) for _ in range(pick.randint(1, 5))]
+        mask = pick.choice(masks()).copy()
+        any_term = np.bitwise_or.reduce(terms)
+        for flip in (False, True):
+            expected = mask & (~any_term if flip else any_term)
+            narrowed = mask.copy()
+            assert kernels.narrow_to_any(table, narrowed, terms, flip) == naive_count(expected)
+            assert (narrowed == expected).all()
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("words", [1, 7, 8, 9, 1023, 1024])
+def test_code_masks(table: str, words: int) -> None:
+    """The mask of each code; nothing is written behind the words of the values."""
+    rng = np.random.default_rng(words)
+    values = rng.integers(0, 52, 64 * words).astype(np.uint8)
+    out = np.full((50, 1024), 7, np.uint64)
+    kernels.code_masks(table, values, out)
+    for code in range(1, 51):
+        expected = np.packbits(values == code, bitorder="little").view(np.uint64)
+        assert (out[code - 1, :words] == expected).all()
+        assert (out[code - 1, words:] == 7).all()
+
+
 def sets_of_rows() -> Iterator[NDArray[np.uint16]]:
     """Rows whose container is empty, an array, a bitset or runs, at the borders of each."""
     rng = np.random.default_rng(9)
