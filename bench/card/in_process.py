@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,7 +49,10 @@ def in_process(store: Path, uids: Sequence[str]) -> dict[str, dict[str, float]]:
             "reasons of a tier": reasons(Subject("tier", "lifecycle")),
             "count of a stored segment": count,
         }
-        return {name: _measured(ask, asked, database) for name, ask in measured.items()}
+        found = {name: _measured(ask, asked, database) for name, ask in measured.items()}
+    # A store is let go of with the last version of it, which ticks may leave to the collector.
+    gc.collect()
+    return found
 
 
 def drawn_uids(store: Path) -> list[str]:
