@@ -65,6 +65,7 @@ __all__ = [
     "POSITION_NAME_BYTES",
     "QUIET_S",
     "RECENT_EVENTS",
+    "ROW_CHAINS_BYTES",
     "ROW_MEMBERSHIPS_BYTES",
     "SAVE_SLICE_BYTES",
     "SAVE_SLICE_LEAST_BYTES",
@@ -306,6 +307,10 @@ HEAP_KEPT_BYTES: Final = 1 << 30
 # taken away: 256 KiB and four bytes an event for each type and block that was asked for last. What
 # would take more is made again when it is asked for.
 EVENT_CHAINS_BYTES: Final = 256 << 20
+
+# Bytes that chains of events may take by which the events of rows are found that stored segments
+# are judged for: as much for each type and block as of those above. Beyond it blocks are scanned.
+ROW_CHAINS_BYTES: Final = 1 << 30
 
 # Bytes that the memberships of rows side by side may take, beside their containers: a bit for each
 # profile and stored segment, in steps of 64 segments. What would take more is looked up in the

@@ -15,22 +15,6 @@ from engine.events.chunks cimport (
     strata_find_event_column,
 )
 
-cdef extern from "engine/events/chains.h" nogil:
-    const uint32_t STRATA_CHAIN_END
-
-    ctypedef struct strata_chains:
-        uint32_t *heads
-        uint32_t *links
-
-    void strata_chain_events(
-        strata_chains *chains, const strata_chunk *chunk, uint32_t part, uint32_t first,
-        uint32_t end
-    ) noexcept
-    uint32_t strata_chain_find(
-        const strata_chains *chains, const strata_chunk **chunks,
-        const strata_event_column **ids, uint16_t row, uint64_t digest
-    ) noexcept
-
 __all__ = ["NOT_FOUND", "Chains"]
 
 # What stands for no event where `Chains.find` found none.
@@ -43,12 +27,6 @@ cdef class Chains:
     `chunks` are its parts; what is added to the last of them later is chained by `extend`. Takes
     256 KiB and 4 bytes an event.
     """
-
-    cdef strata_chains chains
-    cdef readonly uint32_t part_count
-    cdef uint32_t chained
-    cdef uint32_t[::1] heads
-    cdef uint32_t[::1] links
 
     def __cinit__(self, Chunks chunks not None):
         cdef uint32_t part

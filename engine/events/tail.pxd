@@ -55,12 +55,14 @@ cdef class TailMemory:
 cdef class TailVersion:
     cdef strata_chunk *head
     cdef TailMemory memory
+    cdef readonly object origin   # the same of all versions of one tail, and of no other
 
 
 cdef class Tail:
     cdef strata_tail tail
     cdef TailMemory memory
     cdef object _latest
+    cdef object origin
 
     cdef int _put(self, uint32_t c, events, uint32_t count) except -1
     cdef int _make_room(self, events, uint32_t count) except -1

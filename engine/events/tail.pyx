@@ -70,7 +70,8 @@ cdef class TailMemory:
 cdef class TailVersion:
     """The events that a tail had at one moment, at least one, whatever is added later.
 
-    It is read as a chunk is, at its `address`, a multiple of 64, for as long as it lives.
+    It is read as a chunk is, at its `address`, a multiple of 64, for as long as it lives. Versions
+    with one `origin` are of one tail: a later one begins with the events of an earlier one.
     """
 
     def __dealloc__(self):
@@ -115,6 +116,7 @@ cdef class Tail:
         memset(&self.tail, 0, sizeof(self.tail))
         self.tail.is_sorted = 1
         self._latest = None
+        self.origin = object()
         self._place_columns(
             [
                 (STRATA_EVENT_ROW, 0, STRATA_EVENT_INTS, 0),
@@ -145,6 +147,7 @@ cdef class Tail:
             memset(made.head, 0, size)
             strata_tail_write_head(&self.tail, made.head)
             made.memory = self.memory
+            made.origin = self.origin
             self._latest = made
         return self._latest
 

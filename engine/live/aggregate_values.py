@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.live.event_source import EventSource
 from engine.live.event_timelines import Timelines, elements, some_at_a_time
 from engine.live.rows_read import RowsRead
-from engine.live.window_edges import WindowEdges
+from engine.live.window_edges import MovingEdge, UnitEdge, WindowEdges
 from engine.model.definitions import Model
 from engine.rules.bound_events import BoundAggregate
 from engine.rules.retention import may_reach
@@ -31,6 +31,16 @@ class AggregateValues:
         self._source = source
         self._edges = WindowEdges(aggregate.window, model.time_zone)
         self._reaches = may_reach(self._edges.longest_us, model, aggregate.events.types)
+
+    @property
+    def source(self) -> EventSource:
+        """Where its events are read."""
+        return self._source
+
+    @property
+    def passed_edges(self) -> list[MovingEdge | UnitEdge]:
+        """The edges of its window that events pass (engine.live.event_cursors)."""
+        return self._edges.passed
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """The fields that have the events."""

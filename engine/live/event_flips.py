@@ -26,7 +26,7 @@ from engine.core.leaf_plan import passes
 from engine.core.number_plan import attribute_field
 from engine.live.aggregate_values import AggregateValues
 from engine.live.event_source import EventSource
-from engine.live.flips import NEVER, ListedFlips, listed_within
+from engine.live.flips import NEVER, ListedFlips, Passing, listed_within
 from engine.live.float_tests import FloatTest, Stored
 from engine.live.linear_forms import SAFE, LinearTest
 from engine.live.rows_read import NumberSource, RowsRead
@@ -88,6 +88,17 @@ class EventFlips(ListedFlips):
         if isinstance(source, bound.ScoreSource):
             return SCORE_SCALE
         return 0 if isinstance(source, bound.BucketSource) else source.attribute.scale
+
+    @property
+    def passing(self) -> Passing | None:
+        """See FlipFinder."""
+        if self._moves:
+            return None
+        values = self._aggregates.values()
+        if not all(one.source.is_still for one in values):
+            return None
+        edges = ((t, edge) for v in values for t in v.source.types for edge in v.passed_edges)
+        return Passing(frozenset(edges), all(one.source.takes_all for one in values))
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """See FlipLeaf."""

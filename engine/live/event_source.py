@@ -56,6 +56,25 @@ class EventSource:
         """Whether the condition reads `now`."""
         return self._moving is not None
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of event."""
+        return tuple(self._types)
+
+    @property
+    def is_still(self) -> bool:
+        """Whether an event passes or does not as long as nobody writes, and is dropped by no age:
+        what the model keeps for itself (engine.model.hidden_events) is not asked for here."""
+        events = self._model.events
+        return self._moving is None and all(
+            name in events and events[name].retention_us is None for name in self._types
+        )
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether all events of the types are in it."""
+        return self._moving is None and self._still is None and self._read is None
+
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """The fields that have the events."""
         found = (snapshot.fields.get(event_field(name)) for name in self._types)
@@ -146,7 +165,7 @@ def _gathered(
     ranks = values
     if values.dtype == object:
         ranks = np.unique(values, return_inverse=True)[1]
-    order = np.lexsort((ranks, times, places))
+    order = _order(places, times, ranks)
     condition = None
     if moving is not None:
         condition = PassingTimes(
@@ -163,11 +182,21 @@ def _gathered(
     )
 
 
+def _order(
+    places: NDArray[np.intp], times: NDArray[np.int64], ranks: NDArray[Any]
+) -> NDArray[np.intp] | slice:
+    """By place, time and rank; events that were gathered row by row mostly are."""
+    same = places[1:] == places[:-1]
+    if ((places[1:] > places[:-1]) | (same & (times[1:] > times[:-1]))).all():
+        return slice(None)
+    return np.lexsort((ranks, times, places))
+
+
 def _columns(
     pieces: Sequence[Sequence[NDArray[Any]]],
     count: int,
     dtype: type[np.generic],
-    order: NDArray[np.intp],
+    order: NDArray[np.intp] | slice,
 ) -> list[NDArray[Any]]:
     empty = np.zeros(0, dtype)
     return [np.concatenate([empty, *(piece[i] for piece in pieces)])[order] for i in range(count)]

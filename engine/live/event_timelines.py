@@ -37,10 +37,14 @@ class EventTimes:
         self.places = places
         self.times = times
         self.starts = np.searchsorted(places, np.arange(row_count + 1))
+        # For instants that many ask about: of each row the first that is not before.
+        self._first_from: dict[int, NDArray[np.intp]] = {}
 
     def first_from(self, places: NDArray[np.intp], instants: NDArray[np.int64]) -> NDArray[np.intp]:
         """Of the events of the row at each place, where the first is that is not before the instant
         beside it; the end of the row's events where there is none."""
+        if len(instants) > 1 and (instants == instants[0]).all():
+            return self._first_of_rows(int(instants[0]))[places]
         low, high = self.starts[places], self.starts[places + 1]
         longest = int((high - low).max(initial=0))
         for _ in range(longest.bit_length()):
@@ -51,6 +55,17 @@ class EventTimes:
             low = np.where(before, middle + 1, low)
             high = np.where(open_ & ~before, middle, high)
         return low
+
+    def _first_of_rows(self, instant_us: int) -> NDArray[np.intp]:
+        """The same of all rows at one instant: an update is judged at the clock by all windows."""
+        found = self._first_from.get(instant_us)
+        if found is None:
+            before = np.zeros(len(self.times) + 1, np.intp)
+            np.cumsum(self.times < instant_us, out=before[1:])
+            starts = self.starts[:-1]
+            found = starts + before[self.starts[1:]] - before[starts]
+            self._first_from[instant_us] = found
+        return found
 
 
 class Timelines(EventTimes):

@@ -15,7 +15,7 @@ from engine.live.event_source import EventSource
 from engine.live.event_timelines import Timelines, elements, some_at_a_time
 from engine.live.flips import NEVER
 from engine.live.rows_read import RowsRead
-from engine.live.window_edges import WindowEdges
+from engine.live.window_edges import MovingEdge, UnitEdge, WindowEdges
 from engine.model.definitions import Model
 from engine.rules.bound_scores import BoundEachRule
 from engine.rules.half_life import HOUR_US, worth_by_hour
@@ -52,6 +52,16 @@ class EachValues:
         """How old an event is when it is worth something else for the last time; 0 where its worth
         does not change."""
         return int(self._hours.max(initial=0)) * HOUR_US
+
+    @property
+    def source(self) -> EventSource:
+        """Where its events are read."""
+        return self._source
+
+    @property
+    def passed_edges(self) -> list[MovingEdge | UnitEdge]:
+        """The edges of its window that events pass (engine.live.event_cursors)."""
+        return self._edges.passed
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """The fields that have the events."""

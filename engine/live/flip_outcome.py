@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from engine.live.change import Flips
 from engine.live.fading_stretches import fading_instants
 from engine.live.moving_plan import LeafFlips, MovingPlan, RowsJudged
+from engine.live.row_places import places_among, union_of_rows
 from engine.live.rows_read import RowsRead
 from engine.store.snapshot import Snapshot
 
@@ -77,7 +78,7 @@ def judge_flips(
     if not flipping:
         return
     segments = [i for i, leaves in enumerate(leaves_of) if not flipping.isdisjoint(leaves)]
-    rows = np.unique(np.concatenate(all_rows))
+    rows = union_of_rows(all_rows)
     read = fading.read if fading is not None and len(fading.read.rows) == len(rows) else None
     judged = plan.rows(snapshot, rows, segments, read)
     everywhere = np.arange(len(rows))
@@ -89,7 +90,7 @@ def judge_flips(
             before = judged.truth(i, everywhere, np.full(len(rows), after_us))
         of_rows = np.concatenate([_NO_ROWS, *(rows for rows, _ in chosen)])
         instants = np.concatenate([_NO_INSTANTS, *(instants for _, instants in chosen)])
-        places, instants = _each_once(np.searchsorted(rows, of_rows), instants)
+        places, instants = _each_once(places_among(rows, of_rows), instants)
         if fading is not None:
             scores = [plan.parts.scores[n] for n in fading.scores if n in leaves_of[i]]
             more = fading_instants(
@@ -107,6 +108,9 @@ def _each_once(
     places: NDArray[np.intp], instants: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
     """By place, then instant, each pair once."""
+    same = places[1:] == places[:-1]
+    if ((places[1:] > places[:-1]) | (same & (instants[1:] > instants[:-1]))).all():
+        return places, instants
     order = np.lexsort((instants, places))
     places, instants = places[order], instants[order]
     fresh = np.ones(len(places), np.bool_)

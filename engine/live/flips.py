@@ -29,6 +29,7 @@ from engine.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from engine.live.rows_read import BlockRead, RowsRead
+    from engine.live.window_edges import TypeEdge
 
 __all__ = [
     "NEVER",
@@ -37,6 +38,7 @@ __all__ = [
     "FlipFinder",
     "FlipLeaf",
     "ListedFlips",
+    "Passing",
     "first_ahead",
     "listed_within",
     "soonest",
@@ -66,6 +68,14 @@ class BlockFlips(NamedTuple):
     horizon: int
 
 
+class Passing(NamedTuple):
+    """Types of events with edges of windows (engine.live.event_cursors). `is_exact`: each event of
+    these that passes an edge is a flip; else it may be one."""
+
+    edges: frozenset[TypeEdge]
+    is_exact: bool
+
+
 class FlipFinder(Protocol):
     """What moves with the clock. Instants are microseconds from 1970 in UTC."""
 
@@ -80,6 +90,11 @@ class FlipFinder(Protocol):
 
     def next_of(self, read: RowsRead, after_us: int) -> NDArray[np.int64]:
         """The first flip of each row after an instant, NEVER where there is none."""
+
+    @property
+    def passing(self) -> Passing | None:
+        """The events at whose edges it flips, and at no other instant; None where that is not
+        all."""
 
 
 class FlipLeaf(FlipFinder, Protocol):
@@ -97,8 +112,13 @@ class FlipLeaf(FlipFinder, Protocol):
 
 
 class ListedFlips(ABC):
-    """The two questions of FlipFinder about instants, for a finder that lists all flips within a
+    """The questions of FlipFinder about instants, for a finder that lists all flips within a
     stretch."""
+
+    @property
+    def passing(self) -> Passing | None:
+        """See FlipFinder."""
+        return None
 
     def between(
         self, read: RowsRead, after_us: int, through_us: int, most_ahead: int = 0

@@ -1,7 +1,9 @@
 """Where the events of some rows lie in the chunks of their blocks.
 
 Chunks are in the order of time, so the rows of one are looked through once for each type of
-event, and whoever reads a property of them reads it at the places that were found.
+event, and whoever reads a property of them reads it at the places that were found. Where chains of
+the blocks are kept (`engine.live.event_chains`), the events of few rows are gathered by these, and
+laid side by side as a tail is: who reads them need not know.
 """
 
 from __future__ import annotations
@@ -17,8 +19,11 @@ from engine.bitmaps import Buffer
 from engine.events import head
 from engine.events.decode import decode_columns
 from engine.events.edit import read_rows
-from engine.events.events import Events
-from engine.events.tail import TailVersion
+from engine.events.events import Events, Property
+from engine.events.head import CHUNK_EVENTS
+from engine.events.row_events import RowEvents
+from engine.events.tail import Tail, TailVersion
+from engine.live.event_chains import EventChains
 from engine.store.event_chunks import event_chunks
 from engine.store.snapshot import Snapshot
 
@@ -58,9 +63,12 @@ class Held:
 class HeldEvents:
     """Where the events of some rows are, which ascend; found once for each type of event."""
 
-    def __init__(self, snapshot: Snapshot, rows: NDArray[np.uint32]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, rows: NDArray[np.uint32], chains: EventChains | None = None
+    ) -> None:
         self.snapshot = snapshot
         self.rows = rows
+        self._chains = chains
         self._known: dict[int, list[Held]] = {}
 
     @classmethod
@@ -85,20 +93,53 @@ class HeldEvents:
         return self._known[field_id]
 
     def _find(self, field_id: int) -> Iterator[Held]:
+        if self._chains is not None:
+            gathered = self._chains.gather(self.snapshot, field_id, self.rows)
+            side_by_side = self._side_by_side(gathered.events)
+            if side_by_side is not None:
+                yield from side_by_side
+                for block, first, end in gathered.left:
+                    yield from self._scan(field_id, block, first, end)
+                return
         for block in np.unique(self.rows >> np.uint32(_BLOCK_BITS)).tolist():
             borders = [block << _BLOCK_BITS, (block + 1) << _BLOCK_BITS]
             first, end = np.searchsorted(self.rows, borders).tolist()
-            wanted = _Wanted(self.rows[first:end].astype(np.uint16), first)
-            chunks, tail = event_chunks(self.snapshot, field_id, block)
-            for chunk in chunks:
-                at, places = wanted.among(read_rows(chunk))
-                if len(at):
-                    yield Held(chunk, at, places)
-            if tail is not None:
-                events = tail.events()
-                at, places = wanted.among(events.rows)
-                if len(at):
-                    yield Held(tail, at, places, events.take(at))
+            yield from self._scan(field_id, block, first, end)
+
+    def _scan(self, field_id: int, block: int, first: int, end: int) -> Iterator[Held]:
+        """The chunks of a block that have any of its rows, which are at [first, end)."""
+        wanted = _Wanted(self.rows[first:end].astype(np.uint16), first)
+        chunks, tail = event_chunks(self.snapshot, field_id, block)
+        for chunk in chunks:
+            at, places = wanted.among(read_rows(chunk))
+            if len(at):
+                yield Held(chunk, at, places)
+        if tail is not None:
+            events = tail.events()
+            at, places = wanted.among(events.rows)
+            if len(at):
+                yield Held(tail, at, places, events.take(at))
+
+    def _side_by_side(self, found: RowEvents) -> list[Held] | None:
+        """Gathered events as tails; None where they have texts, which are read chunk by chunk."""
+        places, times = found.places(), found.times()
+        properties: dict[int, Property] = {}
+        for number in found.properties:
+            try:
+                values = found.property(number)
+            except ValueError:
+                return None
+            if values is not None:
+                properties[number] = values
+        events = Events(self.rows[places].astype(np.uint16), times, None, None, properties)
+        made = []
+        for start in range(0, len(places), CHUNK_EVENTS):
+            some = slice(start, min(start + CHUNK_EVENTS, len(places)))
+            tail, of_tail = Tail(), events.take(some)
+            tail.add(of_tail)
+            at = np.arange(some.stop - start)
+            made.append(Held(tail.version(), at, places[some], of_tail))
+        return made
 
 
 class _Wanted:

@@ -17,10 +17,12 @@ from engine.core import row_tests
 from engine.core.row_memberships import RowMemberships
 from engine.limits import ROW_MEMBERSHIPS_BYTES
 from engine.live.change import NO_MOVES, Moves, Touched
+from engine.live.event_chains import EventChains
 from engine.live.flip_outcome import Passed
 from engine.live.moving_segments import MovingSegments
 from engine.live.row_choice import rows_to_judge
 from engine.live.segment_plan import SegmentPlan
+from engine.live.step_events import BroughtEvents
 from engine.model.definitions import Model
 from engine.rules import bound
 from engine.rules.time_dependence import moves_anywhere
@@ -48,11 +50,16 @@ _NOTHING = LevelChange(NO_MOVES, {})
 class KeptLevel:
     """The definitions of one level; for one thread at a time.
 
-    `bodies` and `fields`, the numbers of their membership fields, have the same names.
+    `bodies` and `fields`, the numbers of their membership fields, have the same names; `chains` are
+    those of all levels.
     """
 
     def __init__(
-        self, model: Model, bodies: Mapping[str, bound.BoundExpr], fields: Mapping[str, int]
+        self,
+        model: Model,
+        bodies: Mapping[str, bound.BoundExpr],
+        fields: Mapping[str, int],
+        chains: EventChains,
     ) -> None:
         self._model = model
         self._bodies = dict(bodies)
@@ -60,17 +67,28 @@ class KeptLevel:
         moving = {name: body for name, body in bodies.items() if moves_anywhere(body)}
         self._still = {name: n for name, n in fields.items() if name not in moving}
         self.moving = tuple(moving)
-        self._moving = MovingSegments(model, moving, self._fields) if moving else None
+        self._moving = MovingSegments(model, moving, self._fields, chains) if moving else None
         self._side_by_side = RowMemberships(len(self._still))
         self._plan: SegmentPlan | None = None
 
-    def update(self, candidate: Snapshot, touched: Touched, now_us: int) -> LevelChange:
+    @property
+    def events_wanted(self) -> frozenset[str]:
+        """The types of event of which `update` must be told what came."""
+        return frozenset() if self._moving is None else self._moving.events_wanted
+
+    def update(
+        self,
+        candidate: Snapshot,
+        touched: Touched,
+        now_us: int,
+        brought: Sequence[BroughtEvents] = (),
+    ) -> LevelChange:
         """What the changes of one record do, judged at the clock. `candidate` has the changes, and
-        the memberships as they were."""
+        the memberships as they were; `brought` are the new events of the types wanted."""
         change = self._update_still(candidate, touched)
         if self._moving is None:
             return change
-        judged = self._moving.update(candidate, touched, now_us)
+        judged = self._moving.update(candidate, touched, now_us, brought)
         return LevelChange(
             joined_moves(change.moves, self._moves(judged.entered, judged.left)),
             {**change.moved, **self._moved(judged.entered, judged.left)},

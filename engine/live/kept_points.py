@@ -24,6 +24,7 @@ from engine.columns.zone import Encoded
 from engine.live.block_writer import BlockWriter
 from engine.live.change import Touched
 from engine.live.definitions import Definition, key_of
+from engine.live.event_chains import EventChains
 from engine.live.flips import soonest
 from engine.live.moved_key import points_key
 from engine.live.moving_plan import FADING_ROWS, LeafFlips, MovingPlan
@@ -97,7 +98,7 @@ class KeptPoints(MovingSegments):
                 field = catalog[points_field(one.points.name)]
                 self._told.append(_Told(one.name, key_of(one.name), version_of(one.name), field))
                 scores.append(one.points)
-        super().__init__(model, {}, {}, scores)
+        super().__init__(model, {}, {}, EventChains(), scores, by_cursor=False)
 
     def __bool__(self) -> bool:
         return bool(self._told)
@@ -112,7 +113,7 @@ class KeptPoints(MovingSegments):
 
     def earliest(self) -> Mapping[str, int]:
         """Name of each of `moving` -> an instant before which it changes for nobody by time."""
-        due = [times.earliest for times in self._due]
+        due = [times.earliest for times in self._due.values()]
         return {
             one.name: soonest(due[number] for number in leaves)
             for one, leaves in zip(self._told, self._parts.leaves_of, strict=True)
@@ -160,14 +161,14 @@ class KeptPoints(MovingSegments):
         if not self._told:
             return PointsChange()
         plan = self._plan_for(snapshot, Touched(np.zeros(0, np.uint32), {}))
-        for due in self._due:
+        for due in self._due.values():
             due.grow(snapshot.block_count)
         collected = [_Collected(told) for told in self._told]
-        for block in sorted({block for due in self._due for block in due.due(through_us)}):
+        for block in sorted({block for due in self._due.values() for block in due.due(through_us)}):
             if absorbs is not None and not absorbs(block):
                 continue
             read = BlockRead(snapshot, block, self._parts.zone)
-            numbers = [n for n, due in enumerate(self._due) if due.is_due(block, through_us)]
+            numbers = [n for n, due in self._due.items() if due.is_due(block, through_us)]
             if self._parts.fading(numbers, after_us, through_us):
                 for some in read.portions(FADING_ROWS):
                     flips = self._parts.flips(some, numbers, after_us, through_us)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.number_plan import attribute_field
-from engine.live.flips import NEVER, BlockFlips, first_ahead
+from engine.live.flips import NEVER, BlockFlips, Passing, first_ahead
 from engine.live.linear_forms import LinearTest
 from engine.live.rows_read import NumberSource, RowsRead
 from engine.rules import bound
@@ -26,6 +26,11 @@ class LinearFlips:
         self._sources = [_known(term.source) for term in predicate.form.terms]
         scales = [10**source.attribute.scale for source in self._sources]
         self._test = LinearTest(predicate, scales)
+
+    @property
+    def passing(self) -> Passing | None:
+        """See FlipFinder."""
+        return None
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """See FlipLeaf."""

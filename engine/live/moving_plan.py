@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from engine.core.memberships import holds_row
 from engine.core.row_tests import test_many
 from engine.live.change import Touched
+from engine.live.event_chains import EventChains
 from engine.live.event_flips import EventFlips, EventSources
 from engine.live.flips import FlipFinder, FlipLeaf
 from engine.live.linear_flips import LinearFlips
@@ -294,8 +295,10 @@ class MovingPlan:
         stored: Sequence[int] = (),
         lists: Mapping[str, StandingList] | None = None,
         kept: bool = True,
+        chains: EventChains | None = None,
     ) -> None:
         self.parts = parts
+        self._chains = chains
         self._stored = tuple(stored)
         bodies = {str(number): part for number, part in enumerate(parts.parts)}
         memberships = {f"stored {field}": field for field in stored}
@@ -340,7 +343,7 @@ class MovingPlan:
         stored = dict(zip(segments, truths[len(numbers) :], strict=False))
         if self._stored:
             self._look_up_dead(snapshot, rows, parts[0], stored)
-        read = read or RowsRead(snapshot, rows, self.parts.zone)
+        read = read or RowsRead(snapshot, rows, self.parts.zone, self._chains)
         return RowsJudged(self.parts, read, parts, stored)
 
     def _look_up_dead(
@@ -368,11 +371,17 @@ class RowsJudged:
     stored: Mapping[int, NDArray[np.bool_]]
 
     def truth(
-        self, segment: int, places: NDArray[np.intp], instants: NDArray[np.int64]
+        self,
+        segment: int,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        known: dict[int, NDArray[Any]] | None = None,
     ) -> NDArray[np.bool_]:
-        """Whether the rows at some places are in a segment, each at the instant beside it."""
+        """Whether the rows at some places are in a segment, each at the instant beside it. `known`
+        keeps what steps came to, for other segments of the same rows and instants."""
         # For live rows plain negation is right, and the others are in nothing.
-        found: NDArray[np.bool_] = self._root(segment, places, instants) & self.parts[0][places]
+        root = self._root(segment, places, instants, known)
+        found: NDArray[np.bool_] = root & self.parts[0][places]
         return found
 
     def points(
@@ -383,11 +392,17 @@ class RowsJudged:
         return self._root(score, places, instants)
 
     def _root(
-        self, segment: int, places: NDArray[np.intp], instants: NDArray[np.int64]
+        self,
+        segment: int,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        known: dict[int, NDArray[Any]] | None = None,
     ) -> NDArray[Any]:
         definitions = self.definitions
-        known: dict[int, NDArray[Any]] = {}
+        known = {} if known is None else known
         for number in definitions.steps_of[segment]:
+            if number in known:
+                continue
             step = definitions.step_at(number)
             match step.kind:
                 case "part":

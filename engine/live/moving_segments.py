@@ -5,7 +5,8 @@ The state has a clock, the instant of the last record of the log; memberships ar
 - After an update the rows that were written to are judged at the clock, and the next flip of each
   leaf that reads what was written may come earlier.
 - When the clock moves on, the finders say who flips on the way (`engine.live.flips`), from the
-  blocks that have somebody due. Each of these rows is judged at each of its flips, in order, so
+  blocks that have somebody due, or the events that pass an edge of a window do
+  (`engine.live.event_cursors`). Each of these rows is judged at each of its flips, in order, so
   that whoever enters and leaves again between two ticks does both; what is told is the same
   however many steps the clock takes.
 
@@ -16,16 +17,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.live.change import Touched
+from engine.live.event_chains import EventChains
+from engine.live.finder_cursors import FinderCursors, among
 from engine.live.flip_outcome import Fading, FlipOutcome, Passed, judge_flips
 from engine.live.flips import DueTimes, soonest
-from engine.live.moving_plan import FADING_ROWS, MovingParts, MovingPlan
+from engine.live.moving_plan import FADING_ROWS, LeafFlips, MovingParts, MovingPlan
 from engine.live.row_choice import rows_to_judge
 from engine.live.rows_read import BlockRead, RowsRead
+from engine.live.step_events import BroughtEvents
 from engine.model.definitions import Model
 from engine.rules import bound
 from engine.rules.bound_scores import BoundScore
@@ -52,7 +57,7 @@ class MovingSegments:
     """The moving segments of one model version; for one thread at a time.
 
     `bodies` and `fields`, the numbers of their membership fields, have the same names. `scores` are
-    for who judges these (engine.live.kept_points).
+    for who judges these (engine.live.kept_points), block by block and not `by_cursor`.
     """
 
     def __init__(
@@ -60,14 +65,23 @@ class MovingSegments:
         model: Model,
         bodies: Mapping[str, bound.BoundExpr],
         fields: Mapping[str, int],
+        chains: EventChains,
         scores: Sequence[BoundScore] = (),
+        *,
+        by_cursor: bool = True,
     ) -> None:
         self.names = tuple(bodies)
         self._model = model
         self._fields = [fields[name] for name in self.names]
         self._parts = MovingParts(model, bodies, scores)
-        self._due = [DueTimes(leaf) for leaf in self._parts.leaves]
         self._plan: MovingPlan | None = None
+        self._chains = chains
+        self._cursors = FinderCursors(self._parts, model.time_zone, chains, serves=by_cursor)
+        self._due = {
+            number: DueTimes(leaf)
+            for number, leaf in enumerate(self._parts.leaves)
+            if number not in self._cursors
+        }
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""
@@ -75,7 +89,8 @@ class MovingSegments:
 
     def earliest(self) -> Mapping[str, int]:
         """Name of each segment -> an instant before which nobody enters or leaves it by time."""
-        due = [times.earliest for times in self._due]
+        due = {number: times.earliest for number, times in self._due.items()}
+        due |= self._cursors.earliest()
         return {
             name: soonest(due[number] for number in self._parts.leaves_of[i])
             for i, name in enumerate(self.names)
@@ -83,22 +98,40 @@ class MovingSegments:
 
     # ------------------------------------------------------------------- after an update
 
-    def update(self, candidate: Snapshot, touched: Touched, now_us: int) -> Judged:
+    @property
+    def events_wanted(self) -> frozenset[str]:
+        """The types of event of which `update` must be told what came."""
+        return self._cursors.types
+
+    def update(
+        self,
+        candidate: Snapshot,
+        touched: Touched,
+        now_us: int,
+        brought: Sequence[BroughtEvents] = (),
+    ) -> Judged:
         """What the changes of one record do, judged at the clock. `candidate` has the changes, and
-        the memberships as they were."""
+        the memberships as they were; `brought` are the new events of the types wanted."""
         plan = self._plan_for(candidate, touched)
         rows, kinds, wanted = rows_to_judge(plan.reads, touched)
-        read = RowsRead(candidate, rows, self._parts.zone)
+        read = RowsRead(candidate, rows, self._parts.zone, self._chains)
         self._bring_forward(read, plan, touched, now_us)
+        self._cursors.bring_forward(candidate, brought, now_us)
         nobody: list[NDArray[np.uint32]] = [_NO_ROWS] * len(self.names)
         if not len(rows):
             return Judged(nobody, nobody, 0)
         judged = plan.rows(candidate, rows, range(len(self.names)), read)
         entered, left, evaluated = [], [], 0
+        places_of = [np.flatnonzero(of_kind) for of_kind in wanted]
+        known: list[dict[int, NDArray[Any]]] = [{} for _ in places_of]
         for i, kind in enumerate(kinds):
-            places = np.flatnonzero(wanted[kind])
+            places = places_of[kind]
             evaluated += len(places)
-            truth = judged.truth(i, places, np.full(len(places), now_us))
+            if not len(places):
+                entered.append(_NO_ROWS)
+                left.append(_NO_ROWS)
+                continue
+            truth = judged.truth(i, places, np.full(len(places), now_us), known[kind])
             stored = judged.stored[i][places]
             entered.append(rows[places[truth & ~stored]])
             left.append(rows[places[stored & ~truth]])
@@ -109,20 +142,23 @@ class MovingSegments:
         earlier."""
         plan = self._plan_for(candidate, touched)
         rows, _, _ = rows_to_judge(plan.reads, touched)
-        self._bring_forward(RowsRead(candidate, rows, self._parts.zone), plan, touched, after_us)
+        self._bring_forward(
+            RowsRead(candidate, rows, self._parts.zone, self._chains), plan, touched, after_us
+        )
 
     def _bring_forward(
         self, judged: RowsRead, plan: MovingPlan, touched: Touched, now_us: int
     ) -> None:
         readers: dict[bytes, RowsRead] = {judged.rows.tobytes(): judged}
-        for leaf, fields, due in zip(self._parts.leaves, plan.leaf_fields, self._due, strict=True):
+        for number, due in self._due.items():
+            leaf, fields = self._parts.leaves[number], plan.leaf_fields[number]
             due.grow(judged.snapshot.block_count)
             written = [touched.fields[field] for field in fields if field in touched.fields]
             # A leaf without a field flips for everybody, new profiles too.
             rows = np.unique(np.concatenate(written or [_NO_ROWS])) if fields else touched.created
             if len(rows):
                 read = readers.setdefault(
-                    rows.tobytes(), RowsRead(judged.snapshot, rows, self._parts.zone)
+                    rows.tobytes(), RowsRead(judged.snapshot, rows, self._parts.zone, self._chains)
                 )
                 due.bring_forward(rows, leaf.next_of(read, now_us))
 
@@ -134,7 +170,12 @@ class MovingSegments:
                 return self._plan
             lists = self._plan.still.lists
         self._plan = MovingPlan(
-            snapshot, self._model, self._parts, stored=self._fields, lists=lists
+            snapshot,
+            self._model,
+            self._parts,
+            stored=self._fields,
+            lists=lists,
+            chains=self._chains,
         )
         return self._plan
 
@@ -153,25 +194,29 @@ class MovingSegments:
         What it returns must be carried out before the next call.
         """
         plan = self._plan_for(snapshot, Touched(_NO_ROWS, {}))
-        for due in self._due:
+        for due in self._due.values():
             due.grow(snapshot.block_count)
-        waiting = sorted({block for due in self._due for block in due.due(through_us)})
         outcome = FlipOutcome(len(self.names))
-        pending: list[tuple[int, NDArray[np.uint32], NDArray[np.int64]]] = []
-        count = 0
-        for block in waiting:
+        passing = self._cursors.take(snapshot, after_us, through_us, absorbs)
+        outcome.blocks_read += passing.blocks_read
+        waiting = {block for due in self._due.values() for block in due.due(through_us)}
+        pending: list[LeafFlips] = []
+        for block in sorted(waiting.union(passing.stops(FLIPS_AT_A_TIME))):
             if absorbs is not None and not absorbs(block):
                 continue
-            read = BlockRead(snapshot, block, self._parts.zone)
-            numbers = [n for n, due in enumerate(self._due) if due.is_due(block, through_us)]
+            read = BlockRead(snapshot, block, self._parts.zone, self._chains)
+            numbers = [n for n, due in self._due.items() if due.is_due(block, through_us)]
             outcome.blocks_read += len(numbers)
             scores = self._parts.fading(numbers, after_us, through_us)
             if scores:
+                pending += passing.before(block)
                 if pending:
                     judge_flips(plan, snapshot, pending, outcome)
-                    pending, count = [], 0
+                    pending = []
+                of_block = passing.before(block + 1)
                 for some in read.portions(FADING_ROWS):
                     flips = self._parts.flips(some, numbers, after_us, through_us, scores)
+                    flips += among(some.rows, of_block)
                     fading = Fading(scores, some, after_us, through_us)
                     judge_flips(plan, snapshot, flips, outcome, fading=fading)
                 after_us_of_block = through_us
@@ -181,11 +226,12 @@ class MovingSegments:
                 found = self._due[number].take(read, after_us_of_block, through_us)
                 if len(found.rows):
                     pending.append((number, found.rows, found.instants))
-                    count += len(found.rows)
+            pending += passing.before(block + 1)
             # Of whole blocks, so that each row is judged at all its flips in one go.
-            if count >= FLIPS_AT_A_TIME:
+            if sum(len(rows) for _, rows, _ in pending) >= FLIPS_AT_A_TIME:
                 judge_flips(plan, snapshot, pending, outcome)
-                pending, count = [], 0
+                pending = []
+        pending += passing.before(snapshot.block_count)
         if pending:
             judge_flips(plan, snapshot, pending, outcome)
         return outcome.passed()

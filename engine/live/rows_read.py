@@ -20,6 +20,7 @@ from engine.columns.sets import decode_rows
 from engine.core.day_turns import starts_of
 from engine.core.number_plan import attribute_field
 from engine.live.attribute_values import buckets_of, floats_of, strings_of
+from engine.live.event_chains import EventChains
 from engine.live.event_source import EventSource
 from engine.live.event_timelines import Timelines
 from engine.live.held_events import HeldEvents
@@ -48,15 +49,22 @@ class Sums(NamedTuple):
 
 
 class RowsRead:
-    """Rows (uint32, ascending, each once) of one state of the store."""
+    """Rows (uint32, ascending, each once) of one state of the store; `chains` are kept by whoever
+    looks at one state after the other."""
 
-    def __init__(self, snapshot: Snapshot, rows: NDArray[np.uint32], zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        rows: NDArray[np.uint32],
+        zone: ZoneInfo,
+        chains: EventChains | None = None,
+    ) -> None:
         self.snapshot = snapshot
         self.rows = rows
         self._zone = zone
         self._columns: dict[tuple[int, bool], tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
         self._sums: dict[tuple[tuple[tuple[str, bool], int], ...], Sums] = {}
-        self._held = HeldEvents(snapshot, rows)
+        self._held = HeldEvents(snapshot, rows, chains)
         self._timelines: dict[EventSource, Timelines] = {}
         self._made: dict[object, Any] = {}
 
@@ -131,8 +139,11 @@ class RowsRead:
 class BlockRead:
     """A block of one state of the store, whose live rows are read when somebody asks for all."""
 
-    def __init__(self, snapshot: Snapshot, block: int, zone: ZoneInfo) -> None:
+    def __init__(
+        self, snapshot: Snapshot, block: int, zone: ZoneInfo, chains: EventChains | None = None
+    ) -> None:
         self.block = block
+        self._chains = chains
         self._snapshot = snapshot
         self._zone = zone
 
@@ -152,7 +163,7 @@ class BlockRead:
 
     def some(self, rows: NDArray[np.uint32]) -> RowsRead:
         """Some rows of it, which ascend."""
-        return RowsRead(self._snapshot, rows, self._zone)
+        return RowsRead(self._snapshot, rows, self._zone, self._chains)
 
 
 def live_rows(snapshot: Snapshot, block: int) -> NDArray[np.uint32]:

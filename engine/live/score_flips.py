@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from engine.live.event_flips import EventSources
 from engine.live.faded_values import EachValues, Listed
-from engine.live.flips import NEVER, BlockFlips, first_ahead
+from engine.live.flips import NEVER, BlockFlips, Passing, first_ahead
 from engine.live.rows_read import RowsRead
 from engine.model.definitions import Model
 from engine.rules.bound_scores import BoundScore, BoundWhenRule
@@ -47,6 +47,17 @@ class ScoreFlips:
     def fading_us(self) -> int:
         """For how long an event changes something each hour; 0 where none does."""
         return max((each.fading_us for each in self._each), default=0)
+
+    @property
+    def passing(self) -> Passing | None:
+        """See FlipFinder."""
+        if self.fading_us:
+            return None
+        values = self._each
+        if not all(one.source.is_still for one in values):
+            return None
+        edges = ((t, edge) for v in values for t in v.source.types for edge in v.passed_edges)
+        return Passing(frozenset(edges), all(one.source.takes_all for one in values))
 
     def fields(self, snapshot: Snapshot) -> frozenset[int]:
         """See FlipFinder."""

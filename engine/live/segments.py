@@ -30,6 +30,7 @@ from engine.core.control import Control
 from engine.live.change import NO_MOVES, FieldBlocks, Flips, Moves, Numbered, Touched, Transition
 from engine.live.definitions import Definition, GoneName, definitions_of, key_of, levels_of
 from engine.live.each_actions import EachActions
+from engine.live.event_chains import EventChains
 from engine.live.fact_changes import FactEvents, FactWriter, held_by
 from engine.live.facts_ahead import FactsAhead
 from engine.live.flip_outcome import Passed
@@ -50,7 +51,7 @@ from engine.rules.bind import Binder
 from engine.rules.meaning import meaning_of
 from engine.rules.retention import retentions
 from engine.rules.time_dependence import why_unkept
-from engine.store.catalog import Catalog, segment_field
+from engine.store.catalog import Catalog, event_field, segment_field
 from engine.store.snapshot import Snapshot
 
 __all__ = ["NAMED", "SegmentChange", "StoredSegments", "TimeChange", "in_turns", "segment_key"]
@@ -149,21 +150,27 @@ class StoredSegments:
         self._level_of = levels_of(stored)
         self._facts = KeptFacts(stored, self._level_of)
         self._named = NamedFacts(model, binder)
-        # Types of events of which a record's new ones must be told to `update`.
-        self.events_wanted = self._named.fields(catalog) | self._each.fields(catalog)
+        self._counted_events = self._named.fields(catalog) | self._each.fields(catalog)
         self._counts_events = bool(self._named) or bool(self._each)
         self._telling = Telling(stored, self.definition_version)
+        chains = EventChains()
         self._levels = [
             KeptLevel(
                 model,
                 {one.name: one.body for one in stored if self._level_of[one.name] == level},
                 {name: n for name, n in self._fields.items() if self._level_of[name] == level},
+                chains,
             )
             for level in range(max([*self._level_of.values(), -1 + bool(self._named)]) + 1)
         ]
         # Points are judged when all facts are there.
         last = [self._points] if self._points else []
         self._judges: Sequence[KeptLevel | KeptPoints] = (*self._levels, *last)
+        # Types of events of which a record's new ones must be told to `update`.
+        wanted = {event_field(name) for level in self._levels for name in level.events_wanted}
+        self.events_wanted = self._counted_events.union(
+            catalog[name].id for name in wanted if name in catalog
+        )
         moving = [name for judge in self._judges for name in judge.moving]
         self.moving = (*moving, *([NAMED] if self._counts_events else []))
 
@@ -285,20 +292,21 @@ class StoredSegments:
         """
         moves, rows_evaluated = NO_MOVES, 0
         moved: dict[str, tuple[NDArray[np.uint32], NDArray[np.uint32]]] = {}
+        counted = [one for one in brought if one.field_id in self._counted_events]
         for number, level in enumerate(self._levels):
-            change = level.update(candidate, touched, now_us)
+            change = level.update(candidate, touched, now_us, brought)
             moves = joined_moves(moves, change.moves)
             moved.update(change.moved)
             rows_evaluated += change.rows_evaluated
             states = partial(held_by, candidate, self.model, at_us=now_us)
             facts = self._facts.at_once(number, change.moved, removed, now_us, states)
             if self._named and not number:
-                facts += self._named.of_update(candidate, brought, removed, now_us)
+                facts += self._named.of_update(candidate, counted, removed, now_us)
             if facts:
                 assert write is not None, "facts have somebody to write them"
                 candidate, written = write(facts)
                 touched = Touched(touched.created, {**touched.fields, **written})
-        asked = self._each.of_record(candidate, brought, now_us)
+        asked = self._each.of_record(candidate, counted, now_us)
         points = self._points.changes(candidate, touched, now_us)
         more = transitions_of([*asked, *points.entries])
         return SegmentChange(

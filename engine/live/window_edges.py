@@ -29,31 +29,46 @@ from engine.rules.units import duration_us, time_us
 from engine.rules.window_bounds import EARLIEST_US
 from engine.rules.windows import CLOCK_CHANGE_US, UNIT_DAYS
 
-__all__ = ["WindowEdges"]
+__all__ = [
+    "Edge",
+    "FixedEdge",
+    "MovingEdge",
+    "TypeEdge",
+    "UnitEdge",
+    "WindowEdges",
+    "edge_at",
+    "unit_flips",
+]
 
 _LATEST_US = NEVER
 
 
 @dataclass(frozen=True, slots=True)
-class _Fixed:
+class FixedEdge:
+    """An instant."""
+
     at_us: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Moving:
+class MovingEdge:
+    """The instant asked for and `shift_us`."""
+
     shift_us: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Unit:
+class UnitEdge:
     """The first instant of the unit `back` units before the current one."""
 
     unit: tree.CalendarUnit
     back: int
 
 
-_Edge = _Fixed | _Moving | _Unit
-_OPEN = _Fixed(EARLIEST_US), _Fixed(_LATEST_US)
+Edge = FixedEdge | MovingEdge | UnitEdge
+# A type of event by name, and an edge that its events pass.
+TypeEdge = tuple[str, MovingEdge | UnitEdge]
+_OPEN = FixedEdge(EARLIEST_US), FixedEdge(_LATEST_US)
 
 
 class WindowEdges:
@@ -65,73 +80,83 @@ class WindowEdges:
 
     def bounds(self, instants: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The span [from, to) at each instant."""
-        starts = self._at(self._from, instants)
-        return starts, np.minimum(self._at(self._to, instants), instants + 1)
+        starts = edge_at(self._from, instants, self._zone)
+        return starts, np.minimum(edge_at(self._to, instants, self._zone), instants + 1)
 
     @property
     def opens_at_once(self) -> bool:
         """Whether events come to count at their own times alone, and never later."""
-        is_ahead = isinstance(self._to, _Unit) and self._to.back < 0
-        return is_ahead or isinstance(self._to, _Fixed)
+        is_ahead = isinstance(self._to, UnitEdge) and self._to.back < 0
+        return is_ahead or isinstance(self._to, FixedEdge)
 
     @property
     def longest_us(self) -> int | None:
         """An upper bound of how long before an instant an event of the window can lie; None where
         there is none."""
         match self._from:
-            case _Moving(shift_us):
+            case MovingEdge(shift_us):
                 return -shift_us
-            case _Unit(unit, back):
+            case UnitEdge(unit, back):
                 return (back + 1) * UNIT_DAYS[unit] * DAY_US + CLOCK_CHANGE_US
-            case _Fixed():
+            case FixedEdge():
                 return None
 
     def flips(self, times: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """When events come to count and pass an edge: arrays with one element for each event,
         NEVER where there is none."""
-        found = [times]
-        for edge in dict.fromkeys((self._from, self._to)):
-            match edge:
-                case _Moving(shift_us):
-                    found.append(times - shift_us + 1)
-                case _Unit(unit, back):
-                    found += self._unit_flips(unit, back, times)
-                case _Fixed():
-                    pass
-        return found
-
-    def _at(self, edge: _Edge, instants: NDArray[np.int64]) -> NDArray[np.int64]:
-        match edge:
-            case _Fixed(at_us):
-                return np.full(len(instants), at_us, np.int64)
-            case _Moving(shift_us):
-                return instants + shift_us
-            case _Unit(unit, back):
-                days, of_day = np.unique(local_days(instants, self._zone), return_inverse=True)
-                firsts = (unit_start_days(day, unit, back) for day in days.tolist())
-                starts = [first_instant_us(first, self._zone) for first in firsts]
-                return np.array(starts, np.int64)[of_day]
-
-    def _unit_flips(
-        self, unit: tree.CalendarUnit, back: int, times: NDArray[np.int64]
-    ) -> list[NDArray[np.int64]]:
-        days, of_day = np.unique(days_by_start(times, self._zone), return_inverse=True)
-        passed = [turns(unit_start_days(day, unit, -back - 1), self._zone) for day in days.tolist()]
         found = []
-        for place in range(max(map(len, passed), default=0)):
-            at = [instants[place] if place < len(instants) else NEVER for instants in passed]
-            found.append(np.array(at, np.int64)[of_day])
+        for edge in self.passed:
+            match edge:
+                case MovingEdge(shift_us):
+                    found.append(times - shift_us + 1)
+                case UnitEdge():
+                    found += unit_flips(edge, times, self._zone)
         return found
 
+    @property
+    def passed(self) -> list[MovingEdge | UnitEdge]:
+        """The edges that events pass as time goes on; the first is the instant asked for, from
+        which on one that is dated ahead counts."""
+        edges = dict.fromkeys((MovingEdge(1), self._from, self._to))
+        return [edge for edge in edges if not isinstance(edge, FixedEdge)]
 
-def _edges(window: tree.Window, zone: ZoneInfo) -> tuple[_Edge, _Edge]:
+
+def edge_at(edge: Edge, instants: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """Where an edge is at each instant."""
+    match edge:
+        case FixedEdge(at_us):
+            return np.full(len(instants), at_us, np.int64)
+        case MovingEdge(shift_us):
+            return instants + shift_us
+        case UnitEdge(unit, back):
+            if len(instants) > 1 and (instants == instants[0]).all():
+                return np.full(len(instants), edge_at(edge, instants[:1], zone)[0])
+            days, of_day = np.unique(local_days(instants, zone), return_inverse=True)
+            firsts = (unit_start_days(day, unit, back) for day in days.tolist())
+            starts = [first_instant_us(first, zone) for first in firsts]
+            return np.array(starts, np.int64)[of_day]
+
+
+def unit_flips(edge: UnitEdge, times: NDArray[np.int64], zone: ZoneInfo) -> list[NDArray[np.int64]]:
+    """When events pass the beginning of a unit, as `WindowEdges.flips` has it."""
+    days, of_day = np.unique(days_by_start(times, zone), return_inverse=True)
+    starts = (unit_start_days(day, edge.unit, -edge.back - 1) for day in days.tolist())
+    passed = [turns(start, zone) for start in starts]
+    found = []
+    for place in range(max(map(len, passed), default=0)):
+        at = [instants[place] if place < len(instants) else NEVER for instants in passed]
+        found.append(np.array(at, np.int64)[of_day])
+    return found
+
+
+def _edges(window: tree.Window, zone: ZoneInfo) -> tuple[Edge, Edge]:
     match window:
         case tree.Window(kind="in_last", length=tree.Duration() as length):
-            return _Moving(1 - duration_us(length)), _OPEN[1]
+            return MovingEdge(1 - duration_us(length)), _OPEN[1]
         case tree.Window(
             kind="between_ago", start=tree.Duration() as start, end=tree.Duration() as end
         ):
-            return _Moving(1 - duration_us(start)), _Moving(1 - duration_us(end))
+            return MovingEdge(1 - duration_us(start)), MovingEdge(1 - duration_us(end))
         case tree.Window(kind="since", from_=tree.Instant() as from_):
             return _instant(from_, zone), _OPEN[1]
         case tree.Window(kind="before", to=tree.Instant() as to):
@@ -139,25 +164,25 @@ def _edges(window: tree.Window, zone: ZoneInfo) -> tuple[_Edge, _Edge]:
         case tree.Window(kind="from_to", from_=tree.Instant() as from_, to=tree.Instant() as to):
             return _instant(from_, zone), _instant(to, zone)
         case tree.Window(kind="in_last_calendar", count=int(count), unit=str(unit)):
-            return _Unit(unit, count - 1), _OPEN[1]
+            return UnitEdge(unit, count - 1), _OPEN[1]
         case tree.Window(kind="calendar_ago", count=int(count), unit=str(unit)):
-            return _Unit(unit, count), _Unit(unit, count - 1)
+            return UnitEdge(unit, count), UnitEdge(unit, count - 1)
         case tree.Window(kind="this", unit=str(unit)):
-            return _Unit(unit, 0), _Unit(unit, -1)
+            return UnitEdge(unit, 0), UnitEdge(unit, -1)
         case tree.Window(kind="today"):
-            return _Unit("day", 0), _Unit("day", -1)
+            return UnitEdge("day", 0), UnitEdge("day", -1)
         case tree.Window(kind="yesterday"):
-            return _Unit("day", 1), _Unit("day", 0)
+            return UnitEdge("day", 1), UnitEdge("day", 0)
         case _:
             raise AssertionError(f"a window without what its kind needs: {window}")
 
 
-def _instant(instant: tree.Instant, zone: ZoneInfo) -> _Edge:
+def _instant(instant: tree.Instant, zone: ZoneInfo) -> Edge:
     match instant.at:
         case tree.Date(days):
-            return _Fixed(first_instant_us(days, zone))
+            return FixedEdge(first_instant_us(days, zone))
         case tree.Time():
-            return _Fixed(time_us(instant.at, zone))
+            return FixedEdge(time_us(instant.at, zone))
         case tree.Now():
             shift_us = 0 if instant.shift is None else duration_us(instant.shift)
-            return _Moving(instant.sign * shift_us)
+            return MovingEdge(instant.sign * shift_us)

@@ -1,0 +1,22 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.events.chains import Chains
+from engine.events.events import Property
+
+__all__ = ["RowEvents"]
+
+class RowEvents:
+    @property
+    def properties(self) -> set[int]: ...
+    def __len__(self) -> int: ...
+    def gather(
+        self,
+        chains: Chains,
+        rows: NDArray[np.uint32],  # IN
+        addresses: NDArray[np.uint64],  # IN
+        first_place: int,
+    ) -> None: ...
+    def places(self) -> NDArray[np.intp]: ...
+    def times(self) -> NDArray[np.int64]: ...
+    def property(self, number: int) -> Property | None: ...

@@ -1,0 +1,151 @@
+"""Chains of the events of blocks, kept from one record of the log to the next.
+
+Whoever looks at few rows of many blocks would read the row of every event of these blocks to find
+theirs; by chains (engine.events.chains) they read their own. Chains of a type of a block are made
+when they are first asked for. Later the chunks of the block tell whether they still say all: chunks
+that are stored are known by what the manifest says of them, those on the heap by what they are, and
+a tail by where it comes from, of which only what was added since is chained. The times of a tail
+are looked through in the same way (engine.events.time_ranges).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.events.chains import Chains
+from engine.events.chunks import Chunks
+from engine.events.row_events import RowEvents
+from engine.events.tail import TailVersion
+from engine.events.time_ranges import TimeGroups
+from engine.limits import ROW_CHAINS_BYTES
+from engine.store.addresses import PartTable
+from engine.store.events_payload import EventsPayload
+from engine.store.overlay import HeapPayload
+from engine.store.snapshot import Snapshot
+
+__all__ = ["EventChains", "Gathered"]
+
+_BLOCK_BITS = 16
+# Of more rows of a block, a scan of all rows takes less.
+_MOST_ROWS = 1 << 12
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """The chains of a block; what they were made of, and of which payload that is known."""
+
+    chains: Chains
+    sealed: tuple[object, ...]
+    tail: object
+    payload: HeapPayload | None
+    stored: bytes
+    groups: TimeGroups | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What chains had of some rows, and the stretches of rows, [first, end), that they cannot say:
+    blocks of which too many rows were asked, or for whose chains there is no room."""
+
+    events: RowEvents
+    left: list[tuple[int, int, int]]
+
+
+class EventChains:
+    """For one thread, which sees states of the store in their order."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, dict[int, _Known]] = {}
+        self._bytes = 0
+
+    def gather(self, snapshot: Snapshot, field_id: int, rows: NDArray[np.uint32]) -> Gathered:
+        """The events of a type that some rows have, which ascend."""
+        found, left = RowEvents(), []
+        blocks = rows >> np.uint32(_BLOCK_BITS)
+        starts = np.flatnonzero(np.append(True, blocks[1:] != blocks[:-1])[: len(blocks)])
+        ends = np.append(starts[1:], len(blocks))
+        table = snapshot.addresses(field_id)
+        first_part, addresses = table.first_part, table.address
+        for block, first, end in zip(
+            blocks[starts].tolist(), starts.tolist(), ends.tolist(), strict=True
+        ):
+            chains = None
+            if end - first <= _MOST_ROWS and block < snapshot.block_count:
+                chains = self._of(snapshot, table, field_id, block)
+            if chains is None:
+                left.append((block, first, end))
+            else:
+                parts = addresses[first_part[block] : first_part[block + 1]]
+                found.gather(chains, rows[first:end], parts, first)
+        return Gathered(found, left)
+
+    def time_groups(
+        self, snapshot: Snapshot, field_id: int, blocks: NDArray[np.uint32]
+    ) -> list[TimeGroups | None]:
+        """The bounds of the times of the open tail of each block, None where it has none."""
+        table = snapshot.addresses(field_id)
+        found: list[TimeGroups | None] = []
+        for block in blocks.tolist():
+            self._of(snapshot, table, field_id, block)
+            known = self._known[field_id].get(block)
+            found.append(None if known is None else known.groups)
+        return found
+
+    def _of(self, snapshot: Snapshot, table: PartTable, field_id: int, block: int) -> Chains | None:
+        """The chains of a block as a snapshot has it; None where there is no room for them."""
+        blocks = self._known.setdefault(field_id, {})
+        known = blocks.get(block)
+        payload = snapshot.on_heap(field_id, block)
+        if known is not None and payload is not None and known.payload is payload:
+            return known.chains
+        sealed, tail, stored = _made_of(snapshot, field_id, block, payload)
+        if known is not None and known.stored == stored and _same(known.sealed, sealed):
+            origin = None if tail is None else tail.origin
+            if known.tail is origin:
+                if tail is not None:
+                    known.chains.extend(_chunks(table, block))
+                    assert known.groups is not None
+                    known.groups.extend(tail.address)
+                known.payload = payload
+                return known.chains
+        if known is not None:
+            self._bytes -= known.chains.nbytes
+            del blocks[block]
+        if self._bytes > ROW_CHAINS_BYTES:
+            return None
+        chains = Chains(_chunks(table, block))
+        self._bytes += chains.nbytes
+        origin = None if tail is None else tail.origin
+        groups = None if tail is None else TimeGroups(tail.address)
+        blocks[block] = _Known(chains, sealed, origin, payload, stored, groups)
+        return chains
+
+
+def _made_of(
+    snapshot: Snapshot, field_id: int, block: int, payload: HeapPayload | None
+) -> tuple[tuple[object, ...], TailVersion | None, bytes]:
+    """What the chunks of a block are: those on the heap, the tail, and what a manifest says of
+    those that are stored."""
+    if payload is not None and not isinstance(payload, EventsPayload):
+        return (payload,), None, b""
+    stored = snapshot.version.stored(field_id, block)
+    sealed: tuple[object, ...] = ()
+    tail = None
+    if payload is not None:
+        stored, tail = stored[: payload.kept], payload.tail
+        sealed = tuple(chunk.part for chunk in payload.sealed)
+    # What stands beside these in an entry may change while the chunk stays as it is.
+    told = b"".join(stored[name].tobytes() for name in ("sequence", "crc", "length"))
+    return sealed, tail, told
+
+
+def _same(some: tuple[object, ...], others: tuple[object, ...]) -> bool:
+    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
+
+
+def _chunks(table: PartTable, block: int) -> Chunks:
+    parts = table.address[table.first_part[block] : table.first_part[block + 1]]
+    return Chunks([], parts.tolist())
