@@ -7,18 +7,23 @@ import numpy as np
 from bench.data.model import HEAD
 from bench.data.people import INDUSTRIES, REGIONS, STAGES, TAGS, TITLES
 
-__all__ = ["model_text"]
+__all__ = ["attribute_segments", "model_text"]
 
 
-def model_text(segment_count: int, seed: int = 1) -> str:
-    """The model file; its segments combine two to four conditions on attributes and tags."""
+def model_text(segment_count: int) -> str:
+    """The model file."""
+    return f"{HEAD}segments:\n{attribute_segments(segment_count)}"
+
+
+def attribute_segments(segment_count: int, seed: int = 1) -> str:
+    """Lines of segments that combine two to four conditions on attributes and tags."""
     rng = np.random.default_rng(seed)
     lines = []
     for number in range(segment_count):
         conditions = rng.permutation(8)[: int(rng.integers(2, 5))]
         joined = " and ".join(_condition(rng, int(kind)) for kind in conditions)
         lines.append(f'  s{number:03}: "{joined}"\n')
-    return f"{HEAD}segments:\n{''.join(lines)}"
+    return "".join(lines)
 
 
 def _condition(rng: np.random.Generator, kind: int) -> str:

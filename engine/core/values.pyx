@@ -151,8 +151,8 @@ cdef class ValueBlocks:
     A group field that is folded from events is column `group_column`, else -1.
 
     After `read` of `block`: `matched` rows are in the audience and `count` of them have a value;
-    `is_wide` says that those do not fit 64 bits, and are had from `wide_values` alone. `is_ratio`: there are
-    averages in the value, so that each is to be divided by a divisor of its own.
+    `is_wide` says that those do not fit 64 bits, and are had from `wide_values` alone. `is_ratio`:
+    there are averages in the value, so that each is to be divided by a divisor of its own.
     """
 
     cdef Worker worker
