@@ -39,11 +39,21 @@ class PartTable:
     _view: View | None = field(repr=False)
     _copies: Mapping[int, list[AlignedBytes]] = field(repr=False)
     _heap: Mapping[int, HeapPayload] = field(repr=False)
+    # Of blocks on the heap how many of the first parts are as they are stored.
+    _kept: Mapping[int, int] = field(repr=False, default_factory=dict)
 
     def without_view(self) -> PartTable:
         """The same to build a later table from, not to read through: it pins nothing that the
         later version has not."""
-        return PartTable(self.first_part, self.address, self.length, None, self._copies, {})
+        return replace(self, _view=None, _heap={})
+
+    def stored(self, block: int, count: int) -> slice | None:
+        """Where the first stored parts of a block are, so many; None where there may be others."""
+        if block >= len(self.first_part) - 1 or block in self._copies:
+            return None
+        start, end = int(self.first_part[block]), int(self.first_part[block + 1])
+        kept = self._kept.get(block, end - start)
+        return slice(start, start + count) if count <= kept else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +68,36 @@ class Places:
 
 
 def build_part_table(
-    places: Places, earlier: PartTable | None = None, changed: Collection[int] = ()
+    places: Places,
+    earlier: PartTable | None = None,
+    changed: Collection[int] = (),
+    moved: Collection[int] = (),
 ) -> PartTable:
     """The table of a field; `earlier` is one of a version from which it differs in the blocks
-    `changed` alone, and in having fewer blocks."""
+    `changed` alone, and in having fewer blocks. Of those `moved` the stored parts may lie somewhere
+    else; the others' are where they were, since large values stay when others change."""
     if earlier is None:
         earlier = _NOTHING
         changed = _blocks_with_field(places)
     elif not changed and len(earlier.first_part) == places.block_count + 1:
         return replace(earlier, _view=places.view, _heap=places.heap)
-    copies = dict(earlier._copies)
+    copies, kept = dict(earlier._copies), dict(earlier._kept)
     found: dict[int, _Parts] = {}
     for block in changed:
-        copies.pop(block, None)
-        found[block] = _parts(places, block, copies)
+        heap = places.heap.get(block)
+        known = None
+        if heap is not None and heap.kept and block not in moved:
+            known = earlier.stored(block, heap.kept)
+        if heap is not None and known is not None:
+            stored = earlier.address[known].tolist(), earlier.length[known].tolist()
+            found[block] = _Parts((*stored[0], *heap.addresses), (*stored[1], *heap.lengths))
+        else:
+            copies.pop(block, None)
+            found[block] = _parts(places, block, copies)
+        if heap is None:
+            kept.pop(block, None)
+        else:
+            kept[block] = heap.kept
     first_part = _first_parts(earlier, places.block_count, found)
     if first_part is earlier.first_part:
         address, length = earlier.address, earlier.length
@@ -83,7 +109,7 @@ def build_part_table(
         at = np.concatenate([_stretch(first_part, block, found[block]) for block in found])
         address[at] = [place for parts in found.values() for place in parts.addresses]
         length[at] = [size for parts in found.values() for size in parts.lengths]
-    return PartTable(first_part, address, length, places.view, copies, places.heap)
+    return PartTable(first_part, address, length, places.view, copies, places.heap, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,5 +211,5 @@ def located(
 
 
 _NOTHING = PartTable(
-    np.zeros(1, np.uint32), np.zeros(0, np.uint64), np.zeros(0, np.uint32), None, {}, {}
+    np.zeros(1, np.uint32), np.zeros(0, np.uint64), np.zeros(0, np.uint32), None, {}, {}, {}
 )

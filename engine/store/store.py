@@ -271,7 +271,7 @@ class Store:
                 # Commits came between: what they saved is in `current` alone, the tables made
                 # meanwhile are in the candidate alone.
                 moved = self._written_since(made.state.root.commit)
-                tables = and_changed(made.trails(mutation.derived), moved)
+                tables = and_changed(made.trails(mutation.derived), moved, moved=True)
             after = current.after_record(
                 made.data_version, changes, made.row_count, mutation.in_place, tables
             )

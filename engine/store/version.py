@@ -30,20 +30,27 @@ __all__ = ["InPlace", "Lineage", "Trail", "Version", "and_changed"]
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """An earlier table of a field, and the blocks that have changed since it was made."""
+    """An earlier table of a field, the blocks that have changed since it was made, and those of
+    them that the disk was given anew."""
 
     table: PartTable
     changed: frozenset[int]
+    moved: frozenset[int] = frozenset()
 
 
 def and_changed(
-    trails: Mapping[int, Trail], changed: Mapping[int, Iterable[int]]
+    trails: Mapping[int, Trail], changed: Mapping[int, Iterable[int]], *, moved: bool = False
 ) -> dict[int, Trail]:
-    """The trails after a change of more blocks (field -> blocks)."""
+    """The trails after a change of more blocks (field -> blocks); `moved`: which were saved."""
     after = dict(trails)
     for number, blocks in changed.items():
         if number in after:
-            after[number] = Trail(after[number].table, after[number].changed.union(blocks))
+            before, blocks = after[number], frozenset(blocks)
+            after[number] = Trail(
+                before.table,
+                before.changed | blocks,
+                before.moved | blocks if moved else before.moved,
+            )
     return after
 
 
@@ -163,7 +170,8 @@ class Version:
                 if trail is None:
                     found = build_part_table(places)
                 else:
-                    found = build_part_table(places, trail.table, sorted(trail.changed))
+                    changed = sorted(trail.changed)
+                    found = build_part_table(places, trail.table, changed, trail.moved)
                 self._tables[field_id] = found
             return found
 
@@ -270,18 +278,21 @@ class Version:
             row_count=max(self.row_count, state.root.row_count),
             member_counts=self.member_counts,
             overlay=overlay,
-            trails=self.trails(written),
+            trails=self.trails(written, moved=True),
         )
         if is_logical:
             after.member_counts = _member_counts(state, overlay)
         return after
 
-    def trails(self, changed: Mapping[int, Iterable[int]]) -> dict[int, Trail]:
-        """What the next version's tables are made from, where it differs in `changed`."""
+    def trails(
+        self, changed: Mapping[int, Iterable[int]], *, moved: bool = False
+    ) -> dict[int, Trail]:
+        """What the next version's tables are made from, where it differs in `changed`; `moved`:
+        which were saved."""
         with self._guard:
             built = {n: Trail(t.without_view(), frozenset()) for n, t in self._tables.items()}
             trails = {**self._trails, **built}
-        return and_changed(trails, changed)
+        return and_changed(trails, changed, moved=moved)
 
 
 def _member_counts(state: State, overlay: Overlay | None = None) -> dict[int, int]:

@@ -11,6 +11,9 @@ import pytest
 from engine.database import Database
 from engine.events.decode import decode_events
 from engine.live.positions import IngestAck
+from engine.store import open_events
+from engine.store.addresses import Places, build_part_table
+from engine.store.catalog import event_field
 from tests.crash.live_writer import let_save
 from tests.event_stores import event_batch, stored_events
 from tests.live_databases import copy_store
@@ -146,3 +149,40 @@ def test_a_correction_finds_what_was_saved_and_loaded(database: Database) -> Non
         assert database._store.verify().faults == ()
     amounts = sorted(values["amount"] for _, _, values in orders(database))
     assert amounts == sorted([*(i for i in range(20) if i not in (3, 11)), 33])
+
+
+def test_tables_are_made_on_from_one_record_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a table takes over from an earlier one is what one made from nothing would find."""
+    monkeypatch.setattr(open_events, "SEALED_EVENTS", 64)
+    times = iter(range(NOON, NOON + 1000))
+
+    def some(count: int) -> list[dict[str, Any]]:
+        at = [next(times) for _ in range(count)]
+        return [order(time, id=str(time), note="x" * 40) for time in at]
+
+    with Database.create(tmp_path / "s", threads=1) as database:
+        database.apply_model(MODEL)
+        send(database, *some(300))
+    kept = []
+    with Database.open(tmp_path / "s", threads=1) as database:
+        for step in range(40):
+            send(database, *some(10))
+            if step % 7 == 6:
+                send(database, order(NOON + 299 - 70 * (step // 7), id="", gone=False))
+            if step % 9 == 8:
+                gone = NOON + 250 - 64 * (step // 9)
+                send(database, order(gone, id=str(gone), gone=True))
+            with database._store.snapshot() as snapshot:
+                field_id, version = snapshot.fields[event_field("order")].id, snapshot.version
+                heap = version.overlay.fields[field_id]
+                places = Places(version.view, version.state, field_id, heap, version.block_count)
+                made, table = build_part_table(places), snapshot.addresses(field_id)
+                assert not made._copies, "chunks lie where they are read"
+                for name in ("first_part", "address", "length"):
+                    assert getattr(table, name).tolist() == getattr(made, name).tolist()
+                kept.append(heap[0].kept)
+            if step % 5 == 4:
+                database.checkpoint()
+    assert len({*kept}) > 2, "of the stored chunks there were fewer and fewer"
