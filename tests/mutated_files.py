@@ -73,6 +73,7 @@ _ATTRIBUTES = Suite(
         "core/row_memberships.h",
         "core/row_lists.h",
         "core/groups.h",
+        "core/code_masks.h",
         "core/exact.h",
         "core/conjuncts.pyx",
         "core/nodes.pyx",
