@@ -144,15 +144,17 @@ class StoredSegments:
             for name in self.kept
             if segment_field(name) in catalog
         }
-        self._each = EachActions(model, self.definitions.values(), self.definition_version)
+        # No method of this object: it would stand in a circle, and hold the map of a closed store.
+        version_of = partial(_version_of, self._versions)
+        self._each = EachActions(model, self.definitions.values(), version_of)
         stored = [self.definitions[name] for name in self._fields]
-        self._points = KeptPoints(model, stored, catalog, self.definition_version)
+        self._points = KeptPoints(model, stored, catalog, version_of)
         self._level_of = levels_of(stored)
         self._facts = KeptFacts(stored, self._level_of)
         self._named = NamedFacts(model, binder)
         self._counted_events = self._named.fields(catalog) | self._each.fields(catalog)
         self._counts_events = bool(self._named) or bool(self._each)
-        self._telling = Telling(stored, self.definition_version)
+        self._telling = Telling(stored, version_of)
         chains = EventChains()
         self._levels = [
             KeptLevel(
@@ -241,7 +243,7 @@ class StoredSegments:
 
     def definition_version(self, name: str) -> int:
         """Number of a definition."""
-        return self._versions.get(name, 1)
+        return _version_of(self._versions, name)
 
     def meaning(self, name: str) -> bytes:
         """What a definition says, through the segments it mentions, and for how long the events are
@@ -494,6 +496,10 @@ class StoredSegments:
             stale=[name for name in self._fields if name in later],
             gone=leaving,
         )
+
+
+def _version_of(versions: Mapping[str, int], name: str) -> int:
+    return versions.get(name, 1)
 
 
 def _has_effects(definition: Definition) -> bool:
