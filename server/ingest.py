@@ -5,6 +5,9 @@ decodes them on the lane and hands them to the engine, and the answering side, w
 oldest of them and sends its acknowledgement; only then its credits are free again. So a client that
 sends without reading is held up by the transport's own flow control, and keeps no more than its
 credits of batches in memory.
+
+A server that stops lets go of the reader only between two batches: what it has begun to hand to the
+engine may become durable, so it is answered before the stream ends.
 """
 
 from __future__ import annotations
@@ -78,7 +81,7 @@ class IngestService:
         self, requests: AsyncIterator[pb.IngestRequest], call: Call
     ) -> AsyncIterator[pb.IngestResponse]:
         """Writes the batches of a stream, in order."""
-        opening = await anext(requests, None)
+        opening = await self._first(requests)
         if opening is None or opening.WhichOneof("part") != "open":
             raise invalid("open", "is missing", "begin with who sends")
         origin = opening.open
@@ -98,6 +101,19 @@ class IngestService:
             reader.cancel()
             stopper.cancel()
             await asyncio.gather(reader, stopper, return_exceptions=True)
+
+    async def _first(self, requests: AsyncIterator[pb.IngestRequest]) -> pb.IngestRequest | None:
+        """The first message of a stream, None where it has none; ShuttingDown once draining."""
+        first = asyncio.ensure_future(anext(requests, None))
+        draining = asyncio.create_task(self._draining.wait())
+        try:
+            await asyncio.wait((first, draining), return_when=asyncio.FIRST_COMPLETED)
+            if not first.done():
+                raise _stopping()
+            return first.result()
+        finally:
+            first.cancel()
+            draining.cancel()
 
     async def _opened(self, origin: pb.Origin, call: Call) -> pb.IngestOpened:
         """What a stream begins with; OwnerFenced where a later owner has written."""
@@ -134,18 +150,21 @@ class IngestService:
                     return
                 if request.WhichOneof("part") != "batch":
                     raise invalid("batch", "is missing", "after the opening, send batches")
-                submitted = await self._submit(origin, request.batch, call, before)
-                before = submitted.future
-                stream.take(submitted.message_bytes)
-                stream.answers.put_nowait(submitted)
+                async with stream.handing_over:
+                    submitted = await self._submit(origin, request.batch, call, before)
+                    before = submitted.future
+                    stream.take(submitted.message_bytes)
+                    stream.answers.put_nowait(submitted)
         except Exception as error:
             stream.answers.put_nowait(error)
 
     async def _stop(self, reader: asyncio.Task[None], stream: _Stream) -> None:
         """Ends a stream when the server stops, after the answers to what was taken."""
         await self._draining.wait()
-        reader.cancel()
-        stream.answers.put_nowait(_stopping())
+        # The lock is fair: the reader does not begin another batch before this has its turn.
+        async with stream.handing_over:
+            reader.cancel()
+            stream.answers.put_nowait(_stopping())
 
     async def _submit(
         self,
@@ -179,6 +198,8 @@ class _Stream:
         # Each is a batch, what ended the stream, or None for its good end. Never more than the
         # credits and two.
         self.answers: asyncio.Queue[_Submitted | Exception | None] = asyncio.Queue()
+        # Held from the first step with a batch until its answer stands in line.
+        self.handing_over = asyncio.Lock()
         self._changed = asyncio.Condition()
         self._credits = credits
         self._bytes = credit_bytes
