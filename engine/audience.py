@@ -29,7 +29,7 @@ from engine.core.operations import Node
 from engine.core.plan import Planner
 from engine.core.program import Program
 from engine.core.row_tests import test_many
-from engine.errors import ExpressionInvalid, InputInvalid, NotFound
+from engine.errors import ExpressionInvalid, InputInvalid, NotFound, about_field
 from engine.explaining.outline import Reads
 from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_names, list_rows
@@ -463,11 +463,11 @@ class Audience:
         if declared is None:
             close = nearest(name, self._binder.model.attributes)
             hint = f" Did you mean {close}?" if close else ""
-            raise NotFound(f"There is no attribute {name} to group by.{hint}")
+            message = f"There is no attribute {name} to group by.{hint}"
+            raise about_field(NotFound, "group_by", message)
         if declared.type not in ("category", "bool"):
-            raise InputInvalid(
-                f"{name} is of type {declared.type}; group by a category or bool attribute."
-            )
+            message = f"{name} is of type {declared.type}; group by a category or bool attribute."
+            raise about_field(InputInvalid, "group_by", message)
         return declared
 
 

@@ -8,7 +8,7 @@ one plain paragraph without class names or paths of the program.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 __all__ = [
     "AlreadyExists",
@@ -28,6 +28,7 @@ __all__ = [
     "StoreMissing",
     "StoreUnwritable",
     "StoreVersionUnsupported",
+    "about_field",
 ]
 
 _reasons: dict[str, type[EngineError]] = {}
@@ -186,3 +187,11 @@ class Overloaded(EngineError):
     def __init__(self, message: str, *, retry_after_ms: int) -> None:
         super().__init__(message)
         self.retry_after_ms = retry_after_ms
+
+
+Refusal = TypeVar("Refusal", InputInvalid, NotFound)
+
+
+def about_field(kind: type[Refusal], field: str, message: str) -> Refusal:
+    """The refusal of what stands in one field of a request; '' is what the call is about."""
+    return kind(message, issues=(Issue(message, where=field),))

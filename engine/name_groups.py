@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from engine.audience import Audience, CountResult
-from engine.errors import InputInvalid, NotFound
+from engine.errors import InputInvalid, NotFound, about_field
 from engine.model.definitions import Model
 from engine.model.plain import tier_names
 from engine.nearest import nearest
@@ -35,12 +35,15 @@ def group_call(text: str, model: Model) -> tree.Call | None:
         return tree.Call("tier", name)
     _require(name, "score", model.scores)
     if found[1].lower() == "score":
-        raise InputInvalid(
+        raise about_field(
+            InputInvalid,
+            "group_by",
             f"A score has too many values to group by; take {text.replace(found[1], 'band', 1)}, "
-            "or ask for its distribution."
+            "or ask for its distribution.",
         )
     if not model.bands(name):
-        raise InputInvalid(f"The score '{name}' has no bands to group by.")
+        message = f"The score '{name}' has no bands to group by."
+        raise about_field(InputInvalid, "group_by", message)
     return tree.Call("band", name)
 
 
@@ -78,4 +81,5 @@ def _require(name: str, what: str, known: Mapping[str, object]) -> None:
     if name not in known:
         close = nearest(name, known)
         hint = f" Did you mean '{close}'?" if close else ""
-        raise NotFound(f"There is no {what} named '{name}' to group by.{hint}")
+        message = f"There is no {what} named '{name}' to group by.{hint}"
+        raise about_field(NotFound, "group_by", message)

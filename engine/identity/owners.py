@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns.strings import Strings
-from engine.errors import InputInvalid
+from engine.errors import InputInvalid, about_field
 from engine.identity.digests import UNKNOWN
 from engine.identity.view import UID, Identities, uid_strings
 from engine.model.definitions import Model
@@ -28,7 +28,7 @@ def check_kind(model: Model, kind: str) -> None:
     known = [*model.identifiers, UID]
     close = nearest(kind, known)
     hint = f"Did you mean {close}?" if close else f"There are {', '.join(known)}."
-    raise InputInvalid(f"there is no identifier kind {kind}. {hint}")
+    raise about_field(InputInvalid, "", f"there is no identifier kind {kind}. {hint}")
 
 
 def owners(identities: Identities, model: Model, kind: str, values: Strings) -> NDArray[np.uint32]:

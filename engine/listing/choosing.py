@@ -19,7 +19,7 @@ from engine.bitmaps.containers import rows_of_mask
 from engine.columns.floats import decode_floats
 from engine.columns.hashing import xxh64
 from engine.columns.ints import decode_ints
-from engine.errors import InputInvalid, NotFound
+from engine.errors import InputInvalid, NotFound, about_field
 from engine.listing.picking import hashes_of_mask
 from engine.model.definitions import Model
 from engine.nearest import nearest
@@ -97,9 +97,11 @@ def check_order(model: Model, name: str) -> None:
     if declared is None:
         close = nearest(name, model.attributes)
         hint = f" Did you mean {close}?" if close else ""
-        raise NotFound(f"There is no attribute {name} to order by.{hint}")
+        message = f"There is no attribute {name} to order by.{hint}"
+        raise about_field(NotFound, "order_by", message)
     if declared.type not in ORDERED_TYPES:
-        raise InputInvalid(f"{name} is of type {declared.type}, which has no order.")
+        message = f"{name} is of type {declared.type}, which has no order."
+        raise about_field(InputInvalid, "order_by", message)
 
 
 def choose_in_order(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InputInvalid
+from engine.errors import InputInvalid, about_field
 
 __all__ = ["IngestAck", "Position", "StoredPosition"]
 
@@ -38,9 +38,11 @@ class Position:
     def check(self, count: int) -> None:
         """InputInvalid where the offsets are not those of `count` records."""
         if len(self.offsets) != count:
-            raise InputInvalid(f"{len(self.offsets)} offsets stand beside {count} records")
+            message = f"{len(self.offsets)} offsets stand beside {count} records"
+            raise about_field(InputInvalid, "batch.offsets", message)
         if (self.offsets[1:] <= self.offsets[:-1]).any():
-            raise InputInvalid("the offsets of a batch must rise from record to record")
+            message = "the offsets of a batch must rise from record to record"
+            raise about_field(InputInvalid, "batch.offsets", message)
 
 
 @dataclass(frozen=True, slots=True)

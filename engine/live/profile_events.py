@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
-from engine.errors import InputInvalid, Issue
+from engine.errors import InputInvalid, Issue, about_field
 from engine.limits import TIME_US
 from engine.live.log_clock import clock_of
 from engine.live.row_events import ProfileEvent, RowEvents
@@ -143,7 +143,8 @@ def _types(model: Model, names: Sequence[str]) -> list[EventType]:
             close = nearest(name, model.events)
             known = ", ".join(model.events)
             hint = f"Did you mean {close}?" if close else f"There are {known}." if known else ""
-            raise InputInvalid(f"the model has no event {name}. {hint}".strip())
+            message = f"the model has no event {name}. {hint}".strip()
+            raise about_field(InputInvalid, "types", message)
     return [model.events[name] for name in dict.fromkeys(names or model.events)]
 
 
