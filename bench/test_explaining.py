@@ -84,6 +84,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
                     updates.append(Update({"member": f"m{n}"}, {"size": n % 30}, events=[event]))
                 ack = client.ingest_batch(updates, source="shop")
             client.profile("member", "m1", min_offset=ack.offset)
+        made.tiers.refresh()
         yield made
 
 

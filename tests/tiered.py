@@ -167,6 +167,9 @@ class Customers:
             metrics = _trees(*texts)
             columns = [self.values(metric, plain) for metric in metrics]
             rows = [row for row in zip(*columns, strict=True) if row[0] is not None]
+            if not rows:
+                # Nobody is cut, so that nobody has a cell until somebody is.
+                return ReferenceTier()
             cuts = [cut([row[at] or Fraction(0) for row in rows]) for at in range(3)]
             return ReferenceTier(cells=names, metrics=metrics, cuts=cuts)
 

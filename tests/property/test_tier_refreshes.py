@@ -76,10 +76,9 @@ def test_cuts_cells_and_members(seed: int, tmp_path: Path) -> None:
                     assert counts == [customers.holding(text, context) for text in texts], name
             in_agreement(live, customers, second, live.now_us)
             live.agree(whole_feed=False)
-            # Of before the refresh, and before all refreshes.
-            in_agreement(live, customers, first, before_us)
-            # Of the latter one that had a population.
+            # Of before the refresh, and before all refreshes: the first that had a population.
             earliest = {**first, **{name: second[name] for name in nobody}}
+            in_agreement(live, customers, earliest, before_us)
             in_agreement(live, customers, earliest, START_US - DAY_US)
             causes = {cause for cause, *_ in live.entries()}
             assert causes <= {Cause.UPDATE, Cause.CLOCK, Cause.EDIT, Cause.REFRESH}

@@ -33,6 +33,7 @@ class FakeCount:
     nodes: tuple[Any, ...] | None = None
     groups: dict[str | None, int] | None = None
     waiting: int = 0
+    gone: int = 0
     read_as_of_today: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -65,6 +66,9 @@ class FakeMembers:
     @property
     def count(self) -> int:
         return self.size
+
+    def read_today_with(self, attributes: Sequence[str]) -> tuple[str, ...]:
+        return self.read_as_of_today
 
     def identifier_batches(self, kind: str) -> Iterator[Strings]:
         for start in range(0, self.size, 10_000):
