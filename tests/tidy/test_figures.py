@@ -9,7 +9,7 @@ from bench.report.results import read_result
 from tests.tidy.sources import ROOT
 
 README = (
-    "# It\n\n<!-- figures: bench/results/none.json -->\nold\n<!-- end of figures -->\n\nMore.\n"
+    "# It\n\n<!-- figures: bench/results/none.json -->\nbygone\n<!-- end of figures -->\n\nMore.\n"
 )
 
 
@@ -32,7 +32,7 @@ def test_what_stands_around_the_figures_stays() -> None:
     name, _ = marked((ROOT / "README.md").read_text())
     text = replaced(README, name, read_result(ROOT / name))
     assert text.startswith("# It\n\n<!-- figures: ") and text.endswith("\n\nMore.\n")
-    assert marked(text)[0] == name and "old" not in text
+    assert marked(text)[0] == name and "bygone" not in text
 
 
 def test_a_readme_without_markers_is_refused() -> None:
