@@ -51,7 +51,9 @@ def _places(version: Version, field_id: int, block: int) -> tuple[int, ...]:
     found: _Found | None = manifest.places.get(field_id)
     if found is None:
         addresses, _, copies = located(version.view, block, manifest.field(field_id))
-        found = manifest.places[field_id] = _Found(tuple(addresses), copies)
+        # Of readers that come here at once all take what one has found: copies last as long as they
+        # are kept, and addresses no longer than the copies.
+        found = manifest.places.setdefault(field_id, _Found(tuple(addresses), copies))
     if heap is None:
         return found.addresses
     return (*found.addresses[: heap.kept], *heap.addresses)
