@@ -8,6 +8,7 @@ from engine.core.control import Control
 from engine.core.program import Program
 
 __all__ = [
+    "block_masks",
     "count_groups",
     "count_nodes",
     "count_roots",
@@ -58,4 +59,5 @@ def root_masks(
     pool: Executor | None = None,
     threads: int = 1,
 ) -> tuple[NDArray[np.uint64], int]: ...
+def block_masks(program: Program, roots: Sequence[int], block: int) -> NDArray[np.uint64]: ...
 def leaf_states(program: Program) -> NDArray[np.uint8]: ...

@@ -42,6 +42,7 @@ from engine.core.structures cimport (
 from engine.core.worker cimport Worker
 
 __all__ = [
+    "block_masks",
     "count_groups",
     "count_nodes",
     "count_roots",
@@ -73,7 +74,9 @@ cdef enum:
 cdef struct job:
     # What the threads of one evaluation share; each writes its own counts.
     uint32_t next_block
-    uint32_t block_count
+    uint32_t end_block       # the first that is left out
+    uint32_t mask_start      # the block of the first mask
+    uint32_t mask_blocks
     const int32_t *roots
     int32_t root_count
     int32_t group_field      # -1 for none
@@ -98,7 +101,7 @@ cdef int run_blocks(context *c, job *j, int64_t *counts, long long until_ns) noe
         if until_ns and monotonic_ns() >= until_ns:
             return BLOCKS_LEFT
         block = strata_claim(&j.next_block)
-        if block >= j.block_count:
+        if block >= j.end_block:
             return GO_ON
         c.stopped = stop_reason(c.switch_)
         if c.stopped != GO_ON:
@@ -120,7 +123,8 @@ cdef int run_blocks(context *c, job *j, int64_t *counts, long long until_ns) noe
                 strata_group_mask(
                     &c.reader, j.group_field, j.group_is_bool, mask_of(c, found), counts)
             if j.masks != NULL:
-                put_mask(c, found, j.masks + (<size_t>i * j.block_count + block) * STRATA_BLOCK_WORDS)
+                put_mask(c, found, j.masks + STRATA_BLOCK_WORDS
+                         * (<size_t>i * j.mask_blocks + block - j.mask_start))
 
 
 cdef const uint64_t *mask_of(context *c, outcome found) noexcept nogil:
@@ -157,7 +161,9 @@ cdef class _Job:
         assert self.roots.size, "a job has a root"
         view = self.roots
         self.j.next_block = 0
-        self.j.block_count = program.block_count
+        self.j.end_block = program.block_count
+        self.j.mask_start = 0
+        self.j.mask_blocks = program.block_count
         self.j.roots = &view[0]
         self.j.root_count = <int32_t>len(view)
         self.j.group_field = -1
@@ -182,7 +188,7 @@ cdef class _Job:
 
     def is_worth_help(self):
         """Whether much is left of a job that one thread has worked on for a moment."""
-        left = self.j.block_count - self.j.next_block
+        left = self.j.end_block - self.j.next_block
         return _ALONE_US * left > _WORTH_HELP_US * self.j.next_block or not _ALONE_US
 
     def run(self, pool):
@@ -256,6 +262,21 @@ def many_masks(Program program, roots, *, control=None, pool=None, threads=1):
         work.kept_masks = masks
         work.j.masks = &view[0, 0, 0]
     return masks, work.run(pool)[:len(roots)]
+
+
+def block_masks(Program program, roots, uint32_t block):
+    """The profiles of each root in one block, which the program has: uint64 (roots, 1024)."""
+    cdef _Job work = _Job(program, roots, None, len(roots), 1)
+    cdef uint64_t[:, ::1] view
+    assert block < program.block_count, "a program has the blocks of its snapshot"
+    masks = np.zeros((len(roots), STRATA_BLOCK_WORDS), dtype=np.uint64)
+    view = masks
+    work.kept_masks = masks
+    work.j.masks = &view[0, 0]
+    work.j.next_block, work.j.end_block = block, block + 1
+    work.j.mask_start, work.j.mask_blocks = block, 1
+    work.run(None)
+    return masks
 
 
 def leaf_states(Program program):

@@ -20,6 +20,7 @@ from engine.live.fading_stretches import fading_instants
 from engine.live.moving_plan import LeafFlips, MovingPlan, RowsJudged
 from engine.live.row_places import places_among, union_of_rows
 from engine.live.rows_read import RowsRead
+from engine.live.whole_blocks import BlockMoves, FlipsOfRows, Massed, WholeBlocks, massed
 from engine.store.snapshot import Snapshot
 
 __all__ = ["Fading", "FlipOutcome", "Passed", "judge_flips"]
@@ -59,11 +60,13 @@ def judge_flips(
     *,
     after_us: int | None = None,
     fading: Fading | None = None,
+    whole: WholeBlocks | None = None,
 ) -> None:
     """Judges rows at their flips by the segments that read the leaves that flip.
 
     All flips of a row must come in one call. Who was in what before is what is stored, or with
-    `after_us` what was true at that instant.
+    `after_us` what was true at that instant. With `whole` all flips of a block come in one call,
+    and nothing fades; where many of its rows flip together it is evaluated instead.
     """
     leaves_of = plan.parts.leaves_of
     flipping = {number for number, _, _ in found}
@@ -78,12 +81,20 @@ def judge_flips(
     if not flipping:
         return
     segments = [i for i, leaves in enumerate(leaves_of) if not flipping.isdisjoint(leaves)]
+    chosen_of = {i: [flips[1:] for flips in found if flips[0] in leaves_of[i]] for i in segments}
+    if whole is not None:
+        chosen_of, together = _judge_together(plan, whole, chosen_of, outcome)
+        if together:
+            segments = list(chosen_of)
+            all_rows = [of_some for chosen in chosen_of.values() for of_some, _ in chosen]
+            if not any(map(len, all_rows)):
+                return
     rows = union_of_rows(all_rows)
     read = fading.read if fading is not None and len(fading.read.rows) == len(rows) else None
     judged = plan.rows(snapshot, rows, segments, read)
     everywhere = np.arange(len(rows))
     for i in segments:
-        chosen = [flips[1:] for flips in found if flips[0] in leaves_of[i]]
+        chosen = chosen_of[i]
         if after_us is None:
             before = judged.stored[i]
         else:
@@ -102,6 +113,37 @@ def judge_flips(
             )
         if len(places):
             outcome.add(i, judged, before, places, instants)
+
+
+def _judge_together(
+    plan: MovingPlan,
+    whole: WholeBlocks,
+    chosen_of: dict[int, list[FlipsOfRows]],
+    outcome: FlipOutcome,
+) -> tuple[dict[int, list[FlipsOfRows]], bool]:
+    """Judges by whole blocks what flips together; what is left of the flips of each segment, and
+    whether that is less."""
+    # Segments that read the same leaves have the same flips.
+    known: dict[tuple[int, ...], Massed | None] = {}
+    of_block: dict[int, dict[int, Massed]] = {}
+    left = {}
+    for i, chosen in chosen_of.items():
+        key = tuple(plan.parts.leaves_of[i])
+        if key not in known:
+            known[key] = massed(chosen)
+        one = known[key]
+        if one is None:
+            left[i] = chosen
+            continue
+        if len(one.rest[0]):
+            left[i] = [one.rest]
+        for block in one.instants:
+            of_block.setdefault(block, {})[i] = one
+    for block, segments in of_block.items():
+        moves, evaluated = whole.moves(block, segments)
+        outcome.add_together(moves)
+        outcome.rows_evaluated += evaluated
+    return left, bool(of_block)
 
 
 def _each_once(
@@ -153,6 +195,23 @@ class FlipOutcome:
         self._entered[segment].append(rows[last & truth & ~was])
         self._left[segment].append(rows[last & ~truth & was])
 
+    def add_together(self, moves: Sequence[BlockMoves]) -> None:
+        """Takes what happens in a block, segment by segment, each in the order of time."""
+        at_ends: dict[int, list[BlockMoves]] = {}
+        for one in moves:
+            for rows, entered in ((one.entered, True), (one.left, False)):
+                if len(rows):
+                    instants = np.full(len(rows), one.instant_us)
+                    self._pieces.append((one.segment, rows, instants, np.full(len(rows), entered)))
+            at_ends.setdefault(one.segment, []).append(one)
+        for segment, of_segment in at_ends.items():
+            came = np.concatenate([one.entered for one in of_segment])
+            went = np.concatenate([one.left for one in of_segment])
+            if len(of_segment) > 1:
+                came, went = _more_often(came, went), _more_often(went, came)
+            self._entered[segment].append(came)
+            self._left[segment].append(went)
+
     def passed(self) -> Passed:
         """Everything, by instant, then segment; who enters comes before who leaves."""
         segments = np.concatenate(
@@ -178,5 +237,15 @@ class FlipOutcome:
 
 
 def _joined(pieces: Sequence[NDArray[np.uint32]]) -> NDArray[np.uint32]:
-    # Blocks come in order, and the rows of each piece too.
-    return np.concatenate(pieces) if pieces else _NO_ROWS
+    rows = np.concatenate([_NO_ROWS, *pieces])
+    # Blocks come in order, and the rows of each piece too; but some rows of a block come apart.
+    return rows if (rows[1:] > rows[:-1]).all() else np.sort(rows)
+
+
+def _more_often(some: NDArray[np.uint32], others: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The rows that are once more among some than among others, sorted."""
+    rows, counts = np.unique(some, return_counts=True)
+    rows_of_others, less = np.unique(others, return_counts=True)
+    both = np.isin(rows_of_others, rows)
+    counts[np.searchsorted(rows, rows_of_others[both])] -= less[both]
+    return rows[counts > 0]

@@ -31,6 +31,7 @@ from engine.live.moving_plan import FADING_ROWS, LeafFlips, MovingParts, MovingP
 from engine.live.row_choice import rows_to_judge
 from engine.live.rows_read import BlockRead, RowsRead
 from engine.live.step_events import BroughtEvents
+from engine.live.whole_blocks import WholeBlocks
 from engine.model.definitions import Model
 from engine.rules import bound
 from engine.rules.bound_scores import BoundScore
@@ -72,6 +73,7 @@ class MovingSegments:
     ) -> None:
         self.names = tuple(bodies)
         self._model = model
+        self._bodies = list(bodies.values())
         self._fields = [fields[name] for name in self.names]
         self._parts = MovingParts(model, bodies, scores)
         self._plan: MovingPlan | None = None
@@ -199,6 +201,7 @@ class MovingSegments:
         outcome = FlipOutcome(len(self.names))
         passing = self._cursors.take(snapshot, after_us, through_us, absorbs)
         outcome.blocks_read += passing.blocks_read
+        whole = WholeBlocks(snapshot, self._model, self._bodies, self._fields, plan.still.lists)
         waiting = {block for due in self._due.values() for block in due.due(through_us)}
         pending: list[LeafFlips] = []
         for block in sorted(waiting.union(passing.stops(FLIPS_AT_A_TIME))):
@@ -211,7 +214,7 @@ class MovingSegments:
             if scores:
                 pending += passing.before(block)
                 if pending:
-                    judge_flips(plan, snapshot, pending, outcome)
+                    judge_flips(plan, snapshot, pending, outcome, whole=whole)
                     pending = []
                 of_block = passing.before(block + 1)
                 for some in read.portions(FADING_ROWS):
@@ -229,9 +232,9 @@ class MovingSegments:
             pending += passing.before(block + 1)
             # Of whole blocks, so that each row is judged at all its flips in one go.
             if sum(len(rows) for _, rows, _ in pending) >= FLIPS_AT_A_TIME:
-                judge_flips(plan, snapshot, pending, outcome)
+                judge_flips(plan, snapshot, pending, outcome, whole=whole)
                 pending = []
         pending += passing.before(snapshot.block_count)
         if pending:
-            judge_flips(plan, snapshot, pending, outcome)
+            judge_flips(plan, snapshot, pending, outcome, whole=whole)
         return outcome.passed()

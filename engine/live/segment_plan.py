@@ -117,6 +117,11 @@ class SegmentPlan:
         }
         self.program.rebind(snapshot, chosen)
 
+    def move_everywhere(self, snapshot: Snapshot) -> None:
+        """Binds the program to a state, to be run over all rows."""
+        chosen = {self._row_leaves[name]: one.rows for name, one in self.lists.items()}
+        self.program.rebind(snapshot, chosen)
+
 
 def _days_stand_in(
     snapshot: Snapshot, field: int, rows: NDArray[np.uint32], days: range | None

@@ -68,6 +68,11 @@ class StandingList:
             self._rows = np.union1d(self._rows, self._later)
             self._later = self._later[:0]
 
+    @property
+    def rows(self) -> NDArray[np.uint32]:
+        """All rows that the list names, sorted."""
+        return np.union1d(self._rows, self._later)
+
     def among(self, rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Which rows the list names, bool (n,)."""
         return _in_sorted(rows, self._rows) | _in_sorted(rows, self._later)

@@ -1,0 +1,179 @@
+"""Blocks of which many rows flip at one instant, as at a local midnight.
+
+Rows are judged one by one, at some tenths of a microsecond for each segment. Where a twentieth of
+a block flips at the same instant it is cheaper to evaluate the block as it is then, by the program
+that answers questions, and to compare that with who was in before. Rows of the block that flip at
+other instants too are left to be judged one by one, at all of theirs: so all that a row does is
+found in one way, and in the order of time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.bitmaps.containers import rows_of_mask
+from engine.core.evaluate import block_masks
+from engine.live.segment_plan import SegmentPlan
+from engine.live.standing_list import StandingList
+from engine.model.definitions import Model
+from engine.rules import bound
+from engine.store.snapshot import Snapshot
+
+__all__ = ["MASS_ROWS", "BlockMoves", "FlipsOfRows", "WholeBlocks", "massed"]
+
+_BLOCK_BITS = 16
+_BLOCK_ROWS = 1 << _BLOCK_BITS
+
+# Rows of a block that flip at one instant, from which on the block is evaluated: a twentieth.
+MASS_ROWS = _BLOCK_ROWS // 20
+
+# Flips that are looked at to find out which instants may be those of many.
+_SAMPLE = 1024
+
+# Rows with an instant each at which they flip.
+FlipsOfRows = tuple[NDArray[np.uint32], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Massed:
+    """Flips of whole blocks: `instants[block]` are those at which many rows of a block flip,
+    ascending; `rest` are all flips of rows that flip at other instants too, and `apart[block]` a
+    mask of these rows."""
+
+    instants: Mapping[int, Sequence[int]]
+    apart: Mapping[int, NDArray[np.uint64]]
+    rest: FlipsOfRows
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMoves:
+    """What one instant does to a segment in one block: rows that enter and that leave, sorted."""
+
+    segment: int
+    instant_us: int
+    entered: NDArray[np.uint32]
+    left: NDArray[np.uint32]
+
+
+def massed(flips: Sequence[FlipsOfRows]) -> Massed | None:
+    """The flips of many rows at once among some, which are all of the blocks that they are of;
+    None where there are none."""
+    if sum(len(rows) for rows, _ in flips) < MASS_ROWS:
+        return None
+    rows = np.concatenate([rows for rows, _ in flips])
+    instants = np.concatenate([instants for _, instants in flips])
+    blocks = rows >> np.uint32(_BLOCK_BITS)
+    together = np.zeros(len(rows), np.bool_)
+    found: dict[int, list[int]] = {}
+    for instant in _frequent(instants):
+        hit = np.flatnonzero(instants == instant)
+        for block in np.flatnonzero(np.bincount(blocks[hit]) >= MASS_ROWS).tolist():
+            of_block = hit[blocks[hit] == block]
+            if np.count_nonzero(_marks(rows[of_block])) >= MASS_ROWS:
+                found.setdefault(block, []).append(instant)
+                together[of_block] = True
+    if not found:
+        return None
+    apart, kept = {}, ~together
+    for block in found:
+        of_block = np.flatnonzero(blocks == block)
+        marks = _marks(rows[of_block[~together[of_block]]])
+        kept[of_block] = marks[rows[of_block] & np.uint32(_BLOCK_ROWS - 1)]
+        apart[block] = np.packbits(marks, bitorder="little").view(np.uint64)
+    return Massed(found, apart, (rows[kept], instants[kept]))
+
+
+def _frequent(instants: NDArray[np.int64]) -> list[int]:
+    """Instants that many flips may have in common, ascending."""
+    stride = max(1, len(instants) // _SAMPLE)
+    values, counts = np.unique(instants[::stride], return_counts=True)
+    # Half of what is expected; and of very many flips no instant by mere chance.
+    least = max(MASS_ROWS // (2 * stride), min(stride, 4))
+    found: list[int] = values[counts >= least].tolist()
+    return found
+
+
+def _marks(rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which rows of a block are among some of it."""
+    marks = np.zeros(_BLOCK_ROWS, np.bool_)
+    marks[rows & np.uint32(_BLOCK_ROWS - 1)] = True
+    return marks
+
+
+class WholeBlocks:
+    """Segments in whole blocks of one state, at any instant; for as long as the state is read.
+
+    `bodies` and `fields`, the numbers of their membership fields, are in the order of the segments;
+    `lists` are what is known of uploaded lists.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        model: Model,
+        bodies: Sequence[bound.BoundExpr],
+        fields: Sequence[int],
+        lists: Mapping[str, StandingList],
+    ) -> None:
+        self._snapshot = snapshot
+        self._model = model
+        self._bodies = bodies
+        self._fields = fields
+        self._lists = lists
+        self._plans: dict[int, SegmentPlan] = {}
+
+    def rows_of(self, block: int) -> int:
+        """How many rows a block has."""
+        return min(_BLOCK_ROWS, self._snapshot.row_count - (block << _BLOCK_BITS))
+
+    def moves(self, block: int, segments: Mapping[int, Massed]) -> tuple[list[BlockMoves], int]:
+        """What happens in a block to segments of which many rows flip there, without the rows that
+        flip at other instants too: segment by segment, each in the order of time. And how many
+        rows were evaluated, once for each segment and instant."""
+        stored: dict[int, NDArray[np.uint64]] = {}
+        found: list[BlockMoves] = []
+        evaluated = 0
+        for instant in sorted({at for one in segments.values() for at in one.instants[block]}):
+            some = [i for i, one in segments.items() if instant in one.instants[block]]
+            plan = self._plan(instant)
+            fresh = [i for i in some if i not in stored]
+            roots = [plan.roots[i] for i in some]
+            roots += [plan.roots[len(self._bodies) + i] for i in fresh]
+            masks = block_masks(plan.program, roots, block)
+            stored.update(zip(fresh, masks[len(some) :], strict=True))
+            evaluated += len(some) * self.rows_of(block)
+            for i, mask in zip(some, masks, strict=False):
+                moved = (mask ^ stored[i]) & ~segments[i].apart[block]
+                if moved.any():
+                    entered, left = _rows(block, moved & mask), _rows(block, moved & ~mask)
+                    found.append(BlockMoves(i, instant, entered, left))
+                    stored[i] = stored[i] ^ moved
+        return sorted(found, key=lambda one: one.segment), evaluated
+
+    def _plan(self, instant_us: int) -> SegmentPlan:
+        """The program of the definitions at an instant, and behind them of their stored members."""
+        plan = self._plans.get(instant_us)
+        if plan is None:
+            bodies = {str(number): body for number, body in enumerate(self._bodies)}
+            memberships = {f"stored {field}": field for field in self._fields}
+            alive = bound.BoundConstant(True, None)
+            bodies |= {name: bound.BoundSegment(name, alive, None) for name in memberships}
+            plan = self._plans[instant_us] = SegmentPlan(
+                self._snapshot,
+                self._model,
+                bodies,
+                now_us=instant_us,
+                stored=memberships,
+                lists=self._lists,
+                kept=False,
+            )
+            plan.move_everywhere(self._snapshot)
+        return plan
+
+
+def _rows(block: int, mask: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    return rows_of_mask(mask) | np.uint32(block << _BLOCK_BITS)
