@@ -8,6 +8,7 @@ come to hold for that person, one after the other in the order of the file.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -271,7 +272,9 @@ class FactDatabase(MovingDatabase):
         for name, score in self.slow.scores.items():
             if told is not None:
                 found = self._points(name, names)
-                assert sorted(found) == sorted(one[1:] for one in self.slow.told if one[0] == name)
+                assert Counter(found) == Counter(
+                    one[1:] for one in self.slow.told if one[0] == name
+                )
             for band in score["bands"]:
                 with self.database.members(f"band('{name}') = '{band}'") as members:
                     rows = members.rows.tolist()
