@@ -209,7 +209,7 @@ def _number(cell: Any) -> Decimal:
 
 def _whole(cell: Any) -> int:
     number = _number(cell)
-    if number.adjusted() > 20:
+    if number and number.adjusted() > 20:
         raise ValueError(f"{cell} does not fit 64 bits")
     if number != number.to_integral_value():
         raise ValueError(f"{cell} is not a whole number")

@@ -107,6 +107,7 @@ def test_decimals_of_decimals(cells: list[Decimal | None], scale: int) -> None:
 
 
 @given(st.lists(numbers, min_size=1, max_size=30))
+@example(["0E30"])
 def test_ints_of_texts(texts: list[str]) -> None:
     def whole(number: Decimal | str | None) -> int | str | None:
         if not isinstance(number, Decimal):

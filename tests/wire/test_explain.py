@@ -155,7 +155,7 @@ def test_sequences_lists_and_what_time_does(client: Client) -> None:
     ("kind", "value", "expression", "reason", "field"),
     [
         ("member", "m3", "true", "NOT_FOUND", ""),
-        ("fone", "1", "true", "INPUT_INVALID", ""),
+        ("fone", "1", "true", "INPUT_INVALID", "identifier"),
         ("member", "m1", "industri = 'x'", "EXPRESSION_INVALID", "expression"),
         ("member", "m1", "segment('bayer')", "EXPRESSION_INVALID", "expression"),
         ("member", "m1", "list('x')", "EXPRESSION_INVALID", "expression"),
