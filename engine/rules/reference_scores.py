@@ -105,5 +105,8 @@ def _faded(points: Fraction, age_us: int, half_life_us: int) -> Fraction:
     thousandths = Decimal(int(points * 1000))
     hours = age_us // _HOUR_US
     halvings = _EXACT.divide(Decimal(hours * _HOUR_US), Decimal(half_life_us))
+    if halvings > 1000:
+        # Less than half a thousandth is left of any number; the power may be beyond decimals.
+        return Fraction(0)
     left = _EXACT.divide(thousandths, _EXACT.power(Decimal(2), halvings))
     return Fraction(int(left.to_integral_value(ROUND_HALF_UP)), 1000)
