@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -143,10 +145,14 @@ class Server:
 
     async def stop(self) -> None:
         """Drains and stops; bounded by the drain time and the longest write under way."""
+        patient_until = time.monotonic() + self._settings.drain_s
         await self._health.drain()
-        self._ingest.drain()
         self._watch.drain()
-        await self._grpc.stop(self._settings.drain_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ingest.drain(), self._settings.drain_s)
+        # gRPC closes a connection when its last call has ended and the client has read all that
+        # was written before this: so the streams are ended first.
+        await self._grpc.stop(max(patient_until - time.monotonic(), 0.0))
         await asyncio.to_thread(self._reads.close)
         await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._decoding.close)

@@ -94,6 +94,9 @@ class _Route:
                 yield response if isinstance(response, bytes) else response.SerializeToString()
         except Exception as error:
             await _refuse(error, call, context)
+        finally:
+            for tell in call.at_end:
+                tell()
 
     async def _begin(self, call: Call, incoming: Any, context: Any) -> Any:
         """Authorises, sets the deadline, and decodes the request (or promises to)."""

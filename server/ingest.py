@@ -64,10 +64,19 @@ class IngestService:
         self._credits = credits
         self._credit_bytes = credit_bytes
         self._draining = asyncio.Event()
+        self._streams = 0
+        self._none_open = asyncio.Event()
+        self._none_open.set()
 
-    def drain(self) -> None:
-        """From now on, and for good, streams take no more batches and come to an end."""
+    async def drain(self) -> None:
+        """From now on, and for good, streams take no more batches; returns when all have ended.
+
+        A client goes on sending until it reads the end of its stream. Where the connection is
+        closed before, what it sent is answered with a reset, in which that end can be lost, and
+        acknowledgements with it.
+        """
         self._draining.set()
+        await self._none_open.wait()
 
     async def ingest_batch(
         self, request: pb.IngestBatchRequest, call: Call
@@ -81,6 +90,7 @@ class IngestService:
         self, requests: AsyncIterator[pb.IngestRequest], call: Call
     ) -> AsyncIterator[pb.IngestResponse]:
         """Writes the batches of a stream, in order."""
+        self._begin(call)
         opening = await self._first(requests)
         if opening is None or opening.WhichOneof("part") != "open":
             raise invalid("open", "is missing", "begin with who sends")
@@ -101,6 +111,18 @@ class IngestService:
             reader.cancel()
             stopper.cancel()
             await asyncio.gather(reader, stopper, return_exceptions=True)
+
+    def _begin(self, call: Call) -> None:
+        """Counts a stream as open until its status is on its way."""
+
+        def end() -> None:
+            self._streams -= 1
+            if not self._streams:
+                self._none_open.set()
+
+        self._streams += 1
+        self._none_open.clear()
+        call.at_end.append(end)
 
     async def _first(self, requests: AsyncIterator[pb.IngestRequest]) -> pb.IngestRequest | None:
         """The first message of a stream, None where it has none; ShuttingDown once draining."""
