@@ -61,7 +61,7 @@ class Lookup:
         if self.whole or count > self.room:
             return False
         strings = dictionary.strings.slice(self.count, count)
-        if any(passes(test, value) for value in strings.to_list() for test in self.tests if value):
+        if any(test.passes(value) for value in strings.to_list() for test in self.tests if value):
             return False
         self.count = count
         return True
@@ -172,7 +172,7 @@ class LeafPlanner:
         if test.how == "in":
             return sorted(dictionary.codes_of(test.values))
         values = enumerate(dictionary.values, 1)
-        return [code for code, value in values if passes(test, value)]
+        return [code for code, value in values if test.passes(value)]
 
     def _category(self, read: bound.Read, test: bound.StringTest, negated: bool) -> ops.LeafLogic:
         places = self._codes(read)
@@ -222,21 +222,6 @@ class LeafPlanner:
             self.lists[name] = self._list_members(name)
             self.row_leaves[name] = ops.RowsLeaf(self.lists[name].rows)
         return self.row_leaves[name]
-
-
-def passes(test: bound.StringTest, value: str) -> bool:
-    """Whether a string passes a test."""
-    if test.how == "in":
-        return value in test.values
-    (needle,) = test.values
-    return _STRING_TESTS[test.how](value, needle)
-
-
-_STRING_TESTS: dict[str, Callable[[str, str], bool]] = {
-    "contains": lambda value, needle: needle in value,
-    "starts with": lambda value, needle: value.startswith(needle),
-    "ends with": lambda value, needle: value.endswith(needle),
-}
 
 
 # Up to so many codes are set bit by bit, which takes less than the calls for arrays of them.

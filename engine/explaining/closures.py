@@ -21,7 +21,7 @@ from engine.columns.hashing import xxh64
 from engine.errors import NotYet
 from engine.explaining.event_lines import NO_EVENTS
 from engine.explaining.one_profile import OneProfile
-from engine.explaining.plain_values import day_start_us, in_units, passes, plain_number
+from engine.explaining.plain_values import day_start_us, in_units, plain_number
 from engine.model.definitions import Attribute
 from engine.rules import bound
 from engine.rules.bound_events import BoundAggregate, BoundEvents, BoundSequence
@@ -176,7 +176,7 @@ class Closures:
                 elements = self.stored(attribute)
                 if test.how == "in":
                     return lambda asked: not test.values.isdisjoint(elements(asked) or ())
-                return lambda asked: any(passes(one, test) for one in elements(asked) or ())
+                return lambda asked: any(test.passes(one) for one in elements(asked) or ())
             case _:
                 raise AssertionError(f"no reading of {type(item).__name__}")
 
@@ -441,7 +441,7 @@ def _text_passes(read: Number, test: bound.StringTest, negated: bool) -> Truth:
     if test.how == "in":
         values = test.values
         return lambda asked: (text := read(asked)) is not None and (text in values) != negated
-    return lambda asked: (text := read(asked)) is not None and passes(text, test) != negated
+    return lambda asked: (text := read(asked)) is not None and test.passes(text) != negated
 
 
 def _given_when(is_so: Truth, points: int) -> Callable[[Reading], int]:

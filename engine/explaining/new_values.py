@@ -11,7 +11,6 @@ from typing import Any
 
 from engine.explaining.event_lines import EXACT
 from engine.explaining.one_profile import EPOCH, EPOCH_DAY, PlainValue, instant_of
-from engine.explaining.plain_values import passes
 from engine.limits import DATE_DAYS, DECIMAL_UNSCALED, TIME_US
 from engine.model.definitions import Attribute
 from engine.rules import bound
@@ -48,7 +47,7 @@ def of_test(test: bound.StringTest, wanted: bool) -> str | None:
     if wanted:
         return min(test.values, default=None)
     for other in ("-", "*", "?", "", "".join((*sorted(test.values), "-"))):
-        if not passes(other, test):
+        if not test.passes(other):
             return other
     return None
 

@@ -1,4 +1,4 @@
-"""Values of one profile as numbers, and strings held against what a condition asks of them."""
+"""Values of one profile as numbers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from engine.explaining.one_profile import EPOCH_DAY, OneProfile, us_of
-from engine.rules import bound
 from engine.rules.calendar import first_instant_us
 
-__all__ = ["day_start_us", "in_units", "passes", "plain_number"]
+__all__ = ["day_start_us", "in_units", "plain_number"]
 
 
 def day_start_us(day: Any, profile: OneProfile) -> int | None:
@@ -34,16 +33,3 @@ def in_units(value: Any) -> Any:
         return value.toordinal() - EPOCH_DAY
     assert isinstance(value, Decimal | Fraction), f"{value!r} is no quantity"
     return Fraction(value)
-
-
-def passes(text: str, test: bound.StringTest) -> bool:
-    """Whether a string passes a test."""
-    match test.how:
-        case "in":
-            return text in test.values
-        case "contains":
-            return any(needle in text for needle in test.values)
-        case "starts with":
-            return text.startswith(tuple(test.values))
-        case "ends with":
-            return text.endswith(tuple(test.values))

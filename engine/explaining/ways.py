@@ -19,7 +19,6 @@ from engine.explaining.added_events import MOST_EVENTS, EventMaker
 from engine.explaining.changes import Added, Change, Listed, Put, Wait, Way, applied, shifted
 from engine.explaining.courses import course_of, instants_of
 from engine.explaining.new_values import example, of_number, of_test
-from engine.explaining.plain_values import passes
 from engine.explaining.reaching import doubles_to_reach, numbers_to_reach
 from engine.explaining.reading import Reading
 from engine.model.definitions import Attribute, Model
@@ -406,5 +405,5 @@ def _elements(
     if wanted and text is not None:
         yield [_put(attribute, elements | {text}, reading)]
     elif not wanted:
-        left = frozenset(one for one in elements if not passes(one, test))
+        left = frozenset(one for one in elements if not test.passes(one))
         yield [_put(attribute, left or None, reading)]

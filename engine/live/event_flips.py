@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.day_turns import starts_of
-from engine.core.leaf_plan import passes
 from engine.core.number_plan import attribute_field
 from engine.live.aggregate_values import AggregateValues
 from engine.live.event_source import EventSource
@@ -303,6 +302,6 @@ def _tested(
     for place in np.flatnonzero(present).tolist():
         value = values[place]
         if value not in known:
-            known[value] = passes(test, value)
+            known[value] = test.passes(value)
         found[place] = known[value] != negated
     return found

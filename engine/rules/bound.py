@@ -168,6 +168,18 @@ class StringTest:
     how: Literal["in", "contains", "starts with", "ends with"]
     values: frozenset[str]
 
+    def passes(self, text: str) -> bool:
+        """Whether a string passes."""
+        match self.how:
+            case "in":
+                return text in self.values
+            case "contains":
+                return any(needle in text for needle in self.values)
+            case "starts with":
+                return text.startswith(tuple(self.values))
+            case "ends with":
+                return text.endswith(tuple(self.values))
+
 
 # --------------------------------------------------------------------------- predicates
 # `node` is the tree node that this came from (for counts per node and explanations).

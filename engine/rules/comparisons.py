@@ -66,7 +66,6 @@ __all__ = [
     "bind_in",
     "bind_match",
     "bind_presence",
-    "passes",
 ]
 
 _MIRRORED: dict[Op, Op] = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -287,11 +286,11 @@ def _tested(
 ) -> BoundExpr:
     """Strings against a test; whether the kind has this operator."""
     if isinstance(value, Word):
-        return BoundConstant(passes(value.value, test) != negated, node)
+        return BoundConstant(test.passes(value.value) != negated, node)
     if value.kind == "text" and test.how == "in":
         raise _refused(value, "=", node, scope)
     if value.read is None:
-        return names_that(lambda name: passes(name, test) != negated, value, node)
+        return names_that(lambda name: test.passes(name) != negated, value, node)
     if value.kind == "set":
         assert isinstance(value.read, Attribute), "no property of an event is a set"
         given = scope.outer(value.node, "tag").given(test) if _is_tag(value) else ()
@@ -305,19 +304,6 @@ def _tested(
             return BoundCategory(value.read, test, negated, node)
         return BoundText(value.read, test.how, needle, negated, node)
     return BoundCategory(value.read, test, negated, node)
-
-
-def passes(value: str, test: StringTest) -> bool:
-    """Whether one string passes a test."""
-    match test.how:
-        case "in":
-            return value in test.values
-        case "contains":
-            return any(needle in value for needle in test.values)
-        case "starts with":
-            return value.startswith(tuple(test.values))
-        case "ends with":
-            return value.endswith(tuple(test.values))
 
 
 def _flag_in(flag: Flag, wanted: set[bool], node: tree.Expr | None) -> BoundExpr:

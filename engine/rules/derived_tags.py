@@ -32,7 +32,6 @@ from engine.rules.bound import (
 )
 from engine.rules.bound_events import BoundAggregate, BoundEvents
 from engine.rules.bound_facts import fact_holds, some_fact_holds
-from engine.rules.comparisons import passes
 from engine.rules.names import ModelScope
 from engine.rules.parse import parse_step
 
@@ -58,7 +57,7 @@ def given_by_rules(
     for rule in model.tag_rules:
         if "each" in rule:
             found += _given_by_each(test, rule, scope)
-        elif not passes(rule["tag"], test):
+        elif not test.passes(rule["tag"]):
             continue
         elif rule["keep"] == "live":
             found.append(live(rule["tag"]))
