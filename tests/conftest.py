@@ -12,6 +12,7 @@ import structlog
 from hypothesis import HealthCheck, Verbosity, settings
 
 from tests.skips import NO_DATA_FOLDER, data_folder, skip, soaking
+from tests.whole_feed import keep_the_whole_feed
 
 # Times are never asserted (machines differ), so no deadline; a failure prints a blob that
 # @reproduce_failure takes, and the header of the run prints the command for the seed.
@@ -78,3 +79,9 @@ def no_log_is_left() -> Iterator[None]:
     yield
     if structlog.is_configured():
         structlog.reset_defaults()
+
+
+@pytest.fixture
+def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For modules in whose tests weeks pass: `pytestmark = pytest.mark.usefixtures(...)`."""
+    keep_the_whole_feed(monkeypatch)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from engine.database import Database
-from engine.live import committing, flips
 from engine.live.change import Cause
 from engine.live.feed import FeedPosition, replay_feed
 from engine.live.segments import segment_key
@@ -31,7 +30,6 @@ __all__ = [
     "MovingDatabase",
     "in_few_and_many_steps",
     "in_spite_of_crashes",
-    "keep_the_whole_feed",
     "random_updates",
     "until_long_after",
 ]
@@ -268,13 +266,6 @@ def in_spite_of_crashes(
     finally:
         twin.close()
         kept.close()
-
-
-def keep_the_whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test, and the feed is kept from its beginning; of few people more flip
-    than are kept ahead."""
-    monkeypatch.setattr(flips, "FLIPS_AHEAD", 3)
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 def random_updates(

@@ -11,6 +11,7 @@ and judging somebody again where nothing is due is what no tick has done.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import shutil
@@ -21,16 +22,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.columns.strings import Strings
 from engine.database import Database
 from engine.errors import ExpressionInvalid
-from engine.live import committing, flips
 from tests.crash.live_check import FeedPlayer, stored_rows
 from tests.event_stores import event_batch
 from tests.loads import ERASE
 from tests.moving_events import HOUR_US, event_updates
 from tests.moving_worlds import DAY_US
 from tests.simulated_rules import MODEL_HEAD, random_rule
+from tests.whole_feed import keep_the_whole_feed
 
 __all__ = ["Simulations", "Told"]
 
@@ -247,13 +250,11 @@ def _attributes(chance: random.Random, now_us: int) -> dict[str, Any]:
 
 def main(seeds: list[int]) -> None:
     """Runs seeds, and tells what happened."""
-    flips.FLIPS_AHEAD, committing.FEED_KEPT_US = 3, 1 << 62
     simulations = Simulations()
-    try:
+    with pytest.MonkeyPatch.context() as patched, contextlib.closing(simulations):
+        keep_the_whole_feed(patched)
         for seed in seeds:
             simulations.run(seed)
-    finally:
-        simulations.close()
     print(simulations.told)
 
 

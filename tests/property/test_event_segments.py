@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -19,10 +20,11 @@ from tests.moving_worlds import (
     DAY_US,
     in_few_and_many_steps,
     in_spite_of_crashes,
-    keep_the_whole_feed,
     until_long_after,
 )
 from tests.skips import soaking
+
+pytestmark = pytest.mark.usefixtures("whole_feed")
 
 ROUNDS = 40 if soaking() else 6
 
@@ -87,12 +89,6 @@ def _matches_agree(live: EventDatabase) -> None:
         assert live.count(name) == len(expected), text
 
 
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the beginning of a test."""
-    keep_the_whole_feed(monkeypatch)
-
-
 def _start_us(zone: str) -> int:
     return int(STARTS[zone].replace(tzinfo=ZoneInfo("UTC")).timestamp()) * 10**6
 
@@ -108,9 +104,11 @@ def _step_us(chance: random.Random) -> int:
 def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_path: Path) -> None:
     chance = random.Random(f"{seed} {zone}")
     start_us = _start_us(zone)
-    few = EventDatabase(tmp_path / "few", EVENT_SEGMENTS, zone=zone, now_us=start_us)
-    many = EventDatabase(tmp_path / "many", EVENT_SEGMENTS, zone=zone, now_us=start_us)
-    try:
+    few, many = (
+        EventDatabase(tmp_path / name, EVENT_SEGMENTS, zone=zone, now_us=start_us)
+        for name in ("few", "many")
+    )
+    with closing(few), closing(many):
         steps = (_step_us(chance) for _ in range(ROUNDS))
         in_few_and_many_steps(
             few, many, chance, steps,
@@ -119,9 +117,6 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
         until_long_after(few, many, chance)
         assert few.entries() == many.entries()
         assert len(few.by_clock()) > ROUNDS
-    finally:
-        few.close()
-        many.close()
 
 
 def test_a_crash_between_ticks_changes_nothing(
@@ -141,8 +136,7 @@ def test_a_crash_between_ticks_changes_nothing(
 
 def test_what_follows_from_each_event_does_in_however_many_steps(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
-    few, many = _each(tmp_path / "few"), _each(tmp_path / "many")
-    try:
+    with closing(_each(tmp_path / "few")) as few, closing(_each(tmp_path / "many")) as many:
         steps = (_step_us(chance) for _ in range(ROUNDS))
         in_few_and_many_steps(
             few, many, chance, steps,
@@ -154,9 +148,6 @@ def test_what_follows_from_each_event_does_in_however_many_steps(seed: int, tmp_
         _matches_agree(few)
         assert few.entries() == many.entries()
         assert any("actions." in what for what, _, _ in few.by_clock())
-    finally:
-        few.close()
-        many.close()
 
 
 def test_each_event_asks_once_in_spite_of_crashes(

@@ -5,6 +5,7 @@ many steps the clock moved."""
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -17,19 +18,14 @@ from tests.moving_worlds import (
     MovingDatabase,
     in_few_and_many_steps,
     in_spite_of_crashes,
-    keep_the_whole_feed,
     random_updates,
 )
 from tests.skips import soaking
 
+pytestmark = pytest.mark.usefixtures("whole_feed")
+
 ROUNDS = 60 if soaking() else 8
 ZONES = ("Europe/Berlin", "Asia/Shanghai", "UTC")
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the beginning of a test."""
-    keep_the_whole_feed(monkeypatch)
 
 
 def _step_us(chance: random.Random) -> int:
@@ -42,9 +38,10 @@ def _step_us(chance: random.Random) -> int:
 @pytest.mark.parametrize("zone", ZONES)
 def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_path: Path) -> None:
     chance = random.Random(f"{seed} {zone}")
-    few = MovingDatabase(tmp_path / "few", zone=zone)
-    many = MovingDatabase(tmp_path / "many", zone=zone)
-    try:
+    with (
+        closing(MovingDatabase(tmp_path / "few", zone=zone)) as few,
+        closing(MovingDatabase(tmp_path / "many", zone=zone)) as many,
+    ):
         steps = (_step_us(chance) for _ in range(ROUNDS))
         in_few_and_many_steps(
             few, many, chance, steps,
@@ -52,9 +49,6 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
         )  # fmt: skip
         assert few.entries() == many.entries()
         assert len(few.by_clock()) > ROUNDS
-    finally:
-        few.close()
-        many.close()
 
 
 @pytest.mark.parametrize("zone", ZONES[:1])
@@ -62,9 +56,10 @@ def test_facts_are_those_of_a_slow_model(zone: str, seed: int, tmp_path: Path) -
     """Sticky tags that read each other, live ones and tiers, through updates that take tags away,
     time in few steps and many, edits and restarts."""
     chance = random.Random(f"{seed} {zone} facts")
-    few = FactDatabase(tmp_path / "few", zone=zone)
-    many = FactDatabase(tmp_path / "many", zone=zone)
-    try:
+    with (
+        closing(FactDatabase(tmp_path / "few", zone=zone)) as few,
+        closing(FactDatabase(tmp_path / "many", zone=zone)) as many,
+    ):
         for round_ in range(ROUNDS):
             in_few_and_many_steps(
                 few, many, chance, [_step_us(chance)],
@@ -76,9 +71,6 @@ def test_facts_are_those_of_a_slow_model(zone: str, seed: int, tmp_path: Path) -
                 many.edit(rules)
         assert few.entries() == many.entries()
         assert few.database.stats()["hidden_events"] == many.database.stats()["hidden_events"]
-    finally:
-        few.close()
-        many.close()
 
 
 def test_a_crash_between_ticks_changes_nothing(

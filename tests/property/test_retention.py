@@ -5,6 +5,7 @@ and in the end the bytes are gone."""
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine.database import Database
-from engine.live import committing, flips
 from engine.live.profile_events import EventsAsked
 from engine.rules.retention import border_us
 from engine.store import open_events
@@ -24,6 +24,8 @@ from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_up
 from tests.moving_worlds import DAY_US, in_few_and_many_steps
 from tests.skips import soaking
 
+pytestmark = pytest.mark.usefixtures("whole_feed")
+
 ROUNDS = 30 if soaking() else 5
 
 # Clocks are set back in Berlin on 2025-10-26; in Shanghai they were on 1988-09-11.
@@ -32,14 +34,6 @@ STARTS = {
     "Asia/Shanghai": datetime(1988, 9, 9, 12, tzinfo=UTC),
 }
 KEPT_US = {"read": 3 * DAY_US, "order": 7 * DAY_US + HOUR_US}
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test, and the feed is kept from its beginning; of few people more flip
-    than are kept ahead."""
-    monkeypatch.setattr(flips, "FLIPS_AHEAD", 3)
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 class RetainedDatabase(EventDatabase):
@@ -125,9 +119,14 @@ class RetainedDatabase(EventDatabase):
 def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_path: Path) -> None:
     chance = random.Random(f"{seed} {zone}")
     start_us = int(STARTS[zone].timestamp()) * 10**6
-    few = RetainedDatabase(tmp_path / "few", EVENT_SEGMENTS, zone=zone, now_us=start_us)
-    many = RetainedDatabase(tmp_path / "many", EVENT_SEGMENTS, zone=zone, now_us=start_us)
-    try:
+    with (
+        closing(
+            RetainedDatabase(tmp_path / "few", EVENT_SEGMENTS, zone=zone, now_us=start_us)
+        ) as few,
+        closing(
+            RetainedDatabase(tmp_path / "many", EVENT_SEGMENTS, zone=zone, now_us=start_us)
+        ) as many,
+    ):
         steps = (
             chance.choice((0, 1, HOUR_US, DAY_US, chance.randrange(3 * DAY_US), 2 * DAY_US - 1))
             for _ in range(ROUNDS)
@@ -149,9 +148,6 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
             assert live.count("buyers") == 0
         assert few.entries() == many.entries()
         assert few.accepted == many.accepted
-    finally:
-        few.close()
-        many.close()
 
 
 def test_a_kill_while_the_border_moves_changes_nothing(

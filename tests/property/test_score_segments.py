@@ -4,6 +4,7 @@ what they come to at that instant, however many steps the clock took and whateve
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -14,19 +15,14 @@ from tests.moving_worlds import (
     DAY_US,
     in_few_and_many_steps,
     in_spite_of_crashes,
-    keep_the_whole_feed,
     until_long_after,
 )
 from tests.scored_worlds import SCORE_RULES, SCORE_SEGMENTS
 from tests.skips import soaking
 
+pytestmark = pytest.mark.usefixtures("whole_feed")
+
 ROUNDS = 30 if soaking() else 5
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the beginning of a test."""
-    keep_the_whole_feed(monkeypatch)
 
 
 def _open(path: Path) -> EventDatabase:
@@ -42,8 +38,7 @@ def _step_us(chance: random.Random) -> int:
 
 def test_stored_is_recomputed_and_steps_do_not_matter(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
-    few, many = _open(tmp_path / "few"), _open(tmp_path / "many")
-    try:
+    with closing(_open(tmp_path / "few")) as few, closing(_open(tmp_path / "many")) as many:
         steps = (_step_us(chance) for _ in range(ROUNDS))
         in_few_and_many_steps(
             few, many, chance, steps,
@@ -53,9 +48,6 @@ def test_stored_is_recomputed_and_steps_do_not_matter(seed: int, tmp_path: Path)
         assert few.entries() == many.entries()
         assert few.database.stats()["hidden_events"] == many.database.stats()["hidden_events"]
         assert len(few.by_clock()) > ROUNDS
-    finally:
-        few.close()
-        many.close()
 
 
 def test_a_crash_between_ticks_changes_nothing(

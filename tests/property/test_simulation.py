@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.live import committing, flips
 from tests.simulation import SHARING, Simulations
 from tests.skips import soaking
+from tests.whole_feed import keep_the_whole_feed
 
 SEEDS = 10_000 if soaking() else 1_000
 # So many in a test, each with models of its own.
@@ -20,8 +20,7 @@ AT_A_TIME = 100
 def simulations() -> Iterator[Simulations]:
     """Runs seeds; the feed is kept from its beginning, and more flip than are kept ahead."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(flips, "FLIPS_AHEAD", 3)
-        patched.setattr(committing, "FEED_KEPT_US", 1 << 62)
+        keep_the_whole_feed(patched)
         made = Simulations()
         yield made
         made.close()

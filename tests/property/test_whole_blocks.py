@@ -14,8 +14,10 @@ import pytest
 from engine.columns.strings import Strings
 from engine.live import whole_blocks
 from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_updates
-from tests.moving_worlds import DAY_US, MOVING, MovingDatabase, keep_the_whole_feed, random_updates
+from tests.moving_worlds import DAY_US, MOVING, MovingDatabase, random_updates
 from tests.skips import soaking
+
+pytestmark = pytest.mark.usefixtures("whole_feed")
 
 ROUNDS = 40 if soaking() else 8
 MIDNIGHT_US = int(datetime(2025, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
@@ -23,12 +25,6 @@ MIDNIGHT_US = int(datetime(2025, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
 # Members of a world with more of them than make a mass.
 PEOPLE = 5000
 MASS = 4000
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the beginning of a test."""
-    keep_the_whole_feed(monkeypatch)
 
 
 def _read(at_us: int) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import pytest
 
 from engine.actions import EVIDENCE_MOST, ToDo
 from engine.errors import NotYet
-from engine.live import committing
 from engine.live.feed import FeedPosition
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase
+
+pytestmark = pytest.mark.usefixtures("whole_feed")
 
 SCORE = """\
 scores:
@@ -34,12 +35,6 @@ actions:
   greet: {on: "joined <= now - 1 day", do: call}
   welcome: {on: "seen >= now - 1 day", do: call}
 """
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test."""
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 @pytest.fixture

@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.live import committing
 from strata.cli.embedded import EmbeddedTransport
 from strata.client import Client
 from strata.updates import Event, Update
 from tests.catalogue import Did, ago, did
 from tests.example_models import example_files
 from tests.moving_worlds import START_US, MovingDatabase
+
+pytestmark = pytest.mark.usefixtures("whole_feed")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = EPOCH + timedelta(microseconds=START_US)
@@ -248,12 +249,6 @@ def _expected(database: ExampleDatabase, case: Case) -> list[tuple[str, str, dat
     assert model is not None
     there = {f"+actions.{name}" for name in model.actions}
     return [one for one in case.told if not one[1].startswith("+actions.") or one[1] in there]
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Months pass within a test."""
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 @pytest.mark.parametrize("steps", [one_step, small_steps])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from engine.live import pipeline, time_slices
 from engine.live.change import Cause
 from engine.live.time_slices import TimeSlices
 from tests.moving_events import HOUR_US, EventDatabase
-from tests.moving_worlds import DAY_US, START_US, keep_the_whole_feed
+from tests.moving_worlds import DAY_US, START_US
 from tests.updates import update_batch
+
+pytestmark = pytest.mark.usefixtures("whole_feed")
 
 YEAR_US = 366 * DAY_US
 RULES = """\
@@ -38,8 +41,7 @@ SEGMENTS = {
 
 
 @pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    keep_the_whole_feed(monkeypatch)
+def no_failpoints() -> Iterator[None]:
     yield
     failpoints.configure("")
 
@@ -75,8 +77,7 @@ def test_slices_grow_while_they_take_little_time() -> None:
 
 
 def test_years_in_slices_are_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few, many = _made(tmp_path / "few"), _made(tmp_path / "many")
-    try:
+    with closing(_made(tmp_path / "few")) as few, closing(_made(tmp_path / "many")) as many:
         for live in (few, many):
             live.go(START_US + DAY_US)
         ticks = few.database.stats()["ticks"]
@@ -88,9 +89,6 @@ def test_years_in_slices_are_one_step(tmp_path: Path, monkeypatch: pytest.Monkey
         assert many.database.stats()["ticks"] > ticks + 3
         many.agree()
         assert few.entries() == many.entries() and len(few.by_clock()) > 30
-    finally:
-        few.close()
-        many.close()
 
 
 def test_what_fades_is_judged_where_somebody_may_enter_or_leave(tmp_path: Path) -> None:

@@ -13,18 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.moving_events import EVENT_SEGMENTS, EventDatabase, event_updates
-from tests.moving_worlds import DAY_US, START_US, keep_the_whole_feed
+from tests.moving_worlds import DAY_US, START_US
 from tests.scored_worlds import SCORE_RULES, SCORE_SEGMENTS
 from tests.skips import soaking
 
+pytestmark = pytest.mark.usefixtures("whole_feed")
 ROUNDS = 200 if soaking() else 12
 PEOPLE = 12
 CHOSEN = ("readers", "silent", "gone", "today", "this_week", "answered", "overdue_kept", "soon")
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    keep_the_whole_feed(monkeypatch)
 
 
 def _open(path: Path) -> EventDatabase:

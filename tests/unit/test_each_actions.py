@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from engine.actions import ToDo
-from engine.live import committing
 from engine.live.feed import FeedPosition
 from engine.live.profile_events import ProfileEvent
 from engine.model.definitions import Source
@@ -20,6 +19,8 @@ from tests.event_stores import event_batch
 from tests.live_databases import only_the_log
 from tests.moving_events import EventDatabase
 from tests.moving_worlds import DAY_US, START_US
+
+pytestmark = pytest.mark.usefixtures("whole_feed")
 
 RULES = """\
 actions:
@@ -34,12 +35,6 @@ actions:
   overdue: {each: order where due < now, do: remind}
 """
 Asked = tuple[str, str, int, int, int]
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test."""
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ import pytest
 
 from engine.live import moving_plan
 from tests.moving_events import EventDatabase
-from tests.moving_worlds import DAY_US, START_US, keep_the_whole_feed
+from tests.moving_worlds import DAY_US, START_US
+
+pytestmark = pytest.mark.usefixtures("whole_feed")
 
 RULES = """\
 scores:
@@ -43,7 +45,6 @@ SEGMENTS = {
 
 
 def test_what_holds_for_a_while_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep_the_whole_feed(monkeypatch)
     stretches, hours = (
         EventDatabase(tmp_path / name, SEGMENTS, rules=RULES) for name in ("stretches", "hours")
     )

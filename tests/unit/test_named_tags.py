@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from engine.errors import NotYet
-from engine.live import committing
 from engine.model.definitions import Source
 from tests.event_stores import event_batch
 from tests.live_databases import only_the_log
 from tests.moving_events import EventDatabase
 from tests.moving_worlds import DAY_US, START_US
+
+pytestmark = pytest.mark.usefixtures("whole_feed")
 
 RULES = """\
 tag_rules:
@@ -22,12 +23,6 @@ tag_rules:
 - {tag: 'now {page}', each: read}
 - {tag: KNOWS, when: "tag = 'read p!' and size > 5", keep: sticky}
 """
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test."""
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 @pytest.fixture

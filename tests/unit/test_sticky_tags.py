@@ -13,7 +13,7 @@ import pytest
 from engine.columns.strings import Strings
 from engine.core import evaluate
 from engine.errors import InputInvalid, NotYet
-from engine.live import committing, segments
+from engine.live import segments
 from engine.live.memberships import rows_of_masks
 from engine.live.profile_events import EventsAsked
 from engine.live.removed_tags import removed_tags
@@ -27,18 +27,14 @@ from tests.live_databases import only_the_log
 from tests.moving_events import HOUR_US
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase, moving_model
 
+pytestmark = pytest.mark.usefixtures("whole_feed")
+
 RULES = """\
 tag_rules:
 - {tag: VIP, when: "size >= 50", keep: sticky}
 - {tag: GONE, when: "joined <= now - 3 days", keep: sticky}
 - {tag: LARGE, when: "size >= 90"}
 """
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test."""
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from engine.live import committing
 from engine.live.feed import FeedPosition
 from engine.model.definitions import Source
 from engine.store.catalog import points_field
@@ -17,6 +16,8 @@ from tests.event_stores import event_batch
 from tests.live_databases import only_the_log
 from tests.moving_events import HOUR_US, EventDatabase
 from tests.moving_worlds import DAY_US, START_US
+
+pytestmark = pytest.mark.usefixtures("whole_feed")
 
 BANDS = """\
 scores:
@@ -29,12 +30,6 @@ scores:
 """
 RULES = BANDS + "    feed: changes\n"
 Told = tuple[str, int, int, int | None, int | None]
-
-
-@pytest.fixture(autouse=True)
-def whole_feed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weeks pass within a test."""
-    monkeypatch.setattr(committing, "FEED_KEPT_US", 1 << 62)
 
 
 @pytest.fixture
