@@ -23,8 +23,6 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from dataclasses import replace
 
 from engine.errors import EngineError, Overloaded, StoreUnwritable
 from engine.limits import (
@@ -34,17 +32,14 @@ from engine.limits import (
     IDLE_SAVE_S,
     INGEST_QUEUE_BATCHES,
     QUIET_S,
-    TIME_US,
 )
 from engine.live.applier import Applier
 from engine.live.committing import Committer, Logged, Submission
+from engine.live.due_time import DueTime, moves_with_time
 from engine.live.model_in_force import ModelInForce
+from engine.live.partition_order import PartitionOrder
 from engine.live.pending_feed import PendingFeed
-from engine.live.positions import IngestAck
-from engine.live.time_slices import TimeSlices
 from engine.live.watermark import Watermark
-from engine.model.definitions import Model
-from engine.rules.retention import has_retention, next_border_us
 from engine.store.store import Store
 
 __all__ = ["Pipeline"]
@@ -97,16 +92,14 @@ class Pipeline:
         self._changed = threading.Condition()
         self._waiting: deque[Submission] = deque()
         self._under_way: list[Submission] = []
-        # (source, partition) -> the last batch in line: its answer, its owner's epoch and its
-        # first offset.
-        self._last: dict[tuple[str, str], tuple[Future[IngestAck], int, int]] = {}
+        self._partitions = PartitionOrder()
         self._logged: deque[Logged] = deque()
         self._committing = self._applying = False
         # Whether the last commit was refused, as by a full disk; nothing of it was kept.
         self._cannot_commit = False
         self._draining = self._checkpoints = 0
         self._wants_tick = False
-        self._slices = TimeSlices()
+        self._time = DueTime(committer.clock, applier)
         # What there was to save when a commit last saved nothing of it.
         self._fruitless: tuple[object, ...] = ()
         # How many were asked for, and how many of these are visible; and what of them is logged, up
@@ -170,31 +163,9 @@ class Pipeline:
                     "again a little later.",
                     retry_after_ms=RETRY_AFTER_MS,
                 )
-            self._waiting.append(self._behind_its_partition(submission))
+            self._waiting.append(self._partitions.behind(submission))
             self._quiet_from_s = time.monotonic() + QUIET_S
             self._changed.notify_all()
-
-    def _behind_its_partition(self, submission: Submission) -> Submission:
-        """The batch, not to be taken where the one before it of its partition cannot be."""
-        position = submission.position
-        if position is None or not len(position.offsets):
-            return submission
-        key = position.source, position.partition
-        first = int(position.offsets[0])
-        before = self._last.get(key)
-        self._last[key] = submission.answer, position.owner_epoch, first
-        if submission.after is not None or before is None:
-            return submission
-        answer, epoch, offset = before
-        if epoch != position.owner_epoch:
-            return submission
-        if answer.done():
-            lost = isinstance(answer.exception(), StoreUnwritable) and first > offset
-            if not lost:
-                return submission
-            # Until the partition is sent again from there on.
-            self._last[key] = before
-        return replace(submission, after=answer)
 
     @contextlib.contextmanager
     def drained(self) -> Iterator[None]:
@@ -250,7 +221,7 @@ class Pipeline:
         if self._store.read_only or not (force or self.is_due):
             return
         with self._changed:
-            if not self._moves() or self._is_over():
+            if not moves_with_time(self.in_force) or self._is_over():
                 return
             self._wants_tick = True
             self._ticks_asked += 1
@@ -263,49 +234,13 @@ class Pipeline:
     @property
     def is_due(self) -> bool:
         """Whether somebody may have entered or left a segment since the clock moved last."""
-        if self.in_force is None:
-            return False
-        now_us = self._committer.clock.now()
-        if self._ages and self._is_border_due(self.in_force.model, now_us):
-            return True
-        if not self.in_force.segments.moving:
-            return False
-        standing = self._applier.standing
-        # Of a state that nothing is known of, the first tick finds it out.
-        return standing is None or min(standing.due_us.values()) <= now_us
+        return self._time.is_due(self.in_force)
 
     @property
     def behind_us(self) -> int:
         """How much time the clock of the state has to make up for, where that is more than for one
         tick; 0 where it is not, or nothing moves with it."""
-        if not self._moves():
-            return 0
-        clock = self._committer.clock
-        missing_us = min(clock.now(), TIME_US[1]) - self._still_until_us(clock.logged_us)
-        return missing_us if missing_us > self._slices.length_us else 0
-
-    def _still_until_us(self, instant_us: int) -> int:
-        """Up to when nobody enters or leaves anything after an instant, as far as is known."""
-        standing = self._applier.standing
-        if standing is not None and standing.due_us:
-            return max(instant_us, min(min(standing.due_us.values()), TIME_US[1]) - 1)
-        return instant_us
-
-    def _is_border_due(self, model: Model, now_us: int) -> bool:
-        """Whether events are dropped at the next tick, or their bytes are still to be let go of."""
-        border_due_us = next_border_us(model, self._committer.clock.logged_us)
-        return self._applier.aging.is_due or (
-            now_us > self._committer.clock.logged_us
-            and (border_due_us is None or border_due_us <= now_us)
-        )
-
-    def _moves(self) -> bool:
-        return self.in_force is not None and (bool(self.in_force.segments.moving) or self._ages)
-
-    @property
-    def _ages(self) -> bool:
-        """Whether events are dropped as time passes."""
-        return self.in_force is not None and has_retention(self.in_force.model)
+        return self._time.behind_us(self.in_force)
 
     def close(self) -> None:
         """Logs, applies and saves what waits, then ends the threads. What waits for a clock that
@@ -432,12 +367,11 @@ class Pipeline:
             if behind_us:
                 # One slice at a time; the rest is left, and with it whoever waits for it.
                 wanted = self._is_slice_due and not (self._logged or self._applying)
-                logged_us = self._committer.clock.logged_us
-                through_us = self._still_until_us(logged_us) + self._slices.length_us
+                through_us = self._time.slice_end_us
                 asked = self._ticks_done
             else:
                 self._wants_tick = False
-            tick = wanted and self._moves()
+            tick = wanted and moves_with_time(self.in_force)
             before = self._to_save()
         try:
             # Between batches it would save what the next one changes again.
@@ -509,12 +443,12 @@ class Pipeline:
     def _apply(self, logged: Logged, started_s: float = 0.0) -> None:
         span_us = 0
         if logged.before_us is not None:
-            span_us = logged.instant_us - self._still_until_us(logged.before_us)
+            span_us = logged.instant_us - self._time.still_until_us(logged.before_us)
         self._applier.apply(logged, self.in_force)
         with self._changed:
             self._applying = False
             if logged.before_us is not None:
-                self._slices.took(span_us, time.monotonic() - started_s)
+                self._time.slices.took(span_us, time.monotonic() - started_s)
             while self._ticks_under_way and self._ticks_under_way[0][1] <= logged.sequence:
                 self._ticks_done, _ = self._ticks_under_way.popleft()
             self._changed.notify_all()

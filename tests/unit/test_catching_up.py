@@ -81,7 +81,7 @@ def test_years_in_slices_are_one_step(tmp_path: Path, monkeypatch: pytest.Monkey
         for live in (few, many):
             live.go(START_US + DAY_US)
         ticks = few.database.stats()["ticks"]
-        monkeypatch.setattr(few.database._live.pipeline._slices, "length_us", 1 << 62)
+        monkeypatch.setattr(few.database._live.pipeline._time.slices, "length_us", 1 << 62)
         few.go(START_US + 9 * YEAR_US)
         assert few.database.stats()["ticks"] == ticks + 1
         few.agree()
@@ -122,7 +122,7 @@ def test_a_store_is_closed_while_it_catches_up(
     openings = 0
     for length_us in (DAY_US, 30 * DAY_US, 1 << 62):
         live.now_us = START_US + 9 * YEAR_US
-        slices = live.database._live.pipeline._slices
+        slices = live.database._live.pipeline._time.slices
         slices.length_us = length_us
         ticks = live.database.stats().get("ticks", 0)
         live.database._live.pipeline.tick(force=True, wait=length_us > YEAR_US)

@@ -51,7 +51,7 @@ def test_what_holds_for_a_while_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     end_us = START_US + 700 * DAY_US
     try:
         for live in (stretches, hours):
-            live.database._live.pipeline._slices.length_us = 1 << 62  # all of it in one tick
+            live.database._live.pipeline._time.slices.length_us = 1 << 62  # all of it in one tick
             live.send(
                 {"member": "a", "weight": 1.5, "read": {"time": START_US}},
                 {"member": "b", "read": {"time": START_US - DAY_US}, "order": {"time": START_US}},
