@@ -24,7 +24,8 @@ from engine.live.block_changes import change_rows
 from engine.live.change import Touched
 from engine.live.field_load import each_block
 from engine.live.schema import change_fields
-from engine.live.segments import SegmentChange, StoredSegments
+from engine.live.segment_change import SegmentChange
+from engine.live.segments import StoredSegments
 from engine.model.load import load_model
 from engine.rules.bind import Binder
 from engine.store.catalog import LIVE, FieldKind

@@ -1,9 +1,8 @@
 """Stored segments, and whatever else has members: who is in them, kept with the data.
 
-A definition is kept when nothing in it moves with the clock, or when the instants are
-known at which it does (`engine.rules.time_dependence`); its members stand in a field of the store.
-What is kept beside segments, and why it comes in levels, is told in `engine.live.definitions`; how
-one level is judged in `engine.live.kept_level`. After a record of the log, level by level,
+Which definitions are kept is told in `engine.live.kept_definitions`, what is kept beside segments
+and why it comes in levels in `engine.live.definitions`, how one level is judged in
+`engine.live.kept_level`. After a record of the log, level by level,
 1. the rows are found that it wrote in a field that some definition reads, and those it created, or
    those that time alone moves;
 2. each is judged, and what differs from the stored membership is a transition;
@@ -15,9 +14,8 @@ everything instead, by blocks and in several threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
@@ -27,34 +25,32 @@ from numpy.typing import NDArray
 from engine.columns.zone import Encoded
 from engine.core import evaluate
 from engine.core.control import Control
-from engine.live.change import NO_MOVES, FieldBlocks, Flips, Moves, Numbered, Touched, Transition
-from engine.live.definitions import Definition, GoneName, definitions_of, key_of, levels_of
+from engine.live.change import NO_MOVES, Touched, Transition
+from engine.live.definitions import Definition, GoneName, key_of, levels_of
 from engine.live.each_actions import EachActions
 from engine.live.event_chains import EventChains
 from engine.live.fact_changes import FactEvents, FactWriter, held_by
 from engine.live.facts_ahead import FactsAhead
 from engine.live.flip_outcome import Passed
+from engine.live.kept_definitions import KeptDefinitions, version_of
 from engine.live.kept_facts import KeptFacts, RemovedTags
 from engine.live.kept_level import KeptLevel, Moved, joined_moves
-from engine.live.kept_points import KeptPoints, PointsChange
+from engine.live.kept_points import KeptPoints
 from engine.live.log_clock import system_clock
 from engine.live.memberships import changed_memberships, rows_of_masks, stored_masks
 from engine.live.named_facts import NamedFacts
+from engine.live.segment_change import SegmentChange, TimeChange
 from engine.live.segment_plan import SegmentPlan
 from engine.live.step_events import BroughtEvents
 from engine.live.telling import Telling
 from engine.live.told_entries import flips_with, transitions_of
 from engine.model.definitions import Model
 from engine.model.positions import key_text
-from engine.rules import bound
 from engine.rules.bind import Binder
-from engine.rules.meaning import meaning_of
-from engine.rules.retention import retentions
-from engine.rules.time_dependence import why_unkept
 from engine.store.catalog import Catalog, event_field, segment_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["NAMED", "SegmentChange", "StoredSegments", "TimeChange", "in_turns", "segment_key"]
+__all__ = ["NAMED", "StoredSegments", "in_turns", "segment_key"]
 
 # Stands among names of definitions for what follows from events one by one, and has no members of
 # its own: sticky tags that properties name (engine.live.named_facts) and actions with `each`.
@@ -63,7 +59,6 @@ NAMED = ":named"
 # Masks of many segments over all blocks take 8 KiB each; more than this is done in turns.
 MASK_BYTES_AT_A_TIME = 64 << 20
 _MASK_BYTES = 8192
-_UNSTORED = "its members are stored once the store has been opened for writing"
 _NO_TAGS: RemovedTags = MappingProxyType({})
 
 
@@ -72,49 +67,7 @@ def segment_key(name: str) -> str:
     return key_of(name)
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentChange:
-    """What one record of the log, or one evaluation of everything, does to stored definitions.
-
-    `moves` are the rows that change after a record, and `points` the scores; `memberships` are the
-    blocks after an evaluation of everything, by field. `transitions` are what the feed tells, in
-    model order, and none is empty; `count_deltas` says by how much each definition grew that
-    changed its size; `rows_evaluated` sums over the definitions the rows that each was evaluated
-    for.
-
-    After an evaluation of everything `facts` are to be written, and `stale` to be evaluated then;
-    the members of `gone` have left, and are stored for nobody any more.
-    """
-
-    moves: Moves = NO_MOVES
-    points: PointsChange = field(default_factory=PointsChange)
-    memberships: FieldBlocks = field(default_factory=dict)
-    transitions: tuple[Transition, ...] = ()
-    count_deltas: Mapping[str, int] = field(default_factory=dict)
-    rows_evaluated: int = 0
-    facts: Sequence[FactEvents] = ()
-    stale: Sequence[str] = ()
-    gone: Collection[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TimeChange:
-    """What the passing of time does to stored definitions.
-
-    `definitions` are the (key path, version) that `flips` number; `moves` are the rows that are
-    somewhere else in the end. `rows_evaluated` counts a row once for each definition and instant
-    that it was judged at, `blocks_read` the blocks looked through for a leaf.
-    """
-
-    definitions: Numbered
-    flips: Flips
-    moves: Moves
-    points: PointsChange
-    rows_evaluated: int
-    blocks_read: int
-
-
-class StoredSegments:
+class StoredSegments(KeptDefinitions):
     """What is kept of one model version; for one thread at a time. Segments go by their names, and
     other definitions by names that begin with a colon (engine.live.definitions).
 
@@ -129,32 +82,18 @@ class StoredSegments:
         catalog: Catalog,
         versions: Mapping[str, int] | None = None,
     ) -> None:
-        self.model = model
-        self._versions = dict(versions or {})
-        self.definitions: Mapping[str, Definition] = MappingProxyType(
-            {definition.name: definition for definition in definitions_of(model, binder)}
-        )
-        reasons = {name: why_unkept(one.says) for name, one in self.definitions.items()}
-        self.not_kept: Mapping[str, str] = MappingProxyType(
-            {name: reason for name, reason in reasons.items() if reason}
-        )
-        self.kept = tuple(name for name, reason in reasons.items() if not reason)
-        self._fields = {
-            name: catalog[segment_field(name)].id
-            for name in self.kept
-            if segment_field(name) in catalog
-        }
+        super().__init__(model, binder, catalog, versions)
         # No method of this object: it would stand in a circle, and hold the map of a closed store.
-        version_of = partial(_version_of, self._versions)
-        self._each = EachActions(model, self.definitions.values(), version_of)
+        numbered = partial(version_of, self._versions)
+        self._each = EachActions(model, self.definitions.values(), numbered)
         stored = [self.definitions[name] for name in self._fields]
-        self._points = KeptPoints(model, stored, catalog, version_of)
+        self._points = KeptPoints(model, stored, catalog, numbered)
         self._level_of = levels_of(stored)
         self._facts = KeptFacts(stored, self._level_of)
         self._named = NamedFacts(model, binder)
         self._counted_events = self._named.fields(catalog) | self._each.fields(catalog)
         self._counts_events = bool(self._named) or bool(self._each)
-        self._telling = Telling(stored, version_of)
+        self._telling = Telling(stored, numbered)
         chains = EventChains()
         self._levels = [
             KeptLevel(
@@ -177,36 +116,6 @@ class StoredSegments:
         self.moving = (*moving, *([NAMED] if self._counts_events else []))
 
     # ------------------------------------------------------------------------ definitions
-
-    @property
-    def stored(self) -> tuple[str, ...]:
-        """Names of the kept definitions that have a membership field, in model order; `moving` has
-        those among them that change by time alone."""
-        return tuple(self._fields)
-
-    @property
-    def unstored(self) -> tuple[str, ...]:
-        """Names of the definitions that can be kept, and have no field so far: an earlier version
-        of this program, which wrote the store, could not keep them."""
-        return tuple(name for name in self.kept if name not in self._fields)
-
-    @property
-    def unkept(self) -> Mapping[str, str]:
-        """Name of each segment without stored members -> why, as the end of a sentence."""
-        return {n: reason for n, reason in self._reasons().items() if n in self.model.segments}
-
-    @property
-    def untold(self) -> Mapping[str, str]:
-        """Key path of each score, tier and tag that the feed does not tell of -> why, as `unkept`
-        has it of segments."""
-        return {
-            self.definitions[name].told or key_of(name): reason
-            for name, reason in self._reasons().items()
-            if name not in self.model.segments and not self.definitions[name].sets_facts
-        }
-
-    def _reasons(self) -> Mapping[str, str]:
-        return {**self.not_kept, **dict.fromkeys(self.unstored, _UNSTORED)}
 
     @property
     def has_facts(self) -> bool:
@@ -237,35 +146,9 @@ class StoredSegments:
         named = {key_text(("tag_rules", tag)): why for tag, why in self._named.reasons.items()}
         return {**found, **named}
 
-    def membership_field(self, name: str) -> int | None:
-        """Number of the field with the members of a definition; None where none are stored."""
-        return self._fields.get(name)
-
-    def definition_version(self, name: str) -> int:
-        """Number of a definition."""
-        return _version_of(self._versions, name)
-
-    def meaning(self, name: str) -> bytes:
-        """What a definition says, through the segments it mentions, and for how long the events are
-        kept that it reads: equal for equal meanings."""
-        body = self.definitions[name].says
-        kept = retentions(body, self.model)
-        return meaning_of(body, self.model.time_zone.key) + (repr(kept).encode() if kept else b"")
-
     def tell(self, moved: Moved) -> tuple[Transition, ...]:
         """What the feed tells of definitions that are entered and left at one instant."""
         return self._telling.transitions(moved)
-
-    def reading_list(self, list_name: str) -> tuple[str, ...]:
-        """The stored definitions that read an uploaded list, through others too."""
-        return tuple(
-            name
-            for name in self._fields
-            if any(
-                isinstance(predicate, bound.BoundList) and predicate.name == list_name
-                for predicate in bound.predicates_of(self.definitions[name].body)
-            )
-        )
 
     # ------------------------------------------------------------------ after a log record
 
@@ -496,10 +379,6 @@ class StoredSegments:
             stale=[name for name in self._fields if name in later],
             gone=leaving,
         )
-
-
-def _version_of(versions: Mapping[str, int], name: str) -> int:
-    return versions.get(name, 1)
 
 
 def _has_effects(definition: Definition) -> bool:

@@ -15,13 +15,11 @@ Nothing finds the instants of the last two so far, and who reads them is not kep
 And these do not move: an attribute compared with literals or with other attributes (at the clock
 one with `history` is what is stored), presence, sets, texts, lists, buckets, and the first instant
 of a date's day (DateStartSource), which the model's time zone fixes once and for all. `now - now`
-is gone when a form is bound. A computed attribute is
-counted with those that are not kept, since it has no evaluator so far.
+is gone when a form is bound, and a computed attribute has become what computes it.
 """
 
 from __future__ import annotations
 
-from engine.model.definitions import Attribute
 from engine.rules import bound
 from engine.rules.bound_events import BoundSequence
 
@@ -55,15 +53,6 @@ def why_unkept(expression: bound.BoundExpr) -> str:
         if isinstance(predicate, bound.BoundLater):
             return f"it reads {predicate.construct}, which is not evaluated so far"
         for attribute in bound.attributes_of(predicate):
-            reason = _why_attribute_moves(attribute)
-            if reason:
-                return reason
-    return ""
-
-
-def _why_attribute_moves(attribute: Attribute) -> str:
-    if attribute.needs is not None:
-        return f"it reads {attribute.name}, which needs consent"
-    if attribute.computed is not None:
-        return f"it reads {attribute.name}, which is computed"
+            if attribute.needs is not None:
+                return f"it reads {attribute.name}, which needs consent"
     return ""

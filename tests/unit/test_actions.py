@@ -195,7 +195,7 @@ def test_what_cannot_be_kept_or_sent_is_refused(
         rules = f"actions: {{sell: {{on: size > 1, do: assign, {part}}}}}\n"
         with pytest.raises(NotYet, match=r"big is computed .* cannot be sent with an action"):
             live.database.apply_model({name: computed + rules})
-    monkeypatch.setattr("engine.live.segments.why_unkept", lambda body: "it is so")
+    monkeypatch.setattr("engine.live.kept_definitions.why_unkept", lambda body: "it is so")
     with pytest.raises(NotYet, match=r"actions\.sell cannot be kept .*: it is so\. Change its"):
         live.apply({}, rules="actions: {sell: {on: size > 1, do: assign}}\n")
     live.close()

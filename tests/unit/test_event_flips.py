@@ -14,7 +14,7 @@ import pytest
 
 from engine.core.day_turns import days_by_start, local_days, turns
 from engine.database import Database
-from engine.live import segments
+from engine.live import kept_definitions
 from engine.live.event_flips import EventSources
 from engine.live.flips import NEVER, FlipLeaf
 from engine.live.moving_plan import flip_leaf
@@ -244,7 +244,7 @@ def test_a_store_of_a_version_that_kept_none(
     them."""
     chosen = {"fresh": "count(read in last 2 days) > 0", "through": "not segment('fresh')"}
     with monkeypatch.context() as patched:
-        patched.setattr(segments, "why_unkept", _unkept)
+        patched.setattr(kept_definitions, "why_unkept", _unkept)
         live = EventDatabase(tmp_path / "store", chosen)
         live.send({"member": "a", "read": {"time": START_US}}, {"member": "b"})
         assert set(live.database.unkept_segments()) == set(chosen)
