@@ -166,6 +166,12 @@ class Audience:
         self._memberships: dict[str, int] = {}
         self._planner = Planner(self._leaves, self._memberships)
         self._questions: list[_Question] = []
+        self._among: int | None = None
+
+    def among(self, rows: NDArray[np.uint32]) -> None:
+        """Asks what is added from now on of these profiles alone, at each node too: rows of
+        profiles that are live, sorted."""
+        self._among = self._planner.rows(rows)
 
     def add(self, expression: str | tree.Expr, where: str = "", *, keeps_tree: bool = True) -> None:
         """Adds an expression, as text or as a tree; `where` names it in errors. Where its tree is
@@ -176,7 +182,7 @@ class Audience:
             self._memberships.update(
                 stored_memberships(read.bound, self._snapshot, self._binder, self._as_of_us)
             )
-        self._questions.append(_Question(read, self._planner.add(read.bound)))
+        self._questions.append(_Question(read, self._of_those_asked(self._planner.add(read.bound))))
 
     @property
     def binder(self) -> Binder:
@@ -240,12 +246,16 @@ class Audience:
     def counts(self, *, nodes: bool = False) -> list[CountResult]:
         """The counts of all expressions added, in order, in one pass."""
         roots = [question.root for question in self._questions]
-        program = self._program(roots)
         if nodes:
-            by_node = evaluate.count_nodes(program, roots, **self._how)
-            totals = [int(by_node[root]) for root in roots]
-            trees = [self._node_counts(_tree_of(q), by_node) for q in self._questions]
-            return self._results(totals, trees)
+            trees = [self._nodes_of(_tree_of(question)) for question in self._questions]
+            every = [*roots, *(place for of_tree in trees for *_, place in of_tree)]
+            by_node = evaluate.count_nodes(self._program(every), every, **self._how)
+            found = [
+                tuple(NodeCount(text, depth, int(by_node[place])) for text, depth, place in of_tree)
+                for of_tree in trees
+            ]
+            return self._results([int(by_node[root]) for root in roots], found)
+        program = self._program(roots)
         totals = evaluate.count_roots(program, roots, **self._how).tolist()
         return self._results(totals, [None] * len(totals))
 
@@ -434,13 +444,15 @@ class Audience:
             for question, total, of_nodes in zip(self._questions, totals, nodes, strict=True)
         ]
 
-    def _node_counts(
-        self, expression: tree.Expr, by_node: NDArray[np.int64]
-    ) -> tuple[NodeCount, ...]:
-        return tuple(
-            NodeCount(node_label(node), depth, int(by_node[self._planner.node_of[id(node)]]))
+    def _nodes_of(self, expression: tree.Expr) -> list[tuple[str, int, int]]:
+        """The nodes of a tree in pre-order: label, depth, place in the plan."""
+        return [
+            (node_label(node), depth, self._of_those_asked(self._planner.node_of[id(node)]))
             for node, depth in pre_order(expression)
-        )
+        ]
+
+    def _of_those_asked(self, place: int) -> int:
+        return place if self._among is None else self._planner.both(self._among, place)
 
     def _waiting(self, question: _Question) -> int:
         return sum(self._leaves.lists[name].waiting for name in question.read.lists)

@@ -49,7 +49,7 @@ from engine.model.hidden_events import is_hidden
 from engine.model.load import load_model
 from engine.model.not_yet import refuse_not_yet
 from engine.model_edits import DefinitionChange, ModelPlan, plan_edit
-from engine.name_groups import count_by_names, group_call
+from engine.name_groups import counted
 from engine.overlap import Overlaps
 from engine.profile_cards import ProfileCard, ProfileCards
 from engine.rules import tree
@@ -289,16 +289,7 @@ class Database:
                 if kept is not None:
                     return kept
             audience = self._audience(snapshot, as_of_us, control)
-            call = None
-            if group_by is not None:
-                model = self._model_of(snapshot)
-                call = group_call(group_by, model)
-            audience.add(expression, keeps_tree=nodes or call is not None)
-            if group_by is not None:
-                if call is not None:
-                    return count_by_names(audience, call, model, nodes=nodes)
-                return audience.count_by(group_by, nodes=nodes)
-            return audience.counts(nodes=nodes)[0]
+            return counted(audience, expression, nodes=nodes, group_by=group_by)
 
     def stored_count(self, expression: str | tree.Expr) -> CountResult | None:
         """The count of `segment('x')` alone, now, from its counter: microseconds, and nothing is

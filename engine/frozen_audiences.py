@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.audience import Audience, CountResult
 from engine.core.control import Control
-from engine.errors import NotFound
+from engine.errors import InputInvalid, Issue, NotFound
 from engine.listing.frozen import (
     Frozen,
     Page,
@@ -31,15 +31,16 @@ from engine.listing.frozen import (
     read_frozen,
 )
 from engine.live.live_store import LiveStore, Staged
-from engine.live.memberships import stored_masks
+from engine.live.memberships import rows_of_masks, stored_masks
 from engine.members import Members
+from engine.name_groups import counted
 from engine.rules import tree
 from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from engine.store.writer import Writer
 
-__all__ = ["Comparison", "FrozenAudiences", "FrozenName", "FrozenState"]
+__all__ = ["Comparison", "FrozenAudiences", "FrozenName", "FrozenState", "no_nodes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,8 @@ class FrozenAudiences:
             return self._state(snapshot, read_frozen(snapshot, name, _now_us()))
 
     def count(self, name: str) -> CountResult:
-        """How many of an audience are still profiles. Raises NotFound."""
+        """How many of an audience are still profiles, at the instant it was frozen for. Raises
+        NotFound."""
         started_ns = time.monotonic_ns()
         with self._store.snapshot() as snapshot:
             state = self._state(snapshot, read_frozen(snapshot, name, _now_us()))
@@ -173,6 +175,36 @@ class FrozenAudiences:
                 read_as_of_today=state.frozen.read_as_of_today,
                 gone=state.gone,
             )
+
+    def count_among(
+        self,
+        name: str,
+        expression: str | tree.Expr | None = None,
+        *,
+        as_of_us: int | None = None,
+        nodes: bool = False,
+        group_by: str | None = None,
+        control: Control | None = None,
+    ) -> CountResult:
+        """For how many of those frozen who are still profiles an expression holds (None: all of
+        them) at an instant, and for how many each of its nodes; split by what they have then.
+        Raises NotFound, InputInvalid for nodes without an expression."""
+        if nodes and expression is None:
+            raise no_nodes()
+        with self._store.snapshot() as snapshot:
+            frozen = read_frozen(snapshot, name, _now_us())
+            alive = frozen_masks(snapshot, frozen) & _live_masks(snapshot)
+            audience = self._audience(snapshot, as_of_us, control)
+            audience.among(rows_of_masks(alive))
+            everybody = tree.Truth(tree.Bool(True))
+            asked = everybody if expression is None else expression
+            found = counted(audience, asked, nodes=nodes, group_by=group_by)
+            gone = frozen.count - _size(alive)
+            if expression is None:
+                return replace(
+                    found, expression=frozen.expression, waiting=frozen.waiting, gone=gone
+                )
+            return replace(found, gone=gone)
 
     def drop(self, name: str) -> None:
         """Removes an audience. Raises NotFound."""
@@ -263,6 +295,14 @@ class FrozenAudiences:
             return FrozenState(frozen, 0)
         masks = frozen_masks(snapshot, frozen)
         return FrozenState(frozen, _size(masks) - _size(masks & _live_masks(snapshot)))
+
+
+def no_nodes() -> InputInvalid:
+    """The refusal to count the nodes of a frozen audience."""
+    message = "is told of an expression: a frozen audience keeps who was in it, and not why"
+    hint = "give an expression beside it, whose nodes are counted among those frozen"
+    issue = Issue(message, where="include_nodes", hint=hint)
+    return InputInvalid(str(issue), issues=(issue,))
 
 
 def _live_masks(snapshot: Snapshot) -> NDArray[np.uint64]:

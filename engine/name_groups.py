@@ -13,7 +13,7 @@ from engine.model.plain import tier_names
 from engine.nearest import nearest
 from engine.rules import tree
 
-__all__ = ["count_by_names", "group_call", "group_expressions", "group_names_of"]
+__all__ = ["count_by_names", "counted", "group_call", "group_expressions", "group_names_of"]
 
 _CALL = re.compile(r"\s*(tier|band|score)\s*\(\s*'((?:[^']|'')*)'\s*\)\s*", re.IGNORECASE)
 
@@ -64,6 +64,25 @@ def group_expressions(
     yield None, tree.And((*items, tree.Presence(call, False)))
 
 
+def counted(
+    audience: Audience,
+    expression: str | tree.Expr,
+    *,
+    nodes: bool = False,
+    group_by: str | None = None,
+) -> CountResult:
+    """The count of an expression, which is added; with `nodes` at each node of its tree, with
+    `group_by` split by a category or bool attribute, or by `tier('x')` or `band('x')`."""
+    model = audience.binder.model
+    call = None if group_by is None else group_call(group_by, model)
+    audience.add(expression, keeps_tree=nodes or call is not None)
+    if call is not None:
+        return count_by_names(audience, call, model, nodes=nodes)
+    if group_by is not None:
+        return audience.count_by(group_by, nodes=nodes)
+    return audience.counts(nodes=nodes)[0]
+
+
 def count_by_names(
     audience: Audience, call: tree.Call, model: Model, *, nodes: bool = False
 ) -> CountResult:
@@ -71,9 +90,9 @@ def count_by_names(
     groups = list(group_expressions(audience.expression, call, model))
     for _, expression in groups:
         audience.add(expression)
-    whole, *counted = audience.counts(nodes=nodes)
+    whole, *parts = audience.counts(nodes=nodes)
     names = (name for name, _ in groups)
-    found = {name: one.count for name, one in zip(names, counted, strict=True) if one.count}
+    found = {name: one.count for name, one in zip(names, parts, strict=True) if one.count}
     return replace(whole, groups=found)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from engine.core.control import Control
 from engine.errors import NotFound
-from engine.frozen_audiences import FrozenName
+from engine.frozen_audiences import FrozenName, no_nodes
 from engine.rules import tree
 from engine.rules.canonical import format_expression
 from engine.rules.parse import parse
@@ -49,9 +50,7 @@ class AudienceService:
     async def count(self, request: pb.CountRequest, call: Call) -> pb.CountResponse:
         """Counts one audience."""
         as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
-        frozen = convert.frozen_name(request.audience)
-        if frozen is not None:
-            _refuse_beside_frozen(request)
+        frozen = _frozen(request)
         await self._visible.wait(request.min_offset, call)
         call.field = "audience"
         if _may_be_kept(request):
@@ -61,18 +60,23 @@ class AudienceService:
                 return pb.CountResponse(size=convert.audience_size(kept))
 
         def work() -> pb.AudienceSize:
-            if frozen is not None:
-                return convert.audience_size(self._database.frozen.count(frozen))
-            expression = convert.definition(request.audience, "audience")
-            return convert.audience_size(
-                self._database.count(
-                    expression,
-                    as_of_us=as_of_us,
-                    nodes=request.include_nodes,
-                    group_by=request.group_by or None,
-                    control=call.control,
-                )
+            expression = None
+            if convert.frozen_name(request.audience) is None:
+                expression = convert.definition(request.audience, "audience")
+            elif not request.group_by:
+                return convert.audience_size(self._database.frozen.count(frozen or ""))
+            how = _How(
+                as_of_us=as_of_us,
+                nodes=request.include_nodes,
+                group_by=request.group_by or None,
+                control=call.control,
             )
+            if frozen is not None:
+                found = self._database.frozen.count_among(frozen, expression, **how)
+            else:
+                assert expression is not None, "an audience or a frozen one"
+                found = self._database.count(expression, **how)
+            return convert.audience_size(found)
 
         return pb.CountResponse(size=await self._reads.run(work, call.control))
 
@@ -327,7 +331,7 @@ def _may_be_kept(request: pb.CountRequest) -> bool:
     """Whether a count may be that of a stored segment now; a tree is not read to find that out."""
     form = request.audience.WhichOneof("definition")
     is_now = not (request.HasField("as_of") or request.include_nodes or request.group_by)
-    return is_now and form in ("segment", "expression")
+    return is_now and not request.among_frozen and form in ("segment", "expression")
 
 
 def _required(text: str, field: str) -> str:
@@ -336,12 +340,33 @@ def _required(text: str, field: str) -> str:
     return text
 
 
-def _refuse_beside_frozen(request: pb.CountRequest) -> None:
-    """InputInvalid for what is asked of an expression, and has no meaning for who was frozen."""
-    for field, is_there in (
-        ("as_of", request.HasField("as_of")),
-        ("include_nodes", request.include_nodes),
-        ("group_by", bool(request.group_by)),
-    ):
-        if is_there:
-            raise convert.invalid(field, "cannot stand beside a frozen audience", "leave it out")
+class _How(TypedDict):
+    """How a count is made, of all profiles or of those of a frozen audience."""
+
+    as_of_us: int | None
+    nodes: bool
+    group_by: str | None
+    control: Control
+
+
+def _frozen(request: pb.CountRequest) -> str | None:
+    """The frozen audience that is counted, whole or in part. Raises InputInvalid for what is asked
+    of an expression where there is none."""
+    frozen = convert.frozen_name(request.audience)
+    if frozen is None:
+        return request.among_frozen or None
+    if request.among_frozen:
+        raise convert.invalid(
+            "among_frozen",
+            "cannot stand beside a frozen audience",
+            "CompareAudiences says how many are in both",
+        )
+    if request.include_nodes:
+        raise no_nodes()
+    if request.HasField("as_of") and not request.group_by:
+        raise convert.invalid(
+            "as_of",
+            "belongs to the audience since it was frozen",
+            "leave it out, or give a group_by or an expression to be taken at that instant",
+        )
+    return frozen

@@ -105,10 +105,12 @@ class Client:
         as_of: datetime.datetime | None = None,
         nodes: bool = False,
         group_by: str | None = None,
+        among: answers.Frozen | None = None,
         min_offset: int = 0,
     ) -> answers.CountAnswer:
-        """The exact number of profiles for which an expression holds, or of those of a frozen
-        audience, which takes no instant, nodes or groups, that are still profiles."""
+        """The exact number of profiles for which an expression holds, with `among` only those of a
+        frozen audience; or of those of a frozen audience that are still profiles, which takes no
+        nodes, and an instant only beside a `group_by`."""
         response = self._transport.one(
             "/strata.v1.AudienceService/Count",
             audience_pb2.CountRequest(
@@ -116,6 +118,7 @@ class Client:
                 as_of=messages.timestamp(as_of),
                 include_nodes=nodes,
                 group_by=group_by or "",
+                among_frozen=among.name if among is not None else "",
                 min_offset=min_offset,
             ),
             audience_pb2.CountResponse,

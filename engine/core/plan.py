@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from typing import Literal
 from weakref import WeakMethod
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.core.leaf_plan import LeafPlanner
-from engine.core.operations import LeafLogic, Node, Plan, SetLeaf
+from engine.core.operations import LeafLogic, Node, Plan, RowsLeaf, SetLeaf
 from engine.core.score_plan import plan_score
 from engine.rules import bound
 from engine.rules.bound_scores import BoundScore
@@ -68,6 +71,14 @@ class Planner:
             waiting.pop()
             self._plan(item)
         return self._planned[id(expression)]
+
+    def rows(self, rows: NDArray[np.uint32]) -> int:
+        """Node of some profiles, by their rows: sorted, without repeats."""
+        return self._node(Node("leaf", leaf=RowsLeaf(rows)))
+
+    def both(self, one: int, other: int) -> int:
+        """Node of the profiles that are in two others."""
+        return one if one == other else self._node(Node("and", (one, other)))
 
     def _plan(self, item: bound.BoundExpr) -> None:
         """Plans an item whose parts are planned, unless it is."""

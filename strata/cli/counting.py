@@ -23,7 +23,11 @@ def count(
     expression: Annotated[str | None, typer.Argument(metavar="EXPR")] = None,
     frozen: Annotated[
         str | None,
-        typer.Option("--frozen", metavar="NAME", help="Count a frozen audience instead."),
+        typer.Option(
+            "--frozen",
+            metavar="NAME",
+            help="Count a frozen audience; with EXPR those of it for whom that holds.",
+        ),
     ] = None,
     file: Annotated[
         Path | None,
@@ -39,10 +43,10 @@ def count(
     as_json: Json = False,
 ) -> None:
     """Count the profiles for which an expression holds, or those of a frozen audience."""
-    if [expression, frozen, file].count(None) != 2:
+    if (file is None) == (expression is None and frozen is None):
         raise WrongUsage("give an expression, --frozen NAME, or --file FILE with one per line")
-    if frozen is not None and (nodes or group_by is not None or as_of is not None):
-        raise WrongUsage("--frozen NAME goes without --nodes, --group-by and --as-of")
+    if frozen is not None and expression is None:
+        _refuse_beside_frozen(nodes, as_of is not None and group_by is None)
     if file is not None and group_by is not None:
         raise WrongUsage("--group-by goes with one expression, not with --file")
     expressions = _lines(file) if file is not None else [expression] if expression else []
@@ -57,9 +61,15 @@ def count(
             for answer in answers:
                 show.json_line(show.count_json(answer, with_nodes=nodes, with_groups=False))
             return
-        asked = Frozen(frozen) if frozen is not None else expression or ""
+        audience = None if frozen is None else Frozen(frozen)
         with waiting("Counting"):
-            answer = client.count(asked, as_of=moment, nodes=nodes, group_by=group_by)
+            answer = client.count(
+                audience if expression is None and audience else expression or "",
+                as_of=moment,
+                nodes=nodes,
+                group_by=group_by,
+                among=None if expression is None else audience,
+            )
     if as_json:
         grouped = group_by is not None
         show.json_line(show.count_json(answer, with_nodes=nodes, with_groups=grouped))
@@ -110,6 +120,20 @@ def _formatted(expression: str, server: str | None) -> Formatted:
         with engine_failures():
             tree = parse(expression)
             return Formatted(format_expression(tree), to_structured(tree))
+
+
+def _refuse_beside_frozen(nodes: bool, as_of_alone: bool) -> None:
+    """What means nothing of a frozen audience without an expression beside it."""
+    if nodes:
+        raise WrongUsage(
+            "--nodes needs an expression: a frozen audience keeps who was in it, and not why; give "
+            "EXPR beside --frozen NAME, and its nodes are counted among those frozen"
+        )
+    if as_of_alone:
+        raise WrongUsage(
+            "--as-of needs EXPR or --group-by beside --frozen NAME, to be taken at that instant; "
+            "who was frozen is as it was"
+        )
 
 
 def _lines(file: Path | None) -> list[str]:

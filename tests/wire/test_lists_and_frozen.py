@@ -86,6 +86,18 @@ def test_frozen_audiences(client: Client) -> None:
     counted = client.count(Frozen("old"))
     assert (counted.count, counted.gone, counted.expression) == (made.count, 0, made.expression)
     assert counted.as_of == made.as_of
+    part = client.count("age > 80 or vip", nodes=True, among=Frozen("old"))
+    assert part.count == client.count("age > 60 and (age > 80 or vip)").count
+    assert [(node.text, node.count) for node in part.nodes] == [
+        ("or", part.count),
+        ("age > 80", client.count("age > 80").count),
+        ("vip", client.count("age > 60 and vip").count),
+    ]
+    assert (part.expression, part.as_of > made.as_of) == ("age > 80 or vip", True)
+    groups = client.count(Frozen("old"), group_by="城市").groups
+    assert groups == client.count("age > 60", group_by="城市").groups
+    counter = client.count("segment('adults')", among=Frozen("old"))
+    assert counter.count == made.count != client.count("segment('adults')").count
     found = client.compare(Frozen("old"), "age > 80")
     assert (found.left, found.both) == (made.count, found.right)
     client.drop_frozen("old")
@@ -151,10 +163,25 @@ BAD: dict[str, tuple[Callable[[Client], object], str, str]] = {
         "INPUT_INVALID",
         "include_nodes",
     ),
-    "counting in groups": (
+    "counting in groups of nothing": (
         lambda c: c.count(Frozen("old"), group_by="city"),
-        "INPUT_INVALID",
+        "NOT_FOUND",
         "group_by",
+    ),
+    "counting those of nobody": (
+        lambda c: c.count("true", among=Frozen("odl")),
+        "NOT_FOUND",
+        "",
+    ),
+    "counting those of both": (
+        lambda c: c.count(Frozen("old"), among=Frozen("old")),
+        "INPUT_INVALID",
+        "among_frozen",
+    ),
+    "counting for whom an error holds": (
+        lambda c: c.count("agee > 3", among=Frozen("old")),
+        "EXPRESSION_INVALID",
+        "audience",
     ),
     "counting another instant": (
         lambda c: c.count(Frozen("old"), as_of=datetime.now(UTC)),
