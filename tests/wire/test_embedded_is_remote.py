@@ -303,8 +303,9 @@ def test_freezing_commands(store: Path, tmp_path: Path) -> None:
         command = commands[place]
         assert status == (place >= refused), (command, complaint)
         assert (complaint.startswith("strata: ") and not printed) == bool(status), command
-    members = embedded[8][1].splitlines()
-    assert embedded[9][1].splitlines() == members[3:8]
+    whole = commands.index(["list", "--frozen", "old", "--ids", "member"])
+    members = embedded[whole][1].splitlines()
+    assert embedded[whole + 1][1].splitlines() == members[3:8]
     assert json.loads(embedded[0][1])["count"] == len(members)
     assert [line.split()[0] for line in embedded[4][1].decode().splitlines()] == [
         *["few", "late", "old", "rich"]
