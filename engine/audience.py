@@ -41,13 +41,14 @@ from engine.member_values import MemberValues
 from engine.members import Members
 from engine.model.definitions import Attribute
 from engine.nearest import nearest
-from engine.rules import bound, tree
+from engine.rules import tree
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate
 from engine.rules.canonical import format_expression
 from engine.rules.faults import Faults
 from engine.rules.known_texts import KnownText, ReadText
 from engine.rules.literals import write_text
+from engine.rules.names_read import names_read
 from engine.rules.outline import node_label, pre_order
 from engine.rules.parse import parse, prepare
 from engine.rules.retention import notes
@@ -218,7 +219,7 @@ class Audience:
         text = expression if isinstance(expression, str) else ""
         parsed = _parsed(expression, where) if isinstance(expression, str) else expression
         bound_tree = self._binder.bind(parsed, text, where)
-        lists, attributes = _names_read(bound_tree)
+        lists, attributes = names_read(bound_tree)
         read = KnownText(bound_tree, format_expression(parsed), lists, attributes, parsed)
         if text:
             self._binder.known_texts.put(text, read)
@@ -541,34 +542,3 @@ def _parsed(text: str, where: str) -> tree.Expr:
         if not where:
             raise
         raise ExpressionInvalid(*(replace(issue, where=where) for issue in error.issues)) from None
-
-
-def _names_read(
-    expression: bound.BoundExpr,
-) -> tuple[dict[str, tree.Expr | None], tuple[str, ...]]:
-    """Lists, each with a node that names it, and attributes without history, that an
-    expression reads."""
-    lists: dict[str, tree.Expr | None] = {}
-    attributes: dict[str, None] = {}
-    waiting: list[bound.BoundExpr] = [expression]
-    seen: set[int] = set()
-    while waiting:
-        item = waiting.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        match item:
-            case bound.BoundAnd(items=items) | bound.BoundOr(items=items):
-                waiting.extend(reversed(items))
-            case bound.BoundNot(item=inner):
-                waiting.append(inner)
-            case bound.BoundSegment(body=body):
-                waiting.append(body)
-            case bound.BoundList(name=name, node=node):
-                lists.setdefault(name, node)
-            case _:
-                waiting.extend(reversed(bound.parts_of(item)))
-                for attribute in bound.attributes_of(item):
-                    if not attribute.history:
-                        attributes[attribute.name] = None
-    return lists, tuple(attributes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from engine.errors import ExpressionInvalid
 from engine.model.definitions import Attribute, Model
 from engine.rules import patterns
 from engine.rules.bind import Binder
-from engine.rules.bound import BoundAnd, BoundExpr, BoundNot, BoundOr
+from engine.rules.bound import BoundAnd, BoundCompare, BoundExpr, BoundNot, BoundOr, ScoreSource
 from engine.rules.canonical import format_expression
 from engine.rules.known_texts import ReadText
 from engine.rules.patterns import Patterns
@@ -59,6 +60,15 @@ SAME = [
     ("not interests in ('a') and region = 'b'", "not interests in ('= 5') and region = 'or'"),
     (" age > 1  and city = 'x' ", "\tage > 1  and city = '9' "),
     ("rev >= 1 and age < 1 and rev < 5", "rev >= 99.99 and age < 123 and rev < 9007199254740993"),
+    ("count(order in last 30 days) >= 2", "count(order in last 9999 days) >= 0"),
+    ("not COUNT( visit  IN LAST 2 weeks ) = 1", "not COUNT( visit  IN LAST 3 weeks ) = 2.50"),
+    ("days(order in last 5 hours) < 3 and age < 3", "days(order in last 77 hours) < 4 and age < 4"),
+    ("sum(order.amount in last 90 days) > 5.5", "sum(order.amount in last 80 days) > 1000.10"),
+    ("avg(order.pieces in last 3 days) != 2", "avg(order.pieces in last 4 days) != 9"),
+    ("max(order.amount) >= 7 and count(order) > 1", "max(order.amount) >= 8 and count(order) > 2"),
+    ("distinct(order . sku) >= 7", "distinct(order . sku) >= 2"),
+    ("score('lead') >= 5", "score('lead') >= 7.250"),
+    ("not score( 'lead' ) <> 5", "not score( 'lead' ) <> 0.001"),
 ]
 
 
@@ -100,7 +110,20 @@ LEFT = [
     "city in ('a', 'a')",
     "city = region",
     "segment('adults')",
-    "count(order in last 3 days) >= 2",
+    "count(order in last 1 day) >= 2",
+    "count(order in last 0 days) >= 2",
+    "count(order in last 10000 days) >= 2",
+    "count(order in last 365251 days) >= 2",
+    "count(order in last 03 days) >= 2",
+    "count(order in last 3 calendar days) >= 2",
+    "count(order this month) >= 2",
+    "count(order where pieces > 2) >= 2",
+    "count(order, visit) >= 2",
+    "2 <= count(order)",
+    "first(order in last 3 days) >= now - 1 day",
+    "first_value(order.sku) = 'a'",
+    "max(order.load) > 1",
+    "score('lead') >= 5 and age > 1",
     "interests has all ('a', 'b')",
     "age >= 1 -- and so on",
     "\"city\" = 'a'",
@@ -119,7 +142,16 @@ def test_what_has_no_pattern_is_left_to_the_parser(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["city = '\ud800'", "not = 5", "cty = 'x'", "age = 'x'", "city = 5"]
+    "text",
+    [
+        "city = '\ud800'",
+        "not = 5",
+        "cty = 'x'",
+        "age = 'x'",
+        "city = 5",
+        "score('nobody') >= 5",
+        "min(order.day) = 5",
+    ],
 )
 def test_what_the_binder_refuses_has_no_pattern(text: str) -> None:
     binder = Binder(model())
@@ -134,6 +166,47 @@ def test_what_the_binder_refuses_has_no_pattern(text: str) -> None:
 def test_a_string_for_a_number_is_left_to_the_parser() -> None:
     assert read_twice("age >= 1", "age >= '1'") is None
     assert read_twice("city = 'a'", "city = 1") is None
+
+
+def test_a_literal_that_tells_nothing_does_not_spoil_its_pattern() -> None:
+    assert (
+        read_twice("count(order in last 1 days) >= 2", "count(order in last 1 days) >= 3") is None
+    )
+    binder = Binder(model())
+    binder.patterns.read("count(order in last 1 days) >= 2", binder.read)
+    assert binder.patterns.read("count(order in last 2 days) >= 2", binder.read) is not None
+
+
+@pytest.mark.parametrize("amount", ["0", "1", "02", "1.5", "365251", "'3'"])
+def test_a_duration_that_may_be_refused_or_written_otherwise_is_left(amount: str) -> None:
+    first = "count(order in last 30 days) >= 2"
+    assert read_twice(first, first.replace("30", amount)) is None
+
+
+SCORES = {
+    "lead": {"rules": ({"when": "rev > 5 and age > 3", "points": Decimal(5)},), "bands": {}},
+    "fair": {"rules": ({"when": "city = 'a'", "points": Decimal(2)},), "bands": {}},
+    "listed": {"rules": ({"when": "list('vips')", "points": Decimal(1)},), "bands": {}},
+}
+
+
+def test_a_score_is_read_by_its_own_pattern_with_what_its_rules_read() -> None:
+    binder = Binder(replace(model(), scores=SCORES))
+    reads = {"lead": ("rev", "age"), "fair": ("city",)}
+    for name in ("lead", "fair", "lead"):
+        read = binder.patterns.read(f"score('{name}') >= 5", binder.read)
+        assert read is not None and read.attributes == reads[name]
+        assert read.canonical == f"score('{name}') >= 5"
+        assert isinstance(read.bound, BoundCompare)
+        (term,) = read.bound.form.terms
+        assert isinstance(term.source, ScoreSource)
+        assert term.source.score is binder.score(name)
+
+
+def test_scores_over_lists_and_several_together_have_no_pattern() -> None:
+    binder = Binder(replace(model(), scores=SCORES))
+    for text in ("score('listed') >= 5", "score('lead') >= 5 and score('fair') >= 5"):
+        assert binder.patterns.read(text, binder.read) is None
 
 
 def test_half_a_character_is_left_to_the_parser() -> None:
@@ -182,7 +255,22 @@ NUMBERS = st.one_of(
 )
 LITERALS = st.one_of(STRINGS, NUMBERS)
 BLANKS = st.sampled_from(["", " ", "  ", "\n", " -- x\n"])
+AGGREGATES = st.sampled_from(["count(order", "days(visit", "sum(order.amount", "avg(visit.amount"])
 CONDITIONS = st.one_of(
+    st.tuples(
+        AGGREGATES,
+        st.one_of(
+            st.just(""),
+            st.tuples(
+                st.sampled_from([" in last ", " in  LAST "]),
+                NUMBERS,
+                st.sampled_from([" days", " day", " weeks", "hours", " months"]),
+            ).map("".join),
+        ),
+        st.just(")"),
+        st.sampled_from(["=", " != ", " < ", ">="]),
+    ),
+    st.tuples(st.sampled_from(["score('lead') > ", "score('plain')<=", "score('x') = "])),
     st.tuples(NAMES, BLANKS, st.sampled_from(["=", "!=", "<>", "<", ">=", ">", "<="]), BLANKS),
     st.tuples(NAMES, st.just(" between "), NUMBERS, st.sampled_from([" and ", " AND\t", "and"])),
     st.tuples(NAMES, st.just(" in ("), STRINGS, BLANKS, st.just(",")),
