@@ -48,6 +48,9 @@ __all__ = [
     "INGEST_QUEUE_BATCHES",
     "LIST_NAME_BYTES",
     "LIST_VALUES",
+    "LOAD_IDENTITIES",
+    "LOAD_IDENTITY_DRAFT_BYTES",
+    "LOAD_IDENTITY_FILTER_BYTES",
     "LOAD_KEPT_BYTES",
     "LOAD_ORDERED_BYTES",
     "LOAD_STAGED_BYTES",
@@ -230,6 +233,17 @@ LOAD_ORDERED_BYTES: Final = 24 << 20
 # Blocks that are packed wait in memory for the commit until they are this many bytes; then those
 # that are new are written ahead of it.
 LOAD_KEPT_BYTES: Final = 256 << 20
+
+# Identifiers that a load has given away stay in memory up to so many, 34 to 48 bytes each: all of
+# those of two million people. More are brought to the disk in runs of so many.
+LOAD_IDENTITIES: Final = 1 << 22
+
+# Before the runs stands a filter, which may take so much: 10 bits for each of 200 million entries.
+LOAD_IDENTITY_FILTER_BYTES: Final = 256 << 20
+
+# Shards of the index that are written ahead of a load's commit in one transaction, which takes the
+# memory twice: few enough, and enough to be worth a sync.
+LOAD_IDENTITY_DRAFT_BYTES: Final = 64 << 20
 
 # Batches that are resolved and wait to be packed: one is worked on, and one is ready for it.
 LOAD_UPDATES_AHEAD: Final = 2

@@ -90,8 +90,8 @@ class BulkLoad:
         self._open = True
         fields = self._snapshot.fields
         _require_fields(fields, model)
-        self._index = IdentityIndex(self._snapshot)
         self._drafts = Drafts(store, self._require_unchanged)
+        self._index = IdentityIndex(self._snapshot, drafts=self._drafts)
         self._folding = LoadFolding(
             self._snapshot, model, self._drafts, max(now(), clock_of(self._snapshot))
         )
@@ -155,6 +155,7 @@ class BulkLoad:
         assert self._open, "the load is over"
         try:
             self._folding.finish()
+            self._index.write_ahead()
         except BaseException:
             self.abandon()
             raise
@@ -185,6 +186,7 @@ class BulkLoad:
         if self._open:
             self._open = False
             self._folding.abandon()
+            self._index.close()
             self._drafts.drop()
             self._snapshot.close()
             # These refer back to the load, and the load to the store's map.

@@ -24,7 +24,7 @@ from engine.store.directory import (
     pack_metas,
     pack_model,
 )
-from engine.store.drafts import is_draft, left_behind
+from engine.store.drafts import left_behind
 from engine.store.journal import keys_before, records_of
 from engine.store.manifest import Manifest
 from engine.store.named import NamedRecords
@@ -151,13 +151,14 @@ def commit(store: Store, staging: Staging) -> int:
 
 
 def _stale_drafts(store: Store, changes: _Changes, after: State) -> set[bytes]:
-    """Keys of drafts that somebody made for blocks which this commit makes without them."""
+    """Keys of drafts that somebody made for blocks and numbers which this commit makes without
+    them."""
     before = changes.staging.state
-    if len(after.manifests) == len(before.manifests):
+    blocks, numbers = len(before.manifests), before.root.next_meta
+    if (blocks, numbers) == (len(after.manifests), after.root.next_meta):
         return set()
-    drafts = left_behind(before, store.view_of_now().transaction.key_from)
-    kept = changes.staging.adopted | changes.puts.keys()
-    return {key for key in drafts if key not in kept and not is_draft(key, after)}
+    drafts = left_behind(before, store.view_of_now().transaction.key_from, after)
+    return set(drafts) - changes.staging.adopted - changes.puts.keys()
 
 
 def _is_nothing(staging: Staging) -> bool:
@@ -320,8 +321,12 @@ def _settle_metas(changes: _Changes) -> dict[int, bytes]:
     """Puts the named records and notes what lists them; the sections that change, empty where
     they are no more."""
     staging, old = changes.staging, changes.staging.state
-    changes.next_meta = old.root.next_meta
+    numbers = [listing.id + 1 for listing in staging.adopted_metas.values()]
+    changes.next_meta = max([old.root.next_meta, *numbers])
     changed: dict[str, MetaListing | None] = {}
+    for name, adopted in staging.adopted_metas.items():
+        changed[name] = adopted
+        _delete_parts(changes, old.metas.get(name), 0)
     for name, value in sorted(staging.metas.items()):
         stored = old.metas.get(name)
         listing = None
@@ -329,9 +334,7 @@ def _settle_metas(changes: _Changes) -> dict[int, bytes]:
             number = changes.next_meta if stored is None else stored.id
             changes.next_meta += stored is None
             listing = _settle_meta(changes, number, value, stored)
-        if stored is not None:
-            for part in range(0 if listing is None else len(listing.parts), len(stored.parts)):
-                changes.delete(RecordName(RecordType.META, stored.id, 0, part))
+        _delete_parts(changes, stored, 0 if listing is None else len(listing.parts))
         if listing != stored:
             changed[name] = listing
     if not changed:
@@ -346,6 +349,13 @@ def _settle_metas(changes: _Changes) -> dict[int, bytes]:
         listings = changes.metas.pages[page]
         sections[Section.NAMED + page] = pack_metas(listings) if listings else b""
     return sections
+
+
+def _delete_parts(changes: _Changes, stored: MetaListing | None, first: int) -> None:
+    """Deletes the parts of a named record from one on."""
+    if stored is not None:
+        for part in range(first, len(stored.parts)):
+            changes.delete(RecordName(RecordType.META, stored.id, 0, part))
 
 
 def _settle_meta(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.store.dictionary import DictionaryGrowth
+from engine.store.directory import MetaListing
 from engine.store.manifest import ENTRY
 from engine.store.reading import State
 from engine.store.snapshot import Snapshot
@@ -32,7 +33,7 @@ class Staging:
     new records of the log; where `is_group` is unset, everything else is one record more.
     `feed` are (sequence, payload) of new records of the feed. `whole` are the blocks saved with
     all that the visible state has of them, `replaced` the (field, block) that become another,
-    `adopted` the keys of drafts that this write lists.
+    `adopted` the keys of drafts that this write lists, `adopted_metas` the named ones.
     """
 
     snapshot: Snapshot
@@ -50,6 +51,7 @@ class Staging:
     whole: set[int] = field(default_factory=set)
     replaced: set[tuple[int, int]] = field(default_factory=set)
     adopted: set[bytes] = field(default_factory=set)
+    adopted_metas: dict[str, MetaListing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.state: State = self.snapshot.version.state

@@ -26,7 +26,7 @@ from engine.store.checksum import crc32c
 from engine.store.commit import Committed
 from engine.store.data_file import check_data_file
 from engine.store.directory import Root, Section, pack_dictionaries, pack_model
-from engine.store.drafts import left_behind
+from engine.store.drafts import Drafts, left_behind
 from engine.store.environment import Environment, damaged
 from engine.store.folder import check_folder, create_folder
 from engine.store.hot import HotFields
@@ -77,6 +77,8 @@ class Store:
         self._verified = Verified()
         self._writing = threading.Lock()
         self._writer_thread = 0
+        # Gives the drafts of the write that has some; set by whoever has the turn to write.
+        self.drafting: Callable[[], Drafts | None] = lambda: None
         self._failure = ""
         # The failure that a commit under way becomes if it is interrupted at its end.
         self._interrupted = ""

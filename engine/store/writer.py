@@ -18,9 +18,10 @@ from engine.store.catalog import Catalog, Field, FieldKind
 from engine.store.checksum import crc32c
 from engine.store.commit import commit
 from engine.store.dictionary import DictionaryGrowth
+from engine.store.directory import MetaListing
 from engine.store.manifest import entries_of
 from engine.store.overlay import HeapPayload
-from engine.store.records import PART_BYTES, PayloadKind
+from engine.store.records import PART_BYTES, PayloadKind, RecordName, RecordType, key_of
 from engine.store.snapshot import Snapshot
 from engine.store.staging import StagedField, Staging
 
@@ -178,6 +179,16 @@ class Writer:
         staging.blocks.setdefault(block, {})[field_id] = staged
         staging.replaced.add((field_id, block))
         staging.adopted.update(keys)
+
+    def adopt_meta(self, name: str, listing: MetaListing) -> None:
+        """Take a named record that is stored already as a draft, in place of what it was."""
+        staging = self._open()
+        assert name not in staging.metas and listing.id >= staging.state.root.next_meta
+        staging.adopted_metas[name] = listing
+        staging.adopted.update(
+            key_of(RecordName(RecordType.META, listing.id, 0, part))
+            for part in range(len(listing.parts))
+        )
 
     def _unchanged(
         self, block: int, encoded: Encoded, entries: NDArray[np.void], stored: NDArray[np.void]

@@ -4,7 +4,7 @@ and what comes out is what one fold at the end makes."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,15 @@ from engine.columns.coded import CodedStrings
 from engine.columns.strings import Strings
 from engine.columns.zone import Encoded
 from engine.errors import InputInvalid, StoreUnwritable
+from engine.identity import grown_shards, index, spilled
 from engine.live import load_folding
 from engine.live.batch import Ints, ProfileBatch, SetColumn, Texts
 from engine.live.bulk_load import BulkLoad
 from engine.live.field_load import FieldLoad
 from engine.store.catalog import UIDS
 from engine.store.drafts import left_behind
-from engine.store.store import Store
+from engine.store.records import RecordType
+from engine.store.store import Store, Writer
 from tests.loads import MODEL, SOURCE, load, new_store, profile
 
 BLOCK = 65_536
@@ -37,11 +39,20 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever can be folded or written ahead is."""
     for limit in ("LOAD_STAGED_BYTES", "LOAD_ORDERED_BYTES", "LOAD_KEPT_BYTES"):
         monkeypatch.setattr(load_folding, limit, 0)
+    monkeypatch.setattr(index, "LOAD_IDENTITIES", 60_000)
+    monkeypatch.setattr(index, "LOAD_IDENTITY_DRAFT_BYTES", 100_000)
+    monkeypatch.setattr(grown_shards, "STRETCH_ENTRIES", 30_000)
+    monkeypatch.setattr(spilled, "_FILTER_BYTES_AT_FIRST", 1 << 10)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever can be folded or written ahead is."""
+    hurry(monkeypatch)
 
 
 def people(numbers: np.ndarray, shift: int = 0) -> ProfileBatch:
@@ -103,13 +114,13 @@ def test_folding_on_the_way_makes_what_folding_at_the_end_makes(
         add_people(bulk, numbers)
         add_people(bulk, numbers[: BATCH + 10], shift=1)
         at_the_end = bulk.finish()
-    for limit in ("LOAD_STAGED_BYTES", "LOAD_ORDERED_BYTES", "LOAD_KEPT_BYTES"):
-        monkeypatch.setattr(load_folding, limit, 0)
+    hurry(monkeypatch)
     with new_store(tmp_path / "other") as other:
         with BulkLoad(other, MODEL, SOURCE) as bulk:
             add_people(bulk, numbers)
             assert drafts_of(other)
             add_people(bulk, numbers[: BATCH + 10], shift=1)
+            assert bulk._index.spilled_runs > 1
             on_the_way = bulk.finish()
         assert replace(on_the_way, data_version=at_the_end.data_version) == at_the_end
         assert payloads(other) == payloads(store)
@@ -151,17 +162,28 @@ def test_an_abandoned_load_takes_what_it_wrote_ahead_with_it(store: Store, hurri
     assert store.snapshot().row_count == 0
 
 
+@pytest.mark.parametrize("kind", [RecordType.DATA, RecordType.META])
 def test_a_crash_leaves_a_store_as_before_and_opening_clears_it(
-    store: Store, tmp_path: Path, hurried: None
+    store: Store, tmp_path: Path, hurried: None, kind: RecordType
 ) -> None:
+    """While blocks are written ahead, and when shards of identifiers are, too."""
     load(store, [{"member": "before"}])
     with BulkLoad(store, MODEL, SOURCE) as bulk:
+        write = bulk._write_through
+
+        def copied(put: Callable[[Writer], None]) -> int:
+            if kind is RecordType.META:
+                shutil.copytree(store.path, tmp_path / "crashed")
+            return write(put)
+
+        bulk._write_through = copied
         add_people(bulk, np.arange(3 * BLOCK))
-        shutil.copytree(store.path, tmp_path / "crashed")
+        if kind is RecordType.DATA:
+            shutil.copytree(store.path, tmp_path / "crashed")
         bulk.finish()
     with Store.open(tmp_path / "crashed", read_only=True) as crashed:
         assert crashed.snapshot().live_count == 1
-        assert drafts_of(crashed)
+        assert {RecordType(key[0]) for key in drafts_of(crashed)} == {RecordType.DATA, kind}
         assert crashed.verify().is_sound
     with Store.open(tmp_path / "crashed") as crashed:
         assert not drafts_of(crashed)
@@ -174,14 +196,17 @@ def test_a_crash_leaves_a_store_as_before_and_opening_clears_it(
 
 
 def test_blocks_that_another_write_makes_meanwhile_are_not_touched(
-    store: Store, hurried: None
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with BulkLoad(store, MODEL, SOURCE) as bulk:
-        add_people(bulk, np.arange(2 * BLOCK + 9))
+        with monkeypatch.context() as patched:
+            hurry(patched)
+            add_people(bulk, np.arange(2 * BLOCK + 9))
         assert drafts_of(store)
         load(store, [{"member": "other", "city": "西安"}])
         # Its block has nothing of the load; the blocks beyond it have, for now.
         assert store.verify().is_sound
+        hurry(monkeypatch)
         with pytest.raises(InputInvalid, match="changed while the load was running"):
             add_people(bulk, np.arange(2 * BLOCK + 9, 5 * BLOCK))
     assert not drafts_of(store)
