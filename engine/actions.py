@@ -16,8 +16,9 @@ from engine.explaining.wording import Wording
 from engine.explanations import Explanations
 from engine.live.feed import ACTIONS, FeedRun
 from engine.live.moved_key import NamedEvent
+from engine.live.profile_event import ProfileEvent
 from engine.live.profiles import read_profiles
-from engine.live.row_events import ProfileEvent, RowEvents
+from engine.live.row_events import RowEvents
 from engine.live.stored_values import AttributeValue
 from engine.model.definitions import Model
 from engine.model.plain import Action, Owner

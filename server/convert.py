@@ -19,7 +19,7 @@ from strata.v1 import audience_pb2, expression_pb2, profile_pb2, value_pb2
 
 if TYPE_CHECKING:
     from engine.audience import CountResult
-    from engine.live.profile_events import ProfileEvent
+    from engine.live.profile_event import ProfileEvent
     from engine.live.profiles import ProfileRecord
 
 __all__ = [

@@ -115,7 +115,10 @@ def shifted(changes: Sequence[Change], by_us: int) -> list[Change]:
     moved: list[Change] = []
     for change in changes:
         if isinstance(change, Added):
-            later = (replace(event, time_us=event.time_us + by_us) for event in change.events)
+            later = [
+                OneEvent(event.type, event.time_us + by_us, event.properties)
+                for event in change.events
+            ]
             change = replace(change, events=tuple(later))
         moved.append(change)
     return moved

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from engine.explaining.one_profile import OneEvent, OneProfile, PlainValue
@@ -11,7 +11,6 @@ from engine.live.profiles import ProfileRecord
 from engine.live.row_events import RowEvents
 from engine.model.definitions import Model
 from engine.model.hidden_events import history_events, history_value
-from engine.rules.retention import kept_from_us
 from engine.store.snapshot import Snapshot
 
 __all__ = ["as_it_was", "as_one_profile"]
@@ -21,7 +20,7 @@ def as_one_profile(
     snapshot: Snapshot,
     model: Model,
     record: ProfileRecord,
-    types: Sequence[str],
+    types: Collection[str],
     lists: Sequence[str],
     latest_us: int,
     known: RowEvents | None = None,
@@ -29,10 +28,9 @@ def as_one_profile(
     """A profile with its events of some types, and its identifiers in some lists. Events that are
     dropped by `latest_us` are left out. `known` has the events that were read already."""
     read = known or RowEvents(snapshot, model, record.row)
-    events: dict[str, list[OneEvent]] = {}
-    for name in read.there(types):
-        kept_us = kept_from_us(read.declared(name), latest_us, model.time_zone)
-        events[name] = [event for _, event in read.of(name) if event.time_us >= kept_us]
+    events: dict[str, list[OneEvent]] = {
+        name: read.kept(name, latest_us) for name in read.there(types)
+    }
     owned = {}
     if lists:
         identifiers = [*((kind, v) for kind, some in record.identifiers.items() for v in some)]

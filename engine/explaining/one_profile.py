@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from engine.live.row_events import ProfileEvent
+from engine.live.profile_event import ProfileEvent
 
 __all__ = ["EPOCH", "EPOCH_DAY", "OneEvent", "OneProfile", "PlainValue", "instant_of", "us_of"]
 

@@ -22,7 +22,8 @@ from itertools import groupby
 from engine.errors import InputInvalid, Issue, about_field
 from engine.limits import TIME_US
 from engine.live.log_clock import clock_of
-from engine.live.row_events import ProfileEvent, RowEvents
+from engine.live.profile_event import ProfileEvent
+from engine.live.row_events import RowEvents
 from engine.model.definitions import EventType, Model
 from engine.nearest import nearest
 from engine.rules.retention import kept_from_us
@@ -32,7 +33,6 @@ __all__ = [
     "EventPage",
     "EventPlace",
     "EventsAsked",
-    "ProfileEvent",
     "read_events",
 ]
 

@@ -11,7 +11,8 @@ from engine.bitmaps.containers import BLOCK_ROWS
 from engine.core.one_row import read_cells
 from engine.identity.digests import UNKNOWN
 from engine.live.kept_shapes import KeptShapes
-from engine.live.profile_events import EventsAsked, ProfileEvent, read_events
+from engine.live.profile_event import ProfileEvent
+from engine.live.profile_events import EventsAsked, read_events
 from engine.live.row_events import RowEvents
 from engine.live.stored_values import AttributeValue, of_int
 from engine.model.definitions import TAG, Model

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from engine.bitmaps.containers import BLOCK_ROWS
 from engine.events.one_row import events_of_row
 from engine.live.kept_shapes import KeptShapes
 from engine.live.moved_key import NamedEvent
+from engine.live.profile_event import ProfileEvent, named_events, since
 from engine.live.stored_values import AttributeValue, of_int
 from engine.model.definitions import EventType, Model
 from engine.model.hidden_events import hidden_events
+from engine.rules.retention import kept_from_us
 from engine.store.catalog import Catalog, Field, event_field, property_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["ProfileEvent", "RowEvents"]
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileEvent:
-    """One event: `time_us` microseconds from 1970; `properties` maps names, in model order, to
-    values, missing ones absent."""
-
-    type: str
-    time_us: int
-    properties: Mapping[str, Any] = field(default_factory=dict)
+__all__ = ["RowEvents"]
 
 
 # The name of a property, and what makes the value that people read of one that is stored; None
@@ -36,22 +28,22 @@ _Reader = tuple[str, Callable[[Any], AttributeValue] | None]
 
 @dataclass(slots=True)
 class _Type:
-    """A type of event that the store has: its place among the types, and the properties that it has
-    fields for, with their names. `readers` are made when the first event is read: strings are
-    looked up in tables that all states of a store share, as they share its catalog."""
+    """A type of event that the store has: the properties that it has fields for, with their names.
+    `readers` are made when the first event is read: strings are looked up in tables that all states
+    of a store share, as they share its catalog."""
 
-    place: int
     names: tuple[str, ...]
     fields: tuple[Field, ...]
     readers: list[_Reader] | None = None
 
 
 class _Shape(NamedTuple):
-    """All types of events of a model, declared and hidden, by name; those that the store has have
-    their fields in `ids`, and the numbers of their properties in `numbers`."""
+    """All types of events of a model, declared and hidden, by name. Of those that the store has,
+    `stored`, the fields are in `ids`, and the numbers of their properties in `numbers`."""
 
     declared: Mapping[str, EventType]
     types: Mapping[str, _Type]
+    stored: tuple[str, ...]
     ids: tuple[int, ...]
     numbers: tuple[tuple[int, ...], ...]
 
@@ -69,10 +61,10 @@ def _shape(model: Model, catalog: Catalog) -> _Shape:
                 if (of := property_field(what, said.type, said.scale)) in catalog
             ]
             fields = tuple(field for _, field in known)
-            types[name] = _Type(len(ids), tuple(what for what, _ in known), fields)
+            types[name] = _Type(tuple(what for what, _ in known), fields)
             ids.append(catalog[event_field(name)].id)
             numbers.append(tuple(field.id for field in fields))
-    return _Shape(declared, types, tuple(ids), tuple(numbers))
+    return _Shape(declared, types, tuple(types), tuple(ids), tuple(numbers))
 
 
 _shapes = KeptShapes(_shape)
@@ -83,11 +75,18 @@ class RowEvents:
 
     def __init__(self, snapshot: Snapshot, model: Model, row: int) -> None:
         self._snapshot = snapshot
+        self._zone = model.time_zone
         self._shape = shape = _shapes.of(model, snapshot.fields)
         block, in_block = divmod(row, BLOCK_ROWS)
-        self._raw: Sequence[Any] = [None] * len(shape.ids)
+        # What is stored of the types that the row has events of.
+        self._raw: dict[str, list[Any]] = {}
         if block < snapshot.block_count:
-            self._raw = events_of_row(snapshot.places(shape.ids, block), in_block, shape.numbers)
+            found = events_of_row(snapshot.places(shape.ids, block), in_block, shape.numbers)
+            self._raw = {
+                name: events
+                for name, events in zip(shape.stored, found, strict=True)
+                if events is not None
+            }
         self._known: dict[str, list[tuple[int, ProfileEvent]]] = {}
 
     def declared(self, type_: str) -> EventType:
@@ -95,24 +94,24 @@ class RowEvents:
         return self._shape.declared[type_]
 
     def there(self, types: Collection[str]) -> list[str]:
-        """Those of some types that the row has events of."""
-        raw = self._raw
-        return [
-            name
-            for name, shape in self._shape.types.items()
-            if raw[shape.place] is not None and name in types
-        ]
+        """Those of some types that the row has events of, in the order of the model."""
+        return [name for name in self._raw if name in types]
 
     def of(self, type_: str) -> list[tuple[int, ProfileEvent]]:
         """All events of a type in the order in which they are stored, those dated ahead among
         them, each behind the digest of its id (0: none)."""
-        shape = self._shape.types.get(type_)
-        if shape is None or self._raw[shape.place] is None:
-            return []
         found = self._known.get(type_)
         if found is None:
-            found = self._known[type_] = self._read(type_, shape)
+            raw = self._raw.get(type_)
+            if raw is None:
+                return []
+            found = self._known[type_] = named_events(type_, raw, self._readers(type_))
         return found
+
+    def kept(self, type_: str, latest_us: int) -> list[ProfileEvent]:
+        """Those that are not dropped by an instant."""
+        first_us = kept_from_us(self._shape.declared[type_], latest_us, self._zone)
+        return since(self.of(type_), first_us)
 
     def named(self, named: NamedEvent) -> ProfileEvent | None:
         """The event that an entry of the feed names, as it is now: by its id where it has one, else
@@ -127,22 +126,14 @@ class RowEvents:
                 before -= 1
         return None
 
-    def _read(self, type_: str, shape: _Type) -> list[tuple[int, ProfileEvent]]:
-        readers = shape.readers
-        if readers is None:
-            readers = shape.readers = [
+    def _readers(self, type_: str) -> list[_Reader]:
+        shape = self._shape.types[type_]
+        if shape.readers is None:
+            shape.readers = [
                 (name, self._reader(field))
                 for name, field in zip(shape.names, shape.fields, strict=True)
             ]
-        found = []
-        for time_us, id_, values in self._raw[shape.place]:
-            properties = {
-                name: value if read is None else read(value)
-                for (name, read), value in zip(readers, values, strict=True)
-                if value is not None
-            }
-            found.append((id_, ProfileEvent(type_, time_us, properties)))
-        return found
+        return shape.readers
 
     def _reader(self, field: Field) -> Callable[[Any], AttributeValue] | None:
         """What makes the value that people read of one that is stored; None where it is that."""

@@ -13,7 +13,7 @@ import pytest
 
 from engine.actions import ToDo
 from engine.live.feed import FeedPosition
-from engine.live.profile_events import ProfileEvent
+from engine.live.profile_event import ProfileEvent
 from engine.model.definitions import Source
 from tests.event_stores import event_batch
 from tests.live_databases import only_the_log
