@@ -6,14 +6,18 @@ showing without it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from engine.errors import NotYet
+from engine.explaining.closures import Closures
 from engine.explaining.ledgers import Ledger, ledger_of
+from engine.explaining.name_nodes import Name
 from engine.explaining.named_tags import GivenTags, given_tags, tags_of
-from engine.explaining.names import conditions_of, name_of
+from engine.explaining.names import conditions_of, name_node
 from engine.explaining.outline import Reads, reads_of
 from engine.explaining.reading import Reading
 from engine.explaining.tier_questions import derived_of
@@ -83,35 +87,75 @@ def _asked(binder: Binder) -> Asked:
 
 def card_of(asked: Asked, binder: Binder, reading: Reading) -> Card:
     """The card of the profile of a reading."""
+    nodes = _nodes_of(asked, binder, reading.closures)
     notes = dict(asked.notes)
-    scores: dict[str, Ledger] = {}
-    found: dict[str, dict[str, str]] = {"band": {}, "tier": {}}
-    tags: dict[str, None] = {}
-    for name, score in asked.scores.items():
-        try:
-            scores[name] = ledger_of(score, binder.model.scores[name], reading)
-        except NotYet as reason:
-            notes[_key("scores", name)] = str(reason)
-    for (kind, name), derived in asked.names.items():
-        try:
-            one = name_of(derived, reading)
-        except NotYet as reason:
-            notes[_key("tiers" if kind == "tier" else "scores", name)] = str(reason)
-        else:
-            if one is not None:
-                found[kind][name] = one
-    for tag, item in asked.given.tags.items():
-        try:
-            if reading.holds(item):
-                tags[tag] = None
-        except NotYet as reason:
-            notes[_key("tag_rules", tag)] = str(reason)
-    for rule in asked.given.named:
-        try:
-            tags |= dict.fromkeys(tags_of(rule, reading))
-        except NotYet as reason:
-            notes[_key("tag_rules", rule.tag)] = str(reason)
-    return Card(scores, found["band"], found["tier"], tuple(tags), notes)
+    # First the scores: their ledgers have the points that the rest may ask for.
+    scores = _said(nodes.scores, reading, notes, "scores")
+    tiers = _said(nodes.tiers, reading, notes, "tiers")
+    bands = _said(nodes.bands, reading, notes, "scores")
+    tags = [tag for tag, is_so in _said(nodes.tags, reading, notes, "tag_rules") if is_so]
+    for _, named in _said(nodes.named, reading, notes, "tag_rules"):
+        tags += named
+    return Card(
+        dict(scores),
+        {name: band for name, band in bands if band is not None},
+        {name: tier for name, tier in tiers if tier is not None},
+        tuple(dict.fromkeys(tags)),
+        notes,
+    )
+
+
+_Said = TypeVar("_Said")
+_Nodes = Sequence[tuple[str, Callable[[Reading], _Said]]]
+
+
+class _AskedNodes(NamedTuple):
+    """What is asked of every reading, made ready, each with its name in the model."""
+
+    asked: Asked
+    scores: _Nodes[Ledger]
+    tiers: _Nodes[str | None]
+    bands: _Nodes[str | None]
+    tags: _Nodes[bool]
+    named: _Nodes[list[str]]
+
+
+def _nodes_of(asked: Asked, binder: Binder, closures: Closures) -> _AskedNodes:
+    """Kept with what is asked of all profiles."""
+    # With what it was made of, so that its id is nobody else's.
+    known: _AskedNodes | None = closures.kept.get(id(asked))
+    if known is None:
+        names: dict[str, list[tuple[str, Name]]] = {"tier": [], "band": []}
+        for (kind, name), derived in asked.names.items():
+            names[kind].append((name, name_node(derived, closures)))
+        known = closures.kept[id(asked)] = _AskedNodes(
+            asked,
+            [
+                (name, partial(ledger_of, score, binder.model.scores[name]))
+                for name, score in asked.scores.items()
+            ],
+            names["tier"],
+            names["band"],
+            [(tag, closures.truth(item)) for tag, item in asked.given.tags.items()],
+            [(rule.tag, partial(tags_of, rule)) for rule in asked.given.named],
+        )
+    return known
+
+
+def _said(
+    nodes: _Nodes[_Said], reading: Reading, notes: dict[str, str], section: str
+) -> list[tuple[str, _Said]]:
+    """What nodes say of a profile; what has no evaluator is left out and noted."""
+    try:
+        return [(name, node(reading)) for name, node in nodes]
+    except NotYet:
+        found = []
+        for name, node in nodes:
+            try:
+                found.append((name, node(reading)))
+            except NotYet as reason:
+                notes[_key(section, name)] = str(reason)
+        return found
 
 
 def _key(section: str, name: str) -> str:

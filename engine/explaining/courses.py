@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.explaining.points_ahead import PointsView, points_at
+from engine.explaining.points_ahead import points_at
 from engine.explaining.reading import Reading
 from engine.limits import TIME_US
 from engine.live.window_edges import WindowEdges
@@ -140,8 +140,8 @@ def _of_leaf(item: bound.BoundExpr, reading: Reading) -> Course:
         return Course(truth, (), reading.now_us)
     if leaf.alone is not None:
         instants, points, until = _points_ahead(leaf.alone, leaf, reading)
-        view, is_so = PointsView(reading, leaf.alone), reading.closures.truth(item)
-        truths = [is_so(view.having(one)) for one in points]
+        is_so = reading.closures.truth(item)
+        truths = [is_so(reading.having(leaf.alone, one)) for one in points]
     else:
         instants, until = _ahead(leaf, reading)
         truths = [reading.at(at).holds(item) for at in instants]

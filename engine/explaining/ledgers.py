@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.explaining.evidence import EVIDENCE_EVENTS, EvidenceEvent
-from engine.explaining.reading import Reading
+from engine.explaining.reading import Reading, Truth
+from engine.explaining.value_nodes import GivenEach
 from engine.model.plain import Score
-from engine.rules.bound_scores import BoundEachRule, BoundScore, BoundWhenRule
+from engine.rules.bound_scores import BoundScore, BoundWhenRule
 
 __all__ = ["Ledger", "LedgerLine", "ledger_of"]
 
@@ -66,38 +67,40 @@ def ledger_of(score: BoundScore, declared: Score, reading: Reading) -> Ledger:
 class _When:
     """A `when` rule: one of two lines."""
 
-    __slots__ = ("given", "missed", "rule")
+    __slots__ = ("condition", "given", "missed")
 
-    def __init__(self, rule: BoundWhenRule, place: int, text: str) -> None:
-        self.rule = rule
-        self.given = LedgerLine("when", rule.points, place, text)
+    def __init__(self, condition: Truth, points: int, place: int, text: str) -> None:
+        self.condition = condition
+        self.given = LedgerLine("when", points, place, text)
         self.missed = LedgerLine("when", 0, place, text)
 
     def of(self, reading: Reading) -> LedgerLine:
         """Its line for the profile of a reading."""
-        return self.given if reading.holds(self.rule.condition) else self.missed
+        return self.given if self.condition(reading) else self.missed
 
 
 class _Each:
     """An `each` rule."""
 
-    __slots__ = ("nothing", "place", "rule", "text")
+    __slots__ = ("given", "nothing", "place", "text")
 
-    def __init__(self, rule: BoundEachRule, place: int, text: str) -> None:
-        self.rule, self.place, self.text = rule, place, text
+    def __init__(self, given: GivenEach, place: int, text: str) -> None:
+        self.given, self.place, self.text = given, place, text
         self.nothing = LedgerLine("each", 0, place, text)
 
     def of(self, reading: Reading) -> LedgerLine:
         """Its line for the profile of a reading."""
-        rule = self.rule
-        line = reading.line(rule.events)
-        first, end = line.stretch(*reading.bounds(rule.window)) if line.times else (0, 0)
-        if first == end:
+        found = self.given.counted(reading)
+        if found is None:
             return self.nothing
-        given, uncapped = reading.rule_points(rule)
+        line, first, end = found
+        given, uncapped = self.given.sum(reading, line, first, end)
+        worth_of = self.given.worth_of
         events = tuple(
-            EvidenceEvent(event.type, event.time_us, None, reading.worth(rule, event.time_us))
-            for event in line.events[max(first, end - EVIDENCE_EVENTS) : end][::-1]
+            [
+                EvidenceEvent(event.type, event.time_us, None, worth_of(reading, event.time_us))
+                for event in line.events[max(first, end - EVIDENCE_EVENTS) : end][::-1]
+            ]
         )
         over = None if given == uncapped else uncapped
         left_out = end - first - len(events)
@@ -106,13 +109,14 @@ class _Each:
 
 def _rules_of(score: BoundScore, declared: Score, reading: Reading) -> list[_When | _Each]:
     """The rules of a score, in order; kept with what is asked of all profiles."""
-    kept = reading.closures.kept
+    closures = reading.closures
+    kept = closures.kept
     known: list[_When | _Each] | None = kept.get(score)
     if known is None:
         known = kept[score] = [
-            _When(rule, place, written["when"])
+            _When(closures.truth(rule.condition), rule.points, place, written["when"])
             if isinstance(rule, BoundWhenRule)
-            else _Each(rule, place, written["each"])
+            else _Each(closures.given(rule), place, written["each"])
             for place, (rule, written) in enumerate(
                 zip(score.rules, declared["rules"], strict=True)
             )

@@ -2,64 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from engine.explaining.closures import Truth
+from engine.explaining.closures import Closures
+from engine.explaining.name_nodes import Cells as CellsNode
+from engine.explaining.name_nodes import Ladder as LadderNode
+from engine.explaining.name_nodes import Name
 from engine.explaining.reading import Reading
 from engine.rules.bound import BoundExpr
 from engine.rules.derived import Cells, Derived, Ladder
 
-__all__ = ["conditions_of", "name_of"]
+__all__ = ["conditions_of", "name_node", "name_of"]
 
 
 def name_of(derived: Derived, reading: Reading) -> str | None:
     """The name that a profile has; None where it has none."""
-    kept = reading.closures.kept
+    return name_node(derived, reading.closures)(reading)
+
+
+def name_node(derived: Derived, closures: Closures) -> Name:
+    """What is asked of a reading for its name; kept with what is asked of all profiles."""
     # With what it was made of, so that its id is nobody else's.
-    known: tuple[Derived, _Ladder | _Cells] | None = kept.get(id(derived))
+    known: tuple[Derived, Name] | None = closures.kept.get(id(derived))
     if known is None:
-        truth = reading.closures.truth
-        match derived:
-            case Ladder(names=names, through=through):
-                steps = [
-                    (name, [truth(item) for item in reached])
-                    for name, reached in zip(names, through, strict=True)
-                ]
-                known = derived, _Ladder(steps)
-            case Cells(names=cells, counted=counted, high=high):
-                known = derived, _Cells(cells, truth(counted), [truth(item) for item in high])
-        kept[id(derived)] = known
-    return known[1].of(reading)
+        known = closures.kept[id(derived)] = derived, _made(derived, closures)
+    return known[1]
 
 
-class _Ladder:
-    """The first name that is reached, each with what it follows from."""
-
-    __slots__ = ("_steps",)
-
-    def __init__(self, steps: list[tuple[str, list[Truth]]]) -> None:
-        self._steps = steps
-
-    def of(self, reading: Reading) -> str | None:
-        for name, reached in self._steps:
-            for is_reached in reached:
-                if is_reached(reading):
-                    return name
-        return None
-
-
-class _Cells:
-    """A name for each combination of what is high, for whom counts."""
-
-    __slots__ = ("_counts", "_high", "_names")
-
-    def __init__(self, names: Mapping[str, str], counts: Truth, high: list[Truth]) -> None:
-        self._names, self._counts, self._high = names, counts, high
-
-    def of(self, reading: Reading) -> str | None:
-        if not self._counts(reading):
-            return None
-        return self._names["".join("H" if is_high(reading) else "L" for is_high in self._high)]
+def _made(derived: Derived, closures: Closures) -> Name:
+    truth = closures.truth
+    match derived:
+        case Ladder(names=names, through=through):
+            return LadderNode(names, [[truth(item) for item in reached] for reached in through])
+        case Cells(names=cells, counted=counted, high=high):
+            return CellsNode(cells, truth(counted), [truth(item) for item in high])
 
 
 def conditions_of(derived: Derived) -> Iterator[BoundExpr]:

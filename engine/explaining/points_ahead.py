@@ -8,11 +8,9 @@ the score asks besides is not asked again.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from engine.explaining.event_lines import NO_EVENTS
-from engine.explaining.one_profile import OneProfile
 from engine.explaining.reading import Reading
 from engine.rules import tree
 from engine.rules.bound import BoundExpr
@@ -20,33 +18,10 @@ from engine.rules.bound_scores import BoundEachRule, BoundScore, BoundWhenRule
 from engine.rules.half_life import HOUR_US, worth_by_hour
 from engine.rules.window_bounds import EARLIEST_US, window_bounds
 
-__all__ = ["PointsView", "Turns", "points_at"]
+__all__ = ["Turns", "points_at"]
 
 # The truth of a condition now, and the instants at which it changes, in order.
 Turns = Callable[[BoundExpr], tuple[bool, Sequence[int]]]
-
-
-class PointsView:
-    """A profile of which only the points of one score differ from now, in the place of a reading:
-    for conditions that compare that score with numbers."""
-
-    __slots__ = ("_score", "attributes", "known_points", "now_us", "profile")
-
-    def __init__(self, reading: Reading, score: BoundScore) -> None:
-        self._score = score
-        self.attributes: Mapping[str, Any] = reading.attributes
-        self.profile: OneProfile = reading.profile
-        self.now_us = reading.now_us
-        self.known_points: dict[BoundScore, int] = {}
-
-    def having(self, thousandths: int) -> PointsView:
-        """The same with so many points."""
-        self.known_points[self._score] = thousandths
-        return self
-
-    def points(self, score: BoundScore) -> int:
-        """See Reading."""
-        return self.known_points[score]
 
 
 def points_at(

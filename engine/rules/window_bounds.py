@@ -13,10 +13,10 @@ from engine.rules import tree
 from engine.rules.calendar import first_instant_us, local_day, unit_start_days
 from engine.rules.units import duration_us, time_us
 
-__all__ = ["EARLIEST_US", "window_bounds"]
+__all__ = ["EARLIEST_US", "LATEST_US", "window_bounds", "window_span"]
 
 EARLIEST_US = -(2**63)
-_LATEST_US = 2**63 - 1
+LATEST_US = 2**63 - 1
 
 
 def window_bounds(window: tree.Window | None, now_us: int, zone: ZoneInfo) -> tuple[int, int]:
@@ -24,27 +24,30 @@ def window_bounds(window: tree.Window | None, now_us: int, zone: ZoneInfo) -> tu
 
     None, no window, takes in everything up to `now_us`.
     """
-    start_us, end_us = (EARLIEST_US, _LATEST_US) if window is None else _span(window, now_us, zone)
-    return max(start_us, EARLIEST_US), min(end_us, now_us + 1, _LATEST_US)
+    start_us, end_us = (
+        (EARLIEST_US, LATEST_US) if window is None else window_span(window, now_us, zone)
+    )
+    return max(start_us, EARLIEST_US), min(end_us, now_us + 1, LATEST_US)
 
 
-def _span(window: tree.Window, now_us: int, zone: ZoneInfo) -> tuple[int, int]:
-    """What a window says, events later than now among it."""
+def window_span(window: tree.Window, now_us: int, zone: ZoneInfo) -> tuple[int, int]:
+    """What a window says [from, to), which may go beyond now and beyond 64 bits. But for durations
+    and for `now` it is the same all through a local day."""
     match window:
         case tree.Window(kind="in_last", length=tree.Duration() as length):
-            return now_us - duration_us(length) + 1, _LATEST_US
+            return now_us - duration_us(length) + 1, LATEST_US
         case tree.Window(
             kind="between_ago", start=tree.Duration() as start, end=tree.Duration() as end
         ):
             return now_us - duration_us(start) + 1, now_us - duration_us(end) + 1
         case tree.Window(kind="since", from_=tree.Instant() as from_):
-            return _instant_us(from_, now_us, zone), _LATEST_US
+            return _instant_us(from_, now_us, zone), LATEST_US
         case tree.Window(kind="before", to=tree.Instant() as to):
             return EARLIEST_US, _instant_us(to, now_us, zone)
         case tree.Window(kind="from_to", from_=tree.Instant() as from_, to=tree.Instant() as to):
             return _instant_us(from_, now_us, zone), _instant_us(to, now_us, zone)
         case tree.Window(kind="in_last_calendar", count=int(count), unit=str(unit)):
-            return _units(unit, count - 1, now_us, zone)[0], _LATEST_US
+            return _units(unit, count - 1, now_us, zone)[0], LATEST_US
         case tree.Window(kind="calendar_ago", count=int(count), unit=str(unit)):
             return _units(unit, count, now_us, zone)
         case tree.Window(kind="this", unit=str(unit)):
