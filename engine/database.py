@@ -207,6 +207,7 @@ class Database:
                 "segments_kept": sum(not is_hidden(name) for name in snapshot.segment_counts),
                 "replayed_records": self._live.replayed_records,
                 **event_figures(snapshot),
+                **snapshot.version.lineage.row_chains.figures,
                 **self._live.figures.all(),
             }
 

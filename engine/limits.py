@@ -67,6 +67,7 @@ __all__ = [
     "POSITIONS_LAG",
     "POSITION_NAME_BYTES",
     "QUIET_S",
+    "READ_CHAINS_BYTES",
     "RECENT_EVENTS",
     "ROW_CHAINS_BYTES",
     "ROW_MEMBERSHIPS_BYTES",
@@ -325,6 +326,10 @@ EVENT_CHAINS_BYTES: Final = 256 << 20
 # Bytes that chains of events may take by which the events of rows are found that stored segments
 # are judged for: as much for each type and block as of those above. Beyond it blocks are scanned.
 ROW_CHAINS_BYTES: Final = 1 << 30
+
+# Bytes that chains of events may take by which one profile's events are found that somebody reads,
+# in blocks that have many chunks of a type: as much again. Beyond it those used longest ago go.
+READ_CHAINS_BYTES: Final = 256 << 20
 
 # Bytes that the memberships of rows side by side may take, beside their containers: a bit for each
 # profile and stored segment, in steps of 64 segments. What would take more is looked up in the

@@ -1,6 +1,7 @@
 """What one profile did: some of its events, the latest first.
 
-1. The row's events of each type asked for are read (`engine.live.row_events`).
+1. The row's events of each type asked for are found (`engine.live.row_events`), and of each the
+   latest read that may stand on the page.
 2. They are put in order: by time, the latest first, then by type, then by what they say.
 3. Of those behind the place where the page before ended, the first ones are the page.
 
@@ -121,11 +122,13 @@ def read_events(
     latest_us = max(as_of_us, asked.now_us or as_of_us, clock_of(snapshot))
     events = known or RowEvents(snapshot, model, row)
     found: list[tuple[int, ProfileEvent]] = []
+    # One more says whether a page follows; those before a place have its time at most.
+    most = asked.limit + 1
+    if asked.after is not None:
+        most += sum(events.count_at(declared.name, asked.after.time_us) for declared in types)
     for declared in types:
-        of_type = events.of(declared.name)
-        if of_type:
-            first = max(low, kept_from_us(declared, latest_us, model.time_zone))
-            found += [one for one in of_type if first <= one[1].time_us <= high]
+        first = max(low, kept_from_us(declared, latest_us, model.time_zone))
+        found += events.latest(declared.name, first, high, most)
     page: list[ProfileEvent] = []
     last: Callable[[], EventPlace] | None = None
     for place, event in _in_order(found, asked.after):

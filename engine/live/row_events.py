@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from engine.bitmaps.containers import BLOCK_ROWS
-from engine.events.one_row import events_of_row
 from engine.live.kept_shapes import KeptShapes
 from engine.live.moved_key import NamedEvent
 from engine.live.profile_event import ProfileEvent, named_events, since
@@ -77,16 +75,13 @@ class RowEvents:
         self._snapshot = snapshot
         self._zone = model.time_zone
         self._shape = shape = _shapes.of(model, snapshot.fields)
-        block, in_block = divmod(row, BLOCK_ROWS)
         # What is stored of the types that the row has events of.
-        self._raw: dict[str, list[Any]] = {}
-        if block < snapshot.block_count:
-            found = events_of_row(snapshot.places(shape.ids, block), in_block, shape.numbers)
-            self._raw = {
-                name: events
-                for name, events in zip(shape.stored, found, strict=True)
-                if events is not None
-            }
+        found = snapshot.events_of_row(shape.ids, row, shape.numbers)
+        self._raw: dict[str, list[Any]] = {
+            name: events
+            for name, events in zip(shape.stored, found, strict=True)
+            if events is not None
+        }
         self._known: dict[str, list[tuple[int, ProfileEvent]]] = {}
 
     def declared(self, type_: str) -> EventType:
@@ -112,6 +107,23 @@ class RowEvents:
         """Those that are not dropped by an instant."""
         first_us = kept_from_us(self._shape.declared[type_], latest_us, self._zone)
         return since(self.of(type_), first_us)
+
+    def count_at(self, type_: str, time_us: int) -> int:
+        """How many events of a type have a time."""
+        return sum(one[0] == time_us for one in self._raw.get(type_, ()))
+
+    def latest(
+        self, type_: str, first_us: int, last_us: int, most: int
+    ) -> list[tuple[int, ProfileEvent]]:
+        """The same from one instant to another, both included; no more than the latest `most`, and
+        those of the same time as the earliest of them."""
+        raw = [one for one in self._raw.get(type_, ()) if first_us <= one[0] <= last_us]
+        if not raw:
+            return []
+        if len(raw) > most:
+            since_us = sorted(one[0] for one in raw)[-most]
+            raw = [one for one in raw if one[0] >= since_us]
+        return named_events(type_, raw, self._readers(type_))
 
     def named(self, named: NamedEvent) -> ProfileEvent | None:
         """The event that an entry of the feed names, as it is now: by its id where it has one, else

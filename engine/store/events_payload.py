@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,17 +15,21 @@ from engine.store.aligned import AlignedBytes
 __all__ = ["EventsPayload", "SealedChunk"]
 
 
+_serials = itertools.count(1)
+
+
 class SealedChunk(NamedTuple):
-    """A chunk on the heap, and where it begins, a multiple of 64."""
+    """A chunk on the heap, where it begins, a multiple of 64, and a number that no other has."""
 
     part: memoryview
     address: int
+    serial: int
 
     @classmethod
     def copy_of(cls, part: Buffer) -> SealedChunk:
         """The same chunk, copied to where kernels can read it."""
         placed = AlignedBytes(part)
-        return cls(memoryview(placed), placed.address)
+        return cls(memoryview(placed), placed.address, next(_serials))
 
 
 class EventsPayload:

@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 from engine.store.addresses import located
 from engine.store.aligned import AlignedBytes
+from engine.store.events_payload import EventsPayload, SealedChunk
+from engine.store.row_chains import DEEP_CHUNKS, Deep, told_of
 from engine.store.version import Version
 
-__all__ = ["places_of"]
+__all__ = ["EventPlaces", "event_places_of", "places_of"]
 
 # Blocks, times what is asked of each, that a version remembers.
 _MOST_KEPT = 4096
@@ -25,6 +27,42 @@ class _Found(NamedTuple):
 
     addresses: tuple[int, ...]
     copies: list[AlignedBytes]
+
+
+class EventPlaces(NamedTuple):
+    """The addresses of the chunks of some types of events in a block, and which of these types
+    have many that are sealed."""
+
+    addresses: list[tuple[int, ...]]
+    deep: tuple[Deep, ...]
+
+
+def event_places_of(version: Version, field_ids: tuple[int, ...], block: int) -> EventPlaces:
+    """The same as `places_of` of types of events."""
+    key = field_ids, block
+    found = version.event_places.get(key)
+    if found is None:
+        addresses = places_of(version, field_ids, block)
+        deep = (_deep(version, place, number, block) for place, number in enumerate(field_ids))
+        found = EventPlaces(addresses, tuple(one for one in deep if one is not None))
+        if len(version.event_places) >= _MOST_KEPT:
+            version.event_places.clear()
+        version.event_places[key] = found
+    return found
+
+
+def _deep(version: Version, place: int, field_id: int, block: int) -> Deep | None:
+    heap = version.overlay.get(field_id, block)
+    stored = version.stored(field_id, block)
+    sealed: tuple[SealedChunk, ...] = ()
+    if heap is not None:
+        if not isinstance(heap, EventsPayload):
+            return None
+        stored, sealed = stored[: heap.kept], heap.sealed
+    chunks = len(stored) + len(sealed)
+    if chunks < DEEP_CHUNKS:
+        return None
+    return Deep(place, field_id, chunks, told_of(stored, [chunk.serial for chunk in sealed]))
 
 
 def places_of(version: Version, field_ids: tuple[int, ...], block: int) -> list[tuple[int, ...]]:

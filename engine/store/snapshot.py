@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 from engine.bitmaps import Buffer
+from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns.zone import Zone
+from engine.events.chains import Chains
+from engine.events.one_row import events_of_row
 from engine.store.addresses import PartTable
 from engine.store.catalog import LIVE, Catalog, segment_field
 from engine.store.dictionary import Dictionary, DictionaryTable
 from engine.store.overlay import HeapPayload
 from engine.store.pins import Pin
-from engine.store.places import places_of
+from engine.store.places import event_places_of, places_of
 from engine.store.reading import State
 from engine.store.records import PayloadKind, RecordName, RecordType
 from engine.store.version import Version
@@ -159,6 +162,23 @@ class Snapshot:
         """Where the parts of some fields are in one block, verified, for who reads a row of it: the
         addresses of each, none where the block has nothing of it. Good while this is open."""
         return places_of(self.version, field_ids, block)
+
+    def events_of_row(
+        self, field_ids: tuple[int, ...], row: int, numbers: tuple[tuple[int, ...], ...]
+    ) -> Sequence[Any]:
+        """The events of some types that a row has, see `engine.events.one_row`; `numbers` are those
+        of the properties wanted of each."""
+        block, in_block = divmod(row, BLOCK_ROWS)
+        version = self.version
+        if block >= version.block_count:
+            return [None] * len(field_ids)
+        places = event_places_of(version, field_ids, block)
+        chains: dict[int, tuple[Chains, int]] = {}
+        for deep in places.deep:
+            known = version.lineage.row_chains.of(deep, block, places.addresses[deep.place])
+            if known is not None:
+                chains[deep.place] = known
+        return events_of_row(places.addresses, in_block, numbers, chains)
 
     def dictionary(self, field_id: int) -> Dictionary:
         """The strings of a category or set (GIVERS: of all givers); empty where there are none."""

@@ -11,6 +11,7 @@ import struct
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from engine.store.manifest import ENTRY, zone_of
 from engine.store.overlay import HeapBlocks, HeapPayload, Overlay
 from engine.store.reading import State, View, block_count_of
 from engine.store.records import PayloadKind, RecordName, RecordType
+from engine.store.row_chains import RowChains
 
 __all__ = ["InPlace", "Lineage", "Trail", "Version", "and_changed"]
 
@@ -64,9 +66,11 @@ class InPlace:
 
 
 class Lineage:
-    """The dictionaries that all states of one open store share, loaded at first use."""
+    """What all states of one open store share: the dictionaries, loaded at first use, and chains of
+    events for who reads one profile."""
 
     def __init__(self) -> None:
+        self.row_chains = RowChains()
         self._guard = threading.Lock()
         self._tables: dict[int, DictionaryTable] = {}
 
@@ -137,6 +141,7 @@ class Version:
         self.attached: object = None
         # Where some fields of a block are, by what was asked (engine.store.places).
         self.places: dict[tuple[tuple[int, ...], int], list[tuple[int, ...]]] = {}
+        self.event_places: dict[tuple[tuple[int, ...], int], Any] = {}
         self._guard = threading.Lock()
         self._tables: dict[int, PartTable] = {}
         self._trails = dict(trails or {})
