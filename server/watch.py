@@ -11,18 +11,18 @@ A watcher is a place in the feed and nothing else: no queue, no thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from engine.actions import Actions
 from engine.errors import InputInvalid, NotFound, NotYet, Overloaded
 from engine.limits import FEED_PROGRESS_S, FEED_READS
-from engine.live.feed import FeedCompacted, FeedSource
+from engine.live.feed import FeedCompacted, FeedSource, side_of
 from engine.live.resume_token import FeedPosition
 from engine.model.definitions import Model
-from engine.model.hidden_events import tag_places
-from engine.model.plain import Score
+from engine.model.hidden_events import tag_places, tag_values
+from engine.model.plain import Score, TagRule
 from engine.model.positions import key_text
 from engine.nearest import nearest
 from server import convert
@@ -71,7 +71,8 @@ class WatchedDatabase(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """What one caller wants to see, by key path. None means all segments that are kept."""
+    """What one caller wants to see, by key path, or by key path and name (`side_of`). None means
+    all segments that are kept."""
 
     definitions: frozenset[str] | None
     kind: str
@@ -150,7 +151,7 @@ class WatchService:
         named = self._segments(request.segments, () if model is None else model.segments)
         named += self._others("scores", request.scores, () if model is None else model.scores)
         named += self._others("tiers", request.tiers, () if model is None else model.tiers)
-        named += self._others("tags", request.tags, _tags(model))
+        named += self._tags(request.tags, () if model is None else model.tag_rules)
         named += self._others("actions", request.actions, () if model is None else model.actions)
         named += self._points(request.points, {} if model is None else model.scores)
         kind = request.identifier_kind
@@ -177,10 +178,24 @@ class WatchService:
         return [key_text(("segments", name)) for name in named]
 
     def _others(self, section: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
-        """The key paths of scores, tiers, tags or actions that can be watched."""
-        what = {"tags": "rule for the tag"}.get(section, section[:-1])
-        named = _checked(section, what, names, known, "")
+        """The key paths of scores, tiers or actions that can be watched."""
+        named = _checked(section, section[:-1], names, known, "")
         return self._told([key_text((section, name)) for name in named])
+
+    def _tags(self, names: Iterable[str], rules: Sequence[TagRule]) -> list[str]:
+        """The key paths of tags, and of those that properties name the tag beside that of the rule,
+        where one of them alone is asked for."""
+        known = {rule["tag"]: rule for rule in rules}
+        named = [name for name in names if name not in known]
+        by_rule = {name: _rules_naming(name, rules) for name in named}
+        there = [*known, *(name for name in named if by_rule[name])]
+        _checked("tags", "rule for the tag", names, there, "")
+        keys = []
+        for name in names:
+            of_rules = [name] if name in known else by_rule[name]
+            for key in self._told([key_text(("tags", tag)) for tag in of_rules]):
+                keys.append(key if name in known else side_of(key, name))
+        return keys
 
     def _points(self, names: Iterable[str], known: Mapping[str, Score]) -> list[str]:
         """The key paths of the points of scores."""
@@ -251,10 +266,10 @@ def _checked(
     return named
 
 
-def _tags(model: Model | None) -> list[str]:
-    """The tags that rules give, but those that properties name."""
-    rules = () if model is None else model.tag_rules
-    return [rule["tag"] for rule in rules if not tag_places(rule["tag"])]
+def _rules_naming(tag: str, rules: Iterable[TagRule]) -> list[str]:
+    """The rules whose tags properties name, and that may give a tag."""
+    named = (rule["tag"] for rule in rules if tag_places(rule["tag"]))
+    return [one for one in named if next(tag_values(one, tag), None) is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from engine.live.committing import Logged
 from engine.live.fact_changes import FactEvents, FactWriter, write_facts
 from engine.live.figures import Figures
 from engine.live.flip_outcome import Passed
+from engine.live.kept_names import write_names
 from engine.live.kept_points import write_points
 from engine.live.log_clock import LogInstant
 from engine.live.model_in_force import ModelInForce
@@ -142,6 +143,7 @@ class Applier:
             )
             BlockWriter(mutation).write_moves(change.moves)
             write_points(mutation, change.points)
+            write_names(mutation, change.names)
             if with_feed:
                 transitions = tuple(change.transitions)
                 self._feed.add(logged.sequence, logged.instant_us, Cause.UPDATE, transitions)
@@ -180,6 +182,7 @@ class Applier:
             return
         BlockWriter(mutation).write_moves(change.moves)
         write_points(mutation, change.points)
+        write_names(mutation, change.names)
         if with_feed:
             self._feed.add_flips(
                 logged.sequence, logged.instant_us, change.definitions, change.flips

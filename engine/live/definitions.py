@@ -2,7 +2,8 @@
 
 Beside segments these have members of their own, by key path:
 - `scores.NAME.bands.BAND` and `tiers.NAME.VALUE`: who has a band, or a value of a tier;
-- `tags.NAME`: who has a tag for which there is a rule, whoever gave it;
+- `tags.NAME`: who has a tag for which there is a rule, whoever gave it. Of a rule whose tags
+  properties name nobody is a member: its tags are kept one by one (engine.live.kept_names);
 - `facts.KEY.on` and `facts.KEY.off`: who a fact begins to hold for, and who it ends for
   (engine.model.hidden_events): the `when` of a sticky tag; of a band with `hold` who is at its
   bound, and who is below what holds it. They are told to nobody;
@@ -24,13 +25,13 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from engine.model.definitions import TAG, EventType, Model
-from engine.model.hidden_events import band_fact, fact_events, tag_fact, tag_places
+from engine.model.hidden_events import band_fact, fact_events, tag_fact, tag_places, told_event
 from engine.model.plain import TagRule, tier_names
 from engine.model.positions import key_text
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate
-from engine.rules.bound_facts import fact_holds, facts_read
+from engine.rules.bound_facts import fact_holds, facts_read, some_fact_holds
 from engine.rules.bound_scores import BoundScore
 from engine.rules.parse import parse
 from engine.rules.steps import count_of_step, happens_at_all
@@ -39,6 +40,7 @@ __all__ = [
     "NOBODY",
     "Definition",
     "GoneName",
+    "NamedTag",
     "definitions_of",
     "hidden_name",
     "key_of",
@@ -52,6 +54,17 @@ NOBODY = bound.BoundConstant(False, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class NamedTag:
+    """A rule whose tags properties name, by its `tag` as written: the count of the events that it
+    takes, the fact of a sticky one, and the type of event by which the tags told are stored."""
+
+    tag: str
+    step: BoundAggregate
+    fact: EventType | None
+    told: EventType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Definition:
     """Something with members. `name` is that of a segment, or a colon and the key path.
 
@@ -60,7 +73,7 @@ class Definition:
     `begins` and `ends` are facts (hidden types of events) that do so for whoever enters it.
     `is_action` where only who enters is told, and not who is in it when it is first defined.
     `each` is the count of the events that an action asks something for, `points` a score of which
-    each change is told; `body` is false then.
+    each change is told, `named` a rule whose tags properties name; `body` is false then.
     """
 
     name: str
@@ -72,6 +85,7 @@ class Definition:
     is_action: bool = False
     each: BoundAggregate | None = None
     points: BoundScore | None = None
+    named: NamedTag | None = None
 
     @property
     def sets_facts(self) -> bool:
@@ -84,6 +98,10 @@ class Definition:
         if self.points is not None:
             term = bound.LinearTerm(Fraction(1), bound.ScoreSource(self.points.name, self.points))
             return bound.BoundCompare(bound.Linear((term,), Fraction(0)), ">=", None)
+        if self.named is not None:
+            if self.named.fact is not None:
+                return some_fact_holds(self.named.fact, bound.BoundConstant(True, None))
+            return happens_at_all(self.named.step)
         return self.body if self.each is None else happens_at_all(self.each)
 
 
@@ -120,7 +138,9 @@ def definitions_of(model: Model, binder: Binder) -> Iterator[Definition]:
             hidden = hidden_name("tiers", name, value)
             yield Definition(hidden, body, key_text(("tiers", name)), value)
     for at, rule in enumerate(model.tag_rules):
-        if not tag_places(rule["tag"]):
+        if tag_places(rule["tag"]):
+            yield _of_named(rule, model, binder, facts)
+        else:
             yield from _of_tag(at, rule, model, binder, facts)
     for name, action in model.actions.items():
         if "on" in action:
@@ -165,6 +185,15 @@ def _of_tag(
     yield Definition(hidden_name("facts", key, "on"), when, begins=facts[key])
     by_rule = fact_holds(facts[key])
     yield Definition(hidden_name("tags", tag), bound.BoundOr((held, by_rule), None), told)
+
+
+def _of_named(
+    rule: TagRule, model: Model, binder: Binder, facts: Mapping[str, EventType]
+) -> Definition:
+    tag = rule["tag"]
+    fact = facts[tag_fact(tag)] if rule["keep"] == "sticky" else None
+    named = NamedTag(tag, count_of_step(binder, rule["each"]), fact, told_event(model, rule))
+    return Definition(hidden_name("tags", tag), NOBODY, named=named)
 
 
 def levels_of(definitions: Iterable[Definition]) -> dict[str, int]:

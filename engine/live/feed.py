@@ -42,6 +42,7 @@ __all__ = [
     "FeedSource",
     "FeedStore",
     "replay_feed",
+    "side_of",
 ]
 
 # What the key paths of actions begin with.
@@ -85,9 +86,9 @@ class FeedRun:
 
     `rows` uint32 (n,) are in the order of the entries; the first has the number
     `first_ordinal`. `entered` says whether they entered or left; where the definition has one of
-    several names for a profile, they went from the name `old` to `new`, '' being none. `points` are
-    thousandths before and after, of a score that tells them; `event` is what an action asks
-    something for.
+    several names for a profile, they went from the name `old` to `new`, '' being none. Of a tag
+    that properties name one side is it, and the other none. `points` are thousandths before and
+    after, of a score that tells them; `event` is what an action asks something for.
     """
 
     definition: str
@@ -169,7 +170,8 @@ class FeedSource:
     def read(
         self, position: FeedPosition, wanted: Wanted, most: int = FEED_STEP_ENTRIES
     ) -> FeedChunk:
-        """The next step from a position: at most `most` entries of definitions that are `wanted`.
+        """The next step from a position: at most `most` entries of definitions that are `wanted`,
+        by their key path, or, of those with names, by one of the names too (`side_of`).
 
         Raises FeedCompacted; StoreCorrupt where a stored record cannot be used.
         """
@@ -245,7 +247,7 @@ def _runs(entries: Entries, at: int, wanted: Wanted, most: int) -> Iterator[Feed
             return
         start = max(at - run.first_ordinal, 0)
         key = _told(entries, run)
-        if start >= run.count or not wanted(key.path):
+        if start >= run.count or not _wants(wanted, key):
             continue
         old, new = key.names or (None, None)
         rows = _rows(entries, run, start, start + most)
@@ -264,6 +266,12 @@ def _runs(entries: Entries, at: int, wanted: Wanted, most: int) -> Iterator[Feed
             rows=rows,
         )
         most -= len(rows)
+
+
+def _wants(wanted: Wanted, key: FeedKey) -> bool:
+    if wanted(key.path):
+        return True
+    return any(name and wanted(side_of(key.path, name)) for name in key.names or ())
 
 
 def _rows(entries: Entries, run: EntryRun | ClockRun, start: int, stop: int) -> NDArray[np.uint32]:
@@ -327,10 +335,15 @@ def replay_feed(source: FeedSource) -> dict[str, NDArray[np.uint32]]:
     return {definition: rows for definition, rows in members.items() if len(rows)}
 
 
+def side_of(key: str, name: str) -> str:
+    """How one name of a key path is asked for, where profiles go from one name to another."""
+    return f"{key} = {name}"
+
+
 def _sides(run: FeedRun) -> Iterator[tuple[str, bool]]:
     """What the profiles of a run leave and enter."""
     if run.old is None:
         yield run.definition, run.entered
     for name, entered in ((run.old, False), (run.new, True)):
         if name:
-            yield f"{run.definition} = {name}", entered
+            yield side_of(run.definition, name), entered

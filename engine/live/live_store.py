@@ -373,7 +373,10 @@ class LiveStore:
                 for fields in (change.memberships, fact_blocks(snapshot, change.facts)):
                     for field_id, blocks in fields.items():
                         for block, encoded in blocks.items():
-                            writer.put_field(field_id, block, encoded)
+                            if encoded.parts:
+                                writer.put_field(field_id, block, encoded)
+                            else:
+                                writer.empty_field(field_id, block)
                 self._put_feed(writer, cause, change.transitions)
                 self._note(writer, replace(unfinished, names=tuple(left), gone=tuple(gone)))
             clock.settle()

@@ -4,6 +4,8 @@ The record of the feed has a definition for whoever enters or leaves, by its key
 texts stand behind that, each after a NUL, which no key path has; and everybody enters:
 
 - a score or a tier: the name before and the name after, '' for none;
+- a rule whose tags properties name: the tag after '' where somebody gets it, and before '' where
+  somebody loses it. Of these a profile may have several;
 - points of a score: `points`, thousandths before and after in decimal digits, '' for none;
 - an event by which there is something to do: `event`, its type, and its time (microseconds from
   1970), its id (0 for none) and how many without an id of the same type, time and profile come

@@ -107,6 +107,15 @@ class NamedFacts:
         """Of the rules for some tags: type of the fact -> the count of the events that set it."""
         return {rule.fact.name: rule.step for rule in self._rules if rule.tag in tags}
 
+    def holding(
+        self, snapshot: Snapshot, tag: str, rows: NDArray[np.uint32]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """The facts of the rule for a tag that some rows (ascending) have: rows uint32, and codes
+        uint32 (n, places) of what names them."""
+        (rule,) = (one for one in self._rules if one.tag == tag)
+        known, held, _ = self._stored(snapshot, rule, rows)
+        return known.rows[held], known.codes[held]
+
     # -------------------------------------------------------------------------- changes
 
     def of_update(

@@ -7,12 +7,13 @@ what is gone, in the same write that puts the model in force.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from engine.events import head
-from engine.model.definitions import Attribute, Model
-from engine.model.hidden_events import hidden_events, history_name
+from engine.live.definitions import hidden_name
+from engine.model.definitions import Attribute, EventType, Model
+from engine.model.hidden_events import hidden_events, history_name, tag_places, told_event
 from engine.store.catalog import (
     LIVE,
     UIDS,
@@ -31,6 +32,9 @@ from engine.store.snapshot import Snapshot
 from engine.store.writer import Writer
 
 __all__ = ["change_fields", "holds_data", "segment_versions"]
+
+# Kind, type and scale of a field.
+_Declared = tuple[FieldKind, str, int]
 
 _KINDS: dict[str, FieldKind] = {
     "category": FieldKind.CODES,
@@ -62,6 +66,7 @@ def change_fields(
     wanted = dict(_fields(model))
     for name, version in segments.items():
         wanted[segment_field(name)] = FieldKind.MEMBERSHIP, str(version), 0
+    wanted.update(_told(model, segments))
     for name, field in list(writer.fields.items()):
         if field.kind == FieldKind.MEMBERSHIP and name in wanted:
             # The members before the edit tell who enters and leaves by it.
@@ -78,8 +83,10 @@ def change_fields(
             writer.add_field(name, kind, type_, scale)
 
 
-def _fields(model: Model) -> list[tuple[str, tuple[FieldKind, str, int]]]:
-    fields = [(identifier_field(kind), (FieldKind.VALUES, "", 0)) for kind in model.identifiers]
+def _fields(model: Model) -> list[tuple[str, _Declared]]:
+    fields: list[tuple[str, _Declared]] = [
+        (identifier_field(kind), (FieldKind.VALUES, "", 0)) for kind in model.identifiers
+    ]
     for attribute in model.attributes.values():
         fields.append((attribute.name, _field(attribute)))
         if attribute.type == "set":
@@ -90,10 +97,25 @@ def _fields(model: Model) -> list[tuple[str, tuple[FieldKind, str, int]]]:
         if "feed" in score:
             fields.append((points_field(name), (FieldKind.INTS, "decimal", 3)))
     for event in (*model.events.values(), *hidden_events(model).values()):
-        fields.append((event_field(event.name), (FieldKind.EVENTS, "", 0)))
-        for found in event.properties.values():
-            name = property_field(found.name, found.type, found.scale)
-            fields.append((name, (FieldKind.PROPERTY, found.type, found.scale)))
+        fields += _of_event(event)
+    return fields
+
+
+def _told(model: Model, kept: Collection[str]) -> list[tuple[str, _Declared]]:
+    """What is told of rules whose tags properties name, where they are `kept`."""
+    return [
+        field
+        for rule in model.tag_rules
+        if tag_places(rule["tag"]) and hidden_name("tags", rule["tag"]) in kept
+        for field in _of_event(told_event(model, rule))
+    ]
+
+
+def _of_event(event: EventType) -> list[tuple[str, _Declared]]:
+    fields: list[tuple[str, _Declared]] = [(event_field(event.name), (FieldKind.EVENTS, "", 0))]
+    for found in event.properties.values():
+        name = property_field(found.name, found.type, found.scale)
+        fields.append((name, (FieldKind.PROPERTY, found.type, found.scale)))
     return fields
 
 

@@ -97,14 +97,9 @@ def farewells(
     those that are to be told of `later` left out."""
     if old is None:
         return []
-    leaving = {}
     waiting = {one.name for one in later}
-    for name in old.stored:
-        if name not in new.kept and name not in waiting:
-            rows = rows_of_masks(stored_masks(snapshot, old.membership_field(name)))
-            if len(rows):
-                leaving[name] = np.zeros(0, np.uint32), rows
-    return list(old.tell(leaving))
+    ending = [name for name in old.stored if name not in new.kept and name not in waiting]
+    return list(old.tell_end(snapshot, ending))
 
 
 def gone_names(

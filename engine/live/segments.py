@@ -14,7 +14,7 @@ everything instead, by blocks and in several threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from types import MappingProxyType
@@ -35,6 +35,7 @@ from engine.live.flip_outcome import Passed
 from engine.live.kept_definitions import KeptDefinitions, version_of
 from engine.live.kept_facts import KeptFacts, RemovedTags
 from engine.live.kept_level import KeptLevel, Moved, joined_moves
+from engine.live.kept_names import KeptNames
 from engine.live.kept_points import KeptPoints
 from engine.live.log_clock import system_clock
 from engine.live.memberships import changed_memberships, rows_of_masks, stored_masks
@@ -91,7 +92,9 @@ class StoredSegments(KeptDefinitions):
         self._level_of = levels_of(stored)
         self._facts = KeptFacts(stored, self._level_of)
         self._named = NamedFacts(model, binder)
+        self._names = KeptNames(model, stored, catalog, numbered, self._named)
         self._counted_events = self._named.fields(catalog) | self._each.fields(catalog)
+        self._counted_events |= self._names.fields(catalog)
         self._counts_events = bool(self._named) or bool(self._each)
         self._telling = Telling(stored, numbered)
         chains = EventChains()
@@ -113,6 +116,7 @@ class StoredSegments(KeptDefinitions):
             catalog[name].id for name in wanted if name in catalog
         )
         moving = [name for judge in self._judges for name in judge.moving]
+        moving += self._names.moving
         self.moving = (*moving, *([NAMED] if self._counts_events else []))
 
     # ------------------------------------------------------------------------ definitions
@@ -149,6 +153,15 @@ class StoredSegments(KeptDefinitions):
     def tell(self, moved: Moved) -> tuple[Transition, ...]:
         """What the feed tells of definitions that are entered and left at one instant."""
         return self._telling.transitions(moved)
+
+    def tell_end(self, snapshot: Snapshot, names: Collection[str]) -> tuple[Transition, ...]:
+        """What the feed tells where definitions are no more: everybody leaves them."""
+        leaving = {}
+        for name in names:
+            rows = rows_of_masks(stored_masks(snapshot, self.membership_field(name)))
+            if len(rows):
+                leaving[name] = np.zeros(0, np.uint32), rows
+        return (*self.tell(leaving), *self._names.everybody_leaves(snapshot, names))
 
     # ------------------------------------------------------------------ after a log record
 
@@ -193,13 +206,15 @@ class StoredSegments(KeptDefinitions):
                 touched = Touched(touched.created, {**touched.fields, **written})
         asked = self._each.of_record(candidate, counted, now_us)
         points = self._points.changes(candidate, touched, now_us)
-        more = transitions_of([*asked, *points.entries])
+        names = self._names.changes(candidate, touched, counted, now_us)
+        more = transitions_of([*names.entries, *asked, *points.entries])
         return SegmentChange(
             moves=moves,
             points=points,
+            names=names,
             transitions=(*self._telling.transitions(moved), *more),
             count_deltas=_deltas(moved),
-            rows_evaluated=rows_evaluated + points.rows_evaluated,
+            rows_evaluated=rows_evaluated + points.rows_evaluated + names.rows_evaluated,
         )
 
     def look_ahead(
@@ -234,6 +249,7 @@ class StoredSegments(KeptDefinitions):
         if not self.moving:
             return None
         passed: list[tuple[Passed, Sequence[str]]] = []
+        begun: list[FactEvents] = []
         moves = NO_MOVES
         for number, level in enumerate(self._levels):
             found = ahead if not number else None
@@ -248,6 +264,7 @@ class StoredSegments(KeptDefinitions):
                 facts += self._named.by_time(snapshot, after_us, through_us, absorbs)
             if facts:
                 assert write is not None, "facts have somebody to write them"
+                begun += facts
                 snapshot, written = write(facts)
                 # To those that come, facts are events that were dated ahead.
                 for later in self._judges[number + 1 :]:
@@ -255,13 +272,17 @@ class StoredSegments(KeptDefinitions):
         telling = self._telling
         asked = self._each.by_time(snapshot, after_us, through_us, absorbs)
         points = self._points.passing(snapshot, after_us, through_us, absorbs)
-        more = [*asked, *points.entries]
+        names = self._names.passing(snapshot, after_us, through_us, begun, absorbs)
+        more = [*names.entries, *asked, *points.entries]
         told = flips_with(telling.definitions, telling.count, telling.flips(passed), more)
         return TimeChange(
             *told,
             moves,
             points,
-            sum(found.rows_evaluated for found, _ in passed) + points.rows_evaluated,
+            names,
+            sum(found.rows_evaluated for found, _ in passed)
+            + points.rows_evaluated
+            + names.rows_evaluated,
             sum(found.blocks_read for found, _ in passed),
         )
 
@@ -269,6 +290,7 @@ class StoredSegments(KeptDefinitions):
         """Name of each moving definition -> an instant before which time alone changes nothing of
         it; long ago where that is not known yet."""
         due = {name: at for judge in self._judges for name, at in judge.earliest().items()}
+        due |= self._names.earliest()
         if self._counts_events:
             due[NAMED] = min(self._named.next_us, self._each.next_us)
         return due
@@ -353,6 +375,8 @@ class StoredSegments(KeptDefinitions):
                     moved[name] = entered, left
         points, of_points = self._points.everything(snapshot, chosen, now_us, fresh)
         memberships.update(of_points)
+        named, of_names = self._names.everything(snapshot, chosen, now_us)
+        memberships.update(of_names)
         states = partial(held_by, snapshot, self.model, at_us=now_us)
         facts = self._facts.at_once(lowest, moved, _NO_TAGS, now_us, states)
         if with_named:
@@ -371,7 +395,7 @@ class StoredSegments(KeptDefinitions):
             memberships=memberships,
             transitions=(
                 *self._telling.with_gone(leaving.values()).transitions(told),
-                *transitions_of(points.entries),
+                *transitions_of([*named, *points.entries]),
             ),
             count_deltas=_deltas(moved),
             rows_evaluated=len(chosen) * snapshot.live_count,

@@ -1,4 +1,5 @@
 """When events of a step come to count, one by one: what actions and tags with `each` follow from.
+Of tags that last as long as their events do, when they cease to count, too.
 
 An event counts at an instant where it has happened, lies in the window of the step and passes its
 condition. It comes to count
@@ -34,9 +35,12 @@ from engine.rules.steps import happens_at_all
 from engine.store.catalog import Catalog, event_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["BroughtEvents", "CountedEvents", "StepEvents"]
+__all__ = ["BroughtEvents", "CountedEvents", "StepEvents", "Turns"]
 
 _BLOCK_BITS = 16
+
+# Places of events, and instants beside them.
+_Comings = tuple[NDArray[np.intp], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +82,24 @@ class CountedEvents:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Turns:
+    """Events that come to count or cease to, side by side: rows uint32, instants int64, codes
+    uint32 (n, properties), and `counts` int64, 1 or -1. What counts at the beginning comes to count
+    there."""
+
+    rows: NDArray[np.uint32]
+    instants: NDArray[np.int64]
+    codes: NDArray[np.uint32]
+    counts: NDArray[np.int64]
+
+
 class StepEvents:
     """The events of one step; for one thread at a time.
 
     `step` is their count. `numbers` gives, for a catalog, the fields of the properties (categories)
-    whose codes are wanted; events without one of them do not count.
+    whose codes are wanted; events without one of them do not count. `with_ends` where it matters
+    when they cease to count (`turns`).
     """
 
     def __init__(
@@ -90,6 +107,8 @@ class StepEvents:
         model: Model,
         step: BoundAggregate,
         numbers: Callable[[Catalog], Sequence[int]] = lambda _: (),
+        *,
+        with_ends: bool = False,
     ) -> None:
         self._model = model
         self.types = step.events.types
@@ -98,7 +117,8 @@ class StepEvents:
         self._source = sources.of(step.events)
         self._edges = WindowEdges(step.window, model.time_zone)
         # Nothing but the own time of an event makes it count.
-        self._by_own_time = self._edges.opens_at_once and not self._source.moves
+        at_once = self._edges.opens_at_once and not self._source.moves
+        self._by_own_time = at_once and not with_ends
         self._finder = EventFlips(happens_at_all(step), sources, model)
         self._due = DueTimes(self._finder)
         self._ahead_us = UNKNOWN
@@ -124,9 +144,7 @@ class StepEvents:
         self, snapshot: Snapshot, brought: Sequence[BroughtEvents], now_us: int
     ) -> CountedEvents:
         """The events that come to count by a record of the log, at the clock."""
-        fields = self.fields(snapshot.fields)
-        mine = [one for one in brought if one.field_id in fields]
-        self._expect(snapshot, mine, now_us)
+        mine = self.expect(snapshot, brought, now_us)
         came = self._of_brought(snapshot, mine, now_us, lambda one: one.events)
         if not len(came) or not any(len(one.dropped) for one in mine):
             return came
@@ -150,6 +168,36 @@ class StepEvents:
         ]
         return _joined(pieces, len(self._numbers(snapshot.fields)))
 
+    def counting(self, held: HeldEvents, now_us: int) -> CountedEvents:
+        """The events of some rows that count at an instant."""
+        pieces = [self._counting(piece, now_us) for piece in self._pieces(held)]
+        return _joined(pieces, len(self._numbers(held.snapshot.fields)))
+
+    def turns(
+        self,
+        snapshot: Snapshot,
+        after_us: int,
+        through_us: int,
+        absorbs: Callable[[int], bool] | None = None,
+    ) -> Turns:
+        """What happens after one instant and up to another to the events of the rows in which
+        something happens, and which of them count at the first."""
+        width = len(self._numbers(snapshot.fields))
+        found = [_turned(_joined([], width), 1)]
+        for block, held in self._reached(snapshot, after_us, through_us):
+            if absorbs is None or absorbs(block):
+                for piece in self._pieces(held):
+                    found.append(_turned(self._counting(piece, after_us), 1))
+                    comes, goes = self._turning(piece, after_us, through_us)
+                    found.append(_turned(self._chosen(piece, *comes), 1))
+                    found.append(_turned(self._chosen(piece, *goes), -1))
+        return Turns(
+            np.concatenate([one.rows for one in found]),
+            np.concatenate([one.instants for one in found]),
+            np.concatenate([one.codes for one in found]),
+            np.concatenate([one.counts for one in found]),
+        )
+
     def of_everything(self, snapshot: Snapshot, now_us: int) -> CountedEvents:
         """All events that count at an instant."""
         pieces = []
@@ -163,19 +211,25 @@ class StepEvents:
 
     # -------------------------------------------------------------------------- finding
 
-    def _expect(self, snapshot: Snapshot, brought: Sequence[BroughtEvents], now_us: int) -> None:
-        """What was brought may come to count earlier than all that is known of."""
+    def expect(
+        self, snapshot: Snapshot, brought: Sequence[BroughtEvents], now_us: int
+    ) -> list[BroughtEvents]:
+        """What was brought may come to count earlier than all that is known of; the events of the
+        step's own types."""
+        fields = self.fields(snapshot.fields)
+        mine = [one for one in brought if one.field_id in fields]
         if self._by_own_time:
-            for one in brought:
+            for one in mine:
                 ahead = one.events.times[one.events.times > now_us]
                 self._ahead_us = min(self._ahead_us, int(ahead.min(initial=NEVER)))
-            return
+            return mine
         self._due.grow(snapshot.block_count)
-        for one in brought:
+        for one in mine:
             for piece in self._pieces(_brought(snapshot, one, one.events), one.field_id):
                 for at in self._instants(piece):
-                    hit = at > now_us
+                    hit = (at > now_us) & (at < NEVER)
                     self._due.bring_forward(piece.rows[hit], at[hit])
+        return mine
 
     def _dated_ahead(
         self, snapshot: Snapshot, after_us: int, through_us: int
@@ -255,23 +309,30 @@ class StepEvents:
         chosen = np.flatnonzero(self._counts(piece, everything, at))
         return self._chosen(piece, chosen, at[chosen])
 
-    def _comings(
-        self, piece: _Piece, after_us: int, through_us: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    def _comings(self, piece: _Piece, after_us: int, through_us: int) -> _Comings:
         """Which come to count after one instant and up to another, and when."""
-        places, instants = [np.zeros(0, np.intp)], [np.zeros(0, np.int64)]
+        return self._turning(piece, after_us, through_us)[0]
+
+    def _turning(self, piece: _Piece, after_us: int, through_us: int) -> tuple[_Comings, _Comings]:
+        """Which come to count after one instant and up to another, and which cease to."""
+        found: tuple[list[NDArray[np.int64]], ...] = ([], [])
         for at in self._instants(piece):
             hit = np.flatnonzero((at > after_us) & (at <= through_us))
-            comes = self._counts(piece, hit, at[hit]) & ~self._counts(piece, hit, at[hit] - 1)
-            places.append(hit[comes])
-            instants.append(at[hit[comes]])
-        both = np.column_stack((np.concatenate(places), np.concatenate(instants)))
-        both = np.unique(both, axis=0)
-        return both[:, 0].astype(np.intp), both[:, 1]
+            counts = self._counts(piece, hit, at[hit])
+            differ = counts != self._counts(piece, hit, at[hit] - 1)
+            for of_side, turned in zip(found, (differ & counts, differ & ~counts), strict=True):
+                of_side.append(np.column_stack((hit[turned], at[hit[turned]])))
+        comes, goes = (
+            np.unique(np.concatenate([np.zeros((0, 2), np.int64), *of_side]), axis=0)
+            for of_side in found
+        )
+        return (comes[:, 0].astype(np.intp), comes[:, 1]), (goes[:, 0].astype(np.intp), goes[:, 1])
 
     def _instants(self, piece: _Piece) -> Iterator[NDArray[np.int64]]:
         """When something may change: arrays with one element for each event."""
         yield from self._edges.flips(piece.found.times)
+        if piece.found.leaving is not None:
+            yield piece.found.leaving
         if piece.found.condition is not None:
             yield from piece.found.condition.flips()
 
@@ -294,6 +355,10 @@ class StepEvents:
         types = np.full(len(at), piece.type, np.uint16)
         times = piece.found.times[at]
         return CountedEvents(piece.rows[at], instants, types, times, piece.ids[at], piece.codes[at])
+
+
+def _turned(events: CountedEvents, counts: int) -> Turns:
+    return Turns(events.rows, events.instants, events.codes, np.full(len(events), counts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

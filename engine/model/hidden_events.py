@@ -12,6 +12,11 @@ that attribute, which has the new value as its one property, or nothing where th
 away. No two events of a profile have one time, so what the attribute was at an instant is what the
 last of them up to it brought.
 
+What is *told* of a rule whose tags properties name: an event for each such tag that a profile has,
+whoever gave it, from when it got it on; it is taken away when the profile loses the tag. So the
+feed can tell what differs. The tag stands in it as the codes of the properties, or, where somebody
+gave it, as its own code.
+
 Names of hidden types and of their own properties begin with a colon, which no declared name does:
 they can be neither written, selected (nor does `any` take them), listed nor loaded.
 """
@@ -20,13 +25,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.model.definitions import Attribute, EventProperty, EventType, Model
+from engine.model.definitions import TAG, Attribute, EventProperty, EventType, Model
 from engine.model.plain import TagRule
 from engine.model.sections.declared import Declared
 from engine.model.sections.tag_rules import PLACE, selected_events
 
 __all__ = [
     "ON",
+    "TOLD_TAG",
     "UNDONE",
     "band_fact",
     "event_type",
@@ -40,13 +46,16 @@ __all__ = [
     "history_value",
     "is_fact",
     "is_hidden",
+    "is_told",
     "tag_fact",
     "tag_places",
     "tag_values",
+    "told_event",
 ]
 
 _HIDDEN = ":"
 _FACT = ":fact:"
+_TOLD = ":told:"
 _HISTORY = ":history:"
 _HISTORY_VALUE = ":value:"
 
@@ -55,6 +64,8 @@ ON = EventProperty(":on", "bool")
 # Of tags that properties name: true where what is so from then on was so before, too, since what
 # had happened at that very instant was undone. Of the others beginnings and ends take turns.
 UNDONE = EventProperty(":undone", "bool")
+# Of what is told of tags: one that somebody gave, by the codes of the attribute.
+TOLD_TAG = EventProperty(f"{_HISTORY_VALUE}{TAG}", "category")
 
 
 def is_hidden(name: str) -> bool:
@@ -65,6 +76,11 @@ def is_hidden(name: str) -> bool:
 def is_fact(name: str) -> bool:
     """Whether a name is that of the type of a fact."""
     return name.startswith(_FACT)
+
+
+def is_told(name: str) -> bool:
+    """Whether a name is that of the type of what is told of a tag rule."""
+    return name.startswith(_TOLD)
 
 
 def tag_fact(tag: str) -> str:
@@ -136,6 +152,13 @@ def _properties(model: Model, rule: TagRule) -> dict[str, EventProperty]:
         place: next(event.properties[place] for event in selected if place in event.properties)
         for place in tag_places(rule["tag"])
     }
+
+
+def told_event(model: Model, rule: TagRule) -> EventType:
+    """The type of event that says who has a tag of a rule whose tags properties name, for the feed
+    to tell who gets and loses one."""
+    properties = {**_properties(model, rule), TOLD_TAG.name: TOLD_TAG}
+    return EventType(f"{_TOLD}{rule['tag']}", properties)
 
 
 def history_value(attribute: Attribute) -> EventProperty:

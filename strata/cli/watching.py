@@ -104,9 +104,13 @@ def _print(watching: Watch, follow: bool, as_json: bool, kind: str) -> None:
 def _change_line(change: Change, kind: str) -> str:
     """One entry for people. A profile without identifiers of the kind is shown by its uid."""
     name = change.definition.partition(".")[2]
-    step = "entered" if change.new_value is True else "left   "
-    if not isinstance(change.new_value, bool):
-        step = " -> ".join(_shown(side) for side in (change.old_value, change.new_value))
+    sides = change.old_value, change.new_value
+    step = "entered" if change.new_value else "left   "
+    if change.definition.startswith("tags.") and not isinstance(change.new_value, bool):
+        # Of a rule whose tags properties name: one side is the tag, the other none.
+        name = str(change.new_value or change.old_value)
+    elif not isinstance(change.new_value, bool):
+        step = " -> ".join(map(_shown, sides))
     whom = " ".join(change.identifiers) or (f"uid:{change.uid}" if kind else change.uid)
     if change.to_do is not None:
         step = " ".join(_asked(change.to_do))

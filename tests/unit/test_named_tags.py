@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from engine.errors import NotYet
+from engine.live.definitions import NOBODY, Definition
 from engine.model.definitions import Source
 from tests.event_stores import event_batch
 from tests.live_databases import only_the_log
 from tests.moving_events import EventDatabase
 from tests.moving_worlds import DAY_US, START_US
+
+NO_RULE = Definition(":tags.none", NOBODY)
 
 pytestmark = pytest.mark.usefixtures("whole_feed")
 
@@ -159,7 +162,9 @@ def test_an_event_dated_ahead_sets_its_tag_at_its_own_time(live: EventDatabase) 
     live.go(START_US + DAY_US)
     assert who(live, "read p!") == [0] and who(live, "KNOWS") == [0]
     assert [(what, at) for what, _, at in live.by_clock()] == [
-        ("+p", START_US + 600), ("+tags.KNOWS", START_US + 600)
+        ("+p", START_US + 600), ("+tags.KNOWS", START_US + 600),
+        ('tags."read {page}!": - -> read p!', START_US + 600),
+        ('tags."now {page}": - -> now p', START_US + 600),
     ]  # fmt: skip
     assert live.database.stats()["hidden_events"] == 2
     live.agree()
@@ -258,6 +263,74 @@ def test_a_load_sets_facts_of_many_at_once(live: EventDatabase) -> None:
     assert live.database.count("tag = 'read p!'").count == -(-people // 4)
     live.reopen()
     live.agree()
+
+
+def told(live: EventDatabase, rule: str) -> list[tuple[str, str, int, int]]:
+    """(cause, `+` or `-` and the tag, row, instant) of a rule's entries."""
+    start = f'tags."{rule}": '
+    found = []
+    for cause, what, row, at_us in live.entries():
+        if what.startswith(start):
+            old, _, new = what.removeprefix(start).partition(" -> ")
+            found.append((cause, f"+{new}" if old == "-" else f"-{old}", row, at_us))
+    return found
+
+
+def test_the_feed_tells_each_tag_of_a_rule(live: EventDatabase) -> None:
+    rules = "tag_rules:\n- {tag: 'in {page}', each: read in last 2 days}\n"
+    live.apply({}, rules=rules)
+    two_days_us, t = 2 * DAY_US, START_US
+    live.send(read("a", "p", t - 5, id="1"), read("a", "q", t - 5), read("b", "q"))
+    assert told(live, "in {page}") == [
+        ("update", "+in p", 0, t), ("update", "+in q", 0, t), ("update", "+in q", 1, t)
+    ]  # fmt: skip
+    seen = len(told(live, "in {page}"))
+    # Somebody gives what the rule gives already, and keeps it when that ends.
+    live.send({"member": "b", "+tag": ["in q", "in x", "other"]}, read("a", "p", t - 3, id="1"))
+    assert told(live, "in {page}")[seen:] == [("update", "+in x", 1, t)]
+    live.go(t + 3 * DAY_US)
+    assert told(live, "in {page}")[seen + 1 :] == [
+        ("clock", "-in q", 0, t - 5 + two_days_us), ("clock", "-in p", 0, t - 3 + two_days_us)
+    ]  # fmt: skip
+    seen = len(told(live, "in {page}"))
+    live.send({"member": "b", "-tag": ["in q"]})
+    assert told(live, "in {page}")[seen:] == [("update", "-in q", 1, t + 3 * DAY_US)]
+    # The rule asks something else, and is no more.
+    live.apply({}, rules=rules.replace("in last 2 days", "where page != 'p'"))
+    live.apply({}, rules="")
+    assert [one[:3] for one in told(live, "in {page}")[seen + 1 :]] == [
+        ("edit", "+in q", 0), ("edit", "+in q", 1),
+        ("edit", "-in q", 0), ("edit", "-in q", 1), ("edit", "-in x", 1),
+    ]  # fmt: skip
+    assert live.database.stats()["told_tags"] == 0
+
+
+def test_a_store_of_an_earlier_version_tells_them_from_its_opening_on(
+    live: EventDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.live.definitions._of_named", lambda *_: NO_RULE)
+        live.apply({}, rules=RULES)
+        live.send(read("a", "p"), read("b", "q"))
+        assert told(live, "now {page}") == []
+    live.reopen()
+    assert [one[:3] for one in told(live, "now {page}")] == [
+        ("edit", "+now p", 0), ("edit", "+now q", 1)
+    ]  # fmt: skip
+    assert not live.database.untold_definitions()
+
+
+def test_work_is_for_those_that_changed(live: EventDatabase) -> None:
+    rules = "tag_rules:\n- {tag: 'in {page}', each: read in last 2 days}\n"
+    live.apply({}, rules=rules)
+    live.send(*(read(f"m{n}", "pqr"[n % 3], START_US - n) for n in range(500)))
+    before = live.database.stats()["rows_evaluated"]
+    live.send(read("m7", "p"), {"member": "m8", "+tag": ["no such"]}, {"member": "m9", "size": 1})
+    assert live.database.stats()["rows_evaluated"] - before == 1
+    live.send({"member": "m8", "+tag": ["in x"]})
+    assert live.database.stats()["rows_evaluated"] - before == 2
+    live.go(START_US + 2 * DAY_US - 490)
+    assert live.database.stats()["rows_evaluated"] - before == 2 + 10
 
 
 def test_a_profile_has_them_among_its_tags(live: EventDatabase) -> None:

@@ -15,6 +15,7 @@ import pytest
 from engine.limits import FEED_READS, FEED_STEP_ENTRIES
 from engine.live.change import Transition
 from engine.live.moved_key import moved_key
+from engine.live.resume_token import FeedPosition
 from server.authorization import AllowEveryone
 from server.calls import service_handler
 from server.lanes import Lane
@@ -561,12 +562,44 @@ def test_bands_and_tags(start: Callable[..., Serving], database: WatchedStore) -
         assert {c.definition for c in found} == {"segments.gold", "segments.silver"}
 
 
+def test_tags_that_properties_name(start: Callable[..., Serving], database: WatchedStore) -> None:
+    """All of a rule by the rule's tag, or one of them by its own name; each token goes on."""
+    key = 'tags."saw {x}"'
+    database.add(
+        7,
+        Transition(moved_key(key, "", "saw a"), 2, rows_of([1, 7]), rows_of([])),
+        Transition(moved_key(key, "", "saw b"), 2, rows_of([1]), rows_of([])),
+        Transition(moved_key(key, "saw a", ""), 2, rows_of([3]), rows_of([])),
+        Transition("tags.VIP", 3, rows_of([2]), rows_of([])),
+    )
+    entries = [
+        (key, None, "saw a", uid(1).hex()),
+        (key, None, "saw a", uid(7).hex()),
+        (key, None, "saw b", uid(1).hex()),
+        (key, "saw a", None, uid(3).hex()),
+    ]
+    with Client(start(database).address, timeout_s=PATIENCE_S) as client:
+
+        def seen(tags: list[str], **begin: Any) -> list[tuple[object, ...]]:
+            with watch(client, tags=tags, **(begin or {"from_oldest": True})) as watching:
+                found = [c for message in until_caught_up(watching) for c in message.changes]
+            return [(c.definition, c.old_value, c.new_value, c.uid) for c in found]
+
+        assert seen(["saw {x}"]) == entries
+        assert seen(["saw a"]) == [one for one in entries if "saw a" in one]
+        assert seen(["saw b"]) == [entries[2]]
+        assert seen(["saw nothing so far"]) == []
+        assert seen(["saw b", "VIP"]) == [entries[2], ("tags.VIP", False, True, uid(2).hex())]
+        token = database.feed.token(FeedPosition(7, 2))
+        assert seen(["saw {x}"], resume_token=token) == entries[2:]
+
+
 @pytest.mark.parametrize(
     ("named", "reason", "message"),
     [
         ({"scores": ["leed"]}, "NOT_FOUND", "no score leed to watch. Did you mean lead?"),
         ({"tiers": ["stages"]}, "NOT_FOUND", "no tier stages to watch. Did you mean stage?"),
-        ({"tags": ["saw {x}"]}, "NOT_FOUND", "no rule for the tag saw {x} to watch"),
+        ({"tags": ["saw"]}, "NOT_FOUND", "no rule for the tag saw to watch"),
         (
             {"tiers": ["stage"]},
             "NOT_YET",

@@ -191,6 +191,11 @@ def test_bands_and_tags(both: Any, database: WatchedStore) -> None:
     assert [line.split("  ")[1:-1] for line in lines] == [
         ["entered", "VIP", uid(1).hex()], ["- -> hot", "lead", uid(3).hex()]
     ]  # fmt: skip
+    named = [moved_key('tags."saw {x}"', *sides) for sides in (("", "saw a"), ("saw b", ""))]
+    database.add(7, *(Transition(one, 1, rows_of([3]), rows_of([])) for one in named))
+    _, lines, _ = both("--from-start", "--tag", "saw {x}")
+    assert [" ".join(line.split()[1:4]) for line in lines] == ["entered saw a", "left saw b"]
+    assert both("--from-start", "--tag", "saw b")[1] == lines[1:]
     _, lines, _ = both("--from-start", "--score", "lead", "--json")
     entry = json.loads(lines[0])
     assert (entry["definition"], entry["from"], entry["to"]) == ("scores.lead", None, "hot")
