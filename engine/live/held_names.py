@@ -73,6 +73,7 @@ def known_as(some: HeldNames, told: HeldNames) -> HeldNames:
 
 
 def both_of(one: HeldNames, other: HeldNames) -> HeldNames:
+    """All of one, then all of the other."""
     return HeldNames(
         np.concatenate([one.rows, other.rows]),
         np.concatenate([one.names, other.names]),

@@ -13,7 +13,7 @@ import pytest
 from engine.columns.strings import Strings
 from engine.core import evaluate
 from engine.errors import InputInvalid, NotYet
-from engine.live import segments
+from engine.live import kept_definitions
 from engine.live.memberships import rows_of_masks
 from engine.live.profile_events import EventsAsked
 from engine.live.removed_tags import removed_tags
@@ -234,7 +234,7 @@ def test_the_log_brings_the_same_facts_once(
 def test_a_condition_whose_changes_nobody_foresees_makes_no_sticky_tag(
     live: MovingDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "why_unkept", lambda body: "nobody knows when it changes")
+    monkeypatch.setattr(kept_definitions, "why_unkept", lambda body: "nobody knows when it changes")
     with pytest.raises(NotYet, match=r'facts\."tag:VIP"\.on .*: nobody knows when it changes'):
         live.apply({"s": "true"}, rules=RULES)
 
