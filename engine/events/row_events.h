@@ -33,6 +33,26 @@ static inline int strata_make_room(strata_row_events *found) {
     return 0;
 }
 
+/* Rows whose memory is asked for at a time: what is waited for is then nearly always there. */
+#define STRATA_ROWS_AHEAD 16
+
+/* Asks for the last chained event of some rows. */
+static inline void strata_fetch_rows(const strata_chains *chains,
+                                     const strata_chunk *const *chunks, const uint32_t *rows,
+                                     uint32_t row_count) {
+    for (uint32_t i = 0; i < row_count; i++)
+        __builtin_prefetch(chains->heads + (rows[i] & 0xffff));
+    for (uint32_t i = 0; i < row_count; i++) {
+        uint32_t reference = chains->heads[rows[i] & 0xffff];
+        if (reference == STRATA_CHAIN_END) continue;
+        const strata_chunk *chunk = chunks[reference / STRATA_CHUNK_EVENTS];
+        const strata_event_column *time = strata_time_column(chunk);
+        __builtin_prefetch(chains->links + reference);
+        __builtin_prefetch(strata_chunk_bytes(chunk, time->values_offset) +
+                           (size_t)time->width * (reference % STRATA_CHUNK_EVENTS));
+    }
+}
+
 /* Appends the events of rows of one block, sorted by time of each row; `chunks` are as they were
  * chained. Returns -1 where memory ends. */
 static inline int strata_gather_rows(const strata_chains *chains,
@@ -40,6 +60,11 @@ static inline int strata_gather_rows(const strata_chains *chains,
                                      uint32_t row_count, uint32_t first_place,
                                      strata_row_events *found) {
     for (uint32_t i = 0; i < row_count; i++) {
+        if (i % STRATA_ROWS_AHEAD == 0) {
+            uint32_t left = row_count - i;
+            strata_fetch_rows(chains, chunks, rows + i,
+                              left < STRATA_ROWS_AHEAD ? left : STRATA_ROWS_AHEAD);
+        }
         size_t start = found->count;
         uint32_t reference = chains->heads[rows[i] & 0xffff];
         while (reference != STRATA_CHAIN_END) {

@@ -22,17 +22,6 @@ from engine.events.chunks cimport (
 
 cdef extern from "engine/events/row_events.h" nogil:
     const strata_event_column *strata_event_columns(const strata_chunk *chunk) noexcept
-    ctypedef struct strata_row_event:
-        int64_t time_us
-        const strata_chunk *chunk
-        uint32_t event
-        uint32_t place
-
-    ctypedef struct strata_row_events:
-        strata_row_event *events
-        size_t count
-        size_t room
-
     int strata_gather_rows(
         const strata_chains *chains, const strata_chunk *const *chunks, const uint32_t *rows,
         uint32_t row_count, uint32_t first_place, strata_row_events *found
@@ -57,9 +46,6 @@ cdef class RowEvents:
     It reads chunks in place, so it is good for as long as the table of parts is.
     """
 
-    cdef strata_row_events found
-    cdef readonly set properties   # numbers of those that the chunks have
-
     def __cinit__(self):
         self.properties = set()
         memset(&self.found, 0, sizeof(self.found))
@@ -83,6 +69,7 @@ cdef class RowEvents:
         assert parts.shape[0] == chains.part_count, "chains of other chunks"
         if not wanted.shape[0] or not parts.shape[0]:
             return
+        self._starts = None
         chunks = <const strata_chunk *const *><const void *>&parts[0]
         self._note_properties(chunks, <uint32_t>parts.shape[0])
         with nogil:
@@ -102,6 +89,15 @@ cdef class RowEvents:
                 if columns[c].role == STRATA_EVENT_PROPERTY:
                     self.properties.add(columns[c].property)
         return 0
+
+    def starts(self, uint32_t row_count):
+        """Where the events of each place begin, and the end: uint32[row_count + 1]."""
+        if self._starts is None:
+            found = np.empty(row_count + 1, np.uint32)
+            fill_starts(&self.found, found)
+            self._starts = found
+        assert len(self._starts) == row_count + 1, "of as many rows as before"
+        return self._starts
 
     def places(self):
         """The place of each event's row: intp[n], ascending."""
@@ -147,3 +143,13 @@ cdef class RowEvents:
             return Floats(numbers.view(np.float64), there.view(np.bool_))
         assert kind == STRATA_EVENT_INTS
         return Ints(numbers, there.view(np.bool_))
+
+
+cdef int fill_starts(const strata_row_events *found, uint32_t[::1] starts) except -1:
+    cdef size_t i = 0
+    cdef Py_ssize_t place
+    for place in range(starts.shape[0]):
+        while i < found.count and found.events[i].place < place:
+            i += 1
+        starts[place] = <uint32_t>i
+    return 0

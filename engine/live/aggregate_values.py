@@ -57,11 +57,13 @@ class AggregateValues:
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """The value of the row at each place at the instant beside it, as it is stored, and where
         there is one; an average is a Fraction of what is stored. Missing values are 0."""
-        lines = read.timelines(self._source)
         from_us, to_us = self._edges.bounds(instants)
-        first = lines.first_from(places, from_us)
-        # A window that is empty, or ends before it begins, takes in nothing.
-        end = np.maximum(lines.first_from(places, to_us), first)
+        folded = read.folded(self._source, self._function, places, from_us, to_us)
+        if folded is not None:
+            always = self._function in ("count", "sum")
+            return folded[0], np.ones(len(places), np.bool_) if always else folded[1]
+        lines = read.timelines(self._source)
+        first, end = lines.taken_in(places, from_us, to_us)
         if lines.condition is None and (lines.leaving is None or not self._reaches):
             return self._of(lines, first, end)
         values, there = [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]

@@ -30,7 +30,7 @@ __all__ = ["EventChains", "Gathered"]
 
 _BLOCK_BITS = 16
 # Of more rows of a block, a scan of all rows takes less.
-_MOST_ROWS = 1 << 12
+_MOST_ROWS = 1 << 14
 
 
 @dataclass(slots=True, eq=False)

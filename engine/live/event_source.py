@@ -1,6 +1,7 @@
 """Where aggregates and sequences find their events: some types, a condition, one property or none.
 
-Of a source all chunks of a block are looked through once, for the rows asked for. What of the
+Events of few rows are laid out by chains where these serve (`engine.live.chained_lines`). Else all
+chunks of a block are looked through once, for the rows asked for. What of the
 condition does not read `now` picks events as the evaluator picks them; what does is read along with
 each event and judged when an instant is known (`engine.live.moving_where`). Types may declare the
 property with different numbers of decimals: values come in the unit of the most.
@@ -17,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.day_turns import days_by_start, starts_of
+from engine.core.row_lines import RowLines
 from engine.core.where_nodes import WhereNodes
 from engine.core.where_plan import WhereNode, plan_where
 from engine.events.chunks import Chunks
 from engine.events.events import Codes, Floats, Ints, Property, Texts
+from engine.live.chained_lines import ChainedLines, property_number
 from engine.live.event_timelines import Timelines
 from engine.live.held_events import Held, HeldEvents
 from engine.live.linear_forms import SAFE
@@ -31,7 +34,7 @@ from engine.rules import bound
 from engine.rules.bound_events import BoundEvents
 from engine.rules.retention import leaves_us
 from engine.rules.window_bounds import EARLIEST_US
-from engine.store.catalog import FieldKind, event_field, property_field
+from engine.store.catalog import FieldKind, event_field
 from engine.store.dictionary import Dictionary
 from engine.store.snapshot import Snapshot
 
@@ -50,6 +53,9 @@ class EventSource:
         self._read = read
         self._still, moving = split_where(events.where)
         self._moving = None if moving is None else MovingWhere(moving)
+        self._chained = None
+        if moving is None:
+            self._chained = ChainedLines(model, self.types, read, self._still)
 
     @property
     def moves(self) -> bool:
@@ -82,8 +88,19 @@ class EventSource:
             field.id for field in found if field is not None and field.kind == FieldKind.EVENTS
         )
 
+    def chained(self, held: HeldEvents) -> RowLines | None:
+        """The events of the rows that are looked at, where chains have them and they can be folded
+        as they lie."""
+        return None if self._chained is None else self._chained.of(held)
+
     def timelines(self, held: HeldEvents) -> Timelines:
         """The events of the rows that are looked at."""
+        chained = self.chained(held)
+        laid = None if chained is None else chained.lay()
+        if laid is not None:
+            places, times, values, starts = laid
+            zone = self._model.time_zone
+            return Timelines(len(held.rows), places, times, values, zone, starts=starts)
         pieces = [piece for _, _, piece in self.pieces(held, self._types)]
         return _gathered(len(held.rows), pieces, self._model.time_zone, self._moving)
 
@@ -234,7 +251,7 @@ class _Reading:
         """The events of one type that pass and have the property, chunk by chunk."""
         read, number = self._read, 0
         if read is not None:
-            number = self._number(event, read)
+            number = property_number(self._snapshot, self._model, event, read)
             if not number:
                 return
         masks = [self._mask(planned[event], held) for planned in self._parts]
@@ -252,16 +269,6 @@ class _Reading:
             return _picked(held, nodes)
         return [np.full(len(one.at), nodes is not None) for one in held]
 
-    def _number(self, event: str, read: Attribute) -> int:
-        """The number of a property as a type declares it; 0 where it does not, or no event ever
-        had it."""
-        declared = event_type(self._model, event).properties.get(read.name)
-        if declared is None or declared.type != read.type:
-            return 0
-        name = property_field(declared.name, declared.type, declared.scale)
-        field = self._snapshot.fields.get(name)
-        return 0 if field is None else field.id
-
     def _piece(
         self,
         event: str,
@@ -271,7 +278,10 @@ class _Reading:
         masks: Sequence[NDArray[np.bool_]],
     ) -> SourcePiece | None:
         """The events of a chunk that pass and have the property, if any."""
-        numbers = {read: self._number(event, read) for read in self._properties}
+        numbers = {
+            read: property_number(self._snapshot, self._model, event, read)
+            for read in self._properties
+        }
         events = held.read({number, *numbers.values()} - {0})
         if number:
             valued = events.properties.get(number)

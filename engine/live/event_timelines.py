@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.day_turns import local_days
+from engine.core.row_lines import first_from, windows
 from engine.live.moving_where import PassingTimes
 
 __all__ = ["EventTimes", "Timelines", "elements", "some_at_a_time"]
@@ -30,42 +31,33 @@ EVENTS_AT_A_TIME = 1 << 20
 class EventTimes:
     """Times of events by row: those of place i are starts[i]:starts[i + 1] of `times`, ascending.
 
-    `places` are those of their rows, which ascend.
+    `places` are those of their rows, which ascend; whoever knows the `starts` gives them.
     """
 
-    def __init__(self, row_count: int, places: NDArray[np.intp], times: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        row_count: int,
+        places: NDArray[np.intp],
+        times: NDArray[np.int64],
+        starts: NDArray[np.intp] | None = None,
+    ) -> None:
         self.places = places
         self.times = times
-        self.starts = np.searchsorted(places, np.arange(row_count + 1))
-        # For instants that many ask about: of each row the first that is not before.
-        self._first_from: dict[int, NDArray[np.intp]] = {}
+        if starts is None:
+            starts = np.searchsorted(places, np.arange(row_count + 1))
+        self.starts = starts
 
     def first_from(self, places: NDArray[np.intp], instants: NDArray[np.int64]) -> NDArray[np.intp]:
         """Of the events of the row at each place, where the first is that is not before the instant
         beside it; the end of the row's events where there is none."""
-        if len(instants) > 1 and (instants == instants[0]).all():
-            return self._first_of_rows(int(instants[0]))[places]
-        low, high = self.starts[places], self.starts[places + 1]
-        longest = int((high - low).max(initial=0))
-        for _ in range(longest.bit_length()):
-            middle = (low + high) // 2
-            open_ = low < high
-            # Where the search is over nothing is read that counts.
-            before = open_ & (self.times[np.where(open_, middle, 0)] < instants)
-            low = np.where(before, middle + 1, low)
-            high = np.where(open_ & ~before, middle, high)
-        return low
+        return first_from(self.starts, self.times, places, instants)
 
-    def _first_of_rows(self, instant_us: int) -> NDArray[np.intp]:
-        """The same of all rows at one instant: an update is judged at the clock by all windows."""
-        found = self._first_from.get(instant_us)
-        if found is None:
-            before = np.zeros(len(self.times) + 1, np.intp)
-            np.cumsum(self.times < instant_us, out=before[1:])
-            starts = self.starts[:-1]
-            found = starts + before[self.starts[1:]] - before[starts]
-            self._first_from[instant_us] = found
-        return found
+    def taken_in(
+        self, places: NDArray[np.intp], from_us: NDArray[np.int64], to_us: NDArray[np.int64]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The events of the row at each place in the span [from, to) beside it: the first and the
+        end. One that is empty, or ends before it begins, takes in nothing."""
+        return windows(self.starts, self.times, places, from_us, to_us)
 
 
 class Timelines(EventTimes):
@@ -86,8 +78,9 @@ class Timelines(EventTimes):
         zone: ZoneInfo,
         condition: PassingTimes | None = None,
         leaving: NDArray[np.int64] | None = None,
+        starts: NDArray[np.intp] | None = None,
     ) -> None:
-        super().__init__(row_count, places, times)
+        super().__init__(row_count, places, times, starts)
         self.values = values
         self.condition = condition
         self.leaving = leaving

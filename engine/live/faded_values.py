@@ -125,14 +125,16 @@ class EachValues:
     ) -> NDArray[np.int64]:
         """What the rule gives to the row at each place at the instant beside it, in thousandths.
         Whoever binds a score sees to it that 64 bits do."""
-        lines = read.timelines(self._source)
         from_us, to_us = self._edges.bounds(instants)
+        if self._worth is None:
+            counted = read.folded(self._source, "count", places, from_us, to_us)
+            if counted is not None:
+                return self._bounded(counted[0] * self._rule.points)
+        lines = read.timelines(self._source)
         if self._worth is not None:
             # What is older is worth nothing any more.
             from_us = np.maximum(from_us, instants - len(self._worth) * HOUR_US)
-        first = lines.first_from(places, from_us)
-        # A window that is empty, or ends before it begins, takes in nothing.
-        end = np.maximum(lines.first_from(places, to_us), first)
+        first, end = lines.taken_in(places, from_us, to_us)
         is_still = lines.condition is None and (lines.leaving is None or not self._reaches)
         if is_still and self._worth is None:
             return self._bounded((end - first) * self._rule.points)

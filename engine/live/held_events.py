@@ -23,7 +23,7 @@ from engine.events.events import Events, Property
 from engine.events.head import CHUNK_EVENTS
 from engine.events.row_events import RowEvents
 from engine.events.tail import Tail, TailVersion
-from engine.live.event_chains import EventChains
+from engine.live.event_chains import EventChains, Gathered
 from engine.store.event_chunks import event_chunks
 from engine.store.snapshot import Snapshot
 
@@ -70,6 +70,7 @@ class HeldEvents:
         self.rows = rows
         self._chains = chains
         self._known: dict[int, list[Held]] = {}
+        self._gathered: dict[int, Gathered] = {}
 
     @classmethod
     def brought(
@@ -92,9 +93,21 @@ class HeldEvents:
             self._known[field_id] = list(self._find(field_id))
         return self._known[field_id]
 
+    def gathered(self, field_id: int) -> RowEvents | None:
+        """The events of a type, where chains have them all."""
+        if self._chains is None or field_id in self._known:
+            return None
+        found = self._gather(self._chains, field_id)
+        return None if found.left else found.events
+
+    def _gather(self, chains: EventChains, field_id: int) -> Gathered:
+        if field_id not in self._gathered:
+            self._gathered[field_id] = chains.gather(self.snapshot, field_id, self.rows)
+        return self._gathered[field_id]
+
     def _find(self, field_id: int) -> Iterator[Held]:
         if self._chains is not None:
-            gathered = self._chains.gather(self.snapshot, field_id, self.rows)
+            gathered = self._gather(self._chains, field_id)
             side_by_side = self._side_by_side(gathered.events)
             if side_by_side is not None:
                 yield from side_by_side

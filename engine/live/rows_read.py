@@ -19,6 +19,7 @@ from engine.columns.hot_cells import read_rows
 from engine.columns.sets import decode_rows
 from engine.core.day_turns import starts_of
 from engine.core.number_plan import attribute_field
+from engine.core.row_lines import FOLDS
 from engine.live.attribute_values import buckets_of, floats_of, strings_of
 from engine.live.event_chains import EventChains
 from engine.live.event_source import EventSource
@@ -73,6 +74,21 @@ class RowsRead:
         if source not in self._timelines:
             self._timelines[source] = source.timelines(self._held)
         return self._timelines[source]
+
+    def folded(
+        self,
+        source: EventSource,
+        how: str,
+        places: NDArray[np.intp],
+        from_us: NDArray[np.int64],
+        to_us: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
+        """What the events of the row at each place in the span [from, to) beside it come to (see
+        RowLines.fold); None where that has to be found by `timelines`."""
+        if how not in FOLDS or source in self._timelines:
+            return None
+        chained = self.once(source, lambda: source.chained(self._held))
+        return None if chained is None else chained.fold(how, places, from_us, to_us)
 
     def once(self, maker: object, make: Callable[[], _Made]) -> _Made:
         """What somebody makes of these rows, made the first time."""

@@ -23,13 +23,16 @@ from hypothesis import strategies as st
 
 from engine.columns.strings import Strings
 from engine.core import kernels
+from engine.core.row_lines import RowLines
 from engine.core.where_nodes import WhereNodes
 from engine.core.where_plan import plan_where
 from engine.errors import ExpressionInvalid
+from engine.events.chains import Chains
 from engine.events.chunks import Chunks
 from engine.events.encode import encode_events
 from engine.events.events import Codes, Events, Floats, Ints, Property, Texts
-from engine.events.tail import Tail
+from engine.events.row_events import RowEvents
+from engine.events.tail import Tail, TailVersion
 from engine.live.schema import change_fields
 from engine.model.definitions import EventProperty, EventType, Model
 from engine.rules import tree
@@ -193,6 +196,20 @@ def chunks_of(event: str, groups: list[list[Happened]], snapshot: Snapshot) -> C
     return Chunks(parts)
 
 
+def passing_one_by_one(chunks: Chunks, where: WhereNodes) -> list[int]:
+    """The times of the events that pass, each asked by itself, by the chain of their row."""
+    addresses = [
+        part.address if isinstance(part, TailVersion) else np.frombuffer(part, np.uint8).ctypes.data
+        for part in chunks.parts
+    ]
+    found = RowEvents()
+    found.gather(Chains(chunks), np.zeros(1, np.uint32), np.array(addresses, np.uint64), 0)
+    laid = RowLines([(found, where, 0, 1)], 1).lay()
+    assert laid is not None
+    times: list[int] = laid[1].tolist()
+    return times
+
+
 # --------------------------------------------------------------------------- expressions
 
 
@@ -321,16 +338,12 @@ def test_they_hold_for_the_same_events(
     for event in names:
         groups = [some_events(chance, event) for _ in range(3)]
         nodes = plan[event]
-        picked = (
-            [[False] * len(group) for group in groups]
-            if nodes is None
-            else [
-                bits.tolist()
-                for bits in WhereNodes(nodes).pick(
-                    chunks_of(event, groups, snapshot), LEAST, MOST, table=table
-                )
-            ]
-        )
+        picked = [[False] * len(group) for group in groups]
+        if nodes is not None:
+            chunks, where_nodes = chunks_of(event, groups, snapshot), WhereNodes(nodes)
+            picked = [bits.tolist() for bits in where_nodes.pick(chunks, LEAST, MOST, table=table)]
+            times = [place for bits in picked for place, is_one in enumerate(bits) if is_one]
+            assert passing_one_by_one(chunks, where_nodes) == sorted(times)
         for group, bits in zip(groups, picked, strict=True):
             for happened, is_picked in zip(group, bits, strict=True):
                 expected = evaluate(where, happened, context)
