@@ -232,6 +232,10 @@ class Disk:
         if not call.path:
             self._inodes[call.inode] = self.root
             return
+        if call.flags & os.O_TMPFILE == os.O_TMPFILE:
+            # The path is that of the folder; the file has no name, and is lost.
+            self._inodes[call.inode] = File()
+            return
         parent, name = self._parent(call.path)
         node = parent.now().get(name)
         if node is None:

@@ -23,7 +23,7 @@ def test_a_power_cut_loses_nothing_acknowledged(writer: str, tmp_path: Path, see
     assert sum(tally.values()) == IMAGES and len(tally) == 4
 
 
-@pytest.mark.parametrize("writer", ["commits", "live"])
+@pytest.mark.parametrize("writer", ["commits", "ahead", "live"])
 def test_a_disk_that_lies_about_syncs_is_noticed(writer: str, tmp_path: Path, seed: int) -> None:
     """Without syncs something must be lost; otherwise these images show nothing."""
     cuts = tmp_path / "cuts"

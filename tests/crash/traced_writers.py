@@ -20,6 +20,7 @@ from engine.errors import StoreMissing
 from engine.model.definitions import Source
 from engine.store.store import Store
 from tests.crash.killed_writer import check, commit
+from tests.crash.large_loads import check_large_loads, write_large_loads
 from tests.crash.live_batches import GIVER, live_batch, loaded_updates
 from tests.crash.live_check import check_profiles
 from tests.crash.live_judge import Judge
@@ -122,6 +123,16 @@ def check_loads(folder: Path, lines: list[str], seed: int) -> None:
         check_profiles(database, world, world.people)
 
 
+def load_ahead(folder: Path, seed: int) -> None:
+    """Loads that write blocks and identifiers ahead of their commits."""
+    write_large_loads(folder, acknowledge)
+
+
+def check_loads_ahead(folder: Path, lines: list[str], seed: int) -> None:
+    """See check_large_loads."""
+    check_large_loads(folder, lines)
+
+
 def write_live(folder: Path, seed: int) -> None:
     """Batches of three partitions, edits, a load, blocks saved meanwhile, and a close."""
     chance = random.Random(seed)
@@ -164,12 +175,14 @@ WRITERS: dict[str, Callable[[Path, int], None]] = {
     "create": create,
     "commits": write_commits,
     "load": load,
+    "ahead": load_ahead,
     "live": write_live,
 }
 CHECKS: dict[str, Callable[[Path, list[str], int], None]] = {
     "create": check_created,
     "commits": check_commits,
     "load": check_loads,
+    "ahead": check_loads_ahead,
     "live": check_live,
 }
 
