@@ -138,6 +138,31 @@ EVENT_PAIRS = [
         "not avg(sale.quantity) > 6",
         f"NOT ({_sum('quantity', _SALE)} > 6 * {_count(_SALE)} AND {_count(_SALE)} > 0)",
     ),
+    # ------------------------------------------- decimals of several scales (retail_events.yaml)
+    (
+        "avg(lines.amount) < 12.345",
+        f"{_sum('amount')} < 12.345 * {_count()} AND {_count()} > 0",
+    ),
+    (
+        "sum(any.amount in last 90 days) between -20.125 and 99.995",
+        f"{_sum('amount', _last(90))} BETWEEN -20.125 AND 99.995",
+    ),
+    ("sum(lines.price where price < 1) > 8.43", f"{_sum('price', 'price < 1')} > 8.43"),
+    ("min(lines.price) = 0.42", f"{_of('min(price)')} = 0.42"),
+    ("max(any.price) > 12.345", f"{_of('max(price)')} > 12.345"),
+    ("min(any.amount) < -4.26", f"{_of('min(amount)')} < -4.26"),
+    ("distinct(lines.amount) >= 9", f"{_of('count(DISTINCT amount)')} >= 9"),
+    ("distinct(any.price) in (3, 4, 5)", f"{_of('count(DISTINCT price)')} IN (3, 4, 5)"),
+    ("last_value(lines.amount) < 3.5", f"{_value('last', 'amount')} < 3.5"),
+    ("first_value(any.price) in (0.85, 2.55)", f"{_value('first', 'price')} IN (0.85, 2.55)"),
+    (
+        "sum(sale.amount) + sum(cancellation.amount) != sum(lines.amount)",
+        f"{_sum('amount', _SALE)} + {_sum('amount', _BACK)} <> {_sum('amount')}",
+    ),
+    (
+        "count(any where amount = -4.26 or price = 0.42) > 0",
+        f"{_count('(amount = -4.26 OR price = 0.42)')} > 0",
+    ),
     # ------------------------------------------------------------------------- min and max
     ("min(sale.price) = 0.42", f"{_of('min(price)', _SALE)} = 0.42"),
     ("max(sale.price) >= 12.345", f"{_of('max(price)', _SALE)} >= 12.345"),

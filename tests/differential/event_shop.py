@@ -20,7 +20,8 @@ __all__ = ["EVENT_SQL", "EventShop", "add_events"]
 _MODEL = Path(__file__).with_name("retail_events.yaml")
 _SEQUENCES = 150
 
-# Made from the lines as text, by itself: nothing of the model's queries.
+# Made from the lines as text, by itself: nothing of the model's queries. Amounts of cancellations
+# are in whole cents.
 EVENT_SQL = """
 CREATE TABLE {table} AS
 SELECT CAST(CustomerID AS {customer}) AS customer,
@@ -31,7 +32,8 @@ SELECT CAST(CustomerID AS {customer}) AS customer,
   TIMESTAMPTZ '{as_of}+00' AT TIME ZONE '{zone}' AS local_now,
   InvoiceNo AS invoice, StockCode AS product, Description AS description,
   CAST(Quantity AS BIGINT) AS quantity, CAST(UnitPrice AS DECIMAL(12, 3)) AS price,
-  CAST(CAST(Quantity AS BIGINT) * CAST(UnitPrice AS DECIMAL(12, 3)) AS DECIMAL(18, 3)) AS amount,
+  CAST(CAST(Quantity AS BIGINT) * CAST(UnitPrice AS DECIMAL(12, 3)) AS DECIMAL(18, 3)) AS exact,
+  CAST(if(kind = 'sale', exact, round(exact, 2)) AS DECIMAL(18, 3)) AS amount,
   CAST(UnitPrice AS DOUBLE) / 3 AS rate, CAST(InvoiceDate[:10] AS DATE) AS day,
   CASE Country WHEN 'Unspecified' THEN NULL ELSE Country <> 'United Kingdom' END AS abroad
 FROM read_csv('{path}', header = true, all_varchar = true) WHERE CustomerID <> ''

@@ -18,13 +18,15 @@ from tests.event_stores import stored_events
 
 MODEL = Path(__file__).with_name("retail_events.yaml")
 SOURCES = {"sales": "sale", "cancellations": "cancellation"}
+# Digits behind the point of prices and amounts, as the model has them.
+SCALES = {"sale": (3, 3), "cancellation": (5, 2)}
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 # Written by itself, and not taken from the model's queries.
 _LINES = """
     SELECT CustomerID::VARCHAR, epoch_us(InvoiceDate::TIMESTAMP), InvoiceNo::VARCHAR,
       StockCode::VARCHAR, Description, Quantity::BIGINT, UnitPrice::DECIMAL(12,3),
-      (Quantity * UnitPrice::DECIMAL(12,3))::DECIMAL(18,3), UnitPrice::DOUBLE / 3,
+      (Quantity * UnitPrice::DECIMAL(12,3))::DECIMAL(18,{amount}), UnitPrice::DOUBLE / 3,
       CASE Country WHEN 'Unspecified' THEN NULL WHEN 'United Kingdom' THEN false ELSE true END,
       InvoiceDate::DATE
     FROM read_csv('{path}', types = {{'UnitPrice': 'VARCHAR', 'InvoiceNo': 'VARCHAR'}})
@@ -58,12 +60,13 @@ def database(lines: Path, tmp_path_factory: Any) -> Iterator[Database]:
 
 def expected(lines: Path, event: str) -> list[tuple[Any, ...]]:
     """The lines of a type, as DuckDB reads them."""
-    query = _LINES.format(path=lines, cancelled=event == "cancellation")
+    query = _LINES.format(path=lines, cancelled=event == "cancellation", amount=SCALES[event][1])
     return sorted(duckdb.sql(query).fetchall(), key=repr)
 
 
 def loaded(database: Database, event: str) -> Iterator[tuple[Any, ...]]:
     """The same from the chunks."""
+    price, amount = SCALES[event]
     with database.members("true") as members:
         owners = [owner for chunk in members.identifiers("customer") for owner in chunk]
     for row, time, cells in stored_events(database._store, event):
@@ -75,8 +78,8 @@ def loaded(database: Database, event: str) -> Iterator[tuple[Any, ...]]:
             cells["product"],
             cells.get("description"),
             cells["quantity"],
-            Decimal(cells["price"]).scaleb(-3),
-            Decimal(cells["amount"]).scaleb(-3),
+            Decimal(cells["price"]).scaleb(-price).quantize(Decimal("0.001")),
+            Decimal(cells["amount"]).scaleb(-amount),
             cells["rate"],
             cells.get("abroad"),
             date.fromordinal(_EPOCH_DAY + cells["day"]),
