@@ -51,6 +51,13 @@ __all__ = ["Server"]
 # putting it together takes most of the time of a fast stream.
 FRAME_BYTES = 1 << 20
 
+# How long a client may take to read an answer once the time to drain is over, and how often a
+# server that stops looks whether the last write has been answered.
+ANSWER_S = 0.5
+LOOK_S = 0.02
+# Calls are ended by what they do, and not by gRPC.
+FOREVER_S = 1e6
+
 
 class Server:
     """One server over one open database. Made, started and stopped on a running event loop."""
@@ -144,7 +151,12 @@ class Server:
         return port
 
     async def stop(self) -> None:
-        """Drains and stops; bounded by the drain time and the longest write under way."""
+        """Drains and stops; bounded by the drain time and the longest write under way.
+
+        Calls that were taken may end within the drain time. Then what reads, or waits for its turn,
+        is refused with a reason; what writes is waited for and answered, because it may be durable
+        already. A client that does not read its answer is not waited for.
+        """
         patient_until = time.monotonic() + self._settings.drain_s
         await self._health.drain()
         self._watch.drain()
@@ -152,11 +164,32 @@ class Server:
             await asyncio.wait_for(self._ingest.drain(), self._settings.drain_s)
         # gRPC closes a connection when its last call has ended and the client has read all that
         # was written before this: so the streams are ended first.
-        await self._grpc.stop(max(patient_until - time.monotonic(), 0.0))
+        ending = asyncio.create_task(self._grpc.stop(FOREVER_S))
+        await asyncio.wait({ending}, timeout=max(patient_until - time.monotonic(), 0.0))
+        if not ending.done():
+            self._end_lanes()
+            await self._wait_for_writes(ending)
+            await asyncio.wait({ending}, timeout=ANSWER_S)
+            await self._grpc.stop(0.0)
+        await ending
         await asyncio.to_thread(self._reads.close)
         await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._decoding.close)
         await asyncio.to_thread(self._waits.close)
+
+    def _end_lanes(self) -> None:
+        for lane in (self._reads, self._waits):
+            lane.end(cancel=True)
+        for lane in (self._writes, self._decoding):
+            lane.end(cancel=False)
+
+    async def _wait_for_writes(self, ending: asyncio.Task[None]) -> None:
+        """Until no write is under way, or no call."""
+        writing = (self._writes, self._decoding, self._ingest)
+        while not all(one.is_idle for one in writing):
+            done, _ = await asyncio.wait({ending}, timeout=LOOK_S)
+            if done:
+                return
 
 
 def _service(module: Any, name: str) -> Any:

@@ -24,6 +24,7 @@ __all__ = [
     "ShuttingDown",
     "StartRefused",
     "code_of",
+    "stopping",
 ]
 
 
@@ -55,6 +56,11 @@ class ShuttingDown(EngineError):
     """The server takes no new work: it is about to stop."""
 
     reason = "SHUTTING_DOWN"
+
+
+def stopping() -> ShuttingDown:
+    """What a caller is told whose call was not carried out because the server stops."""
+    return ShuttingDown("The server is about to stop; send what is not acknowledged again.")
 
 
 class Internal(EngineError):

@@ -22,7 +22,7 @@ from engine.errors import OwnerFenced
 from engine.live.positions import IngestAck
 from server.call import Call
 from server.convert import invalid
-from server.failures import ShuttingDown
+from server.failures import stopping
 from server.lanes import Lane
 from server.update_batches import ReceivedBatch, check_origin, receive
 from strata.v1 import ingest_pb2 as pb
@@ -49,7 +49,7 @@ class _Submitted:
             return self.received.answer(await waiting)
         except asyncio.CancelledError:
             if self.future.cancelled():
-                raise _stopping() from None
+                raise stopping() from None
             raise
 
 
@@ -67,6 +67,8 @@ class IngestService:
         self._streams = 0
         self._none_open = asyncio.Event()
         self._none_open.set()
+        # What the engine has and has not answered.
+        self._unanswered: set[Future[IngestAck]] = set()
 
     async def drain(self) -> None:
         """From now on, and for good, streams take no more batches; returns when all have ended.
@@ -77,6 +79,11 @@ class IngestService:
         """
         self._draining.set()
         await self._none_open.wait()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the engine has answered all batches that it was handed."""
+        return not self._unanswered
 
     async def ingest_batch(
         self, request: pb.IngestBatchRequest, call: Call
@@ -131,7 +138,7 @@ class IngestService:
         try:
             await asyncio.wait((first, draining), return_when=asyncio.FIRST_COMPLETED)
             if not first.done():
-                raise _stopping()
+                raise stopping()
             return first.result()
         finally:
             first.cancel()
@@ -186,7 +193,7 @@ class IngestService:
         # The lock is fair: the reader does not begin another batch before this has its turn.
         async with stream.handing_over:
             reader.cancel()
-            stream.answers.put_nowait(_stopping())
+            stream.answers.put_nowait(stopping())
 
     async def _submit(
         self,
@@ -208,6 +215,8 @@ class IngestService:
                 source=origin.source,
                 after=after,
             )
+            self._unanswered.add(future)
+            future.add_done_callback(self._unanswered.discard)
             return _Submitted(received, future, size)
 
         return await self._decoding.run(work, call.control)
@@ -243,7 +252,3 @@ class _Stream:
             self._credits += 1
             self._bytes += message_bytes
             self._changed.notify_all()
-
-
-def _stopping() -> ShuttingDown:
-    return ShuttingDown("The server is about to stop; send what is not acknowledged again.")

@@ -69,8 +69,9 @@ class ServerSettings(BaseSettings):
     # The longest expression has 1 MiB; 16 MiB hold a batch of long ones or a large model.
     message_bytes: int = Field(16 * MIB, ge=MIB, le=1024 * MIB)
     concurrent_streams: int = Field(256, ge=1, le=100_000)
-    # How long calls may go on after the order to stop.
-    drain_s: float = Field(10.0, ge=0.0, le=3600.0)
+    # How long calls may go on after the order to stop. Two seconds of ten are left for the last
+    # answers and for saving, since whoever stops servers often kills after ten.
+    drain_s: float = Field(8.0, ge=0.0, le=3600.0)
 
     @field_validator("listen")
     @classmethod
