@@ -80,8 +80,9 @@ class _Route:
         call = Call(self._path)
         try:
             request = await self._begin(call, incoming, context)
-            response: Message = await self._answer(request, call)
-            return response.SerializeToString()
+            response = await self._answer(request, call)
+            # Bytes are a message that the service wrote itself.
+            return response if isinstance(response, bytes) else response.SerializeToString()
         except Exception as error:
             await _refuse(error, call, context)
 
@@ -90,7 +91,6 @@ class _Route:
         try:
             request = await self._begin(call, incoming, context)
             async for response in self._answer(request, call):
-                # Bytes are a message that the service wrote itself.
                 yield response if isinstance(response, bytes) else response.SerializeToString()
         except Exception as error:
             await _refuse(error, call, context)

@@ -12,7 +12,6 @@ from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.errors import InputInvalid, Issue
-from engine.model.definitions import TAG
 from engine.rules import tree
 from engine.rules.structured import from_structured, to_structured
 from strata.v1 import audience_pb2, expression_pb2, profile_pb2, value_pb2
@@ -20,7 +19,6 @@ from strata.v1 import audience_pb2, expression_pb2, profile_pb2, value_pb2
 if TYPE_CHECKING:
     from engine.audience import CountResult
     from engine.live.profile_event import ProfileEvent
-    from engine.live.profiles import ProfileRecord
 
 __all__ = [
     "as_of_us",
@@ -30,7 +28,6 @@ __all__ = [
     "expr_tree",
     "frozen_name",
     "invalid",
-    "profile",
     "profile_event",
     "timestamp",
     "value",
@@ -163,23 +160,6 @@ _SHORT = 64
 @lru_cache(maxsize=4096)
 def _known_value(name: str, given: str | bool) -> value_pb2.NamedValue:
     return value_pb2.NamedValue(name=name, value=value(given))
-
-
-def profile(record: ProfileRecord) -> profile_pb2.Profile:
-    """The message of a profile."""
-    return profile_pb2.Profile(
-        uid=record.uid,
-        identifiers=[
-            value_pb2.Identifier(kind=kind, value=owned)
-            for kind, values in record.identifiers.items()
-            for owned in sorted(values)
-        ],
-        attributes=[
-            _named_value(name, given) for name, given in record.attributes.items() if name != TAG
-        ],
-        tags=record.tags,
-        segments=record.segments,
-    )
 
 
 def profile_event(event: ProfileEvent) -> profile_pb2.ProfileEvent:

@@ -12,7 +12,7 @@ from engine.explaining.wording import Wording, points
 from engine.rules import tree
 from server import convert
 from strata.v1 import explain_pb2 as pb
-from strata.v1 import profile_pb2, value_pb2
+from strata.v1 import value_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from engine.explaining.evidence import EvidenceEvent, FoundStep, FoundValue
     from engine.explaining.explain import ExplainedNode, Explanation
     from engine.explaining.ledgers import Ledger, LedgerLine
-    from engine.profile_cards import ProfileCard
 
-__all__ = ["explanation", "profile", "subject"]
+__all__ = ["explanation", "ledger_message", "subject"]
 
 _KINDS = {
     "when": pb.LedgerLine.KIND_WHEN,
@@ -69,26 +68,9 @@ def explanation(found: Explanation) -> pb.ExplainResponse:
     return message
 
 
-def profile(found: ProfileCard) -> profile_pb2.Profile:
-    """The message of a profile with what rules say of it."""
-    message = convert.profile(found.record)
-    card = found.card
-    message.tags[:] = sorted({*message.tags, *card.tags})
-    message.scores.extend(
-        _ledger(ledger, card.bands.get(name, "")) for name, ledger in card.scores.items()
-    )
-    message.tiers.extend(
-        profile_pb2.ProfileTier(tier=tier, name=name) for tier, name in card.tiers.items()
-    )
-    message.notes.extend(
-        profile_pb2.ProfileNote(about=about, reason=reason) for about, reason in card.notes.items()
-    )
-    return message
-
-
 def _score(found: ScoreStanding, wording: Wording) -> pb.ScoreStanding:
     return pb.ScoreStanding(
-        ledger=_ledger(found.ledger, found.band or ""),
+        ledger=ledger_message(found.ledger, found.band or ""),
         bands=[
             pb.BandStanding(
                 name=band.name,
@@ -156,7 +138,8 @@ def _tag(found: TagStanding) -> pb.TagStanding:
     )
 
 
-def _ledger(ledger: Ledger, band: str = "") -> pb.ScoreLedger:
+def ledger_message(ledger: Ledger, band: str = "") -> pb.ScoreLedger:
+    """The message of a ledger."""
     return pb.ScoreLedger(
         score=ledger.score,
         points=points(ledger.points),
@@ -166,12 +149,7 @@ def _ledger(ledger: Ledger, band: str = "") -> pb.ScoreLedger:
 
 
 def _line(line: LedgerLine) -> pb.LedgerLine:
-    """The message of a line. Those without events are few, and the same objects for all profiles of
-    a model: theirs are made once."""
-    known = _lines.get(id(line))
-    if known is not None:
-        return known[1]
-    made = pb.LedgerLine(
+    return pb.LedgerLine(
         kind=_KINDS[line.kind],
         points=points(line.points),
         rule=line.rule,
@@ -180,16 +158,6 @@ def _line(line: LedgerLine) -> pb.LedgerLine:
         events=map(_event, line.events),
         left_out=line.left_out,
     )
-    if line.rule is not None and not line.events:
-        if len(_lines) >= _MOST_LINES:
-            _lines.clear()
-        _lines[id(line)] = line, made
-    return made
-
-
-# By the id of a line, which is kept with its message. Messages are copied where they are put.
-_lines: dict[int, tuple[LedgerLine, pb.LedgerLine]] = {}
-_MOST_LINES = 4096
 
 
 def _node(node: ExplainedNode, wording: Wording) -> pb.ExplainedNode:
@@ -205,7 +173,7 @@ def _node(node: ExplainedNode, wording: Wording) -> pb.ExplainedNode:
         ways=[_way(way, wording) for way in node.ways],
         turns_at=_instant(node.turns_at_us),
         turn_unknown=not node.turn_is_known,
-        ledgers=map(_ledger, node.ledgers),
+        ledgers=map(ledger_message, node.ledgers),
     )
 
 

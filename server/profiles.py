@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine.errors import NotFound
 from engine.limits import RECENT_EVENTS
 from engine.live.profile_events import EventPage, EventPlace, EventsAsked
-from server import coming, convert, explaining
+from server import coming, convert, profile_wire
 from server.call import Call
 from server.lanes import Lane
 from server.visibility import Visibility
@@ -34,27 +34,22 @@ class ProfileService:
         self._reads = reads
         self._visible = visible
 
-    async def get_profile(self, request: pb.GetProfileRequest, call: Call) -> pb.GetProfileResponse:
-        """Reads one profile."""
+    async def get_profile(self, request: pb.GetProfileRequest, call: Call) -> bytes:
+        """Reads one profile; bytes of GetProfileResponse."""
         wanted = _wanted(request)
         await self._visible.wait(request.min_offset, call)
         call.field = "identifier"
 
-        def work() -> pb.GetProfileResponse:
+        def work() -> bytes:
             (found,) = self._database.cards([wanted], recent_events=RECENT_EVENTS)
             if found is None:
                 raise _nobody(wanted)
-            return pb.GetProfileResponse(
-                profile=explaining.profile(found),
-                recent_events=map(convert.profile_event, found.record.recent_events),
-            )
+            return profile_wire.profile_response(found)
 
         return await self._reads.run(work, call.control)
 
-    async def batch_get_profiles(
-        self, request: pb.BatchGetProfilesRequest, call: Call
-    ) -> pb.BatchGetProfilesResponse:
-        """Reads many profiles, in the order asked."""
+    async def batch_get_profiles(self, request: pb.BatchGetProfilesRequest, call: Call) -> bytes:
+        """Reads many profiles, in the order asked; bytes of BatchGetProfilesResponse."""
         if len(request.identifiers) > BATCH_MOST:
             raise convert.invalid(
                 "identifiers",
@@ -65,13 +60,8 @@ class ProfileService:
         call.field = "identifiers"
         wanted = [(identifier.kind, identifier.value) for identifier in request.identifiers]
 
-        def work() -> pb.BatchGetProfilesResponse:
-            return pb.BatchGetProfilesResponse(
-                profiles=[
-                    pb.BatchProfile(profile=None if found is None else explaining.profile(found))
-                    for found in self._database.cards(wanted)
-                ]
-            )
+        def work() -> bytes:
+            return profile_wire.batch_response(self._database.cards(wanted))
 
         return await self._reads.run(work, call.control)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.database import Database
 from engine.explaining.subjects import Subject
-from server import explaining
+from server import profile_wire
 
 __all__ = ["drawn_uids", "in_process"]
 
@@ -30,7 +30,7 @@ def in_process(store: Path, uids: Sequence[str]) -> dict[str, dict[str, float]]:
         def card(uid: tuple[str, str]) -> None:
             (found,) = database.cards([uid])
             assert found is not None
-            explaining.profile(found).SerializeToString()
+            profile_wire.profile(found)
 
         def record(uid: tuple[str, str]) -> None:
             database.profiles([uid])

@@ -65,7 +65,10 @@ class EmbeddedTransport:
         """One request, one answer."""
         call = self._call(path)
         with engine_failures(call):
-            return cast(Response, self._run(self._method(path)(request, call)))
+            response = self._run(self._method(path)(request, call))
+            if isinstance(response, bytes):
+                response = answer.FromString(response)
+            return cast(Response, response)
 
     def many(self, path: str, request: Message, answer: type[Response]) -> Iterator[Response]:
         """One request, a stream of answers."""

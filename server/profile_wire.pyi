@@ -1,0 +1,9 @@
+from collections.abc import Iterable
+
+from engine.profile_cards import ProfileCard
+
+__all__ = ["batch_response", "profile", "profile_response"]
+
+def profile(card: ProfileCard) -> bytes: ...
+def profile_response(card: ProfileCard) -> bytes: ...
+def batch_response(cards: Iterable[ProfileCard | None]) -> bytes: ...
