@@ -207,6 +207,79 @@ static inline void strata_tail_put_missing(strata_tail *tail, uint32_t c, uint32
     for (uint32_t i = 0; i < count; i++) ends[i] = head->byte_count;
 }
 
+/* A property of events to come, in arrays as strata_tail_put_* take them; `data` are texts. */
+typedef struct {
+    uint32_t property;
+    uint32_t kind;
+    const void *values;
+    const uint8_t *present;
+    const uint8_t *data;
+} strata_event_source;
+
+/* The source of a column, or NULL where none of the next events has the property. */
+static inline const strata_event_source *strata_source_of(const strata_event_column *head,
+                                                          const strata_event_source *sources,
+                                                          uint32_t source_count) {
+    if (head->role != STRATA_EVENT_PROPERTY) return 0;
+    for (uint32_t i = 0; i < source_count; i++) {
+        if (sources[i].property == head->property) return sources + i;
+    }
+    return 0;
+}
+
+/* Whether events start .. start + count - 1 of the sources can be put: there is room, and a column
+ * for each source, of its kind. */
+static inline int strata_tail_takes(const strata_tail *tail, const strata_event_source *sources,
+                                    uint32_t source_count, uint32_t start, uint32_t count) {
+    uint32_t known = 0;
+    if (tail->count + count > tail->capacity) return 0;
+    for (uint32_t c = 2; c < tail->column_count; c++) {
+        const strata_tail_column *column = tail->columns + c;
+        const strata_event_source *source =
+            strata_source_of(&column->head, sources, source_count);
+        if (!source) continue;
+        if (source->kind != column->head.kind) return 0;
+        if (source->kind == STRATA_EVENT_TEXTS) {
+            const int64_t *offsets = (const int64_t *)source->values + start;
+            if ((uint64_t)(offsets[count] - offsets[0]) + column->head.byte_count >
+                column->byte_room)
+                return 0;
+        }
+        known++;
+    }
+    return known == source_count;
+}
+
+/* Writes the properties of events start .. start + count - 1, which the tail takes. */
+static inline void strata_tail_put_columns(strata_tail *tail, const strata_event_source *sources,
+                                           uint32_t source_count, uint32_t start,
+                                           uint32_t count) {
+    for (uint32_t c = 2; c < tail->column_count; c++) {
+        const strata_event_column *head = &tail->columns[c].head;
+        const strata_event_source *source = strata_source_of(head, sources, source_count);
+        if (!source) {
+            if (head->role == STRATA_EVENT_PROPERTY) strata_tail_put_missing(tail, c, count);
+            continue;
+        }
+        const uint8_t *present = source->present ? source->present + start : 0;
+        switch (source->kind) {
+        case STRATA_EVENT_CODES:
+            strata_tail_put_codes(tail, c, (const uint32_t *)source->values + start, count);
+            break;
+        case STRATA_EVENT_TEXTS:
+            strata_tail_put_texts(tail, c, (const int64_t *)source->values + start, source->data,
+                                  present, count);
+            break;
+        case STRATA_EVENT_INTS:
+            strata_tail_put_ints(tail, c, (const int64_t *)source->values + start, present, count);
+            break;
+        default:
+            strata_tail_put_floats(tail, c, (const double *)source->values + start, present,
+                                   count);
+        }
+    }
+}
+
 static inline void strata_tail_advance(strata_tail *tail, uint32_t count) { tail->count += count; }
 
 /* -------------------------------------------------------------------------------- versions */

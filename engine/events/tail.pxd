@@ -18,6 +18,21 @@ cdef extern from "engine/events/tail.h" nogil:
         int is_sorted
         strata_tail_column *columns
 
+    ctypedef struct strata_event_source:
+        uint32_t property
+        uint32_t kind
+        const void *values
+        const uint8_t *present
+        const uint8_t *data
+
+    int strata_tail_takes(
+        const strata_tail *tail, const strata_event_source *sources, uint32_t source_count,
+        uint32_t start, uint32_t count
+    ) noexcept
+    void strata_tail_put_columns(
+        strata_tail *tail, const strata_event_source *sources, uint32_t source_count,
+        uint32_t start, uint32_t count
+    ) noexcept
     uint32_t strata_tail_width(uint32_t role, uint32_t kind) noexcept
     size_t strata_tail_place(strata_tail *tail) noexcept
     void strata_tail_copy(const strata_tail *source, strata_tail *to) noexcept
@@ -56,6 +71,15 @@ cdef class TailVersion:
     cdef strata_chunk *head
     cdef TailMemory memory
     cdef readonly object origin   # the same of all versions of one tail, and of no other
+
+
+cdef class EventColumns:
+    cdef readonly object events
+    cdef const uint16_t[::1] rows
+    cdef const int64_t[::1] times
+    cdef strata_event_source *sources
+    cdef uint32_t source_count
+    cdef list kept   # what the sources point to
 
 
 cdef class Tail:

@@ -35,7 +35,7 @@ from engine.events.chunks cimport (
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void **memory, size_t alignment, size_t size)
 
-__all__ = ["Tail", "TailVersion"]
+__all__ = ["EventColumns", "Tail", "TailVersion"]
 
 cdef enum:
     ALIGNMENT = 64
@@ -106,6 +106,58 @@ cdef class TailVersion:
         return decode_columns(memoryview(self.memory), found, heads.read_columns(packed, found))
 
 
+cdef class EventColumns:
+    """Events of one type without ids, laid out so that stretches of them can be added to tails."""
+
+    def __cinit__(self, events):
+        cdef strata_event_source *source
+        cdef const int64_t[::1] numbers
+        cdef const double[::1] floats
+        cdef const uint32_t[::1] codes
+        cdef const uint8_t[::1] present, data
+        assert events.origins is None, "what identified them is kept by nobody yet"
+        self.events, self.kept = events, []
+        self.rows = np.ascontiguousarray(events.rows)
+        self.times = np.ascontiguousarray(events.times)
+        self.source_count = <uint32_t>len(events.properties)
+        self.sources = <strata_event_source *>calloc(
+            self.source_count + 1, sizeof(strata_event_source)
+        )
+        if self.sources == NULL:
+            raise MemoryError
+        if not len(events):
+            return
+        for i, (number, values) in enumerate(events.properties.items()):
+            source = &self.sources[<Py_ssize_t>i]
+            source.property, source.kind = number, KINDS[type(values)]
+            if source.kind == STRATA_EVENT_CODES:
+                codes = np.ascontiguousarray(values.codes)
+                source.values = &codes[0]
+                self.kept.append(codes)
+                continue
+            if source.kind == STRATA_EVENT_TEXTS:
+                numbers, data = values.strings.offsets, values.strings.data
+                source.values, source.data = &numbers[0], &data[0] if data.shape[0] else NULL
+                self.kept += [numbers, data]
+            elif source.kind == STRATA_EVENT_INTS:
+                numbers = np.ascontiguousarray(values.values)
+                source.values = &numbers[0]
+                self.kept.append(numbers)
+            else:
+                floats = np.ascontiguousarray(values.values)
+                source.values = &floats[0]
+                self.kept.append(floats)
+            present = np.ascontiguousarray(values.present).view(np.uint8)
+            source.present = &present[0]
+            self.kept.append(present)
+
+    def __dealloc__(self):
+        free(self.sources)
+
+    def __len__(self):
+        return self.rows.shape[0]
+
+
 cdef class Tail:
     """Events of one type of one block, to which more are added; at most CHUNK_EVENTS.
 
@@ -170,6 +222,20 @@ cdef class Tail:
         cdef uint32_t c
         for c in range(2, self.tail.column_count):
             self._put(c, events, count)
+        strata_tail_advance(&self.tail, count)
+
+    def add_stretch(self, EventColumns columns not None, uint32_t start, uint32_t count):
+        """The same with some events that stand one behind the other in columns, at least one."""
+        assert start + count <= len(columns)
+        assert self.tail.count + count <= STRATA_CHUNK_EVENTS, "a tail that should be sealed"
+        self._latest = None
+        if not strata_tail_takes(&self.tail, columns.sources, columns.source_count, start, count):
+            self._make_room(columns.events.take(slice(start, start + count)), count)
+        strata_tail_put_rows(&self.tail, &columns.rows[start], count)
+        strata_tail_put_times(&self.tail, &columns.times[start], count)
+        strata_tail_put_columns(
+            &self.tail, columns.sources, columns.source_count, start, count
+        )
         strata_tail_advance(&self.tail, count)
 
     cdef int _put(self, uint32_t c, events, uint32_t count) except -1:

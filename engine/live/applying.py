@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from engine.columns.hot_cells import read_rows
 from engine.columns.strings import Strings
-from engine.events.events import Events
+from engine.events.events import Events, concat
 from engine.live.block_writer import BlockWriter
 from engine.live.change import Touched
-from engine.live.event_changes import write_events
+from engine.live.event_changes import add_new_events, stretches, write_events
 from engine.live.event_times import Lasting, are_not_late, lasting
 from engine.live.field_load import each_block
 from engine.live.histories import History, dated, history_in, only_cells
@@ -43,6 +43,9 @@ from engine.store.catalog import LIVE, UIDS, Field, time_field
 from engine.store.mutation import Mutation
 
 __all__ = ["Applied", "apply_update"]
+
+# Events with the block of each.
+_OfBlocks = Sequence[tuple[NDArray[np.uint32], Events]]
 
 
 class _Taken(NamedTuple):
@@ -289,18 +292,66 @@ class _Application:
         if field is None:
             return
         taking = np.flatnonzero(self._taking(cells.rows))
+        if not len(taking):
+            return
+        # Blocks are few, and in so few bits the order of events takes no comparisons.
+        at = taking[np.argsort((cells.rows[taking] >> 16).astype(np.uint16), kind="stable")]
+        rows = cells.rows[at]
+        blocks = rows >> np.uint32(16)
+        ids = None if cells.ids is None else cells.ids[at]
+        gone = None if cells.gone is None else cells.gone[at]
         known = {n: values for n, values in cells.properties.items() if fields.by_id(n) is not None}
-        for block, in_block, of_block in each_block(cells.rows[taking]):
-            at = taking[of_block]
-            ids = None if cells.ids is None else cells.ids[at]
-            properties = {number: values.take(at) for number, values in known.items()}
-            events = Events(in_block, cells.times[at], ids, None, properties)
-            gone = None if cells.gone is None else cells.gone[at]
-            change = write_events(self._mutation, field.id, block, events, gone)
-            if field.id in self._wanted and len(change.added):
-                brought = BroughtEvents(field.id, block, change.added, change.dropped)
-                self.brought.append(brought)
-            self._touch(field.id, change.rows + np.uint32(block << 16))
+        events = Events(
+            rows.astype(np.uint16),
+            cells.times[at],
+            ids if ids is not None and ids.any() else None,
+            None,
+            {number: values.take(at) for number, values in known.items()},
+        )
+        if events.ids is None and (gone is None or not gone.any()):
+            add_new_events(self._mutation, field.id, blocks, events)
+            self._bring(field.id, [(blocks, events)], [])
+            self._touch(field.id, np.unique(rows))
+        else:
+            self._change_events(field.id, blocks, events, gone)
+
+    def _change_events(
+        self,
+        field_id: int,
+        blocks: NDArray[np.uint32],
+        events: Events,
+        gone: NDArray[np.bool_] | None,
+    ) -> None:
+        """Events of which some may be there already, or go."""
+        added, dropped = [], []
+        for block, start, end in stretches(blocks):
+            some = events.take(slice(start, end))
+            of_block = None if gone is None else gone[start:end]
+            change = write_events(self._mutation, field_id, block, some, of_block)
+            added.append((np.full(len(change.added), block, np.uint32), change.added))
+            dropped.append((np.full(len(change.dropped), block, np.uint32), change.dropped))
+            self._touch(field_id, change.rows + np.uint32(block << 16))
+        self._bring(field_id, added, dropped)
+
+    def _bring(self, field_id: int, added: _OfBlocks, dropped: _OfBlocks) -> None:
+        """Tells of new events where somebody wants to know."""
+        if field_id not in self._wanted or not any(len(events) for _, events in added):
+            return
+        some = [piece for piece in added if len(piece[1])]
+        # Who has none to begin with is told of none that went.
+        less = [gone for gone, new in zip(dropped, added, strict=False) if len(new[1])]
+        blocks, events = [blocks for blocks, _ in some], concat([events for _, events in some])
+        gone_blocks = [blocks for blocks, _ in less]
+        gone_events = concat([events for _, events in less]) if less else events.take(slice(0, 0))
+        self.brought.append(
+            BroughtEvents(
+                field_id,
+                np.concatenate(blocks),
+                events,
+                np.concatenate([np.zeros(0, np.uint32), *gone_blocks]),
+                gone_events,
+            )
+        )
 
     # ------------------------------------------------------------------------- plumbing
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 
 from engine.events.chains import NOT_FOUND
 from engine.events.events import Events
+from engine.events.tail import EventColumns
 from engine.live.same_events import last_of_ids, same_events
 from engine.store.catalog import Catalog, FieldKind
 from engine.store.mutation import Mutation
 
-__all__ = ["EventChange", "write_events"]
+__all__ = ["EventChange", "add_new_events", "stretches", "write_events"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,27 @@ def write_events(
     mutation.put_events(field_id, block, opened)
     rows = np.union1d(before.rows, added.rows).astype(np.uint32)
     return EventChange(rows, added, before)
+
+
+def add_new_events(
+    mutation: Mutation, field_id: int, blocks: NDArray[np.uint32], events: Events
+) -> None:
+    """Adds events without ids, at least one, to their blocks, which ascend."""
+    columns = EventColumns(events)
+    found = list(stretches(blocks))
+    starts = [start for _, start, _ in found]
+    low, high = (of.reduceat(events.times, starts).tolist() for of in (np.minimum, np.maximum))
+    for (block, start, end), earliest, latest in zip(found, low, high, strict=True):
+        opened = mutation.events(field_id, block)
+        opened.add_stretch(columns, start, end, earliest, latest)
+        mutation.put_events(field_id, block, opened)
+
+
+def stretches(blocks: NDArray[np.uint32]) -> Iterator[tuple[int, int, int]]:
+    """Each of some blocks, which ascend, and where it begins and ends."""
+    starts = np.flatnonzero(np.append(True, blocks[1:] != blocks[:-1])[: len(blocks)])
+    ends = np.append(starts[1:], len(blocks)).tolist()
+    return zip(blocks[starts].tolist(), starts.tolist(), ends, strict=False)
 
 
 def _properties(fields: Catalog) -> set[int]:

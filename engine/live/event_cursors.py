@@ -96,9 +96,7 @@ class EventCursors:
                 continue
             pieces = by_field[field_id]
             times = np.concatenate([piece.events.times for piece in pieces])
-            blocks = np.repeat(
-                np.array([piece.block for piece in pieces]), [len(p.events) for p in pieces]
-            )
+            blocks = np.concatenate([piece.blocks for piece in pieces])
             for (of_type, edge), number in self._numbers.items():
                 if of_type != name:
                     continue

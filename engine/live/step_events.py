@@ -45,8 +45,28 @@ _Comings = tuple[NDArray[np.intp], NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BroughtEvents:
-    """Events that a record added to one type in one block, and those whose place they took or
-    that it took away."""
+    """Events that a record added to one type, and those whose place they took or that it took
+    away; the blocks of both, uint32, ascend."""
+
+    field_id: int
+    blocks: NDArray[np.uint32]
+    events: Events
+    dropped_blocks: NDArray[np.uint32]
+    dropped: Events
+
+    def by_block(self) -> Iterator[_BlockEvents]:
+        """The same block by block."""
+        for block in np.union1d(self.blocks, self.dropped_blocks).tolist():
+            some = slice(*np.searchsorted(self.blocks, (block, block + 1)).tolist())
+            less = slice(*np.searchsorted(self.dropped_blocks, (block, block + 1)).tolist())
+            yield _BlockEvents(
+                self.field_id, block, self.events.take(some), self.dropped.take(less)
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _BlockEvents:
+    """Events that were brought to one block."""
 
     field_id: int
     block: int
@@ -213,11 +233,11 @@ class StepEvents:
 
     def expect(
         self, snapshot: Snapshot, brought: Sequence[BroughtEvents], now_us: int
-    ) -> list[BroughtEvents]:
+    ) -> list[_BlockEvents]:
         """What was brought may come to count earlier than all that is known of; the events of the
-        step's own types."""
+        step's own types, block by block."""
         fields = self.fields(snapshot.fields)
-        mine = [one for one in brought if one.field_id in fields]
+        mine = [part for one in brought if one.field_id in fields for part in one.by_block()]
         if self._by_own_time:
             for one in mine:
                 ahead = one.events.times[one.events.times > now_us]
@@ -268,9 +288,9 @@ class StepEvents:
     def _of_brought(
         self,
         snapshot: Snapshot,
-        brought: Sequence[BroughtEvents],
+        brought: Sequence[_BlockEvents],
         now_us: int,
-        side: Callable[[BroughtEvents], Events],
+        side: Callable[[_BlockEvents], Events],
     ) -> CountedEvents:
         pieces = [
             self._counting(piece, now_us)
@@ -378,7 +398,7 @@ def _all_of_block(snapshot: Snapshot, block: int) -> HeldEvents:
     return HeldEvents(snapshot, rows)
 
 
-def _brought(snapshot: Snapshot, one: BroughtEvents, events: Events) -> HeldEvents:
+def _brought(snapshot: Snapshot, one: _BlockEvents, events: Events) -> HeldEvents:
     return HeldEvents.brought(snapshot, one.field_id, one.block, encode_events(events))
 
 

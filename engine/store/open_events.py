@@ -28,7 +28,7 @@ from engine.events.encode import encode_events
 from engine.events.events import Events, concat
 from engine.events.field import zone_of_heads
 from engine.events.head import CHUNK_EVENTS
-from engine.events.tail import Tail
+from engine.events.tail import EventColumns, Tail
 from engine.store.events_payload import EventsPayload, SealedChunk
 from engine.store.overlay import HeapPayload
 from engine.store.snapshot import Snapshot
@@ -201,12 +201,23 @@ class OpenEvents:
 
     def add(self, events: Events) -> None:
         """Adds events, at least one, of any time."""
-        low, high = int(events.times.min()), int(events.times.max())
+        self._widen(len(events), int(events.times.min()), int(events.times.max()))
+        self._append(events)
+
+    def add_stretch(self, columns: EventColumns, start: int, end: int, low: int, high: int) -> None:
+        """Adds the events [start, end) of columns, at least one, whose times are from `low` to
+        `high`."""
+        self._widen(end - start, low, high)
+        if len(self._tail) + end - start < SEALED_EVENTS:
+            self._tail.add_stretch(columns, start, end - start)
+        else:
+            self._append(columns.events.take(slice(start, end)))
+
+    def _widen(self, count: int, low: int, high: int) -> None:
         zone = self._zone
         if zone.minimum is not None and zone.maximum is not None:
             low, high = min(low, int(zone.minimum)), max(high, int(zone.maximum))
-        self._zone = Zone(zone.present_count + len(events), low, high)
-        self._append(events)
+        self._zone = Zone(zone.present_count + count, low, high)
 
     def _append(self, events: Events) -> None:
         while len(self._tail) + len(events) >= SEALED_EVENTS:
