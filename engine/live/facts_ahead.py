@@ -3,32 +3,40 @@
 A definition that reads a fact is worked out before the fact is written. So where an edit brings a
 condition of a fact, or another one, the fact is replaced by what it will be: it holds already or
 begins, and does not end. Who enters a condition is who satisfies it, and did not before, by what is
-stored; of tags that properties name, who has such an event and neither got nor lost the tag before.
+stored.
+
+Of tags that properties name these are the pairs of a profile and a tag of which there is an event
+and no fact so far. No condition says that of a match over several tags, so the pairs are found, and
+whoever has one that the match takes stands in the condition as a list does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from engine.live.definitions import Definition, levels_of
+from engine.live.named_facts import FreshNames
+from engine.live.standing_list import StandingList
 from engine.rules import bound
 from engine.rules.bound_events import BoundAggregate, BoundEvents
 from engine.rules.bound_facts import facts_read
-from engine.rules.steps import happens_at_all
+from engine.rules.bound_scores import BoundScore, BoundWhenRule
 
 __all__ = ["FactsAhead"]
 
+# No uploaded list has a name that begins so.
+_LIST = ":ahead:"
 _EVERYBODY = bound.BoundConstant(True, None)
 
 
 class FactsAhead:
     """`definitions` are those of the model to come, of which some `differ` from before; `stored`
-    has the fields of the members before the edit, by name. `named` maps the types of facts that an
-    edit of a rule may set to the count of the events that it takes.
+    has the fields of the members before the edit, by name. `named` finds, by the types of facts
+    that an edit of a rule may set, those that it sets.
 
     Afterwards `differ` has those, too, that read a fact that may be set or end, and `stored` the
-    conditions of facts alone.
+    conditions of facts alone. `lists` are those that `body` puts into conditions.
     """
 
     def __init__(
@@ -36,7 +44,7 @@ class FactsAhead:
         definitions: Mapping[str, Definition],
         differ: Iterable[str],
         stored: Mapping[str, int],
-        named: Mapping[str, BoundAggregate],
+        named: Mapping[str, Callable[[], FreshNames]],
     ) -> None:
         self.differ = set(differ)
         # A segment by its stored members would not be worked out.
@@ -45,9 +53,12 @@ class FactsAhead:
             for name, number in stored.items()
             if name in definitions and (definitions[name].begins or definitions[name].ends)
         }
+        self.lists: dict[str, StandingList] = {}
         self._named = named
+        self._fresh: dict[str, FreshNames] = {}
         self._begins: dict[str, bound.BoundExpr] = {}
         self._ends: dict[str, bound.BoundExpr] = {}
+        self._scores: dict[int, tuple[BoundScore, BoundScore]] = {}
         self._known: dict[int, tuple[bound.BoundExpr, bound.BoundExpr]] = {}
         levels = levels_of(definitions.values())
         for name in sorted(definitions, key=levels.__getitem__):
@@ -73,13 +84,13 @@ class FactsAhead:
         return bound.BoundAnd((now, bound.BoundNot(before, None)), None)
 
     def body(self, expression: bound.BoundExpr) -> bound.BoundExpr:
-        """An expression with facts as they will be; those in conditions of scores as they are."""
+        """An expression with facts as they will be."""
         if facts_read(expression).isdisjoint(self._changing):
             return expression
         waiting = [expression]
         while waiting:
             item = waiting[-1]
-            parts = _parts(item)
+            parts = bound.parts_of(item)
             missing = [part for part in parts if id(part) not in self._known]
             if missing:
                 waiting.extend(missing)
@@ -100,10 +111,30 @@ class FactsAhead:
                 return item if made is body else bound.BoundSegment(name, made, None)
             case bound.BoundBool(read=BoundAggregate(events=events) as read):
                 return self._fact(item, read, events)
-            case bound.BoundCompare() if not facts_read(item).isdisjoint(self._named):
+            case bound.BoundCompare() if self._is_match(item):
                 return self._some_fact(item)
             case _:
-                return item
+                return bound.with_scores(item, self._score) if bound.scores_of(item) else item
+
+    def _score(self, score: BoundScore) -> BoundScore:
+        """A score whose conditions are as they will be; one that stays is itself."""
+        if id(score) not in self._scores:
+            rules = tuple(
+                replace(rule, condition=self._known[id(rule.condition)][1])
+                if isinstance(rule, BoundWhenRule)
+                else rule
+                for rule in score.rules
+            )
+            before = [rule.condition for rule in score.rules if isinstance(rule, BoundWhenRule)]
+            after = [rule.condition for rule in rules if isinstance(rule, BoundWhenRule)]
+            same = all(one is other for one, other in zip(before, after, strict=True))
+            self._scores[id(score)] = score, score if same else replace(score, rules=rules)
+        return self._scores[id(score)][1]
+
+    def _is_match(self, item: bound.BoundCompare) -> bool:
+        """Whether it asks for one of several facts that an edit may set."""
+        types = {name for one in bound.aggregates_of(item) for name in one.events.types}
+        return not types.isdisjoint(self._named)
 
     def _some_fact(self, item: bound.BoundCompare) -> bound.BoundExpr:
         """Whether one of several facts holds that properties name (some_fact_holds)."""
@@ -111,13 +142,15 @@ class FactsAhead:
         (fact,) = begun.events.types
         assert isinstance(begun.events.where, bound.BoundAnd)
         where, *_ = begun.events.where.items
-        step = self._named[fact]
-        wheres = [one for one in (step.events.where, where) if one is not None]
-        taken = bound.BoundAnd(tuple(wheres), None) if len(wheres) > 1 else wheres[0]
-        some = happens_at_all(replace(step, events=BoundEvents(step.events.types, taken)))
-        known = happens_at_all(BoundAggregate("count", BoundEvents((fact,), where), "int"))
-        fresh = bound.BoundAnd((some, bound.BoundNot(known, None)), None)
-        return bound.BoundOr((item, fresh), None)
+        return bound.BoundOr((item, self._begun(fact, where)), None)
+
+    def _begun(self, fact: str, where: bound.BoundExpr | None) -> bound.BoundExpr:
+        """Whoever gets one of the facts of a type that properties name, and that `where` takes."""
+        if fact not in self._fresh:
+            self._fresh[fact] = self._named[fact]()
+        name = f"{_LIST}{len(self.lists)}"
+        self.lists[name] = StandingList.of_rows(self._fresh[fact].passing(where))
+        return bound.BoundList(name, None)
 
     def _fact(
         self, item: bound.BoundBool, read: BoundAggregate, events: BoundEvents
@@ -127,24 +160,9 @@ class FactsAhead:
             return item
         found: bound.BoundExpr = item
         if fact in self._named:
-            step = self._named[fact]
-            source = step.events
-            wheres = [where for where in (source.where, events.where) if where is not None]
-            where = bound.BoundAnd(tuple(wheres), None) if len(wheres) > 1 else wheres[0]
-            some = happens_at_all(replace(step, events=BoundEvents(source.types, where)))
-            fresh = bound.BoundNot(happens_at_all(BoundAggregate("count", events, "int")), None)
-            found = bound.BoundOr((found, bound.BoundAnd((some, fresh), None)), None)
+            found = bound.BoundOr((found, self._begun(fact, events.where)), None)
         if fact in self._begins:
             found = bound.BoundOr((found, self._begins[fact]), None)
         if fact in self._ends:
             found = bound.BoundAnd((found, bound.BoundNot(self._ends[fact], None)), None)
         return found
-
-
-def _parts(item: bound.BoundExpr) -> tuple[bound.BoundExpr, ...]:
-    """What logic joins; not what scores ask."""
-    match item:
-        case bound.BoundAnd() | bound.BoundOr() | bound.BoundNot() | bound.BoundSegment():
-            return bound.parts_of(item)
-        case _:
-            return ()

@@ -20,7 +20,7 @@ from engine.live.flips import NEVER
 from engine.live.held_events import HeldEvents
 from engine.live.kept_facts import RemovedTags
 from engine.live.step_events import BroughtEvents, CountedEvents, StepEvents
-from engine.model.definitions import EventProperty, EventType, Model
+from engine.model.definitions import Attribute, EventProperty, EventType, Model
 from engine.model.hidden_events import (
     ON,
     UNDONE,
@@ -29,6 +29,7 @@ from engine.model.hidden_events import (
     tag_places,
     tag_values,
 )
+from engine.rules import bound
 from engine.rules.bind import Binder
 from engine.rules.bound_events import BoundAggregate
 from engine.rules.steps import count_of_step, happens_at_all
@@ -36,7 +37,7 @@ from engine.rules.time_dependence import why_unkept
 from engine.store.catalog import Catalog, event_field, property_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["NamedFacts"]
+__all__ = ["FreshNames", "NamedFacts"]
 
 _EVER_US = -(1 << 63)
 _BLOCK_BITS = 16
@@ -68,6 +69,36 @@ class _Named:
     rows: NDArray[np.uint32]
     times: NDArray[np.int64]
     codes: NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FreshNames:
+    """Facts that begin: rows uint32, and by its name the values of each property that names them
+    (objects, n)."""
+
+    rows: NDArray[np.uint32]
+    values: Mapping[str, NDArray[np.object_]]
+
+    def passing(self, where: bound.BoundExpr | None) -> NDArray[np.uint32]:
+        """The rows (ascending, each once) with one that a match over the properties takes."""
+        if where is None or not len(self.rows):
+            return np.unique(self.rows)
+        return np.unique(self.rows[self._passes(where)])
+
+    def _passes(self, where: bound.BoundExpr) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_]
+        match where:
+            case bound.BoundAnd(items=items):
+                found = np.all([self._passes(item) for item in items], axis=0)
+            case bound.BoundOr(items=items):
+                found = np.any([self._passes(item) for item in items], axis=0)
+            case bound.BoundCategory(read=Attribute(name=name), test=test, negated=negated):
+                each, of_each = np.unique(self.values[name], return_inverse=True)
+                passes = np.array([test.passes(value) != negated for value in each], np.bool_)
+                found = passes[of_each]
+            case _:
+                raise AssertionError(f"no match over the places of a tag: {where}")
+        return found
 
 
 class NamedFacts:
@@ -103,9 +134,30 @@ class NamedFacts:
         """The fields with the events that the rules take, as far as the store has them."""
         return frozenset[int]().union(*(rule.events.fields(catalog) for rule in self._rules))
 
-    def steps_of(self, tags: Collection[str]) -> dict[str, BoundAggregate]:
-        """Of the rules for some tags: type of the fact -> the count of the events that set it."""
-        return {rule.fact.name: rule.step for rule in self._rules if rule.tag in tags}
+    def ahead(
+        self, snapshot: Snapshot, tags: Collection[str], now_us: int
+    ) -> dict[str, Callable[[], FreshNames]]:
+        """Of the rules for some tags: type of the fact -> the facts that an edit to them begins, of
+        a snapshot from before it; found when they are asked for."""
+        return {
+            rule.fact.name: partial(self._ahead, snapshot, rule, now_us)
+            for rule in self._rules
+            if rule.tag in tags
+        }
+
+    def _ahead(self, snapshot: Snapshot, rule: _Rule, now_us: int) -> FreshNames:
+        declared = [rule.fact.properties[place] for place in rule.places]
+        fields = [property_field(one.name, one.type, one.scale) for one in declared]
+        if not all(field in snapshot.fields for field in fields):
+            # No event has a property that the edit brings.
+            return FreshNames(np.zeros(0, np.uint32), {})
+        numbers = rule.numbers(snapshot.fields)
+        named = self._begun(snapshot, rule, now_us)
+        values = {
+            place: _values(snapshot, number, named.codes[:, at])
+            for at, (place, number) in enumerate(zip(rule.places, numbers, strict=True))
+        }
+        return FreshNames(named.rows, values)
 
     def holding(
         self, snapshot: Snapshot, tag: str, rows: NDArray[np.uint32]
@@ -155,12 +207,18 @@ class NamedFacts:
         made = []
         for rule in self._rules:
             rule.events.forget()
-            named = _of_events(rule.events.of_everything(snapshot, now_us))
-            known, _, _ = self._stored(snapshot, rule, np.unique(named.rows))
-            fresh = _distinct(named, without=known)
+            fresh = self._begun(snapshot, rule, now_us)
             on = np.ones(len(fresh.rows), np.bool_)
             made.append(_facts(rule, fresh, on))
         return [facts for facts in made if len(facts)]
+
+    def _begun(self, snapshot: Snapshot, rule: _Rule, now_us: int) -> _Named:
+        """What events name that count at an instant, where the fact has no event so far."""
+        named = _of_events(rule.events.of_everything(snapshot, now_us))
+        known = _nothing(rule)
+        if event_field(rule.fact.name) in snapshot.fields:
+            known, _, _ = self._stored(snapshot, rule, np.unique(named.rows))
+        return _distinct(named, without=known)
 
     def _removed(
         self, snapshot: Snapshot, rule: _Rule, removed: RemovedTags, now_us: int
@@ -244,6 +302,14 @@ class NamedFacts:
         chosen = order[last]
         named = _Named(every.rows[chosen], every.times[chosen], every.codes[chosen])
         return named, truth[chosen, 0], truth[chosen, 1]
+
+
+def _values(snapshot: Snapshot, number: int, codes: NDArray[np.uint32]) -> NDArray[np.object_]:
+    """The strings of codes."""
+    table = snapshot.dictionary_table(number)
+    each, of_each = np.unique(codes, return_inverse=True)
+    found = np.array([table.value(code) for code in each.tolist()], np.object_)
+    return found[of_each]
 
 
 def _field_of(declared: EventProperty) -> str:

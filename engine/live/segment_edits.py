@@ -137,15 +137,16 @@ def plan_change(
     The snapshot may be from before the edit: a field that it does not have is empty. Raises
     NotYet for what has no evaluator, NotFound for a list that is not there.
     """
+    instant = system_clock() if now_us is None else now_us
     evaluated = partial(
         StoredSegments.evaluate,
-        now_us=system_clock() if now_us is None else now_us,
+        now_us=instant,
         pool=pool,
         threads=threads,
         control=control,
     )
     found = differences(old, new)
-    ahead = new.facts_ahead(old, found)
+    ahead = new.facts_ahead(old, found, snapshot, instant)
     differ: dict[str, What] = {
         name: found.get(name, "changed")
         for name in [*new.definitions, *(name for name in found if name not in new.definitions)]

@@ -42,6 +42,7 @@ from engine.live.memberships import changed_memberships, rows_of_masks, stored_m
 from engine.live.named_facts import NamedFacts
 from engine.live.segment_change import SegmentChange, TimeChange
 from engine.live.segment_plan import SegmentPlan
+from engine.live.standing_list import StandingList
 from engine.live.step_events import BroughtEvents
 from engine.live.telling import Telling
 from engine.live.told_entries import flips_with, transitions_of
@@ -131,12 +132,16 @@ class StoredSegments(KeptDefinitions):
         """All that a load may change: what is `stored`, and NAMED where there are such tags."""
         return (*self._fields, *([NAMED] if self._counts_events else []))
 
-    def facts_ahead(self, old: StoredSegments | None, differ: Iterable[str]) -> FactsAhead:
-        """The facts that an edit from `old` to this would set, where the definitions `differ`."""
+    def facts_ahead(
+        self, old: StoredSegments | None, differ: Iterable[str], snapshot: Snapshot, now_us: int
+    ) -> FactsAhead:
+        """The facts that an edit from `old` to this would set, where the definitions `differ`, of
+        a snapshot from before it."""
         before = () if old is None else old.model.tag_rules
         fresh = [rule["tag"] for rule in self.model.tag_rules if rule not in before]
         stored = {} if old is None else dict(old._fields)
-        return FactsAhead(self.definitions, differ, stored, self._named.steps_of(fresh))
+        named = self._named.ahead(snapshot, fresh, now_us)
+        return FactsAhead(self.definitions, differ, stored, named)
 
     @property
     def unforeseen(self) -> Mapping[str, str]:
@@ -323,11 +328,14 @@ class StoredSegments(KeptDefinitions):
             return {}
         bodies = {name: self.definitions[name].body for name in names}
         stored: Mapping[str, int] = {}
+        lists: Mapping[str, StandingList] = {}
         if ahead is not None:
-            stored = ahead.stored
+            stored, lists = ahead.stored, ahead.lists
             bodies = {name: ahead.body(body) for name, body in bodies.items()}
         instant = system_clock() if now_us is None else now_us
-        plan = SegmentPlan(snapshot, self.model, bodies, now_us=instant, stored=stored, kept=False)
+        plan = SegmentPlan(
+            snapshot, self.model, bodies, now_us=instant, stored=stored, lists=lists, kept=False
+        )
         masks, _ = evaluate.many_masks(
             plan.program, plan.roots, control=control, pool=pool, threads=threads
         )

@@ -53,6 +53,14 @@ class StandingList:
         kept = values.take(np.flatnonzero(~blocked)) if blocked.any() else values
         self._index.add(kept.offsets, kept.data, kept.valid)
 
+    @classmethod
+    def of_rows(cls, rows: NDArray[np.uint32]) -> StandingList:
+        """A list that nobody uploaded and nobody joins: these rows, sorted and each once."""
+        made = cls.__new__(cls)
+        made.members, made.field_id = ListMembers(rows, 0), None
+        made._rows, made._later, made._index = rows, np.zeros(0, np.uint32), StringIndex()
+        return made
+
     def grow(self, snapshot: Snapshot, rows: NDArray[np.uint32]) -> None:
         """Takes in rows (sorted) that an update has linked identifiers to."""
         if self.field_id is None:

@@ -13,8 +13,8 @@ A predicate is false where any source it reads is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -60,6 +60,7 @@ __all__ = [
     "predicates_of",
     "scores_of",
     "sources_of",
+    "with_scores",
 ]
 
 Op = Literal["=", "!=", "<", "<=", ">", ">="]
@@ -439,6 +440,35 @@ def scores_of(predicate: BoundExpr) -> tuple[BoundScore, ...]:
     """The scores that one predicate reads, each once; none for logic."""
     found = [one.score for one in sources_of(predicate) if isinstance(one, ScoreSource)]
     return tuple(dict.fromkeys(found)) if found else ()
+
+
+def with_scores(predicate: BoundExpr, made: Callable[[BoundScore], BoundScore]) -> BoundExpr:
+    """A predicate that reads other scores in place of its own."""
+
+    def source(one: Source) -> Source:
+        return ScoreSource(one.name, made(one.score)) if isinstance(one, ScoreSource) else one
+
+    def form_of(form: Linear) -> Linear:
+        terms = (LinearTerm(term.factor, source(term.source)) for term in form.terms)
+        return replace(form, terms=tuple(terms))
+
+    def side(value: FloatValue) -> FloatValue:
+        terms = (
+            term if isinstance(term.source, float) else replace(term, source=source(term.source))
+            for term in value.terms
+        )
+        exact = None if value.exact is None else form_of(value.exact)
+        return FloatValue(tuple(terms), exact)
+
+    match predicate:
+        case BoundCompare(form=form) | BoundIn(form=form):
+            return replace(predicate, form=form_of(form))
+        case BoundFloatCompare(left=left, right=right):
+            return replace(predicate, left=side(left), right=side(right))
+        case BoundFloatIn(value=value):
+            return replace(predicate, value=side(value))
+        case _:
+            return predicate
 
 
 def aggregates_of(predicate: BoundExpr) -> tuple[BoundAggregate, ...]:
