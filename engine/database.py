@@ -110,7 +110,11 @@ class Database:
         self.explanations = Explanations(
             store.snapshot, self._audience_of_one, self._binders.refreshes, self._closures
         )
-        self.actions = Actions(self._model_of, self.explanations)
+        self.actions = Actions(
+            self._model_of,
+            self.explanations,
+            lambda snapshot, at_us: self._audience(snapshot, at_us, None).values(),
+        )
         self.foresight = Foresight(store.snapshot, self._require_binder, now)
         self.overlaps = Overlaps(store.snapshot, self._audience)
         self.what_if = WhatIf(

@@ -24,6 +24,7 @@ from engine.core.leaf_plan import LeafPlanner, ListMembers
 from engine.core.number_plan import NumberPlanner
 from engine.core.plan import Planner
 from engine.core.program import Program
+from engine.core.row_tests import test_many
 from engine.errors import ExpressionInvalid, InputInvalid, NotYet
 from engine.listing.batches import Batch
 from engine.listing.choosing import check_order
@@ -44,6 +45,9 @@ from engine.rules.types import KIND_WORDS, Flag, Operand, Quantity, Strings, sou
 from engine.store.snapshot import Snapshot
 
 __all__ = ["MemberValues"]
+
+# Rows that are asked one by one for the name of a band, instead of everybody once.
+_FEW_ROWS = 1024
 
 # The cells of a batch, None where missing.
 _Read = Callable[[Batch], list[AttributeValue | None]]
@@ -242,10 +246,18 @@ class MemberValues:
         roots = [self._planner.add(named(derived, {name}, None)) for name in names]
         program = Program(self._planner.plan, self._snapshot, roots)
         how = {"control": self._control, "pool": self._pool, "threads": self._threads}
-        holders = [evaluate.root_masks(program, root, **how)[0] for root in roots]  # type: ignore[arg-type]
+        holders: list[NDArray[np.uint64]] = []
 
         def read(batch: Batch) -> list[AttributeValue | None]:
             cells: Any = np.empty(batch.row_count, object)
+            if batch.row_count <= _FEW_ROWS and not holders:
+                rows = batch.rows()
+                ascending, places = np.unique(rows, return_inverse=True)
+                for name, held in zip(names, test_many(program, roots, ascending), strict=True):
+                    cells[held[places]] = name
+                return cells.tolist()  # type: ignore[no-any-return]
+            if not holders:
+                holders.extend(evaluate.root_masks(program, root, **how)[0] for root in roots)  # type: ignore[arg-type]
             for stretch in batch.stretches:
                 for name, masks in zip(names, holders, strict=True):
                     is_in = np.isin(stretch.inside, rows_of_mask(masks[stretch.block]))

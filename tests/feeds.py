@@ -140,7 +140,7 @@ class WatchedStore:
         self.listeners = 0
         self.changed = threading.Condition()
         self.feed = FeedSource(self.store, self._snapshot)  # type: ignore[arg-type]
-        self.actions = Actions(lambda _: _model([]), None)  # type: ignore[arg-type]
+        self.actions = Actions(lambda _: _model([]), None, None)  # type: ignore[arg-type]
         segments = [Segment(name, "true") for name in ("gold", "silver", "lapsed")]
         self.model: Model | None = _model(segments)
 

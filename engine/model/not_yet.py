@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.errors import Issue, NotYet
-from engine.model.definitions import Attribute, Model
+from engine.model.definitions import Model
 from engine.model.positions import KeyPath, key_text
 
-__all__ = ["keys_not_yet", "refuse_computed", "refuse_not_yet"]
+__all__ = ["keys_not_yet", "refuse_not_yet"]
 
 
 def keys_not_yet(parts: Mapping[str, Any]) -> tuple[str, ...]:
@@ -31,21 +31,8 @@ def _paths(parts: Mapping[str, Any]) -> Iterator[KeyPath]:
             yield ("events", name, "erases")
 
 
-def refuse_computed(attribute: Attribute, use: str) -> None:
-    """Raises NotYet for an attribute with `is:` where only stored values are read."""
-    if attribute.computed is not None:
-        raise NotYet(
-            f"{attribute.name} is computed by `is`: it stands in every condition and is measured, "
-            f"and cannot be {use} yet."
-        )
-
-
 def refuse_not_yet(model: Model) -> None:
     """Raises NotYet naming every key of the model that cannot be applied so far."""
-    for action in model.actions.values():
-        owner = action.get("owner")
-        for name in (*action["send"], *([] if owner is None else [owner["by"]])):
-            refuse_computed(model.attributes[name], "sent with an action")
     if model.not_yet:
         issues = tuple(Issue("not built so far", where=key) for key in model.not_yet)
         raise NotYet(

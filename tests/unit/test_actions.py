@@ -184,17 +184,8 @@ def test_whoever_is_gone_has_nothing_to_send(live: MovingDatabase) -> None:
         assert live.database.actions.of_run(snapshot, chunk.runs[0]) is None
 
 
-def test_what_cannot_be_kept_or_sent_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_kept_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live = MovingDatabase(tmp_path / "store", {})
-    files = dict(live.database.model.text)  # type: ignore[union-attr]
-    (name,) = files
-    computed = files[name].replace("  stage:", "  big: {type: int, is: size}\n  stage:")
-    for part in ("send: [big]", "owner: {by: big, table: {1: x}}"):
-        rules = f"actions: {{sell: {{on: size > 1, do: assign, {part}}}}}\n"
-        with pytest.raises(NotYet, match=r"big is computed .* cannot be sent with an action"):
-            live.database.apply_model({name: computed + rules})
     monkeypatch.setattr("engine.live.kept_definitions.why_unkept", lambda body: "it is so")
     with pytest.raises(NotYet, match=r"actions\.sell cannot be kept .*: it is so\. Change its"):
         live.apply({}, rules="actions: {sell: {on: size > 1, do: assign}}\n")
