@@ -53,7 +53,8 @@ def freeze(
     as_json: Json = False,
 ) -> None:
     """Keep the members of an expression under a name, as they are now."""
-    with session(place(store, server), writes=True) as client, about(expression):
+    texts = about(audience=expression, order_by=order_by or "")
+    with session(place(store, server), writes=True) as client, texts:
 
         def zone() -> str:
             return client.model().time_zone

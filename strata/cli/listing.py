@@ -93,7 +93,10 @@ def list_members(
         raise WrongUsage("give an expression, or --frozen NAME")
     page = None if skip is None and take is None else (skip or 0, take or PROFILES_MOST)
     roaring = form is Format.ROARING
-    with session(place(store, server)) as client, about(expression or ""):
+    with (
+        session(place(store, server)) as client,
+        about(audience=expression or "", order_by=order_by or ""),
+    ):
         moment = read_instant(as_of, lambda: client.model().time_zone)
         with waiting("Evaluating"):
             members = client.members(

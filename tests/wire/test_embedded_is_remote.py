@@ -153,6 +153,16 @@ def test_counts_are_those_of_the_data(both: Both) -> None:
     assert sorted(printed.decode().split()) == sorted(f"m{number}" for number in range(COUNT))
 
 
+@pytest.mark.parametrize("command", [["list"], ["freeze", "never"]])
+def test_a_fault_of_an_order_is_shown_in_the_order(both: Both, command: list[str]) -> None:
+    arguments = [*command, "age > 3", "--limit", "3", "--order-by", "count(ordre)"]
+    _, _, complaint = both(arguments)
+    assert complaint.splitlines()[1:] == ["  count(ordre)", "        ^~~~~"]
+    arguments = [*command, "agee > 3", "--limit", "3", "--order-by", "age"]
+    _, _, complaint = both(arguments)
+    assert complaint.splitlines()[1:] == ["  agee > 3", "  ^~~~"]
+
+
 def test_a_file_of_expressions(both: Both, tmp_path: Path) -> None:
     file = tmp_path / "expressions"
     file.write_text("age > 3\n\nage > 5\nnot 城市 = 'Oslo'\n")
