@@ -6,63 +6,38 @@ can be expected is one of engine.errors.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from engine.actions import Actions
-from engine.audience import Audience, CountResult, Threads, stored_count
-from engine.binders import Binders
-from engine.columns.strings import Strings
-from engine.core.control import Control
+from engine.audience import CountResult, stored_count
+from engine.database_parts import DatabaseParts
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
-from engine.explaining.known_closures import KnownClosures
-from engine.explanations import Explanations
-from engine.foresight import Foresight
-from engine.frozen_audiences import FrozenAudiences
-from engine.identity.digests import UNKNOWN
-from engine.identity.of_snapshot import identities_of
-from engine.identity.owners import rows_of
-from engine.live.batch import ProfileBatch
-from engine.live.bulk_load import BulkLoad
-from engine.live.change import Cause
-from engine.live.committing import Submission
-from engine.live.event_figures import event_figures
-from engine.live.feed import FeedSource
-from engine.live.lists import list_names
-from engine.live.live_store import LiveStore, Staged
 from engine.live.log_clock import system_clock
-from engine.live.positions import IngestAck, Position, StoredPosition
-from engine.live.profile_events import EventPage, EventsAsked, read_events
-from engine.live.profiles import ProfileRecord
-from engine.live.schema import holds_data
-from engine.live.stored_feed import StoredFeed
-from engine.live.ticking import Ticker
-from engine.measures import Measures
-from engine.members import Members
-from engine.model.definitions import Model, Source
-from engine.model.diff import refuse_impossible
 from engine.model.hidden_events import is_hidden
-from engine.model.load import load_model
-from engine.model.not_yet import refuse_not_yet
-from engine.model_edits import DefinitionChange, ModelPlan, plan_edit
 from engine.name_groups import counted
-from engine.overlap import Overlaps
-from engine.profile_cards import ProfileCard, ProfileCards
-from engine.rules import tree
-from engine.rules.bind import Binder
-from engine.rules.check import check_expressions
 from engine.store.data_file import DATA_FILE
-from engine.store.snapshot import Snapshot
 from engine.store.store import Store, VerifyReport, Writer
-from engine.tier_flows import TierFlows
-from engine.tier_refreshes import TierRefreshes
-from engine.uploaded_lists import UploadedList, UploadedLists
-from engine.waterfall import Waterfalls
-from engine.what_if import WhatIf
+
+if TYPE_CHECKING:
+    from engine.columns.strings import Strings
+    from engine.core.control import Control
+    from engine.live.batch import ProfileBatch
+    from engine.live.bulk_load import BulkLoad
+    from engine.live.positions import IngestAck, Position, StoredPosition
+    from engine.live.profile_events import EventPage, EventsAsked
+    from engine.live.profiles import ProfileRecord
+    from engine.live.staged import Staged
+    from engine.live.ticking import Ticker
+    from engine.members import Members
+    from engine.model.definitions import Model, Source
+    from engine.model_edits import DefinitionChange, ModelPlan
+    from engine.profile_cards import ProfileCard
+    from engine.rules import tree
+    from engine.store.snapshot import Snapshot
+    from engine.uploaded_lists import UploadedList
 
 __all__ = ["AppliedModel", "Database"]
 
@@ -85,42 +60,14 @@ class AppliedModel:
     changes: tuple[DefinitionChange, ...] = ()
 
 
-class Database:
+class Database(DatabaseParts):
     """An open store. Safe to share between threads."""
 
     def __init__(
         self, store: Store, threads: int | None, now: Callable[[], int] = system_clock
     ) -> None:
-        self._store = store
-        self._now = now
+        super().__init__(store, threads, now)
         self._ticker: Ticker | None = None
-        count = threads or min(len(os.sched_getaffinity(0)), 16)
-        pool = ThreadPoolExecutor(count - 1, "evaluate") if count > 1 else None
-        self._threads = Threads(pool, count)
-        self._binders = Binders()
-        self._live = LiveStore(store, self._binder_of, pool=pool, threads=count, now=now)
-        self.feed = FeedSource(StoredFeed(store), store.snapshot)
-        self.frozen = FrozenAudiences(store, self._live, self._members, self._audience)
-        self._lists = UploadedLists(store, self._live, self._model_of)
-        self.tiers = TierRefreshes(self._live, self._binders, self._threads, now)
-        self.flows = TierFlows(store.snapshot, self._audience, self._model_of, now)
-        self.measures = Measures(store.snapshot, self._audience, self._require_binder)
-        self._closures = KnownClosures()
-        self._cards = ProfileCards(self._closures)
-        self.explanations = Explanations(
-            store.snapshot, self._audience_of_one, self._binders.refreshes, self._closures
-        )
-        self.actions = Actions(
-            self._model_of,
-            self.explanations,
-            lambda snapshot, at_us: self._audience(snapshot, at_us, None).values(),
-        )
-        self.foresight = Foresight(store.snapshot, self._require_binder, now)
-        self.overlaps = Overlaps(store.snapshot, self._audience)
-        self.what_if = WhatIf(
-            store.snapshot, self._require_binder, self._binders, self._threads, now
-        )
-        self.waterfalls = Waterfalls(store.snapshot, self._audience, self._model_of)
 
     @classmethod
     def create(
@@ -149,7 +96,8 @@ class Database:
         """Save everything and let go of the store; harmless when done before."""
         if self._ticker is not None:
             self._ticker.stop()
-        self._live.close()
+        if self._is_live:
+            self._live.close()
         if self._threads.pool is not None:
             self._threads.pool.shutdown()
         self._store.close()
@@ -195,6 +143,9 @@ class Database:
 
     def stats(self) -> dict[str, int]:
         """Figures of the store: profiles, events, blocks, versions, bytes."""
+        from engine.live.event_figures import event_figures
+        from engine.live.lists import list_names
+
         with self._store.glance() as snapshot:
             root = self._store.root
             return {
@@ -219,15 +170,14 @@ class Database:
         """Reads and checks every stored record."""
         return self._store.verify()
 
-    def _binder_of(self, snapshot: Snapshot) -> Binder | None:
-        """The binder of a snapshot's model, made once for each model version and refresh."""
-        return self._binders.of(snapshot)
-
     # ------------------------------------------------------------------------- model
 
     @staticmethod
     def check_model(files: Mapping[str, str]) -> Model:
         """The model of some files, expressions checked. Raises ModelInvalid with every fault."""
+        from engine.model.load import load_model
+        from engine.rules.check import check_expressions
+
         model, positions = load_model(files)
         issues = check_expressions(model, positions)
         if issues:
@@ -239,6 +189,9 @@ class Database:
 
         Raises ModelInvalid, NotYet.
         """
+        from engine.model.not_yet import refuse_not_yet
+        from engine.model_edits import plan_edit
+
         model = self.check_model(files)
         refuse_not_yet(model)
         with self._store.snapshot() as snapshot:
@@ -248,6 +201,12 @@ class Database:
 
     def apply_model(self, files: Mapping[str, str]) -> AppliedModel:
         """Puts a model in force. Raises ModelInvalid, NotYet; nothing is changed then."""
+        from engine.live.change import Cause
+        from engine.live.schema import holds_data
+        from engine.model.diff import refuse_impossible
+        from engine.model.not_yet import refuse_not_yet
+        from engine.model_edits import ModelPlan, plan_edit
+
         model = self.check_model(files)
         refuse_not_yet(model)
         plan = ModelPlan()
@@ -351,17 +310,6 @@ class Database:
             raise
         return members
 
-    def _members(
-        self,
-        snapshot: Snapshot,
-        expression: str | tree.Expr,
-        as_of_us: int | None,
-        control: Control | None,
-    ) -> Members:
-        audience = self._audience(snapshot, as_of_us, control)
-        audience.add(expression)
-        return audience.members()
-
     def profiles(
         self, identifiers: Sequence[tuple[str, str]], *, recent_events: int = 0
     ) -> list[ProfileRecord | None]:
@@ -394,47 +342,16 @@ class Database:
 
     def events(self, identifier: tuple[str, str], asked: EventsAsked) -> EventPage | None:
         """A page of the events of the profile that owns (kind, value), None where nobody does."""
+        from engine.identity.digests import UNKNOWN
+        from engine.identity.of_snapshot import identities_of
+        from engine.identity.owners import rows_of
+        from engine.live.profile_events import read_events
+
         with self._store.snapshot() as snapshot:
             model = self._require_binder(snapshot).model
             (row,) = rows_of(identities_of(snapshot), model, [identifier]).tolist()
             asked = asked.by(self._now())
             return None if row == UNKNOWN else read_events(snapshot, model, row, asked)
-
-    def _audience_of_one(
-        self, snapshot: Snapshot, as_of_us: int | None, control: Control | None
-    ) -> Audience:
-        """The same to read expressions with for a profile that is at hand as it was."""
-        return self._audience(snapshot, as_of_us, control, past=False)
-
-    def _audience(
-        self,
-        snapshot: Snapshot,
-        as_of_us: int | None,
-        control: Control | None,
-        *,
-        past: bool = True,
-    ) -> Audience:
-        binder = None if as_of_us is None else self._binders.at(snapshot, as_of_us, past=past)
-        return Audience(
-            snapshot,
-            binder or self._require_binder(snapshot),
-            as_of_us=as_of_us,
-            threads=self._threads,
-            control=control,
-            now=self._now,
-        )
-
-    def _model_of(self, snapshot: Snapshot) -> Model:
-        return self._require_binder(snapshot).model
-
-    def _require_binder(self, snapshot: Snapshot) -> Binder:
-        binder = self._binder_of(snapshot)
-        if binder is None:
-            raise InputInvalid(
-                "The store has no model yet, so no name means anything; apply a model first "
-                "(strata apply MODEL)."
-            )
-        return binder
 
     # ------------------------------------------------------------------------- writes
 
@@ -459,6 +376,8 @@ class Database:
         Raises Overloaded, StoreUnwritable; the answer raises those, InputInvalid where the batch
         does not fit the model, OwnerFenced.
         """
+        from engine.live.committing import Submission
+
         submission = Submission(batch, position, giver, after, source)
         self._live.submit(submission)
         return submission.answer
@@ -472,6 +391,8 @@ class Database:
         source: str = "",
     ) -> IngestAck:
         """The same, waiting for the answer, and for room in line."""
+        from engine.live.committing import Submission
+
         submission = Submission(batch, position, giver, source=source)
         self._live.submit(submission, wait=True)
         return submission.answer.result()
@@ -514,6 +435,8 @@ class Database:
 
     def run_clock(self) -> None:
         """Ticks once a second from now on, until the database is closed."""
+        from engine.live.ticking import Ticker
+
         if self._ticker is None:
             self._ticker = Ticker(lambda: self._live.pipeline.tick(wait=False))
 
@@ -559,6 +482,8 @@ class Database:
 
     def bulk_load(self, source: Source) -> BulkLoad:
         """A load of profiles from a source; nothing is changed until it finishes."""
+        from engine.live.bulk_load import BulkLoad
+
         with self._store.snapshot() as snapshot:
             model = self._require_binder(snapshot).model
         with self._live.pipeline.drained():
@@ -566,6 +491,8 @@ class Database:
             return BulkLoad(self._store, model, source, self._write_load, self._now)
 
     def _write_load(self, stage: Callable[[Writer], None]) -> int:
+        from engine.live.staged import Staged
+
         def stage_all(writer: Writer) -> Staged:
             stage(writer)
             in_force = self._live.in_force

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,8 @@ from engine.listing.frozen import (
     put_frozen,
     read_frozen,
 )
-from engine.live.live_store import LiveStore, Staged
 from engine.live.memberships import rows_of_masks, stored_masks
+from engine.live.staged import Staged
 from engine.members import Members
 from engine.name_groups import counted
 from engine.rules import tree
@@ -39,6 +40,9 @@ from engine.store.catalog import LIVE
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from engine.store.writer import Writer
+
+if TYPE_CHECKING:
+    from engine.live.live_store import LiveStore
 
 __all__ = ["Comparison", "FrozenAudiences", "FrozenName", "FrozenState", "no_nodes"]
 

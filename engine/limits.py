@@ -394,6 +394,8 @@ CLOSING_TICK_S: Final = 3.0
 
 # Changes to come that one answer has, beside their counts, where nothing else is asked.
 NEXT_CHANGES: Final = 1000
+# How far ahead one is asked: as far as a duration of the language reaches.
+NEXT_CHANGES_WITHIN_US: Final = 1000 * 366 * 86_400_000_000
 
 # ------------------------------------------------------------------------------ overlaps
 

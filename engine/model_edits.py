@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from engine.audience import Threads
 from engine.errors import NotYet
 from engine.live.histories import first_changes
-from engine.live.live_store import Staged
 from engine.live.log_clock import clock_of
 from engine.live.schema import change_fields, segment_versions
 from engine.live.segment_edits import (
@@ -23,6 +22,7 @@ from engine.live.segment_edits import (
     plan_change,
 )
 from engine.live.segments import NAMED, StoredSegments
+from engine.live.staged import Staged
 from engine.live.tier_cuts import TIER_CUTS, Refreshes
 from engine.model.cuts import needs_cuts
 from engine.model.definitions import Model

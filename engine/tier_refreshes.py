@@ -12,16 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from engine.audience import Audience, Threads
 from engine.binders import Binders
 from engine.core.control import Control
 from engine.errors import InputInvalid, NotFound
 from engine.live.change import Cause
-from engine.live.live_store import LiveStore, Staged
 from engine.live.schema import segment_versions
 from engine.live.segment_edits import differences
 from engine.live.segments import StoredSegments
+from engine.live.staged import Staged
 from engine.live.tier_cuts import TIER_CUTS
 from engine.measuring.tier_cuts import tier_cuts
 from engine.measuring.value import Kind
@@ -34,6 +35,9 @@ from engine.rules.bind import Binder
 from engine.rules.parse import parse_value
 from engine.store.snapshot import Snapshot
 from engine.store.store import Writer
+
+if TYPE_CHECKING:
+    from engine.live.live_store import LiveStore
 
 __all__ = [
     "CellSize",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid
@@ -16,10 +17,13 @@ from engine.live.lists import (
     prepare_list,
     upload_list,
 )
-from engine.live.live_store import LiveStore, Staged
+from engine.live.staged import Staged
 from engine.model.definitions import Model
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, Writer
+
+if TYPE_CHECKING:
+    from engine.live.live_store import LiveStore
 
 __all__ = ["UploadedList", "UploadedLists"]
 

@@ -13,7 +13,7 @@ from engine.frozen_audiences import FrozenName, no_nodes
 from engine.rules import tree
 from engine.rules.canonical import format_expression
 from engine.rules.parse import parse
-from server import coming, convert, explaining, measuring, overlapping, tiers
+from server import coming, convert, measuring, overlapping, tiers
 from server.call import Call
 from server.lanes import Lane
 from server.members import ListRequest, pieces
@@ -289,6 +289,8 @@ class AudienceService:
         if not request.HasField("identifier"):
             raise convert.invalid("identifier", "is missing", "give a kind and a value")
         wanted = request.identifier.kind, request.identifier.value
+        from server import explaining
+
         subject = explaining.subject(request)
         await self._visible.wait(request.min_offset, call)
         call.field, where = "identifier", request.WhichOneof("subject") or ""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.limits import NEXT_CHANGES
-from engine.live.next_changes import WITHIN_US
+from engine.limits import NEXT_CHANGES, NEXT_CHANGES_WITHIN_US
 from server import convert
 from strata.v1 import coming_pb2 as pb
 
@@ -31,7 +30,7 @@ def within_us(request: pb.NextChangesRequest) -> int:
         raise convert.invalid("within", "is no duration", "give seconds and nanos of one sign")
     # Cut down towards 0.
     within_us = seconds * 1_000_000 + int(nanos / 1000)
-    if not 0 <= within_us <= WITHIN_US:
+    if not 0 <= within_us <= NEXT_CHANGES_WITHIN_US:
         raise convert.invalid("within", "is no time ahead", "give 0 to 1,000 years")
     return within_us
 

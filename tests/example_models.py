@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from engine.database import Database
 from examples.years import __main__ as years
 from strata.cli import embedded
-from strata.cli.main import app
+from strata.cli.commands import app
 from tests.model_texts import applicable
 
 __all__ = ["EXAMPLES", "KINDS", "YearStore", "example_files", "loaded_year"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from examples.years.companies import write_year
 from examples.years.year import ZONE
-from strata.cli.main import app
+from strata.cli.commands import app
 
 __all__ = ["year_store"]
 

@@ -30,6 +30,7 @@ from engine.errors import NotFound, NotYet, StoreCorrupt, StoreUnwritable
 from engine.failpoints import failpoint
 from engine.identity.live import LiveIdentities
 from engine.live.applier import Applier
+from engine.live.at_rest import STALE
 from engine.live.change import Cause, Transition
 from engine.live.committing import Committer, Submission
 from engine.live.definitions import GoneName
@@ -45,32 +46,16 @@ from engine.live.recovery import replay_log
 from engine.live.resolving import Resolver
 from engine.live.schema import change_fields, segment_versions
 from engine.live.segments import StoredSegments
+from engine.live.staged import Staged
 from engine.rules.bind import Binder
 from engine.store.attached import Attached
 from engine.store.catalog import identifier_field, segment_field
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, Writer
 
-__all__ = ["LiveStore", "Staged"]
+__all__ = ["LiveStore"]
 
 _LOG = logging.getLogger("strata.engine")
-
-# What an edit has left to do, there only within one: JSON, its cause, the names of the segments
-# whose members are to be found anew, and which of the definitions it has brought. Earlier versions
-# wrote the names alone.
-_STALE = "memberships/stale"
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """What an edit does to stored segments: the members of the `stale` are found anew, and the
-    `farewells` go to the feed as they are. `fresh` are the definitions that it brings, `gone` those
-    whose members leave with it, which are stored until then."""
-
-    stale: Sequence[str] = ()
-    farewells: Sequence[Transition] = ()
-    fresh: Sequence[str] = ()
-    gone: Sequence[GoneName] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +257,7 @@ class LiveStore:
 
     def _unfinished(self, snapshot: Snapshot) -> _Unfinished:
         """What a crash in the middle of an edit left to be done, or an edit has not done yet."""
-        noted = snapshot.meta(_STALE)
+        noted = snapshot.meta(STALE)
         if noted is None:
             return _Unfinished()
         try:
@@ -395,9 +380,9 @@ class LiveStore:
                 "fresh": left.fresh,
                 "gone": left.gone,
             }
-            writer.put_meta(_STALE, json.dumps(noted, ensure_ascii=False).encode())
+            writer.put_meta(STALE, json.dumps(noted, ensure_ascii=False).encode())
         else:
-            writer.delete_meta(_STALE)
+            writer.delete_meta(STALE)
 
     def _put_feed(self, writer: Writer, cause: Cause, transitions: Sequence[Transition]) -> None:
         told = PendingFeed()

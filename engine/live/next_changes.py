@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.core.control import Control
 from engine.errors import InputInvalid, NotFound, NotYet
-from engine.limits import TIME_US
+from engine.limits import NEXT_CHANGES_WITHIN_US, TIME_US
 from engine.live.change import Flips
 from engine.live.fading_stretches import fading_instants
 from engine.live.flip_outcome import Fading, FlipOutcome, judge_flips
@@ -31,8 +31,6 @@ from engine.store.snapshot import Snapshot
 
 __all__ = ["ComingChanges", "NextChange", "NextChanges"]
 
-# As far as a duration of the language reaches.
-WITHIN_US = 1000 * 366 * 86_400_000_000
 # Flips that are judged together.
 FLIPS_AT_A_TIME = 1 << 18
 
@@ -130,7 +128,7 @@ class NextChanges:
     ) -> ComingChanges:
         """The same, counted, with the first `limit` of them by name. InputInvalid for a stretch
         or a limit that makes no sense."""
-        if not 0 <= within_us <= WITHIN_US or limit < 0:
+        if not 0 <= within_us <= NEXT_CHANGES_WITHIN_US or limit < 0:
             raise InputInvalid("Look ahead by 0 to 1,000 years, and ask for 0 changes or more.")
         until_us = min(from_us + within_us, TIME_US[1])
         flips = self.between(from_us, until_us, control)

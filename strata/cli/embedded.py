@@ -19,14 +19,8 @@ from google.protobuf.message import Message
 from engine.core.control import Control
 from engine.database import Database
 from engine.errors import EngineError, Overloaded
-from server.admin import AdminService
-from server.audience import AudienceService
 from server.call import Call
-from server.frozen import FrozenService
 from server.lanes import Lane
-from server.lists import ListService
-from server.models import ModelService
-from server.profiles import ProfileService
 from server.visibility import Visibility
 from strata.errors import Issue, StrataError
 
@@ -51,15 +45,8 @@ class EmbeddedTransport:
         self._runner = asyncio.Runner()
         self._database = database
         self._lane = Lane("embedded", 1, 0)
-        visible = Visibility(database, self._lane, VISIBLE_WAIT_S)
-        self._services: dict[str, object] = {
-            "AudienceService": AudienceService(database, self._lane, visible),
-            "ProfileService": ProfileService(database, self._lane, visible),
-            "ListService": ListService(database, self._lane, self._lane, visible),
-            "FrozenService": FrozenService(database, self._lane, self._lane, visible),
-            "ModelService": ModelService(database, self._lane, self._lane),
-            "AdminService": AdminService(database, self._lane, self._lane),
-        }
+        self._visible = Visibility(database, self._lane, VISIBLE_WAIT_S)
+        self._services: dict[str, object] = {}
 
     def one(self, path: str, request: Message, answer: type[Response]) -> Response:
         """One request, one answer."""
@@ -129,30 +116,56 @@ class EmbeddedTransport:
             return Call(path)
         return Call(path, Control(time.monotonic_ns() + int(self._timeout_s * 1e9)))
 
+    def _service(self, name: str) -> object:
+        """A service, with what it brings along: a command needs one of them."""
+        database, lane, visible = self._database, self._lane, self._visible
+        match name:
+            case "AudienceService":
+                from server.audience import AudienceService
+
+                return AudienceService(database, lane, visible)
+            case "ProfileService":
+                from server.profiles import ProfileService
+
+                return ProfileService(database, lane, visible)
+            case "ListService":
+                from server.lists import ListService
+
+                return ListService(database, lane, lane, visible)
+            case "FrozenService":
+                from server.frozen import FrozenService
+
+                return FrozenService(database, lane, lane, visible)
+            case "ModelService":
+                from server.models import ModelService
+
+                return ModelService(database, lane, lane)
+            case "AdminService":
+                from server.admin import AdminService
+
+                return AdminService(database, lane, lane)
+            case "IngestService":
+                return _ingest_service(database, lane)
+            case _:
+                assert name == "WatchService", f"there is no {name}"
+                from server.watch import WatchService
+
+                return WatchService(database, lane)
+
     def _method(self, path: str) -> Callable[..., Any]:
         path, _, name = path.rpartition("/")
         service = path.rpartition(".")[2]
-        if service == "IngestService" and service not in self._services:
-            self._services[service] = _ingest_service(self._database, self._lane)
-        if service == "WatchService" and service not in self._services:
-            self._services[service] = _watch_service(self._database, self._lane)
+        if service not in self._services:
+            self._services[service] = self._service(service)
         snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
         found: Callable[..., Any] = getattr(self._services[service], snake)
         return found
 
 
 def _ingest_service(database: Database, lane: Lane) -> IngestService:
-    # It brings Arrow along, which commands that only read have no use for.
     from server.ingest import IngestService
 
     return IngestService(database, lane, credits=CREDITS, credit_bytes=CREDIT_BYTES)
-
-
-def _watch_service(database: Database, lane: Lane) -> object:
-    # It brings gRPC along, for how a stream ends when a server stops.
-    from server.watch import WatchService
-
-    return WatchService(database, lane)
 
 
 async def _stream(requests: Iterable[Message]) -> AsyncIterator[Message]:

@@ -1,70 +1,49 @@
-"""The commands, by name."""
+"""Where the command line begins.
+
+Python takes longer to bring a command's modules along than `strata count` takes to count. So that
+command comes alone; any other, and any help on all of them, comes with all.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+
 import typer
 
-from strata.cli import (
-    benching,
-    coming,
-    counting,
-    delivering,
-    explaining,
-    frozen,
-    listing,
-    lists,
-    loading,
-    measuring,
-    modelling,
-    overlapping,
-    profiles,
-    serving,
-    storing,
-    tiers,
-    trying,
-    watching,
-)
+__all__ = ["main", "new_app"]
 
-__all__ = ["app", "main"]
+COUNT = "count"
 
-app = typer.Typer(
-    help="Exact audiences over customer profiles.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command()(serving.serve)
-app.command()(modelling.apply)
-app.command()(modelling.plan)
-app.command()(modelling.model)
-app.command()(loading.load)
-app.command()(counting.count)
-app.command()(measuring.distribution)
-app.command()(measuring.summarize)
-app.command()(measuring.funnel)
-app.command()(overlapping.overlap)
-app.command()(overlapping.waterfall)
-app.command()(trying.whatif)
-app.command()(tiers.refresh)
-app.command()(tiers.flow)
-app.command("list")(listing.list_members)
-app.command()(frozen.freeze)
-app.add_typer(frozen.app, name="frozen")
-app.command()(profiles.profile)
-app.command()(profiles.events)
-app.command()(explaining.explain)
-app.command()(watching.watch)
-app.command()(delivering.deliver)
-app.command("next")(coming.coming)
-app.command("format")(counting.format_text)
-app.add_typer(lists.app, name="lists")
-app.command()(storing.verify)
-app.command()(storing.checkpoint)
-app.command()(storing.stats)
-app.command()(benching.bench)
+
+def new_app() -> typer.Typer:
+    """The program, without any command yet."""
+    return typer.Typer(
+        help="Exact audiences over customer profiles.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+
+
+def _counting() -> typer.Typer:
+    """The program with the command `count` alone."""
+    from strata.cli.counting import count
+
+    app = new_app()
+    # Otherwise the only command would be called without its name.
+    app.callback()(lambda: None)
+    app.command(COUNT)(count)
+    return app
 
 
 def main() -> None:
     """Runs the command line; exit status 0 done, 1 refused or failed, 2 bad usage."""
+    # Pydantic looks through all that is installed for plugins, of which a model file has no need.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if sys.argv[1:2] == [COUNT]:
+        app = _counting()
+    else:
+        from strata.cli.commands import app
     app(prog_name="strata")

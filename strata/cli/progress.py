@@ -7,9 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from strata.cli.waiting import PATIENCE_S
 
 __all__ = ["Tell", "progress"]
@@ -25,6 +22,15 @@ def progress(doing: str) -> Iterator[Tell]:
     if not sys.stderr.isatty():
         yield lambda records, share: None
         return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -7,8 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from rich.console import Console
-
 __all__ = ["PATIENCE_S", "waiting"]
 
 # Shorter waits need no explanation, and a spinner that flashes up is a nuisance.
@@ -21,6 +19,9 @@ def waiting(doing: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
+    # Only here: scripts and pipes, which no terminal watches, wait for nothing of it.
+    from rich.console import Console
+
     status = Console(stderr=True).status(f"{doing} ...")
     timer = threading.Timer(PATIENCE_S, status.start)
     timer.daemon = True

@@ -95,6 +95,7 @@ for face in (
     "model_edits",
     "frozen_audiences",
     "uploaded_lists",
+    "database_parts",
     "database",
 ):
     INNER[face] = set(INNER)

@@ -85,7 +85,7 @@ def test_an_import_out_of_reach_is_seen() -> None:
 
 
 def test_the_command_line_starts_without_the_engine() -> None:
-    script = "import strata.cli.main, sys; print(*sys.modules)"
+    script = "import strata.cli.commands, sys; print(*sys.modules)"
     command = [sys.executable, "-c", script]
     loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     heavy = {

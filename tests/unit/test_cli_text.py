@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from strata.answers import GroupCount, NodeCount
 from strata.cli import show
-from strata.cli.main import app
+from strata.cli.commands import app
 from strata.cli.options import read_identifier, read_instant
 from strata.cli.plain import about, explain
 from strata.errors import Issue, StrataError

@@ -26,7 +26,7 @@ from engine.frozen_audiences import FrozenName
 from engine.limits import FROZEN_BY_BYTES
 from engine.listing import frozen as frozen_module
 from engine.listing.frozen import Page, page_of_masks
-from engine.live.live_store import Staged
+from engine.live.staged import Staged
 from engine.store.catalog import LIVE
 from engine.store.writer import Writer
 from tests.live_databases import LiveDatabase

@@ -148,11 +148,14 @@ def test_opened_for_reading_with_a_log_that_is_not_replayed(
         only_the_log(patched)
         write(live)
         before = state(live)
+        version = live.database.data_version
         copy = copy_store(live.database, tmp_path / "copy")
     file = (copy / "data.mdb").read_bytes()
     for _ in range(2):
         reader = LiveDatabase(copy, read_only=True)
         with reader.database:
+            # Asked first: nothing else may be what applies the log.
+            assert reader.database.data_version == version
             assert reader.database.stats()["replayed_records"] == 4
             assert state(reader) == before
             refuses_writes(reader, "for reading only")

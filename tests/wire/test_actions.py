@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from delivery.run import deliver
 from delivery.settings import load_settings
-from strata.cli.main import app
+from strata.cli.commands import app
 from strata.client import Client
 from strata.errors import StrataError
 from strata.watching import Change, watch

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from engine.database import Database
-from strata.cli.main import app
+from strata.cli.commands import app
 from tests.wire.conftest import running
 from tests.wire.real_store import COUNT, MODEL
 

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.database import Database
+from strata.cli.commands import app
 from strata.cli.embedded import EmbeddedTransport
-from strata.cli.main import app
 from strata.client import Client
 from strata.errors import StrataError
 from strata.explaining import Explanation, explain

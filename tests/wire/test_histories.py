@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from engine.database import Database
-from strata.cli.main import app
+from strata.cli.commands import app
 from tests.updates import update_batch
 
 MODEL = """\

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from engine.database import Database
 from engine.store import open_events
 from strata.answers import ProfileEvent
+from strata.cli.commands import app
 from strata.cli.embedded import EmbeddedTransport
-from strata.cli.main import app
 from strata.client import Client
 from strata.errors import StrataError
 from strata.updates import Event, Update

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from engine.database import Database
 from server.coming import LIMIT_MOST
-from strata.cli.main import app
+from strata.cli.commands import app
 from strata.client import Client
 from strata.errors import StrataError
 from strata.v1 import coming_pb2, value_pb2

@@ -19,7 +19,7 @@ from engine.measuring.value import Value
 from engine.rules.tree import Name
 from server import measuring as messages
 from strata.answers import Value as Answer
-from strata.cli.main import app
+from strata.cli.commands import app
 from strata.client import Client
 from strata.errors import StrataError
 from strata.measuring import distribution, funnel, summarize

@@ -10,7 +10,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from engine.database import Database
-from strata.cli.main import app
+from strata.cli.commands import app
 from strata.client import Client
 from tests.wire.conftest import running
 

@@ -19,7 +19,7 @@ from engine.database import Database
 from engine.errors import AlreadyExists, InputInvalid
 from loaders import LoadSummary, load, sending
 from loaders.sending import Ack, send
-from strata.cli.main import app
+from strata.cli.commands import app
 from strata.client import Client
 from strata.ingesting import Ingestor
 from tests.event_stores import stored_events

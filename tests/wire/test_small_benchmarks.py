@@ -33,7 +33,7 @@ from bench.report.results import read_result, verdicts, write_result
 from bench.rivals import RIVALS, missing_package
 from bench.run import Wanted, engine, run
 from bench.sides.process import Side
-from strata.cli.main import app
+from strata.cli.commands import app
 
 ROWS = 5_000
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from typer.testing import CliRunner
 
-from strata.cli.main import app
+from strata.cli.commands import app
 from strata.client import Client
 from strata.errors import StrataError
 from strata.measuring import distribution, summarize

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from engine.live.change import Transition
 from engine.live.moved_key import moved_key
 from strata.cli import embedded
-from strata.cli.main import app
+from strata.cli.commands import app
 from tests.feeds import WatchedStore, rows_of, transition, uid
 from tests.wire.conftest import running
 

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.errors import InputInvalid, NotFound
+from strata.cli.commands import app
 from strata.cli.embedded import EmbeddedTransport
-from strata.cli.main import app
 from strata.client import Client
 from strata.errors import StrataError
 from strata.what_if import what_if
