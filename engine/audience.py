@@ -26,6 +26,7 @@ from engine.core.event_plan import EventPlanner
 from engine.core.leaf_plan import LeafPlanner, ListMembers
 from engine.core.number_plan import NumberPlanner
 from engine.core.operations import Node
+from engine.core.paired_plan import paired
 from engine.core.plan import Planner
 from engine.core.program import Program
 from engine.core.row_tests import test_many
@@ -256,8 +257,7 @@ class Audience:
                 for of_tree in trees
             ]
             return self._results([int(by_node[root]) for root in roots], found)
-        program = self._program(roots)
-        totals = evaluate.count_roots(program, roots, **self._how).tolist()
+        totals = evaluate.count_roots(self._counting(roots), roots, **self._how).tolist()
         return self._results(totals, [None] * len(totals))
 
     def count_by(self, attribute: str, *, nodes: bool = False) -> CountResult:
@@ -299,7 +299,7 @@ class Audience:
     def members(self) -> Members:
         """The profiles of the one expression added."""
         (question,) = self._questions
-        program = self._program([question.root])
+        program = self._counting([question.root])
         masks, _ = evaluate.root_masks(program, question.root, **self._how)
         return Members(
             snapshot=self._snapshot,
@@ -411,6 +411,10 @@ class Audience:
 
     def _program(self, roots: Sequence[int], group_field: int | None = None) -> Program:
         return Program(self._planner.plan, self._snapshot, roots, group_field)
+
+    def _counting(self, roots: Sequence[int]) -> Program:
+        """A program of which nothing but its roots is asked."""
+        return Program(paired(self._planner.plan, roots), self._snapshot, roots)
 
     @property
     def _how(self) -> _How:

@@ -27,6 +27,7 @@ enum {
     STRATA_AGGREGATE_FIRST, /* value of a property */
     STRATA_AGGREGATE_LAST,
     STRATA_AGGREGATE_LATEST, /* what the last event has, also where that is nothing */
+    STRATA_AGGREGATE_PAIR,   /* a mark: of those with so many events and such a sum */
 };
 
 /* The events of one type that count, and the property that is read of them, 0 for none. */
@@ -49,6 +50,12 @@ typedef struct {
     int64_t now;
 } strata_followed;
 
+/* How many events a mark is of at least, 1 or more, and between which ends their sum is. */
+typedef struct {
+    uint32_t least;
+    int64_t low, high;
+} strata_asked_pair;
+
 typedef struct {
     uint32_t function;
     uint32_t kind;  /* of the values: STRATA_EVENT_* */
@@ -67,6 +74,7 @@ typedef struct {
     int64_t now;           /* WORTH: ages are up to here */
     const strata_score *score;       /* SCORE */
     const strata_followed *followed; /* MARK: of those with a sequence; NULL: with any event */
+    strata_asked_pair asked;         /* PAIR */
 } strata_aggregate;
 
 /* Where things stand in the memory of a column: its presence, values and 128-bit sums. */
@@ -122,6 +130,7 @@ typedef struct {
     size_t slot_bytes;
     strata_valued_part *parts;
     uint32_t part_room;
+    uint8_t *halves;       /* of pairs that do not fit their lanes: 0 between fills */
     strata_sequence_scratch *sequence_scratch; /* where there are sequences, */
     strata_event_set *sets;                    /* with room for the sets of any one */
     strata_typed_events *typed;                /* and for its sources */

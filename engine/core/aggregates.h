@@ -22,9 +22,14 @@
 #ifndef STRATA_AGGREGATES_H
 #define STRATA_AGGREGATES_H
 
+#include "engine/core/aggregate_pairs.h"
 #include "engine/core/aggregate_scaled.h"
 #include "engine/core/aggregate_sequences.h"
 #include "engine/core/scores.h"
+
+static inline int strata_is_mark(const strata_aggregate *what) {
+    return what->function == STRATA_AGGREGATE_MARK || what->function == STRATA_AGGREGATE_PAIR;
+}
 
 /* What a column is where its window has no events. */
 static inline void strata_fill_nothing(const strata_aggregates *all, const strata_aggregate *what,
@@ -32,8 +37,8 @@ static inline void strata_fill_nothing(const strata_aggregates *all, const strat
     strata_set *set = (strata_set *)(void *)column->memory;
     strata_entry *entries = (strata_entry *)(set + 1);
     memset(column->marks, 0, STRATA_BITSET_BYTES);
-    if (what->function == STRATA_AGGREGATE_MARK || what->is_bool) {
-        set->entry_count = what->function == STRATA_AGGREGATE_MARK ? 1 : 3;
+    if (strata_is_mark(what) || what->is_bool) {
+        set->entry_count = strata_is_mark(what) ? 1 : 3;
         set->first_code = 0;
         set->last_code = set->entry_count - 1;
         for (uint32_t i = 0; i < set->entry_count; i++) entries[i] = strata_bitset_entry(i, 0, 0);
@@ -73,7 +78,7 @@ static inline int strata_fill_aggregate(strata_aggregates *all, uint32_t number)
         all->failed |= !is_done;
         return is_done;
     }
-    if (what->function != STRATA_AGGREGATE_MARK) strata_clear_aggregate(column);
+    if (!strata_is_mark(what)) strata_clear_aggregate(column);
     uint64_t events = strata_aggregate_events(all, what);
     if (!events) {
         strata_fill_nothing(all, what, column);
@@ -89,6 +94,7 @@ static inline int strata_fill_aggregate(strata_aggregates *all, uint32_t number)
         break;
     case STRATA_AGGREGATE_WORTH: strata_fill_worth(all, what, column, events); break;
     case STRATA_AGGREGATE_SUM: strata_fill_sum(all, what, column); break;
+    case STRATA_AGGREGATE_PAIR: is_done = strata_fill_pair(all, what, column); break;
     case STRATA_AGGREGATE_LEAST:
     case STRATA_AGGREGATE_GREATEST:
         if (what->is_scaled) strata_fill_scaled_bound(all, what, column);

@@ -49,6 +49,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
         STRATA_AGGREGATE_FIRST
         STRATA_AGGREGATE_LAST
         STRATA_AGGREGATE_LATEST
+        STRATA_AGGREGATE_PAIR
         STRATA_AGGREGATE_VALUES
         STRATA_AGGREGATE_SUMS
         STRATA_AGGREGATE_TEXTS
@@ -92,6 +93,11 @@ cdef extern from "engine/core/aggregates.h" nogil:
         int64_t kept_from
         int64_t factor
 
+    ctypedef struct strata_asked_pair:
+        uint32_t least
+        int64_t low
+        int64_t high
+
     ctypedef struct strata_aggregate:
         uint32_t function
         uint32_t kind
@@ -111,6 +117,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
         int64_t now
         const strata_score *score
         const strata_followed *followed
+        strata_asked_pair asked
 
     ctypedef struct strata_aggregate_column:
         uint8_t *memory
@@ -137,6 +144,7 @@ cdef extern from "engine/core/aggregates.h" nogil:
         uint64_t *bits
         uint8_t *slots
         strata_valued_part *parts
+        uint8_t *halves
         strata_sequence_scratch *sequence_scratch
         strata_event_set *sets
         strata_typed_events *typed
@@ -225,6 +233,8 @@ cdef class AggregateLayout:
         for number, column in enumerate(self._columns):
             if type(column) is operations.SequenceColumn:
                 lay_out_sequence(self, number, column, position)
+            elif type(column) is operations.PairColumn:
+                lay_out_pair(self, number, column, position)
             elif type(column) is operations.ScoreColumn:
                 place_score(self, number, column, position, before.get(number, ()))
             else:
@@ -278,6 +288,15 @@ cdef int place_score(
     out.field = position(-1 - number)
     out.score = lay_out_score(self._kept, column, before)
     return 0
+
+
+cdef int lay_out_pair(AggregateLayout self, int32_t number, column, position) except -1:
+    cdef strata_aggregate *out = <strata_aggregate *>self.aggregates + number
+    out.function, out.kind = STRATA_AGGREGATE_PAIR, STRATA_EVENT_INTS
+    out.field = position(-1 - number)
+    out.start, out.end = column.from_us, column.to_us
+    out.asked.least, out.asked.low, out.asked.high = column.least, column.low, column.high
+    return lay_out_sources(self, out, column.sources, position)
 
 
 cdef int lay_out_sequence(AggregateLayout self, int32_t number, column, position) except -1:
@@ -335,6 +354,8 @@ cdef size_t memory_for(const strata_aggregate *what) noexcept:
         return STRATA_AGGREGATE_VALUES + 2 * STRATA_BITSET_BYTES
     if what.kind == STRATA_EVENT_TEXTS and what.function >= STRATA_AGGREGATE_FIRST:
         return STRATA_AGGREGATE_TEXTS
+    if what.function == STRATA_AGGREGATE_PAIR:
+        return STRATA_AGGREGATE_VALUES + 4 * STRATA_BLOCK_ROWS
     if what.function == STRATA_AGGREGATE_SUM or what.is_scaled:
         return STRATA_AGGREGATE_SUMS + 16 * STRATA_BLOCK_ROWS
     return STRATA_AGGREGATE_VALUES + 8 * STRATA_BLOCK_ROWS
@@ -403,6 +424,7 @@ cdef class AggregateColumns:
             free(all.address)
             free(all.slots)
             free(all.parts)
+            free(all.halves)
             if all.sequence_scratch != NULL:
                 strata_free_sequence_scratch(all.sequence_scratch)
             free(all.sequence_scratch)
@@ -435,7 +457,8 @@ cdef int place(
             STRATA_AGGREGATE_GREATEST, STRATA_AGGREGATE_LAST, STRATA_AGGREGATE_LATEST):
         if all.greatest == NULL:
             all.greatest = <int64_t *>start_values(self._kept, np.int64, STRATA_NO_GREATEST)
-    if what.function >= STRATA_AGGREGATE_FIRST and all.events == NULL:
+    if (what.function >= STRATA_AGGREGATE_FIRST and what.function != STRATA_AGGREGATE_PAIR
+            and all.events == NULL):
         all.events = <uint32_t *>start_values(self._kept, np.uint32, STRATA_NO_EVENT)
     return 0
 

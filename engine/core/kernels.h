@@ -162,11 +162,17 @@ typedef struct {
     void (*after_u32)(const uint16_t *rows, const uint32_t *times, uint32_t count,
                       const uint32_t *latest, uint32_t sure, uint32_t most, uint64_t *hits,
                       uint64_t *open);
+
+    /* A lane holds a count in its `bits` lowest bits, 1 at least, and a sum above them. Bit i =
+     * (count >= least && sum - low <= span), over `words` words; the lanes become 0. */
+    void (*take_pairs)(uint32_t *lanes, uint32_t words, uint32_t bits, uint32_t least,
+                       uint32_t low, uint32_t span, uint64_t *out);
 } strata_kernels;
 
 #include "engine/core/kernels_portable.h"
 #include "engine/core/kernels_after.h"
 #include "engine/core/kernels_lanes.h"
+#include "engine/core/kernels_pairs.h"
 STRATA_TABLE(portable, portable)
 
 #if defined(__x86_64__) && defined(__GNUC__)

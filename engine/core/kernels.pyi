@@ -25,6 +25,7 @@ __all__ = [
     "rows_of",
     "rows_that_are_members",
     "tables",
+    "take_pairs",
     "wide_ratio_to_double",
 ]
 
@@ -124,6 +125,9 @@ def after(
     sure: int,
     most: int,
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]: ...
+def take_pairs(
+    name: str, lanes: NDArray[np.uint32], bits: int, least: int, low: int, high: int
+) -> NDArray[np.uint64]: ...
 def ratio_to_double(numerator: int, denominator: int) -> float: ...
 def wide_ratio_to_double(numerator: int, denominator: int) -> float: ...
 def linear_sign(factors: Sequence[int], values: Sequence[int], constant: int) -> int: ...

@@ -49,6 +49,7 @@ __all__ = [
     "rows_of",
     "rows_that_are_members",
     "tables",
+    "take_pairs",
     "wide_ratio_to_double",
 ]
 
@@ -420,6 +421,18 @@ def after(
         table(name).after_u32(
             &rows[0], &times[0], count, &latest[0], sure, most, &hits[0], &unsure[0])
     return made[0], made[1]
+
+
+def take_pairs(str name, uint32_t[::1] lanes, uint32_t bits, uint32_t least, uint32_t low,
+               uint32_t high):
+    """Which lanes have a count of `least` or more and a sum from `low` to `high`; clears them."""
+    cdef uint32_t words = <uint32_t>(lanes.shape[0] // 64)
+    cdef uint64_t[::1] out
+    made = np.empty(words, np.uint64)
+    if words:
+        out = made
+        table(name).take_pairs(&lanes[0], words, bits, least, low, high - low, &out[0])
+    return made
 
 
 # ------------------------------------------------------------------------ exact arithmetic

@@ -159,6 +159,7 @@
         .add_in_u16 = strata_add_in_u16_##SET,                                                 \
         .add_in_u32 = strata_add_in_u32_##SET,                                                 \
         .after_u32 = strata_after_u32_##SET,                                                   \
+        .take_pairs = strata_take_pairs_##SET,                                                 \
     };
 
 #endif

@@ -43,6 +43,7 @@ __all__ = [
     "LinearSummand",
     "Node",
     "Number",
+    "PairColumn",
     "Plan",
     "PresentLeaf",
     "RowsLeaf",
@@ -109,6 +110,22 @@ class EventColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class PairColumn:
+    """Who has `least` events or more in [from_us, to_us), and a sum of their property from `low` to
+    `high`: a set that leaves read, as a mark is. Events without the property count.
+
+    `least` is 1 to FEW_MOST.
+    """
+
+    sources: tuple[EventSource, ...]
+    from_us: int
+    to_us: int
+    least: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceStep:
     """Events of one set of a sequence, at most `within_us` after the last step that happened;
     `absent`: none of them in that time. The first step has neither."""
@@ -159,7 +176,7 @@ class ScoreColumn:
     ceiling: int | None = None
 
 
-Column = EventColumn | SequenceColumn | ScoreColumn
+Column = EventColumn | PairColumn | SequenceColumn | ScoreColumn
 
 
 # ------------------------------------------------------------------ numbers of a row

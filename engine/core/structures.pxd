@@ -93,7 +93,10 @@ cdef extern from "engine/core/kernels.h" nogil:
             uint8_t *, const uint32_t *, uint32_t, uint32_t, uint32_t, uint8_t) noexcept nogil
         void (*after_u32)(
             const uint16_t *rows, const uint32_t *times, uint32_t count, const uint32_t *latest,
-            uint32_t sure, uint32_t most, uint64_t *hits, uint64_t *open) noexcept
+            uint32_t sure, uint32_t most, uint64_t *hits, uint64_t *open) noexcept nogil
+        void (*take_pairs)(
+            uint32_t *lanes, uint32_t words, uint32_t bits, uint32_t least, uint32_t low,
+            uint32_t span, uint64_t *out) noexcept nogil
 
     const strata_kernels *strata_pick_kernels(const char *name) noexcept
 

@@ -307,6 +307,28 @@ def test_adding_in_a_range(table: str, width: Any) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("bits", [0, 1, 2, 4, 8, 31])
+def test_taking_pairs(table: str, bits: int) -> None:
+    """Lane by lane, at both ends of counts and sums."""
+    rng = np.random.default_rng(6)
+    counts, most = 2**bits - 1, (2**32 - 1) >> bits
+    for least, (low, high) in itertools.product(
+        {0, 1 & counts, counts}, ((0, 0), (0, most), (1, most), (most, most), (most // 2, most - 1))
+    ):
+        lanes = rng.integers(0, 2**32 - 1, 64 * 5, np.uint32, endpoint=True)
+        edges = [low, high, max(low, 1) - 1, min(high + 1, most), 0, most]
+        lanes[: 3 * len(edges) : 3] = [(sum_ << bits) | least for sum_ in edges]
+        lanes[1 : 3 * len(edges) : 3] = [(sum_ << bits) | max(least, 1) - 1 for sum_ in edges]
+        expected = [
+            i
+            for i, lane in enumerate(lanes.tolist())
+            if lane & counts >= least and low <= lane >> bits <= high
+        ]
+        assert bits_of(kernels.take_pairs(table, lanes, bits, least, low, high)) == expected
+        assert not lanes.any()
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_after_the_latest(table: str) -> None:
     """Instant by instant, at both ends of what is near, for any count of them."""
     rng = np.random.default_rng(5)
