@@ -46,8 +46,12 @@ cdef class Chains:
         `chunks` are the same parts, the last of them a later version of the same tail.
         """
         assert chunks.chunk_count == self.part_count > 0
-        cdef const strata_chunk *tail = chunks.chunks[self.part_count - 1]
-        assert tail.event_count >= self.chained
+        self.extend_tail(<size_t>chunks.chunks[self.part_count - 1])
+
+    def extend_tail(self, size_t address):
+        """The same for the last part alone, at an address."""
+        cdef const strata_chunk *tail = <const strata_chunk *>address
+        assert tail.event_count >= self.chained and self.part_count > 0
         strata_chain_events(
             &self.chains, tail, self.part_count - 1, self.chained, tail.event_count
         )

@@ -28,6 +28,7 @@ from engine.live.field_load import each_block
 from engine.live.histories import History, dated, history_in, only_cells
 from engine.live.identity_fields import add_uids, add_values
 from engine.live.mentions import Mentions, settle
+from engine.live.row_places import each_row_once
 from engine.live.step_events import BroughtEvents
 from engine.live.text_field import lay_texts, read_texts, texts_differ
 from engine.live.update import (
@@ -311,7 +312,7 @@ class _Application:
         if events.ids is None and (gone is None or not gone.any()):
             add_new_events(self._mutation, field.id, blocks, events)
             self._bring(field.id, [(blocks, events)], [])
-            self._touch(field.id, np.unique(rows))
+            self._touch(field.id, each_row_once(rows))
         else:
             self._change_events(field.id, blocks, events, gone)
 

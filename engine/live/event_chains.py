@@ -35,14 +35,36 @@ _MOST_ROWS = 1 << 14
 
 @dataclass(slots=True, eq=False)
 class _Known:
-    """The chains of a block; what they were made of, and of which payload that is known."""
+    """The chains of a block; what they were made of, and of which payload and manifest that is
+    known."""
 
     chains: Chains
     sealed: tuple[object, ...]
     tail: object
     payload: HeapPayload | None
     stored: bytes
+    manifest: object
     groups: TimeGroups | None = None
+
+    def goes_on(self, payload: HeapPayload | None, manifest: object) -> bool:
+        """Whether a payload has nothing but more events in the same tail, as far as that is seen
+        at once."""
+        known = self.payload
+        return (
+            isinstance(payload, EventsPayload)
+            and isinstance(known, EventsPayload)
+            and payload.tail is not None
+            and payload.tail.origin is self.tail
+            and payload.kept == known.kept
+            and (manifest is self.manifest or not payload.kept)
+            and _same(payload.sealed, known.sealed)
+        )
+
+    def extend(self, tail: TailVersion) -> None:
+        """Takes in what a later version of the tail has more."""
+        self.chains.extend_tail(tail.address)
+        assert self.groups is not None
+        self.groups.extend(tail.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +123,19 @@ class EventChains:
         payload = snapshot.on_heap(field_id, block)
         if known is not None and payload is not None and known.payload is payload:
             return known.chains
+        manifest = _manifest(snapshot, block)
+        if known is not None and known.goes_on(payload, manifest):
+            assert isinstance(payload, EventsPayload) and payload.tail is not None
+            known.extend(payload.tail)
+            known.payload = payload
+            return known.chains
         sealed, tail, stored = _made_of(snapshot, field_id, block, payload)
         if known is not None and known.stored == stored and _same(known.sealed, sealed):
             origin = None if tail is None else tail.origin
             if known.tail is origin:
                 if tail is not None:
-                    known.chains.extend(_chunks(table, block))
-                    assert known.groups is not None
-                    known.groups.extend(tail.address)
-                known.payload = payload
+                    known.extend(tail)
+                known.payload, known.manifest = payload, manifest
                 return known.chains
         if known is not None:
             self._bytes -= known.chains.nbytes
@@ -120,7 +146,7 @@ class EventChains:
         self._bytes += chains.nbytes
         origin = None if tail is None else tail.origin
         groups = None if tail is None else TimeGroups(tail.address)
-        blocks[block] = _Known(chains, sealed, origin, payload, stored, groups)
+        blocks[block] = _Known(chains, sealed, origin, payload, stored, manifest, groups)
         return chains
 
 
@@ -140,6 +166,12 @@ def _made_of(
     # What stands beside these in an entry may change while the chunk stays as it is.
     told = b"".join(stored[name].tobytes() for name in ("sequence", "crc", "length"))
     return sealed, tail, told
+
+
+def _manifest(snapshot: Snapshot, block: int) -> object:
+    """What is listed of a block on the disk: the same object as long as it says the same."""
+    manifests = snapshot.version.state.manifests
+    return manifests[block] if block < len(manifests) else None
 
 
 def _same(some: tuple[object, ...], others: tuple[object, ...]) -> bool:

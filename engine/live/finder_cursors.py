@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engine.live.event_chains import EventChains
 from engine.live.event_cursors import EventCursors, PassedEdges
 from engine.live.moving_plan import LeafFlips, MovingParts
+from engine.live.row_places import union_of_rows
 from engine.live.rows_read import RowsRead
 from engine.live.step_events import BroughtEvents
 from engine.store.snapshot import Snapshot
@@ -84,7 +85,7 @@ class FinderCursors:
                 one = _joined(found)
             else:
                 if cursors not in asked:
-                    rows = np.unique(np.concatenate([each.rows for each in found]))
+                    rows = union_of_rows([each.rows for each in found])
                     asked[cursors] = RowsRead(snapshot, rows, self._zone, self._chains)
                 own = self._parts.leaves[number].between(asked[cursors], after_us, through_us)
                 one = _joined([PassedEdges(own.rows, own.instants)], in_order=False)

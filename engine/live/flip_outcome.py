@@ -28,6 +28,9 @@ __all__ = ["Fading", "FlipOutcome", "Passed", "judge_flips"]
 _NO_ROWS = np.zeros(0, np.uint32)
 _NO_INSTANTS = np.zeros(0, np.int64)
 
+# Numbers below this many bits are no less than 0 as int64.
+_SIGNED_BITS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Passed:
@@ -153,6 +156,13 @@ def _each_once(
     same = places[1:] == places[:-1]
     if ((places[1:] > places[:-1]) | (same & (instants[1:] > instants[:-1]))).all():
         return places, instants
+    first_us = int(instants.min())
+    bits = (int(instants.max()) - first_us).bit_length()
+    if bits + int(places.max()).bit_length() < _SIGNED_BITS:
+        # Both in one number are sorted without an order that is carried along.
+        pairs = np.sort((places << bits) | (instants - first_us))
+        pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
+        return pairs >> bits, (pairs & ((1 << bits) - 1)) + first_us
     order = np.lexsort((instants, places))
     places, instants = places[order], instants[order]
     fresh = np.ones(len(places), np.bool_)

@@ -29,6 +29,7 @@ from engine.live.flip_outcome import Fading, FlipOutcome, Passed, judge_flips
 from engine.live.flips import DueTimes, soonest
 from engine.live.moving_plan import FADING_ROWS, LeafFlips, MovingParts, MovingPlan
 from engine.live.row_choice import rows_to_judge
+from engine.live.row_places import each_row_once
 from engine.live.rows_read import BlockRead, RowsRead
 from engine.live.step_events import BroughtEvents
 from engine.live.whole_blocks import WholeBlocks
@@ -157,7 +158,9 @@ class MovingSegments:
             due.grow(judged.snapshot.block_count)
             written = [touched.fields[field] for field in fields if field in touched.fields]
             # A leaf without a field flips for everybody, new profiles too.
-            rows = np.unique(np.concatenate(written or [_NO_ROWS])) if fields else touched.created
+            rows = (
+                each_row_once(np.concatenate(written or [_NO_ROWS])) if fields else touched.created
+            )
             if len(rows):
                 read = readers.setdefault(
                     rows.tobytes(), RowsRead(judged.snapshot, rows, self._parts.zone, self._chains)

@@ -83,8 +83,11 @@ def build_part_table(
         return replace(earlier, _view=places.view, _heap=places.heap)
     copies, kept = dict(earlier._copies), dict(earlier._kept)
     found: dict[int, _Parts] = {}
+    patched = _Patched()
     for block in changed:
         heap = places.heap.get(block)
+        if heap is not None and block not in moved and patched.take(earlier, block, heap):
+            continue
         known = None
         if heap is not None and heap.kept and block not in moved:
             known = earlier.stored(block, heap.kept)
@@ -101,15 +104,43 @@ def build_part_table(
     first_part = _first_parts(earlier, places.block_count, found)
     if first_part is earlier.first_part:
         address, length = earlier.address, earlier.length
-        if found:
+        if found or patched.blocks:
             address, length = address.copy(), length.copy()
     else:
         address, length = _moved(earlier, first_part, found)
+    if patched.blocks:
+        at = first_part[patched.blocks] + np.array(patched.offsets, np.uint32)
+        address[at], length[at] = patched.addresses, patched.lengths
     if found:
         at = np.concatenate([_stretch(first_part, block, found[block]) for block in found])
         address[at] = [place for parts in found.values() for place in parts.addresses]
         length[at] = [size for parts in found.values() for size in parts.lengths]
     return PartTable(first_part, address, length, places.view, copies, places.heap, kept)
+
+
+class _Patched:
+    """Parts on the heap of blocks that have as many of each kind as before: the block of each, its
+    place among those of the block, its address and its length."""
+
+    def __init__(self) -> None:
+        self.blocks: list[int] = []
+        self.offsets: list[int] = []
+        self.addresses: list[int] = []
+        self.lengths: list[int] = []
+
+    def take(self, earlier: PartTable, block: int, heap: HeapPayload) -> bool:
+        """Takes a block over that is like that; else it says no. Stored parts did not move."""
+        if earlier._kept.get(block) != heap.kept or block in earlier._copies:
+            return False
+        addresses = heap.addresses
+        before = int(earlier.first_part[block + 1]) - int(earlier.first_part[block])
+        if before != heap.kept + len(addresses):
+            return False
+        self.blocks += [block] * len(addresses)
+        self.offsets += range(heap.kept, before)
+        self.addresses += addresses
+        self.lengths += heap.lengths
+        return True
 
 
 @dataclass(frozen=True, slots=True)
