@@ -25,7 +25,7 @@ from engine.live.log_clock import clock_of
 from engine.live.profile_events import EventsAsked
 from engine.live.profiles import ProfileRecord, read_profile
 from engine.live.row_events import RowEvents
-from engine.live.standing import standing_of
+from engine.live.standing import Standing, standing_of
 from engine.rules.bind import Binder
 from engine.rules.bound import BoundExpr
 from engine.store.catalog import Catalog, segment_field
@@ -60,6 +60,8 @@ class ProfileCards:
     def __init__(self, closures: KnownClosures) -> None:
         self._closures = closures
         self._known: WeakKeyDictionary[Binder, _Definitions] = WeakKeyDictionary()
+        # Until when all that is stored of segments is exact, by what it was asked of last.
+        self._exact: tuple[Standing, _Definitions, int] | None = None
 
     def read(
         self,
@@ -96,10 +98,7 @@ class ProfileCards:
         if record is None:
             return None
         known = self._definitions(binder, snapshot.fields)
-        standing = standing_of(snapshot)
-        due = [
-            one for one in known.moving if standing is None or not standing.is_exact(one[0], now_us)
-        ]
+        due = self._due(known, standing_of(snapshot), now_us)
         is_asked = with_rules and bool(known.asked)
         if not due and not is_asked:
             return ProfileCard(record, Card())
@@ -113,6 +112,21 @@ class ProfileCards:
             record = _with_segments(record, binder, due, reading)
         card = card_of(known.asked, binder, reading) if is_asked else Card()
         return ProfileCard(record, card)
+
+    def _due(
+        self, known: _Definitions, standing: Standing | None, now_us: int
+    ) -> Sequence[tuple[str, BoundExpr]]:
+        """The segments whose stored members are not those of now."""
+        if standing is None:
+            return known.moving
+        exact = self._exact
+        if exact is None or exact[0] is not standing or exact[1] is not known:
+            # In one step: threads share it.
+            until_us = standing.exact_until_us(name for name, _ in known.moving)
+            exact = self._exact = standing, known, until_us
+        if standing.clock_us <= now_us < exact[2]:
+            return ()
+        return [one for one in known.moving if not standing.is_exact(one[0], now_us)]
 
     def _definitions(self, binder: Binder, catalog: Catalog) -> _Definitions:
         known = self._known.get(binder)

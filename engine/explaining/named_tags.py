@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 from engine.errors import NotYet
@@ -122,14 +123,18 @@ def _tags(rule: NamedTags, reading: Reading) -> Iterator[str]:
             states[named] = bool(event.properties[ON.name])
         for values, on in states.items():
             if on:
-                yield _name(rule, dict(zip(rule.places, values, strict=True)))
+                yield _name(rule.tag, rule.places, tuple(map(str, values)))
         return
     line = reading.line(rule.events)
     first, end = line.stretch(*reading.bounds(rule.window))
     for event in line.events[first:end]:
-        if all(event.properties.get(place) for place in rule.places):
-            yield _name(rule, event.properties)
+        values = tuple([event.properties.get(place) for place in rule.places])
+        if all(values):
+            yield _name(rule.tag, rule.places, tuple(map(str, values)))
 
 
-def _name(rule: NamedTags, values: Mapping[str, object]) -> str:
-    return PLACE.sub(lambda place: str(values[place.group(1)]), rule.tag)
+# Names of a rule's tags are few, and come again with every profile.
+@lru_cache(maxsize=4096)
+def _name(tag: str, places: tuple[str, ...], values: tuple[str, ...]) -> str:
+    named = dict(zip(places, values, strict=True))
+    return PLACE.sub(lambda place: named[place.group(1)], tag)

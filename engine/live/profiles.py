@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import compress
+from typing import Any
 
 from engine.bitmaps.containers import BLOCK_ROWS
 from engine.core.one_row import read_cells
@@ -64,15 +66,23 @@ def read_profiles(
     ]
 
 
-class _Shape(NamedTuple):
+# What makes of a cell what people read; None where it is that.
+_Reader = Callable[[Any], AttributeValue | None] | None
+
+
+@dataclass(slots=True)
+class _Shape:
     """What is read of every profile of a model, with the catalog of a state: the fields, their
-    kinds and numbers; live rows and uids stand first, then identifiers, attributes and segments."""
+    kinds and numbers; live rows and uids stand first, then identifiers, attributes and segments.
+    `readers` of attributes are made when the first profile is read: strings are looked up in tables
+    that all states of a store share, as they share its catalog."""
 
     kinds: tuple[int, ...]
     ids: tuple[int, ...]
     identifiers: tuple[str, ...]
     attributes: tuple[Field, ...]
     segments: tuple[str, ...]
+    readers: list[tuple[str, _Reader]] | None = None
 
 
 def _shape(model: Model, catalog: Catalog) -> _Shape:
@@ -117,35 +127,39 @@ def read_profile(
         return None
     shape = _shapes.of(model, snapshot.fields)
     cells = read_cells(shape.kinds, snapshot.places(shape.ids, block), in_block)
-    is_live, uid, *rest = cells
+    is_live, uid = cells[:2]
     if not is_live:
         return None
     assert uid is not None, f"live row {row} has no uid"
-    owned = {kind: found for kind, found in zip(shape.identifiers, rest, strict=False) if found}
-    at = len(shape.identifiers)
-    attributes = {}
-    for field, cell in zip(shape.attributes, rest[at:], strict=False):
-        if cell is not None:
-            value = _value(snapshot, field, cell)
-            if value is not None:
-                attributes[field.name] = value
-    at += len(shape.attributes)
-    segments = [name for name, is_in in zip(shape.segments, rest[at:], strict=True) if is_in]
+    readers = shape.readers
+    if readers is None:
+        readers = shape.readers = [
+            (field.name, _reader(snapshot, field)) for field in shape.attributes
+        ]
+    first, last = 2 + len(shape.identifiers), 2 + len(shape.identifiers) + len(readers)
+    owned = {
+        kind: found for kind, found in zip(shape.identifiers, cells[2:first], strict=True) if found
+    }
+    attributes = {
+        name: value
+        for (name, read), cell in zip(readers, cells[first:last], strict=True)
+        if cell is not None and (value := cell if read is None else read(cell)) is not None
+    }
+    segments = [*compress(shape.segments, cells[last:])]
     page: list[ProfileEvent] = []
     if recent is not None:
         page = read_events(snapshot, model, row, recent, events).events
     return ProfileRecord(uid, row, owned, attributes, segments, page)
 
 
-def _value(snapshot: Snapshot, field: Field, cell: Any) -> AttributeValue | None:
-    """What people read, of what is stored; an empty set is missing."""
+def _reader(snapshot: Snapshot, field: Field) -> _Reader:
+    """What makes of a cell of a field what people read; an empty set is missing."""
     match field.kind:
-        case FieldKind.INTS:
-            return of_int(field, cell)
+        case FieldKind.INTS if field.type != "int":
+            return partial(of_int, field)
         case FieldKind.CODES:
-            return snapshot.dictionary(field.id).value(cell)
+            return snapshot.dictionary_table(field.id).value
         case FieldKind.SET:
-            dictionary = snapshot.dictionary(field.id)
-            return sorted(map(dictionary.value, cell)) or None
-    found: AttributeValue = cell
-    return found
+            value = snapshot.dictionary_table(field.id).value
+            return lambda codes: sorted(map(value, codes)) or None
+    return None

@@ -7,9 +7,10 @@ answer it where nobody is due in between, and the definition is evaluated where 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from engine.limits import TIME_US
 from engine.store.attached import Attached
 from engine.store.snapshot import Snapshot
 
@@ -24,6 +25,11 @@ class Standing:
     data_version: int
     clock_us: int
     due_us: Mapping[str, int]
+
+    def exact_until_us(self, names: Iterable[str]) -> int:
+        """The instant before which, from its clock on, all of some moving segments are exact; at
+        its clock where one of them is not known to be."""
+        return min((self.due_us.get(name, self.clock_us) for name in names), default=TIME_US[1])
 
     def is_exact(self, name: str, instant_us: int) -> bool:
         """Whether the stored members of a moving segment are those of an instant."""
