@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.explaining.event_lines import EXACT
 from engine.explaining.names import name_of
@@ -36,8 +36,7 @@ EVIDENCE_EVENTS = 3
 _PLACES = 6
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceEvent:
+class EvidenceEvent(NamedTuple):
     """An event that a value comes from, with what was read of it (None: the event as such), and in
     a ledger with what it gives, in thousandths of a point."""
 

@@ -1,7 +1,6 @@
 from fractions import Fraction
 
-from engine.explaining.event_lines import EventLine
-from engine.explaining.reading import Given, Number, Reading, Selection, Span, Truth
+from engine.explaining.reading import Given, Number, Selection, Span, Truth
 from engine.rules.bound_scores import BoundEachRule, BoundScore
 from engine.rules.tree import AggregateFunction
 
@@ -71,6 +70,3 @@ class GivenWhen(Given):
 
 class GivenEach(Given):
     def __init__(self, selection: Selection, span: Span, rule: BoundEachRule) -> None: ...
-    def counted(self, reading: Reading) -> tuple[EventLine, int, int] | None: ...
-    def worth_of(self, reading: Reading, time_us: int) -> int: ...
-    def sum(self, reading: Reading, line: EventLine, first: int, end: int) -> tuple[int, int]: ...

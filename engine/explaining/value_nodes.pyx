@@ -273,13 +273,8 @@ cdef class GivenWhen(Given):
 
 
 cdef class GivenEach(Given):
-    """Points for each of some events in a window."""
-
-    cdef Selection selection
-    cdef Span span
-    cdef object points, at_most, half_life_us
-    # By the age in hours, where the points halve; made when the first event counts.
-    cdef tuple worth
+    """Points for each of some events in a window. By the age in hours, where they halve: `worth`,
+    which is made when the first event counts."""
 
     def __init__(self, Selection selection not None, Span span not None, rule):
         self.selection = selection
@@ -289,45 +284,46 @@ cdef class GivenEach(Given):
         self.half_life_us = rule.half_life_us
         self.worth = None
 
-    def counted(self, Reading reading not None):
-        """The events that count, as a line and the places [first, end) in it; None where there are
+    cdef EventLine counted(self, Reading reading, Py_ssize_t *first, Py_ssize_t *end):
+        """The events that count: the places [first, end) in a line; no line where there are
         none."""
         cdef EventLine line = reading.line_of(self.selection)
         cdef int64_t from_us, to_us
-        cdef Py_ssize_t first, end
         if line is nothing_there:
             return None
         self.span.bounds(reading, &from_us, &to_us)
-        first = line.before(from_us, 0)
-        end = line.before(to_us, first)
-        if first == end:
+        first[0] = line.before(from_us, 0)
+        end[0] = line.before(to_us, first[0])
+        if first[0] == end[0]:
             return None
         if self.half_life_us is not None and self.worth is None:
             self.worth = worth_by_hour(self.points, self.half_life_us)
-        return line, first, end
+        return line
 
-    def worth_of(self, Reading reading not None, int64_t time_us):
+    cdef object worth_of(self, Reading reading, int64_t time_us):
         """What an event that is counted gives, in thousandths, by its time."""
         return self.points if self.worth is None else faded(self.worth, reading.now_us, time_us)
 
-    def sum(
-        self, Reading reading not None, EventLine line not None, Py_ssize_t first, Py_ssize_t end
-    ):
-        """What a stretch that is counted gives, and what it would without `at_most`."""
+    cdef object sum(self, Reading reading, EventLine line, Py_ssize_t first, Py_ssize_t end):
+        """What a stretch that is counted would give without `at_most`."""
         cdef Py_ssize_t place
         if self.worth is None:
-            uncapped = self.points * (end - first)
-        else:
-            uncapped = 0
-            for place in range(first, end):
-                uncapped = uncapped + faded(self.worth, reading.now_us, line.times[place])
+            return self.points * (end - first)
+        total = 0
+        for place in range(first, end):
+            total = total + faded(self.worth, reading.now_us, line.times[place])
+        return total
+
+    cdef object bounded(self, uncapped):
+        """The same with it."""
         if self.at_most is None:
-            return uncapped, uncapped
-        return min(max(uncapped, -self.at_most), self.at_most), uncapped
+            return uncapped
+        return min(max(uncapped, -self.at_most), self.at_most)
 
     cdef object of(self, Reading reading):
-        found = self.counted(reading)
-        return 0 if found is None else self.sum(reading, *found)[0]
+        cdef Py_ssize_t first = 0, end = 0
+        cdef EventLine line = self.counted(reading, &first, &end)
+        return 0 if line is None else self.bounded(self.sum(reading, line, first, end))
 
 
 cdef int64_t hour_us = HOUR_US
