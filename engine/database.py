@@ -344,12 +344,12 @@ class Database(DatabaseParts):
         """A page of the events of the profile that owns (kind, value), None where nobody does."""
         from engine.identity.digests import UNKNOWN
         from engine.identity.of_snapshot import identities_of
-        from engine.identity.owners import rows_of
+        from engine.identity.owners import row_of
         from engine.live.profile_events import read_events
 
         with self._store.snapshot() as snapshot:
             model = self._require_binder(snapshot).model
-            (row,) = rows_of(identities_of(snapshot), model, [identifier]).tolist()
+            row = row_of(identities_of(snapshot), model, *identifier)
             asked = asked.by(self._now())
             return None if row == UNKNOWN else read_events(snapshot, model, row, asked)
 

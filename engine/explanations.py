@@ -19,7 +19,7 @@ from engine.explaining.tag_questions import TagQuestion
 from engine.explaining.tier_questions import TierQuestion
 from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
-from engine.identity.owners import rows_of
+from engine.identity.owners import row_of
 from engine.live.profiles import ProfileRecord, read_profile
 from engine.live.row_events import RowEvents
 from engine.live.tag_givers import givers_of_tag
@@ -78,7 +78,7 @@ class Explanations:
                 known = audience.read(asked, where)
                 nodes = _outline(known, binder)
                 reads = nodes.reads
-            (row,) = rows_of(identities_of(snapshot), binder.model, [identifier]).tolist()
+            row = row_of(identities_of(snapshot), binder.model, *identifier)
             found = self._read(row, audience, snapshot, reads, as_of_us)
             if found is None:
                 return None
@@ -117,7 +117,7 @@ class Explanations:
         """The profile of a row as it was at an instant; None where there is none."""
         model = audience.binder.model
         events = RowEvents(snapshot, model, row)
-        record = None if row == UNKNOWN else read_profile(snapshot, model, row, events=events)
+        record = None if row == UNKNOWN else read_profile(snapshot, model, row)
         if record is None:
             return None
         latest_us = audience.latest_us

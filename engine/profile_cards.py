@@ -20,9 +20,9 @@ from engine.explaining.outline import Reads, reads_of
 from engine.explaining.reading import Reading
 from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
-from engine.identity.owners import rows_of
+from engine.identity.owners import row_of, rows_of
 from engine.live.log_clock import clock_of
-from engine.live.profile_events import EventsAsked
+from engine.live.profile_events import latest_events
 from engine.live.profiles import ProfileRecord, read_profile
 from engine.live.row_events import RowEvents
 from engine.live.standing import Standing, standing_of
@@ -75,13 +75,16 @@ class ProfileCards:
     ) -> Iterator[ProfileCard | None]:
         """The owner of each (kind, value) now, None where nobody owns it, with at most so many of
         its last events; `with_rules` with scores, tiers and tags by rules."""
-        rows = rows_of(identities_of(snapshot), binder.model, identifiers)
-        recent = EventsAsked(recent_events, now_us, now_us=now_us) if recent_events else None
-        for row in rows.tolist():
+        identities, model = identities_of(snapshot), binder.model
+        if len(identifiers) == 1:
+            rows = [row_of(identities, model, *identifiers[0])]
+        else:
+            rows = rows_of(identities, model, identifiers).tolist()
+        for row in rows:
             yield (
                 None
                 if row == UNKNOWN
-                else self._read(snapshot, binder, row, now_us, recent, with_rules)
+                else self._read(snapshot, binder, row, now_us, recent_events, with_rules)
             )
 
     def _read(
@@ -90,11 +93,16 @@ class ProfileCards:
         binder: Binder,
         row: int,
         now_us: int,
-        recent: EventsAsked | None,
+        recent_events: int,
         with_rules: bool,
     ) -> ProfileCard | None:
         events = RowEvents(snapshot, binder.model, row)
-        record = read_profile(snapshot, binder.model, row, recent, events)
+        recent = (
+            latest_events(snapshot, binder.model, events, now_us, recent_events)
+            if recent_events
+            else None
+        )
+        record = read_profile(snapshot, binder.model, row, recent)
         if record is None:
             return None
         known = self._definitions(binder, snapshot.fields)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from engine.columns.strings import Strings
 from engine.errors import InputInvalid, about_field
 from engine.identity.digests import UNKNOWN
+from engine.identity.state import IdentityView
 from engine.identity.view import UID, Identities, uid_strings
 from engine.model.definitions import Model
 from engine.nearest import nearest
 
-__all__ = ["check_kind", "owners", "rows_of"]
+__all__ = ["check_kind", "owners", "row_of", "rows_of"]
 
 _UID_HEX_DIGITS = 32
 _HEX = re.compile("[0-9a-fA-F]+")
@@ -58,15 +59,6 @@ def rows_of(
 
     Raises InputInvalid for an unknown kind.
     """
-    if len(identifiers) == 1:
-        ((kind, value),) = identifiers
-        if kind in model.identifiers and value in model.identifiers[kind].blocked:
-            return np.full(1, UNKNOWN, np.uint32)
-        if kind in model.identifiers:
-            return identities.lookup(kind, Strings.from_list([value]))
-        if kind == UID and len(value) == _UID_HEX_DIGITS and _HEX.fullmatch(value):
-            uid = np.frombuffer(bytes.fromhex(value), np.uint8).reshape(1, -1)
-            return identities.lookup(UID, uid_strings(uid))
     rows = np.full(len(identifiers), UNKNOWN, np.uint32)
     kinds = np.array([kind for kind, _ in identifiers], np.object_)
     for kind in dict.fromkeys(kinds.tolist()):
@@ -74,6 +66,18 @@ def rows_of(
         values = [identifiers[i][1] for i in at.tolist()]
         rows[at] = owners(identities, model, kind, Strings.from_list(values))
     return rows
+
+
+def row_of(identities: IdentityView, model: Model, kind: str, value: str) -> int:
+    """The row of the owner of one identifier, UNKNOWN where nobody owns it. Raises InputInvalid for
+    an unknown kind."""
+    known = model.identifiers.get(kind)
+    if known is not None:
+        return UNKNOWN if value in known.blocked else identities.row_of(kind, value.encode())
+    check_kind(model, kind)
+    if len(value) != _UID_HEX_DIGITS or not _HEX.fullmatch(value):
+        return UNKNOWN
+    return identities.row_of(UID, bytes.fromhex(value))
 
 
 def _uid_owners(identities: Identities, values: Strings) -> NDArray[np.uint32]:

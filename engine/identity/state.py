@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.columns.hashing import siphash128_many
+from engine.columns.hashing import siphash128, siphash128_many
 from engine.columns.strings import Strings
 from engine.identity.digest_map import DigestMap
 from engine.identity.digests import UNKNOWN
@@ -71,3 +71,12 @@ class IdentityView:
         rows = self.find(self.digests(kind, values))
         rows[~values.valid] = UNKNOWN
         return rows
+
+    def row_of(self, kind: str, value: bytes) -> int:
+        """The row of the owner of one identifier; UNKNOWN where nobody owns it. KeyError for a kind
+        that the store does not have."""
+        name = UIDS.name if kind == UID else identifier_field(kind)
+        # As siphash128_many has it.
+        message = self.fields[name].id.to_bytes(8, "little") + value
+        digest = np.frombuffer(siphash128(message, self.state.shards.key), np.uint64)
+        return int(self.find(digest.reshape(1, 2))[0])

@@ -18,7 +18,8 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
+from heapq import nlargest
+from itertools import groupby, islice, pairwise
 
 from engine.errors import InputInvalid, Issue, about_field
 from engine.limits import TIME_US
@@ -34,6 +35,7 @@ __all__ = [
     "EventPage",
     "EventPlace",
     "EventsAsked",
+    "latest_events",
     "read_events",
 ]
 
@@ -138,6 +140,25 @@ def read_events(
         page.append(event)
         last = place
     return EventPage(page, as_of_us, snapshot.data_version)
+
+
+def latest_events(
+    snapshot: Snapshot, model: Model, events: RowEvents, now_us: int, limit: int
+) -> list[ProfileEvent]:
+    """The first so many that `read_events` lists now, of all types, of the events of a row."""
+    latest_us = max(now_us, clock_of(snapshot))
+    found: list[tuple[int, ProfileEvent]] = []
+    for name in events.there(model.events):
+        first = kept_from_us(model.events[name], latest_us, model.time_zone)
+        found += [one for one in events.of(name) if first <= one[1].time_us <= now_us]
+    # Whatever comes after so many in time is not among them.
+    if len(found) > limit:
+        border = nlargest(limit, [event.time_us for _, event in found])[-1]
+        found = [one for one in found if one[1].time_us >= border]
+    keys = sorted([(-one.time_us, one.type, place) for place, (_, one) in enumerate(found)])
+    if any(one[:2] == other[:2] for one, other in pairwise(keys)):
+        return [event for _, event in islice(_in_order(found, None), limit)]
+    return [found[place][1] for _, _, place in keys[:limit]]
 
 
 def _types(model: Model, names: Sequence[str]) -> list[EventType]:

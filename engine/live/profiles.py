@@ -14,8 +14,6 @@ from engine.core.one_row import read_cells
 from engine.identity.digests import UNKNOWN
 from engine.live.kept_shapes import KeptShapes
 from engine.live.profile_event import ProfileEvent
-from engine.live.profile_events import EventsAsked, read_events
-from engine.live.row_events import RowEvents
 from engine.live.stored_values import AttributeValue, of_int
 from engine.model.definitions import TAG, Model
 from engine.store.catalog import (
@@ -117,11 +115,9 @@ def read_profile(
     snapshot: Snapshot,
     model: Model,
     row: int,
-    recent: EventsAsked | None = None,
-    events: RowEvents | None = None,
+    recent_events: list[ProfileEvent] | None = None,
 ) -> ProfileRecord | None:
-    """The profile of one row; None where it is not alive. `recent` says which of its events to
-    bring, and `events` has those that were read already."""
+    """The profile of one row, with these events; None where it is not alive."""
     block, in_block = divmod(row, BLOCK_ROWS)
     if block >= snapshot.block_count:
         return None
@@ -146,10 +142,7 @@ def read_profile(
         if cell is not None and (value := cell if read is None else read(cell)) is not None
     }
     segments = [*compress(shape.segments, cells[last:])]
-    page: list[ProfileEvent] = []
-    if recent is not None:
-        page = read_events(snapshot, model, row, recent, events).events
-    return ProfileRecord(uid, row, owned, attributes, segments, page)
+    return ProfileRecord(uid, row, owned, attributes, segments, recent_events or [])
 
 
 def _reader(snapshot: Snapshot, field: Field) -> _Reader:

@@ -15,7 +15,8 @@ from engine.identity import shards as shards_module
 from engine.identity.digest_groups import group_digests
 from engine.identity.digests import UNKNOWN
 from engine.identity.index import IdentityIndex
-from engine.identity.owners import owners, rows_of
+from engine.identity.of_snapshot import identities_of
+from engine.identity.owners import owners, row_of, rows_of
 from engine.identity.replay import KindColumn
 from engine.identity.resolve import resolve
 from engine.identity.view import UID, uid_strings
@@ -196,6 +197,27 @@ def test_a_value_blocked_since_has_no_owner(tmp_path: Path) -> None:
         values = Strings.from_list(["p1", "p2"])
         assert owners(IdentityIndex(snapshot), MODEL, "phone", values).tolist() == [0, 1]
         assert owners(IdentityIndex(snapshot), stricter, "phone", values).tolist() == [UNKNOWN, 1]
+
+
+def test_one_identifier_has_the_owner_that_it_has_among_many(tmp_path: Path) -> None:
+    blocking = Model(
+        MODEL.time_zone,
+        MODEL.identifiers | {"phone": Identifier("phone", 0, blocked=frozenset({"p1"}))},
+        MODEL.attributes,
+    )
+    with _three(tmp_path) as store, store.snapshot() as snapshot:
+        record = profile(store, "member", "m3")
+        assert record is not None
+        uid, identities = record.uid.hex(), identities_of(snapshot)
+        asked = [("phone", "p2"), ("phone", "p1"), ("member", "p2"), ("member", "m3")]
+        asked += [("member", ""), (UID, uid), (UID, uid.upper()), (UID, uid[1:]), (UID, "g" * 32)]
+        for model in (MODEL, blocking):
+            found = [row_of(identities, model, *one) for one in asked]
+            assert found == rows_of(identities, model, asked).tolist()
+            assert found[:4] == [1, 0 if model is MODEL else UNKNOWN, UNKNOWN, 2]
+            assert found[5:] == [2, 2, UNKNOWN, UNKNOWN]
+        with pytest.raises(InputInvalid, match="Did you mean phone"):
+            row_of(identities, MODEL, "phon", "p1")
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest(tmp_path: Path) -> None:
