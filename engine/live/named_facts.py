@@ -104,10 +104,11 @@ class FreshNames:
 class NamedFacts:
     """The rules of one model version whose sticky tags properties name; for one thread at a time.
 
-    `reasons` says of rules by their tags why they cannot be kept.
+    `only` are the types of facts that matter (None: all). `reasons` says of rules by their tags why
+    they cannot be kept.
     """
 
-    def __init__(self, model: Model, binder: Binder) -> None:
+    def __init__(self, model: Model, binder: Binder, only: Collection[str] | None = None) -> None:
         self._rules: list[_Rule] = []
         self.reasons: dict[str, str] = {}
         facts = fact_events(model)
@@ -115,6 +116,8 @@ class NamedFacts:
             if rule["keep"] == "live" or "each" not in rule:
                 continue
             fact, places = facts[tag_fact(rule["tag"])], tag_places(rule["tag"])
+            if only is not None and fact.name not in only:
+                continue
             step = count_of_step(binder, rule["each"])
             events = StepEvents(model, step, partial(_numbers, fact=fact, places=places))
             self._rules.append(_Rule(rule["tag"], fact, step, events, places))
@@ -198,6 +201,17 @@ class NamedFacts:
         made = []
         for rule in self._rules:
             begin = _of_events(rule.events.by_time(snapshot, after_us, through_us, absorbs))
+            if len(begin.rows):
+                made.append(self._changed(snapshot, rule, begin, _nothing(rule)))
+        return [facts for facts in made if len(facts)]
+
+    def of_rows(
+        self, snapshot: Snapshot, rows: NDArray[np.uint32], after_us: int, through_us: int
+    ) -> list[FactEvents]:
+        """The same of some rows (ascending) alone."""
+        made = []
+        for rule in self._rules:
+            begin = _of_events(rule.events.of_rows(snapshot, rows, after_us, through_us))
             if len(begin.rows):
                 made.append(self._changed(snapshot, rule, begin, _nothing(rule)))
         return [facts for facts in made if len(facts)]

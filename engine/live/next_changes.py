@@ -1,8 +1,7 @@
 """What time alone will do: who enters and leaves in the time to come, if no data changes.
 
-The same finders that keep stored segments up to date are asked beforehand, of a snapshot. Who is in
-what at the beginning is evaluated at that instant, so nothing depends on when the last tick was,
-and a segment that is not stored can be asked about, too.
+Segments are asked beforehand (engine.live.moving_question), of a state that has the facts to come
+(engine.live.facts_to_come).
 """
 
 from __future__ import annotations
@@ -17,12 +16,9 @@ from engine.core.control import Control
 from engine.errors import InputInvalid, NotFound, NotYet
 from engine.limits import NEXT_CHANGES_WITHIN_US, TIME_US
 from engine.live.change import Flips
-from engine.live.fading_stretches import fading_instants
-from engine.live.flip_outcome import Fading, FlipOutcome, judge_flips
-from engine.live.flips import NEVER
-from engine.live.moving_plan import FADING_ROWS, LeafFlips, MovingParts, MovingPlan, RowsJudged
+from engine.live.facts_to_come import FactsToCome
+from engine.live.moving_question import MovingQuestion
 from engine.live.row_names import uids_of
-from engine.live.rows_read import BlockRead
 from engine.nearest import nearest
 from engine.rules import tree
 from engine.rules.bind import Binder
@@ -30,9 +26,6 @@ from engine.rules.time_dependence import moves_anywhere, why_unkept
 from engine.store.snapshot import Snapshot
 
 __all__ = ["ComingChanges", "NextChange", "NextChanges"]
-
-# Flips that are judged together.
-FLIPS_AT_A_TIME = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,38 +83,16 @@ class NextChanges:
                 bodies[name] = body
         self.names = tuple(bodies)
         self._snapshot = snapshot
-        self._parts = MovingParts(binder.model, bodies)
-        self._plan = MovingPlan(snapshot, binder.model, self._parts, kept=False)
+        self._model = binder.model
+        self._bodies = bodies
+        self._facts = FactsToCome(snapshot, binder, bodies)
 
     def between(self, after_us: int, through_us: int, control: Control | None = None) -> Flips:
         """Every entering and leaving after one instant and up to another, in order; definitions
         are places in `names`. Raises what the Control raises."""
-        outcome = FlipOutcome(len(self.names))
-        pending: list[LeafFlips] = []
-        count = 0
-        everything = range(len(self._parts.leaves))
-        scores = self._parts.fading(everything, after_us, through_us)
-        for block in range(self._snapshot.block_count if self.names else 0):
-            if control is not None:
-                control.check()
-            read = BlockRead(self._snapshot, block, self._parts.zone)
-            if scores:
-                for some in read.portions(FADING_ROWS):
-                    flips = self._parts.flips(some, everything, after_us, through_us, scores)
-                    fading = Fading(scores, some, after_us, through_us)
-                    judge_flips(
-                        self._plan, self._snapshot, flips, outcome, after_us=after_us, fading=fading
-                    )
-            else:
-                flips = self._parts.flips(read.whole, everything, after_us, through_us)
-                pending += flips
-                count += sum(len(rows) for _, rows, _ in flips)
-                if count >= FLIPS_AT_A_TIME:
-                    judge_flips(self._plan, self._snapshot, pending, outcome, after_us=after_us)
-                    pending, count = [], 0
-        if pending:
-            judge_flips(self._plan, self._snapshot, pending, outcome, after_us=after_us)
-        return outcome.passed().flips
+        state = self._facts.through(through_us, control)
+        question = MovingQuestion(state, self._model, self._bodies)
+        return question.between(after_us, through_us, control).flips
 
     def coming(
         self, from_us: int, within_us: int, limit: int, control: Control | None = None
@@ -166,31 +137,13 @@ class NextChanges:
         alone, soonest first."""
         if not self.names:
             return []
-        rows = np.array([row], np.uint32)
-        (uid,) = uids_of(self._snapshot, rows)
-        judged = self._plan.rows(self._snapshot, rows, range(len(self.names)))
-        changes = []
-        for i, name in enumerate(self.names):
-            instants = self._instants_of(judged, i, after_us)
-            truths = judged.truth(i, np.zeros(len(instants), np.intp), instants)
-            changed = np.flatnonzero(truths != truths[0])
-            if len(changed):
-                at_us = int(instants[changed[0]])
-                changes.append(NextChange(name, not bool(truths[0]), at_us, row, uid.tobytes()))
-        return sorted(changes, key=lambda change: change.instant_us)
-
-    def _instants_of(self, judged: RowsJudged, segment: int, after_us: int) -> NDArray[np.int64]:
-        """An instant, and all after it at which one row may enter or leave a segment, in order."""
-        finders = self._parts.leaves_of[segment]
-        fading = self._parts.fading(finders, after_us, NEVER - 1)
-        flips = self._parts.flips(judged.read, finders, after_us, NEVER - 1, fading)
-        found = np.unique(
-            np.concatenate([np.zeros(0, np.int64), *(instants for _, _, instants in flips)])
-        )
-        if fading and after_us < TIME_US[1]:
-            scores = [self._parts.scores[number] for number in fading]
-            inside = found[found <= TIME_US[1]]
-            listed = np.zeros(len(inside), np.intp), inside
-            more = fading_instants(judged, segment, scores, listed, after_us, TIME_US[1])
-            found = np.unique(np.concatenate([found, more[1]]))
-        return np.concatenate([np.array([after_us], np.int64), found])
+        (uid,) = uids_of(self._snapshot, np.array([row], np.uint32))
+        question = MovingQuestion(self._facts.of_row(row), self._model, self._bodies)
+        flips = question.of_row(row, after_us)
+        first: dict[int, NextChange] = {}
+        columns = (flips.definitions, flips.entered, flips.instants)
+        for number, entered, at_us in zip(*(one.tolist() for one in columns), strict=True):
+            if number not in first:
+                change = NextChange(self.names[number], entered, at_us, row, uid.tobytes())
+                first[number] = change
+        return list(first.values())

@@ -188,6 +188,17 @@ class StepEvents:
         ]
         return _joined(pieces, len(self._numbers(snapshot.fields)))
 
+    def of_rows(
+        self, snapshot: Snapshot, rows: NDArray[np.uint32], after_us: int, through_us: int
+    ) -> CountedEvents:
+        """The events of some rows (ascending) that come to count after one instant and up to
+        another."""
+        pieces = [
+            self._chosen(piece, *self._comings(piece, after_us, through_us))
+            for piece in self._pieces(HeldEvents(snapshot, rows))
+        ]
+        return _joined(pieces, len(self._numbers(snapshot.fields)))
+
     def counting(self, held: HeldEvents, now_us: int) -> CountedEvents:
         """The events of some rows that count at an instant."""
         pieces = [self._counting(piece, now_us) for piece in self._pieces(held)]
