@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,6 @@ from engine.core.plan import Planner
 from engine.core.program import Program
 from engine.core.row_tests import test_many
 from engine.errors import ExpressionInvalid, InputInvalid, NotFound, about_field
-from engine.explaining.outline import Reads
 from engine.identity.of_snapshot import identities_of
 from engine.live.lists import list_names, list_rows
 from engine.live.log_clock import clock_of, system_clock
@@ -56,6 +55,9 @@ from engine.rules.retention import notes
 from engine.rules.types import Flag, Quantity, Strings
 from engine.store.snapshot import Snapshot
 from engine.stored_members import facts_of, stands, stored_memberships
+
+if TYPE_CHECKING:
+    from engine.explaining.outline import Reads
 
 __all__ = ["Audience", "CountResult", "NodeCount", "Running", "Threads", "stored_count"]
 

@@ -17,8 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from engine.core.control import Control
-from engine.errors import Cancelled, Overloaded
-from server.failures import stopping
+from engine.errors import Cancelled, EngineError, Overloaded
 
 __all__ = ["Lane"]
 
@@ -48,7 +47,7 @@ class Lane:
         """The result of `work`, run on a thread of the lane; Overloaded where there is no room,
         ShuttingDown where the lane was ended first."""
         if self._is_over:
-            raise stopping()
+            raise _stopping()
         if self._places.locked() and self._waiting >= self._queue_limit:
             raise Overloaded(
                 "The server has as much work as it takes; try again a little later.",
@@ -69,7 +68,7 @@ class Lane:
             return await asyncio.shield(future)
         except Cancelled:
             if self._is_over:
-                raise stopping() from None
+                raise _stopping() from None
             raise
         except asyncio.CancelledError:
             if control is not None:
@@ -87,7 +86,7 @@ class Lane:
                 # It was given to a caller that goes away.
                 self._places.release()
             elif self._is_over:
-                raise stopping() from None
+                raise _stopping() from None
             raise
         finally:
             self._line.discard(place)
@@ -128,3 +127,10 @@ class Lane:
     def _retry_after_ms(self) -> int:
         ahead = (self._waiting + self._width) / self._width
         return round(min(max(1000 * self._mean_s * ahead, RETRY_LEAST_MS), RETRY_MOST_MS))
+
+
+def _stopping() -> EngineError:
+    # Only where a server stops: its table of codes brings gRPC along, which commands do without.
+    from server.failures import stopping
+
+    return stopping()
