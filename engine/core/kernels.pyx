@@ -423,8 +423,9 @@ def after(
     return made[0], made[1]
 
 
-def take_pairs(str name, uint32_t[::1] lanes, uint32_t bits, uint32_t least, uint32_t low,
-               uint32_t high):
+def take_pairs(
+    str name, uint32_t[::1] lanes, uint32_t bits, uint32_t least, uint32_t low, uint32_t high
+):
     """Which lanes have a count of `least` or more and a sum from `low` to `high`; clears them."""
     cdef uint32_t words = <uint32_t>(lanes.shape[0] // 64)
     cdef uint64_t[::1] out
