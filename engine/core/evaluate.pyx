@@ -186,6 +186,13 @@ cdef class _Job:
             stopped = run_blocks(&thread.c, &self.j, &counts[0], until_ns)
         return stopped
 
+    def help(self):
+        """Runs the share of one more thread. Its memory is made here, where the first thread goes on
+        meanwhile."""
+        cdef Worker thread = self.worker()
+        self.threads.append(thread)
+        return self.work(thread)
+
     def is_worth_help(self):
         """Whether much is left of a job that one thread has worked on for a moment."""
         left = self.j.end_block - self.j.next_block
@@ -199,8 +206,7 @@ cdef class _Job:
             if pool and self.thread_count > 1:
                 reason = self.work(self.threads[0], monotonic_ns() + 1_000 * _ALONE_US)
                 if reason == BLOCKS_LEFT and self.is_worth_help():
-                    self.threads += [self.worker() for _ in range(self.thread_count - 1)]
-                    helpers = [pool.submit(self.work, thread) for thread in self.threads[1:]]
+                    helpers = [pool.submit(self.help) for _ in range(self.thread_count - 1)]
             reasons = [self.work(self.threads[0]) if reason == BLOCKS_LEFT else reason]
             # A helper that still waits for its turn has nothing left to do: no block is unclaimed.
             reasons += [future.result() for future in helpers if not future.cancel()]
