@@ -12,6 +12,15 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
+from posix.mman cimport (
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_PRIVATE,
+    PROT_READ,
+    PROT_WRITE,
+    mmap,
+    munmap,
+)
 
 import numpy as np
 
@@ -170,6 +179,8 @@ cdef extern from "engine/core/aggregates.h" nogil:
         uint32_t count, const int64_t *sums) noexcept
 
 
+# Memory of a column from which on it is not taken from the heap.
+cdef size_t MAPPED_BYTES = 1 << 17
 # To evaluate a condition of a score is taken to cost as much as folding so many events.
 cdef uint64_t RULE_EVENTS = 4096  # cost
 
@@ -361,6 +372,12 @@ cdef size_t memory_for(const strata_aggregate *what) noexcept:
     return STRATA_AGGREGATE_VALUES + 8 * STRATA_BLOCK_ROWS
 
 
+cdef int is_mapped(const strata_aggregate *what) noexcept:
+    """Whether a column is asked of the system: it comes as zeros, and what no width needs is never
+    touched, where the heap would have to clear what it had before. Texts grow on the heap."""
+    return what.kind != STRATA_EVENT_TEXTS and memory_for(what) > MAPPED_BYTES
+
+
 cdef class AggregateColumns:
     """The columns of one thread, in blocks 0 to `block_count` - 1 of a program.
 
@@ -418,7 +435,10 @@ cdef class AggregateColumns:
         cdef uint32_t i
         if all != NULL:
             for i in range(all.count):
-                free(all.columns[i].raw)
+                if all.columns[i].raw != NULL and is_mapped(&all.aggregates[i]):
+                    munmap(all.columns[i].raw, all.columns[i].size + 64)
+                else:
+                    free(all.columns[i].raw)
             free(all.where_scratch)
             free(all.columns)
             free(all.address)
@@ -441,7 +461,13 @@ cdef int place(
         strata_aggregate_column *column) except -1:
     cdef strata_aggregates *all = <strata_aggregates *>self.all
     column.size = memory_for(what)
-    column.raw = <uint8_t *>calloc(1, column.size + 64)
+    if is_mapped(what):
+        column.raw = <uint8_t *>mmap(
+            NULL, column.size + 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        if <void *>column.raw == MAP_FAILED:
+            column.raw = NULL
+    else:
+        column.raw = <uint8_t *>calloc(1, column.size + 64)
     if column.raw == NULL:
         raise MemoryError
     column.memory = column.raw
