@@ -196,7 +196,8 @@ class FrozenAudiences:
         if nodes and expression is None:
             raise no_nodes()
         with self._store.snapshot() as snapshot:
-            frozen = read_frozen(snapshot, name, _now_us())
+            field = "" if expression is None else "among_frozen"
+            frozen = read_frozen(snapshot, name, _now_us(), field)
             alive = frozen_masks(snapshot, frozen) & _live_masks(snapshot)
             audience = self._audience(snapshot, as_of_us, control)
             audience.among(rows_of_masks(alive))

@@ -25,7 +25,7 @@ from engine.core.number_plan import NumberPlanner
 from engine.core.plan import Planner
 from engine.core.program import Program
 from engine.core.row_tests import test_many
-from engine.errors import ExpressionInvalid, InputInvalid, NotYet
+from engine.errors import ExpressionInvalid, InputInvalid, NotYet, about_field
 from engine.listing.batches import Batch
 from engine.listing.choosing import check_order
 from engine.listing.columns import attribute_cells
@@ -154,9 +154,11 @@ class MemberValues:
                 check_order(self._binder.model, node.name)
         operand = self._binder.operand(node, text, where)
         if not isinstance(operand, Quantity):
-            raise InputInvalid(f"{text} is {KIND_WORDS[operand.kind]}, which has no order.")
+            message = f"{text} is {KIND_WORDS[operand.kind]}, which has no order."
+            raise about_field(InputInvalid, where, message)
         if not sources(operand):
-            raise InputInvalid(f"{text} is the same for every profile, which makes no order.")
+            message = f"{text} is the same for every profile, which makes no order."
+            raise about_field(InputInvalid, where, message)
         return operand, text
 
     def _attributes_of(self, operand: Operand) -> tuple[Attribute, ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.audience import Audience
 from engine.core import evaluate
 from engine.core.control import Control
-from engine.errors import InputInvalid, NotFound
+from engine.errors import InputInvalid, NotFound, about_field
 from engine.model.definitions import Model
 from engine.model.plain import tier_names
 from engine.nearest import nearest
@@ -67,13 +67,14 @@ class TierFlows:
         started_ns = time.monotonic_ns()
         to_us = self._now() if to_us is None else to_us
         if from_us >= to_us:
-            raise InputInvalid("A flow goes from an instant to a later one; exchange the two.")
+            message = "A flow goes from an instant to a later one; exchange the two."
+            raise about_field(InputInvalid, "from", message)
         with self._snapshot() as snapshot:
             model = self._model(snapshot)
             if tier not in model.tiers:
                 close = nearest(tier, model.tiers)
                 hint = f" Did you mean '{close}'?" if close else ""
-                raise NotFound(f"There is no tier named '{tier}'.{hint}")
+                raise about_field(NotFound, "tier", f"There is no tier named '{tier}'.{hint}")
             names = tier_names(model.tiers[tier])
             sides = []
             for instant_us in (from_us, to_us):

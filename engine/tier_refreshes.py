@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from engine.audience import Audience, Threads
 from engine.binders import Binders
 from engine.core.control import Control
-from engine.errors import InputInvalid, NotFound
+from engine.errors import InputInvalid, NotFound, about_field
 from engine.live.change import Cause
 from engine.live.schema import segment_versions
 from engine.live.segment_edits import differences
@@ -204,11 +204,12 @@ def _chosen(model: Model, names: Sequence[str]) -> list[str]:
         if name not in model.tiers:
             close = nearest(name, model.tiers)
             hint = f" Did you mean '{close}'?" if close else ""
-            raise NotFound(f"There is no tier named '{name}'.{hint}")
+            raise about_field(NotFound, "tiers", f"There is no tier named '{name}'.{hint}")
         if name not in cut:
-            raise InputInvalid(
+            message = (
                 f"The tier '{name}' has no cuts to work out: its stages or its fixed cut say all."
             )
+            raise about_field(InputInvalid, "tiers", message)
     return [name for name in cut if name in names] if names else cut
 
 

@@ -357,6 +357,8 @@ def _frozen(request: pb.CountRequest) -> str | None:
     frozen = convert.frozen_name(request.audience)
     if frozen is None:
         return request.among_frozen or None
+    if not frozen:
+        raise convert.invalid("audience.frozen", "is empty", "name the frozen audience")
     if request.among_frozen:
         raise convert.invalid(
             "among_frozen",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from engine.errors import InputInvalid, Issue
+from engine.errors import ExpressionInvalid, InputInvalid, Issue
 from engine.rules import tree
 from engine.rules.structured import from_structured, to_structured
 from strata.v1 import audience_pb2, expression_pb2, profile_pb2, value_pb2
@@ -68,7 +69,11 @@ def definition(audience: audience_pb2.Audience, field: str) -> str | tree.Expr:
     if form == "expression":
         return audience.expression
     if form == "tree":
-        return expr_tree(audience.tree)
+        try:
+            return expr_tree(audience.tree)
+        except ExpressionInvalid as error:
+            issues = (replace(one, where=f"{field}.tree.{one.where}") for one in error.issues)
+            raise ExpressionInvalid(*issues) from None
     if form == "segment":
         return tree.Segment(audience.segment)
     if form == "frozen":

@@ -65,7 +65,7 @@ class FrozenService:
 
     async def get_frozen(self, request: pb.GetFrozenRequest, call: Call) -> pb.GetFrozenResponse:
         """Describes one audience."""
-        name = _named(request.name)
+        name, call.field = _named(request.name), "name"
         await self._visible.wait(request.min_offset, call)
 
         def work() -> pb.GetFrozenResponse:
@@ -91,7 +91,7 @@ class FrozenService:
 
     async def drop_frozen(self, request: pb.DropFrozenRequest, call: Call) -> pb.DropFrozenResponse:
         """Removes an audience."""
-        name = _named(request.name)
+        name, call.field = _named(request.name), "name"
         await self._writes.run(lambda: self._database.frozen.drop(name))
         return pb.DropFrozenResponse()
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bitmaps.portable import blocks_of_portable
-from engine.errors import AlreadyExists, InputInvalid, NotFound, StoreCorrupt
+from engine.errors import AlreadyExists, InputInvalid, NotFound, StoreCorrupt, about_field
 from engine.limits import FROZEN_AUDIENCES, FROZEN_BY_BYTES, LIST_NAME_BYTES
 from engine.nearest import nearest
 from engine.store.snapshot import Snapshot
@@ -96,16 +96,20 @@ class Page:
 def check_freezing(name: str, made_by: str, expires_at_us: int | None, now_us: int) -> None:
     """Refuses what cannot be said of a frozen audience: InputInvalid."""
     if not name or name != name.strip() or any(ord(c) < 0x20 or ord(c) == 0x7F for c in name):
-        raise InputInvalid(
+        message = (
             f"{name!r} cannot be the name of a frozen audience: a name has no control "
             "characters, and no blanks around it"
         )
+        raise about_field(InputInvalid, "name", message)
     if len(name.encode()) > LIST_NAME_BYTES:
-        raise InputInvalid(f"the name of a frozen audience has at most {LIST_NAME_BYTES} bytes")
+        message = f"the name of a frozen audience has at most {LIST_NAME_BYTES} bytes"
+        raise about_field(InputInvalid, "name", message)
     if len(made_by.encode()) > FROZEN_BY_BYTES:
-        raise InputInvalid(f"who froze an audience is said in at most {FROZEN_BY_BYTES} bytes")
+        message = f"who froze an audience is said in at most {FROZEN_BY_BYTES} bytes"
+        raise about_field(InputInvalid, "made_by", message)
     if expires_at_us is not None and expires_at_us <= now_us:
-        raise InputInvalid(f"{name} would have expired before it was made; name a later instant")
+        message = f"{name} would have expired before it was made; name a later instant"
+        raise about_field(InputInvalid, "expires_at", message)
 
 
 def put_frozen(writer: Writer, frozen: Frozen, bitmap: bytes) -> None:
@@ -155,16 +159,17 @@ def frozen_audiences(snapshot: Snapshot, now_us: int) -> list[Frozen]:
     return [frozen for frozen in _all(snapshot) if not frozen.is_over(now_us)]
 
 
-def read_frozen(snapshot: Snapshot, name: str, now_us: int) -> Frozen:
-    """The audience of a name. Raises NotFound, also for one that has expired."""
+def read_frozen(snapshot: Snapshot, name: str, now_us: int, field: str = "") -> Frozen:
+    """The audience of a name. Raises NotFound, also for one that has expired; `field` is where the
+    name stood, '' in what the call is about."""
     stored = snapshot.meta(_INFO_PREFIX + name)
     frozen = None if stored is None else _unpacked(name, stored)
     if frozen is not None and frozen.is_over(now_us):
-        raise NotFound(f"The frozen audience {name} has expired.")
+        raise about_field(NotFound, field, f"The frozen audience {name} has expired.")
     if frozen is None:
         close = nearest(name, (one.name for one in frozen_audiences(snapshot, now_us)))
         hint = f" Did you mean {close}?" if close else ""
-        raise NotFound(f"There is no frozen audience {name}.{hint}")
+        raise about_field(NotFound, field, f"There is no frozen audience {name}.{hint}")
     return frozen
 
 

@@ -10,7 +10,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from strata.v1 import audience_pb2, ingest_pb2, profile_pb2
+from strata.v1 import audience_pb2, frozen_pb2, ingest_pb2, profile_pb2, tier_pb2
 
 ALL: dict[str, Any] = {"audience": {"expression": "true"}}
 LISTED = ALL | {"form": audience_pb2.MEMBER_FORM_IDENTIFIERS, "identifier_kind": "member"}
@@ -41,6 +41,38 @@ REFUSED = [
         "Audience/ListMembers",
         audience_pb2.ListMembersRequest(**LISTED | {"identifier_kind": "membr"}),
         "identifier_kind",
+    ),
+    *(
+        (
+            "Audience/ListMembers",
+            audience_pb2.ListMembersRequest(**LISTED, order_by=order, limit=3),
+            "order_by",
+        )
+        for order in ("'x'", "3", "now", "band('x')", "bucket(")
+    ),
+    (
+        "Audience/Flow",
+        tier_pb2.FlowRequest(tier="x", **{"from": {"seconds": 2}, "to": {"seconds": 1}}),
+        "from",
+    ),
+    ("Audience/Flow", tier_pb2.FlowRequest(tier="x", **{"from": {"seconds": 1}}), "tier"),
+    ("Model/Refresh", tier_pb2.RefreshRequest(tiers=["x"]), "tiers"),
+    ("Frozen/Freeze", frozen_pb2.FreezeRequest(name=" x", **ALL), "name"),
+    ("Frozen/Freeze", frozen_pb2.FreezeRequest(name="x", made_by="x" * 201, **ALL), "made_by"),
+    (
+        "Frozen/Freeze",
+        frozen_pb2.FreezeRequest(name="x", expires_at={"seconds": 1}, **ALL),
+        "expires_at",
+    ),
+    ("Frozen/GetFrozen", frozen_pb2.GetFrozenRequest(name="x"), "name"),
+    ("Frozen/DropFrozen", frozen_pb2.DropFrozenRequest(name="x"), "name"),
+    ("Audience/Count", audience_pb2.CountRequest(audience={"frozen": ""}), "audience.frozen"),
+    ("Audience/Count", audience_pb2.CountRequest(audience={"frozen": "x"}), "audience"),
+    ("Audience/Count", audience_pb2.CountRequest(**ALL, among_frozen="x"), "among_frozen"),
+    (
+        "Audience/CountMany",
+        audience_pb2.CountManyRequest(audiences=[ALL["audience"], {"tree": {}}]),
+        "audiences[1].tree.nodes",
     ),
     ("Profile/GetProfile", profile_pb2.GetProfileRequest(identifier=WHO), "identifier"),
     (
