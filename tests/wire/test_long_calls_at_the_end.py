@@ -18,6 +18,7 @@ from engine.failpoints import configure
 from strata.client import Client
 from strata.errors import StrataError
 from strata.updates import Update
+from strata.v1 import list_pb2
 from tests.wire.conftest import running
 from tests.wire.fake_database import FakeDatabase, wait_until_stopped
 from tests.wire.fake_ingest import FakeIngest
@@ -139,3 +140,23 @@ def test_a_commit_longer_than_the_drain_time_is_answered(tmp_path: Path) -> None
         assert ack.result(PATIENCE_S).accepted == 1
     with Database.open(tmp_path / "store") as again:
         assert again.count("age = 3").count == 1
+
+
+def test_a_client_that_says_nothing_more_is_cut_off(connect: Callable[[str], grpc.Channel]) -> None:
+    """An upload without an end keeps the server for the drain time, and no longer."""
+    gone = threading.Event()
+
+    header = list_pb2.UploadListRequest(header={"name": "x", "identifier_kind": "member"})
+
+    def upload() -> Iterator[bytes]:
+        yield header.SerializeToString()
+        gone.wait(PATIENCE_S)
+
+    with running(FakeIngest(), drain_s=DRAIN_S) as address:
+        path = "/strata.v1.ListService/UploadList"
+        call = connect(address).stream_unary(path).future(upload())
+        time.sleep(0.3)
+        stopped_s = time.monotonic()
+    assert time.monotonic() - stopped_s < PATIENCE_S / 3
+    assert call.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
+    gone.set()
