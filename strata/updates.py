@@ -52,7 +52,8 @@ class Update:
 
 
 def update_message(update: Update) -> ingest_pb2.ProfileUpdate:
-    """The message of an update. TypeError for a value of another type than answers have."""
+    """The message of an update. TypeError for a value of another type than answers have, ValueError
+    for a number of more than 64 bits; both name the attribute or property."""
     message = ingest_pb2.ProfileUpdate(giver=update.giver, time=messages.timestamp(update.time))
     for kind, value in update.identifiers.items():
         message.identifiers.add(kind=kind, value=value)
@@ -60,7 +61,7 @@ def update_message(update: Update) -> ingest_pb2.ProfileUpdate:
         if given is None:
             message.unset.append(name)
         else:
-            message.attributes.add(name=name, value=_value(given))
+            message.attributes.add(name=name, value=_value(name, given))
     for operation, changes in (
         (ingest_pb2.SET_OPERATION_ADD, update.added),
         (ingest_pb2.SET_OPERATION_REMOVE, update.removed),
@@ -73,7 +74,7 @@ def update_message(update: Update) -> ingest_pb2.ProfileUpdate:
         )
         for name, given in event.properties.items():
             if given is not None:
-                added.properties.add(name=name, value=_value(given))
+                added.properties.add(name=name, value=_value(f"{event.type}.{name}", given))
     return message
 
 
@@ -104,11 +105,13 @@ def batch_message(
     return batch
 
 
-def _value(given: Value) -> value_pb2.Value:
+def _value(name: str, given: Value) -> value_pb2.Value:
     match given:
         case bool():
             return value_pb2.Value(bool_value=given)
         case int():
+            if not -(1 << 63) <= given < 1 << 63:
+                raise ValueError(f"{name}: {given} is beyond the 64 bits of a whole number")
             return value_pb2.Value(int_value=given)
         case float():
             return value_pb2.Value(float_value=given)
@@ -122,4 +125,5 @@ def _value(given: Value) -> value_pb2.Value:
             return value_pb2.Value(date_value=given.isoformat())
         case tuple():
             return value_pb2.Value(set_value=value_pb2.StringSet(values=given))
-    raise TypeError(f"{given!r} is no value of an attribute")
+    hint = "; the values of a set are a tuple" if isinstance(given, list | set | frozenset) else ""
+    raise TypeError(f"{name}: {given!r} is no value of an attribute{hint}")
