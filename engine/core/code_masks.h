@@ -61,9 +61,12 @@ static inline void strata_make_code_masks(const strata_reader *reader, strata_co
     }
 }
 
-/* The masks that a leaf joins; 0 where it reads the column instead. */
-static inline uint32_t strata_codes_joined(const strata_code_masks *codes,
+/* The masks that a leaf is the union of, made if need be; 0 where it reads the column instead. */
+static inline uint32_t strata_codes_joined(const strata_reader *reader, strata_code_masks *codes,
                                            const strata_leaf *leaf, const uint64_t **terms) {
+    if (codes->code_count < 0) {
+        strata_make_code_masks(reader, codes, leaf);
+    }
     uint32_t count = 0, last = (uint32_t)codes->code_count;
     last = leaf->highest_code < last ? leaf->highest_code : last;
     for (uint32_t code = leaf->lowest_code; code <= last; code++) {
@@ -82,19 +85,15 @@ static inline uint32_t strata_codes_joined(const strata_code_masks *codes,
 static inline int strata_codes_narrow(const strata_reader *reader, strata_code_masks *codes,
                                       const strata_leaf *leaf, int negate, uint64_t *mask,
                                       uint32_t *rows) {
-    const uint64_t *terms[STRATA_CODES_JOINED];
-    uint32_t count;
-    if (codes->code_count < 0) {
-        strata_make_code_masks(reader, codes, leaf);
-    }
-    if (!codes->code_count) {
-        return 0;
-    }
-    count = strata_codes_joined(codes, leaf, terms);
+    const uint64_t *terms[1 + STRATA_CODES_JOINED];
+    uint32_t count = strata_codes_joined(reader, codes, leaf, terms + 1);
+    const uint32_t ends[2] = {1, 1 + count};
+    const uint64_t flips[2] = {0, negate ? ~UINT64_C(0) : 0};
     if (!count) {
         return 0;
     }
-    *rows = reader->kernels->mask_and_any(mask, terms, count, negate ? ~UINT64_C(0) : 0);
+    terms[0] = mask;
+    *rows = reader->kernels->mask_join_any(terms, ends, flips, 2, mask);
     return 1;
 }
 

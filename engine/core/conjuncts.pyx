@@ -12,14 +12,16 @@ list: nothing here changes an answer, only how many bytes are read for it.
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from engine.core.aggregates cimport are_filled, events_ahead
-from engine.core.nodes cimport context, has_code_masks, need_columns
+from engine.core.nodes cimport context, has_code_masks, has_range_masks, need_columns
 from engine.core.program cimport NODE_AND, NODE_LEAF, NODE_NOT, NODE_OR, NODE_TRUE, program_node
 from engine.core.structures cimport (
     STRATA_ALL,
+    STRATA_BITSET_BYTES,
     STRATA_LEAF_SET,
     STRATA_NONE,
     STRATA_OPEN,
     strata_codes_cost,
+    strata_has_ranges,
     strata_leaf,
     strata_leaf_state,
     strata_outlook,
@@ -67,6 +69,9 @@ cdef strata_outlook glance_leaf(context *c, const strata_leaf *leaf) noexcept no
     outlook = strata_leaf_state(&c.reader, leaf)
     if has_code_masks(c, leaf) and outlook.state == STRATA_OPEN:
         outlook.cost = strata_codes_cost(&c.reader, &c.codes[leaf.field], leaf, outlook.cost)
+    elif (has_range_masks(c, leaf) and outlook.state == STRATA_OPEN
+          and c.ranges[leaf.field].is_made and strata_has_ranges(&c.reader, leaf)):
+        outlook.cost = STRATA_BITSET_BYTES // 4
     return outlook
 
 

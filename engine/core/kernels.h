@@ -27,7 +27,7 @@
  *   Selections a selection list is rows of the block, ascending uint16: cheaper than a mask once
  *              few rows are left. `out` has room for as many rows as come in.
  *   Aliasing   no two pointers of a call may overlap, but `out` of a selection may be its `rows`,
- *              and `out` of mask_join one of its terms.
+ *              and `out` of mask_join and mask_join_any one of their terms.
  *   Alignment  any is right. Columns and bitsets lie on 64 bytes in the store; masks of the
  *              caller should, since a 64-byte load across two cache lines takes twice as long.
  *   Cycles     in comments are of one core at 3 GHz (Sapphire Rapids), data in the second-level cache.
@@ -40,6 +40,7 @@
 #include <string.h>
 
 #include "engine/bitmaps/containers.h"
+#include "engine/core/kernels_ranks.h"
 
 /* Codes that the bits of `members` reach at least, whatever the dictionary's size: a byte-wide
  * column is looked up in all of them at once. */
@@ -71,13 +72,24 @@ typedef struct {
     uint32_t (*mask_join)(const uint64_t *const *terms, const uint64_t *flips, uint32_t term_count,
                           uint64_t *out);
 
-    /* mask &= (every row of some terms[i]) ^ flip, one term at least; returns the rows left. */
-    uint32_t (*mask_and_any)(uint64_t *mask, const uint64_t *const *terms, uint32_t term_count,
-                             uint64_t flip);
+    /* out = the rows that every group has: the terms up to ends[g] that no group before has are
+     * group g, which has the rows of any of them, or with flips[g] all ones the others. A group has a
+     * term at least. NULL for `out` counts only. */
+    uint32_t (*mask_join_any)(const uint64_t *const *terms, const uint32_t *ends,
+                              const uint64_t *flips, uint32_t group_count, uint64_t *out);
     /* Masks of the codes 1 .. code_count over `words` words, that of code c from
      * out + (c - 1) * STRATA_BLOCK_WORDS on. */
     void (*code_masks_u8)(const uint8_t *values, uint32_t words, uint32_t code_count,
                           uint64_t *out);
+
+    /* Masks of ranges over `words` words: bit i of that of range r is (value[i] - lows[r] <= spans[r]),
+     * from out + r * STRATA_BLOCK_WORDS on. */
+    void (*range_masks_u8)(const uint8_t *values, uint32_t words, const uint8_t *lows,
+                           const uint8_t *spans, uint32_t count, uint64_t *out);
+    /* ranks[i] = all->before + how many of the cuts value[i] has reached, over `words` words; see
+     * kernels_ranks.h. */
+    void (*ranks_u32)(const uint32_t *values, uint32_t words, const strata_cuts *all,
+                      uint8_t *ranks);
 
     /* mask &= (hit & present) ^ flip over `words` words; NULL for `present` is every row, flip is 0
      * or ~0. Hits are those of range_*. Returns the rows left in these words. */
@@ -181,6 +193,7 @@ STRATA_TABLE(portable, portable)
 #include "engine/core/kernels_avx512_rows.h"
 #include "engine/core/kernels_x86_after.h"
 #include "engine/core/kernels_x86_lanes.h"
+#include "engine/core/kernels_x86_ranks.h"
 STRATA_TABLE(avx2, portable)
 STRATA_TABLE(avx512, avx512)
 #endif

@@ -41,13 +41,28 @@ def join(
     flips: Sequence[bool],
     out: NDArray[np.uint64] | None = None,
 ) -> int: ...
-def narrow_to_any(
+def join_any(
     name: str,
-    mask: NDArray[np.uint64],
-    terms: Sequence[NDArray[np.uint64]],
-    flip: bool = False,
+    groups: Sequence[Sequence[NDArray[np.uint64]]],
+    flips: Sequence[bool],
+    out: NDArray[np.uint64] | None = None,
 ) -> int: ...
 def code_masks(name: str, values: NDArray[np.uint8], out: NDArray[np.uint64]) -> None: ...
+def range_masks(
+    name: str,
+    values: NDArray[np.uint8],
+    lows: NDArray[np.uint8],
+    spans: NDArray[np.uint8],
+    out: NDArray[np.uint64],
+) -> None: ...
+def ranks(
+    name: str,
+    values: NDArray[np.uint32],
+    cuts: NDArray[np.uint32],
+    highest: int,
+    before: int,
+    out: NDArray[np.uint8],
+) -> bool: ...
 def narrow_by_container(
     name: str,
     operation: str,

@@ -13,7 +13,10 @@ import numpy as np
 
 from engine.core.structures cimport (
     STRATA_BLOCK_WORDS,
+    STRATA_CUTS_MOST,
     STRATA_LEAST_MEMBERS,
+    strata_cuts,
+    strata_divide_cuts,
     strata_entry,
     strata_int128_of,
     strata_kernels,
@@ -130,19 +133,26 @@ def join(str name, terms, flips, uint64_t[::1] out=None):
     return kernels.mask_join(masks, turned, count, &out[0] if out is not None else NULL)
 
 
-def narrow_to_any(str name, uint64_t[::1] mask, terms, bint flip=False):
-    """Keeps the rows of a mask that some term has, or none has where it is flipped; how many. At
-    most 8 terms."""
+def join_any(str name, groups, flips, uint64_t[::1] out=None):
+    """Joins groups of masks, each the union of its own or its complement, into `out` unless that
+    is None; the rows. At most 16 masks."""
     cdef const strata_kernels *kernels = table(name)
-    cdef const uint64_t *masks[8]
+    cdef const uint64_t *masks[16]
+    cdef uint32_t[16] ends
+    cdef uint64_t[16] turned
     cdef const uint64_t[::1] term
-    cdef uint32_t i, count = len(terms)
-    assert 0 < count <= 8 and mask.shape[0] == STRATA_BLOCK_WORDS
-    for i in range(count):
-        term = terms[i]
-        assert term.shape[0] == STRATA_BLOCK_WORDS
-        masks[i] = &term[0]
-    return kernels.mask_and_any(&mask[0], masks, count, <uint64_t>0 - <uint64_t>flip)
+    cdef uint32_t count = 0, g
+    assert 0 < len(groups) == len(flips) <= 16 and sum(map(len, groups)) <= 16
+    assert out is None or out.shape[0] == STRATA_BLOCK_WORDS
+    for g, (terms, flip) in enumerate(zip(groups, flips)):
+        assert len(terms)
+        for term in terms:
+            assert term.shape[0] == STRATA_BLOCK_WORDS
+            masks[count] = &term[0]
+            count += 1
+        ends[g], turned[g] = count, <uint64_t>0 - <uint64_t>bool(flip)
+    return kernels.mask_join_any(
+        masks, ends, turned, <uint32_t>len(groups), &out[0] if out is not None else NULL)
 
 
 def code_masks(str name, const uint8_t[::1] values, uint64_t[:, ::1] out):
@@ -151,6 +161,43 @@ def code_masks(str name, const uint8_t[::1] values, uint64_t[:, ::1] out):
     assert values.shape[0] == 64 * words and words <= STRATA_BLOCK_WORDS == out.shape[1]
     assert out.shape[0] and words
     table(name).code_masks_u8(&values[0], words, <uint32_t>out.shape[0], &out[0, 0])
+
+
+def range_masks(
+    str name,
+    const uint8_t[::1] values,
+    const uint8_t[::1] lows,
+    const uint8_t[::1] spans,
+    uint64_t[:, ::1] out,
+):
+    """The mask of each range in a row of `out`; as many words as the values have."""
+    cdef uint32_t words = <uint32_t>(values.shape[0] // 64)
+    assert values.shape[0] == 64 * words and words <= STRATA_BLOCK_WORDS == out.shape[1] and words
+    assert 0 < lows.shape[0] == spans.shape[0] == out.shape[0]
+    table(name).range_masks_u8(&values[0], words, &lows[0], &spans[0], <uint32_t>lows.shape[0],
+                               &out[0, 0])
+
+
+def ranks(
+    str name,
+    const uint32_t[::1] values,
+    const uint32_t[::1] cuts,
+    uint32_t highest,
+    uint8_t before,
+    uint8_t[::1] out,
+):
+    """How many of ascending cuts each value, `highest` at most, has reached, and `before`; False and
+    nothing where too many cuts are close together."""
+    cdef strata_cuts divided
+    cdef uint32_t words = words_of(values.shape[0])
+    assert words and out.shape[0] == values.shape[0] and 0 < cuts.shape[0] <= STRATA_CUTS_MOST
+    for i in range(cuts.shape[0]):
+        divided.cuts[i] = cuts[i]
+    divided.cut_count, divided.before = <uint32_t>cuts.shape[0], before
+    if not strata_divide_cuts(&divided, highest):
+        return False
+    table(name).ranks_u32(&values[0], words, &divided, &out[0])
+    return True
 
 
 def narrow_by_container(

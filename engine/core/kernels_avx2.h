@@ -93,19 +93,25 @@ STRATA_MASK_KERNEL_AVX2(strata_mask_join_avx2(const uint64_t *const *terms, cons
                                               uint32_t term_count, uint64_t *out), out, out,
                         strata_join_avx2(terms, flips, term_count, i))
 
-STRATA_AVX2 STRATA_INLINE __m256i strata_any_avx2(const uint64_t *const *terms, uint32_t term_count,
-                                              uint64_t flip, uint32_t i) {
-    __m256i any = STRATA_AT_AVX2(terms[0]);
-    for (uint32_t t = 1; t < term_count; t++) {
-        any = _mm256_or_si256(any, STRATA_AT_AVX2(terms[t]));
+STRATA_AVX2 STRATA_INLINE __m256i strata_join_any_avx2(const uint64_t *const *terms,
+                                                       const uint32_t *ends, const uint64_t *flips,
+                                                       uint32_t group_count, uint32_t i) {
+    __m256i joined = _mm256_set1_epi8(-1);
+    for (uint32_t g = 0, t = 0; g < group_count; g++) {
+        __m256i any = STRATA_AT_AVX2(terms[t++]);
+        for (; t < ends[g]; t++) {
+            any = _mm256_or_si256(any, STRATA_AT_AVX2(terms[t]));
+        }
+        any = _mm256_xor_si256(any, _mm256_set1_epi64x((long long)flips[g]));
+        joined = _mm256_and_si256(joined, any);
     }
-    return _mm256_xor_si256(any, _mm256_set1_epi64x((long long)flip));
+    return joined;
 }
 
-STRATA_MASK_KERNEL_AVX2(strata_mask_and_any_avx2(uint64_t *mask, const uint64_t *const *terms,
-                                                  uint32_t term_count, uint64_t flip), mask, 1,
-                        _mm256_and_si256(STRATA_AT_AVX2(mask),
-                                         strata_any_avx2(terms, term_count, flip, i)))
+STRATA_MASK_KERNEL_AVX2(strata_mask_join_any_avx2(const uint64_t *const *terms,
+                                                  const uint32_t *ends, const uint64_t *flips,
+                                                  uint32_t group_count, uint64_t *out), out, out,
+                        strata_join_any_avx2(terms, ends, flips, group_count, i))
 
 /* ----------------------------------------------------------------------------- columns */
 

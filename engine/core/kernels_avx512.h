@@ -70,19 +70,38 @@ STRATA_MASK_KERNEL_AVX512(strata_mask_join_avx512(const uint64_t *const *terms,
                                                   uint64_t *out), out, out,
                           strata_join_avx512(terms, flips, term_count, i))
 
-STRATA_AVX512 STRATA_INLINE __m512i strata_any_avx512(const uint64_t *const *terms, uint32_t term_count,
-                                              uint64_t flip, uint32_t i) {
-    __m512i any = STRATA_AT_AVX512(terms[0]);
-    for (uint32_t t = 1; t < term_count; t++) {
-        any = _mm512_or_si512(any, STRATA_AT_AVX512(terms[t]));
-    }
-    return _mm512_xor_si512(any, _mm512_set1_epi64((long long)flip));
-}
+/* Four lines of all terms at a time: which term comes next is found out once for 256 bytes of it. */
+#define STRATA_JOINED_LINES 4
 
-STRATA_MASK_KERNEL_AVX512(strata_mask_and_any_avx512(uint64_t *mask, const uint64_t *const *terms,
-                                                  uint32_t term_count, uint64_t flip), mask, 1,
-                        _mm512_and_si512(STRATA_AT_AVX512(mask),
-                                         strata_any_avx512(terms, term_count, flip, i)))
+STRATA_AVX512 static uint32_t strata_mask_join_any_avx512(const uint64_t *const *terms,
+                                                          const uint32_t *ends,
+                                                          const uint64_t *flips,
+                                                          uint32_t group_count, uint64_t *out) {
+    __m512i sums = _mm512_setzero_si512();
+    for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w += 8 * STRATA_JOINED_LINES) {
+        __m512i joined[STRATA_JOINED_LINES], any[STRATA_JOINED_LINES];
+        for (int k = 0; k < STRATA_JOINED_LINES; k++) joined[k] = _mm512_set1_epi64(-1);
+        for (uint32_t g = 0, t = 0; g < group_count; g++) {
+            const __m512i flip = _mm512_set1_epi64((long long)flips[g]);
+            const uint64_t *at = terms[t++] + w;
+            for (int k = 0; k < STRATA_JOINED_LINES; k++) any[k] = strata_load_avx512(at + 8 * k);
+            for (; t < ends[g]; t++) {
+                at = terms[t] + w;
+                for (int k = 0; k < STRATA_JOINED_LINES; k++) {
+                    any[k] = _mm512_or_si512(any[k], strata_load_avx512(at + 8 * k));
+                }
+            }
+            for (int k = 0; k < STRATA_JOINED_LINES; k++) {
+                joined[k] = _mm512_and_si512(joined[k], _mm512_xor_si512(any[k], flip));
+            }
+        }
+        for (int k = 0; k < STRATA_JOINED_LINES; k++) {
+            if (out) _mm512_storeu_si512(out + w + 8 * k, joined[k]);
+            sums = _mm512_add_epi64(sums, _mm512_popcnt_epi64(joined[k]));
+        }
+    }
+    return (uint32_t)_mm512_reduce_add_epi64(sums);
+}
 
 /* ----------------------------------------------------------------------------- columns */
 

@@ -87,6 +87,24 @@
         }                                                                                      \
     }
 
+/* The mask of each of many ranges, in the same way. */
+#define STRATA_RANGE_MASKS(TARGET, SET)                                                        \
+    TARGET static void strata_range_masks_u8_##SET(const uint8_t *restrict values,             \
+                                                   uint32_t words, const uint8_t *lows,        \
+                                                   const uint8_t *spans, uint32_t count,       \
+                                                   uint64_t *restrict out) {                   \
+        for (uint32_t w = 0; w < words; w += STRATA_CODED_WORDS) {                             \
+            uint32_t stop = words - w < STRATA_CODED_WORDS ? words : w + STRATA_CODED_WORDS;   \
+            for (uint32_t r = 0; r < count; r++) {                                             \
+                uint64_t *mask = out + (size_t)r * STRATA_BLOCK_WORDS;                         \
+                for (uint32_t i = w; i < stop; i++) {                                          \
+                    const uint8_t *at = values + 64 * (size_t)i;                               \
+                    mask[i] = strata_hits_u8_##SET(at, lows[r], spans[r]);                     \
+                }                                                                              \
+            }                                                                                  \
+        }                                                                                      \
+    }
+
 /* Every loop over whole columns of one table; `SET` names it. */
 #define STRATA_COLUMN_KERNELS(TARGET, COUNT, SET)                                              \
     STRATA_RANGE_KERNELS(TARGET, COUNT, SET, u8, uint8_t)                                      \
@@ -97,7 +115,8 @@
     STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u8, uint8_t)                                     \
     STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u16, uint16_t)                                   \
     STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u32, uint32_t)                                   \
-    STRATA_CODE_MASKS(TARGET, SET)
+    STRATA_CODE_MASKS(TARGET, SET)                                                             \
+    STRATA_RANGE_MASKS(TARGET, SET)
 
 #define STRATA_RANGE_KERNELS(TARGET, COUNT, SET, WIDTH, TYPE)                                  \
     STRATA_RANGE_FILL(TARGET, strata_range_##WIDTH##_##SET, strata_hits_##WIDTH##_##SET, TYPE) \
@@ -120,8 +139,10 @@
         .mask_or = strata_mask_or_##SET,                                                       \
         .mask_and_not = strata_mask_and_not_##SET,                                             \
         .mask_join = strata_mask_join_##SET,                                                   \
-        .mask_and_any = strata_mask_and_any_##SET,                                             \
+        .mask_join_any = strata_mask_join_any_##SET,                                           \
         .code_masks_u8 = strata_code_masks_u8_##SET,                                           \
+        .range_masks_u8 = strata_range_masks_u8_##SET,                                         \
+        .ranks_u32 = strata_ranks_u32_##SET,                                                   \
         .range_u8 = strata_range_u8_##SET,                                                     \
         .range_u16 = strata_range_u16_##SET,                                                   \
         .range_u32 = strata_range_u32_##SET,                                                   \

@@ -46,16 +46,23 @@ static uint32_t strata_mask_join_portable(const uint64_t *const *terms, const ui
     return count;
 }
 
-static uint32_t strata_mask_and_any_portable(uint64_t *mask, const uint64_t *const *terms,
-                                             uint32_t term_count, uint64_t flip) {
+static uint32_t strata_mask_join_any_portable(const uint64_t *const *terms, const uint32_t *ends,
+                                              const uint64_t *flips, uint32_t group_count,
+                                              uint64_t *out) {
     uint32_t count = 0;
     for (uint32_t w = 0; w < STRATA_BLOCK_WORDS; w++) {
-        uint64_t any = terms[0][w];
-        for (uint32_t i = 1; i < term_count; i++) {
-            any |= terms[i][w];
+        uint64_t word = ~UINT64_C(0);
+        for (uint32_t g = 0, t = 0; g < group_count; g++) {
+            uint64_t any = 0;
+            for (; t < ends[g]; t++) {
+                any |= terms[t][w];
+            }
+            word &= any ^ flips[g];
         }
-        mask[w] &= any ^ flip;
-        count += strata_popcount64(mask[w]);
+        if (out) {
+            out[w] = word;
+        }
+        count += strata_popcount64(word);
     }
     return count;
 }

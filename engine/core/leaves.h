@@ -99,6 +99,7 @@ typedef struct {
     int32_t compare;          /* STRATA_EQ ... */
     int32_t how;              /* STRATA_CONTAINS ... */
     int64_t low, high;
+    uint32_t range; /* INT_RANGE: its place among the ranges of its field from 1 (range_masks.h), or 0 */
     double float_low, float_high;
     const uint32_t *codes;    /* SET: sorted codes; CODE_PAIR: map by code of `field` */
     uint32_t code_count;

@@ -10,6 +10,7 @@ from engine.core.structures cimport (
     strata_code_masks,
     strata_entry,
     strata_leaf,
+    strata_ranges,
     strata_reader,
 )
 
@@ -71,7 +72,8 @@ cdef struct context:
     uint64_t *score_masks    # as `masks` and `lists`, for the conditions of a score; NULL where
     uint16_t *score_lists    # there are no scores
     strata_code_masks *codes  # by field; NULL where no category is asked about often
-    int32_t code_field_count
+    strata_ranges *ranges    # by field; NULL where no number is compared often
+    int32_t field_count      # of those two
     int is_warm              # columns are in a cache: see `is_worth_a_list`
     int stopped              # not GO_ON: masks and states are unfinished, and to be dropped
 
@@ -85,10 +87,17 @@ cdef inline int has_code_masks(const context *c, const strata_leaf *leaf) noexce
             and c.codes[leaf.field].leaf_count)
 
 
+cdef inline int has_range_masks(const context *c, const strata_leaf *leaf) noexcept nogil:
+    return c.ranges != NULL and leaf.range and c.ranges[leaf.field].cut_count
+
+
 # Begins a block; 0 where it has no live rows.
 cdef int open_block(context *c, uint32_t block) noexcept nogil
 # Has the columns that a leaf reads for the open block.
 cdef void need_columns(context *c, const strata_leaf *leaf) noexcept nogil
+# The one container that a leaf consists of, or NULL; also where that is still to be made.
+cdef const strata_entry *entry_of(
+    context *c, const strata_leaf *leaf, const uint8_t **base) noexcept nogil
 # The mask of the live rows of the open block.
 cdef const uint64_t *live_rows(context *c) noexcept nogil
 # What is so of a node over the open block, its mask in `out` or where it was found; levels from

@@ -23,6 +23,7 @@ from libc.string cimport memcpy, memset
 from engine.core.aggregates cimport are_filled, fill_columns, open_columns
 from engine.core.conjuncts cimport is_worth_a_list, learn, order_conjuncts
 from engine.core.control cimport GO_ON, NO_MEMORY, stop_reason
+from engine.core.joins cimport join_masks, masks_first
 from engine.core.program cimport (
     NODE_AND,
     NODE_LEAF,
@@ -54,10 +55,9 @@ from engine.core.structures cimport (
     strata_list_words,
     strata_mask_from_entry,
     strata_mask_set_rows,
+    strata_range_mask,
 )
 
-cdef enum:
-    JOINED_MOST = 16         # masks that are joined in one pass, the live rows among them
 cdef size_t MASK_BYTES = STRATA_BLOCK_WORDS * 8
 
 
@@ -104,8 +104,9 @@ cdef int open_block(context *c, uint32_t block) noexcept nogil:
         return 0
     for i in range(c.memo_count):
         c.memos[i].state = -1
-    for i in range(c.code_field_count):
+    for i in range(c.field_count):
         c.codes[i].code_count = -1
+        c.ranges[i].is_made = -1
     if c.node_counts != NULL:
         memset(c.counted, 0, c.node_count)
     if c.columns != NULL:
@@ -123,7 +124,7 @@ cdef void need_columns(context *c, const strata_leaf *leaf) noexcept nogil:
         c.stopped = NO_MEMORY
 
 
-cdef inline const strata_entry *entry_of(
+cdef const strata_entry *entry_of(
         context *c, const strata_leaf *leaf, const uint8_t **base) noexcept nogil:
     """The one container that a leaf consists of, or NULL; also where that is still to be made."""
     if leaf.column_count and not are_filled(c.columns, leaf.columns, leaf.column_count):
@@ -235,9 +236,16 @@ cdef uint32_t narrow_leaf(
         context *c, const strata_leaf *leaf, int negate, uint64_t *mask) noexcept nogil:
     """Cuts a mask to the rows for which a vector leaf holds, or the others; how many stay."""
     cdef uint32_t rows
+    cdef const uint64_t *held
     if (has_code_masks(c, leaf) and strata_codes_narrow(
             &c.reader, &c.codes[leaf.field], leaf, negate, mask, &rows)):
         return rows
+    if has_range_masks(c, leaf):
+        held = strata_range_mask(&c.reader, &c.ranges[leaf.field], leaf)
+        if held != NULL and negate:
+            return c.reader.kernels.mask_and_not(mask, held)
+        if held != NULL:
+            return c.reader.kernels.mask_and(mask, held)
     return strata_leaf_narrow(&c.reader, leaf, negate, mask)
 
 
@@ -343,53 +351,6 @@ cdef uint32_t begins_as_list(
     return entry.cardinality
 
 
-cdef const uint64_t *whole_mask(context *c, int32_t node_id, uint64_t *flip) noexcept nogil:
-    """The mask that an open node consists of, or the complement of (then `flip` is all ones),
-    where it is there already; else NULL."""
-    cdef const program_node *node = &c.nodes[node_id]
-    cdef const strata_entry *entry
-    cdef const uint8_t *base = NULL
-    flip[0] = 0
-    while node.kind == NODE_NOT and node.memo < 0:
-        flip[0] = ~flip[0]
-        node = &c.nodes[c.children[node.first_child]]
-    if node.memo >= 0:
-        return c.memos[node.memo].mask if c.memos[node.memo].state == STRATA_OPEN else NULL
-    if node.kind != NODE_LEAF:
-        return NULL
-    entry = entry_of(c, &c.leaves[node.leaf], &base)
-    if entry == NULL or entry.kind != STRATA_BITSET:
-        return NULL
-    return <const uint64_t *>(base + entry.offset)
-
-
-cdef int32_t join_masks(context *c, const program_node *node, int32_t count, uint64_t *out,
-                        int wanted, outcome *found) noexcept nogil:
-    """Joins the first conjuncts in one pass, as far as their masks are there already; returns
-    how many they were, 0 where they are less than two."""
-    cdef const uint64_t *terms[JOINED_MOST]
-    cdef uint64_t[JOINED_MOST] flips
-    cdef const int32_t *order = c.order + node.first_child
-    cdef int32_t joined = 0, term_count
-    cdef uint64_t all_flipped = ~<uint64_t>0
-    while joined < count and joined < JOINED_MOST - 1:
-        terms[joined] = whole_mask(c, order[joined], &flips[joined])
-        if terms[joined] == NULL:
-            break
-        all_flipped &= flips[joined]
-        joined += 1
-    if joined < 2:
-        return 0
-    term_count = joined
-    if all_flipped:
-        # Complements alone have rows that are not alive.
-        terms[term_count], flips[term_count] = live_rows(c), 0
-        term_count += 1
-    found[0] = opened(c, out, c.reader.kernels.mask_join(
-        terms, flips, term_count, NULL if wanted == A_COUNT and joined == count else out))
-    return joined
-
-
 cdef outcome run_and(context *c, const program_node *node, uint64_t *out, int32_t level,
                      int wanted) noexcept nogil:
     cdef int32_t i, count = order_conjuncts(c, node)
@@ -404,7 +365,13 @@ cdef outcome run_and(context *c, const program_node *node, uint64_t *out, int32_
         rows = begins_as_list(c, node, count)
         if rows:
             return cut_list(c, order, 1, count, rows, out, level, wanted)
-        i = join_masks(c, node, count, out, wanted, &so_far)
+        if c.is_warm:
+            count = masks_first(c, node, count, level)
+            if count < 0:
+                return decided(c, STRATA_NONE)
+        i = join_masks(c, node, count, out, wanted, &rows)
+        if i:
+            so_far = opened(c, out, rows)
     while i < count and so_far.state != STRATA_NONE:
         if so_far.state == STRATA_ALL:
             so_far = look_node(c, order[i], out, level)

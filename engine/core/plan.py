@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.leaf_plan import LeafPlanner
-from engine.core.operations import LeafLogic, Node, Plan, RowsLeaf, SetLeaf
+from engine.core.operations import IntRangeLeaf, LeafLogic, Node, Plan, RowsLeaf, SetLeaf
 from engine.core.score_plan import plan_score
 from engine.rules import bound
 from engine.rules.bound_scores import BoundScore
@@ -61,7 +61,7 @@ class Planner:
                 continue
             missing = []
             for part in self._children(item):
-                if type(part) in _ALONE:
+                if type(part) in _ALONE or _is_between(part):
                     self._plan(part)
                 elif id(part) not in self._planned:
                     missing.append(part)
@@ -98,6 +98,8 @@ class Planner:
                 return self._planned[id(body)]
             case bound.BoundNot(item=inner):
                 return self._node(Node("not", (self._planned[id(inner)],)))
+            case bound.BoundAnd(items=items) if _is_between(item):
+                return self._logic(_in_both(*(self._leaves.plan(part) for part in items)))
             case bound.BoundAnd(items=items):
                 return self._join("and", items)
             case bound.BoundOr(items=items):
@@ -146,4 +148,31 @@ class Planner:
     def _children(self, item: bound.BoundExpr) -> tuple[bound.BoundExpr, ...]:
         if isinstance(item, bound.BoundSegment) and item.name in self._memberships:
             return ()
-        return bound.parts_of(item)
+        return () if _is_between(item) else bound.parts_of(item)
+
+
+def _is_between(item: bound.BoundExpr) -> bool:
+    """Whether it is two comparisons that no text says by themselves, of what needs nothing planned
+    before it: the ends of a `between`."""
+    return (
+        isinstance(item, bound.BoundAnd)
+        and len(item.items) == 2
+        and all(isinstance(part, bound.BoundCompare) for part in item.items)
+        and all(part.node is None and not bound.parts_of(part) for part in item.items)
+    )
+
+
+def _in_both(one: LeafLogic, other: LeafLogic) -> LeafLogic:
+    """Both of two leaves: a single range where they are ranges of one field, so that its column is
+    read once."""
+    if (
+        isinstance(one, IntRangeLeaf)
+        and isinstance(other, IntRangeLeaf)
+        and one.field == other.field
+        and not (one.negated or other.negated)
+    ):
+        low, high = max(one.low, other.low), min(one.high, other.high)
+        return low <= high and IntRangeLeaf(one.field, low, high, negated=False)
+    if isinstance(one, bool) or isinstance(other, bool):
+        return (one and other) if isinstance(one, bool) else (other and one)
+    return "and", (one, other)

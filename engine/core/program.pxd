@@ -48,6 +48,8 @@ cdef class Program(LeafHome):
     cdef AggregateLayout aggregates
     cdef bint has_scores
     cdef list code_leaves      # by position in `fields`: leaves that ask about codes of a category
+    cdef list cuts             # by position in `fields`: see range_masks.h; None without
+    cdef bint has_cuts
     cdef list _columns_read    # by the leaf that is laid out: aggregates, by number
 
     cdef int32_t field_position(self, int field_id) except -1

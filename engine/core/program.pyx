@@ -25,7 +25,10 @@ from engine.store.catalog import LIVE, UIDS
 from engine.core.aggregates cimport AggregateLayout
 from engine.core.leaf_layout cimport LeafHome, lay_out_leaf, pin
 from engine.core.structures cimport (
+    STRATA_CUTS_MOST,
     STRATA_LEAF_CODES,
+    STRATA_LEAF_INT_RANGE,
+    STRATA_RANGES_MOST,
     strata_field,
     strata_leaf,
     strata_pick_kernels,
@@ -45,6 +48,9 @@ cdef dict KINDS = {
 # Masks of shared nodes that one thread keeps while it works on a block: 8 MiB. Nodes beyond
 # that are evaluated again for each reader.
 MEMO_SLOTS = 1024
+# Ranges of one number from which on their masks may be worth making at once: ranks, which these are
+# made of, take as long as a dozen readings of the column.
+FEWEST_RANGES = 24
 
 
 cdef class Program(LeafHome):
@@ -80,6 +86,8 @@ cdef class Program(LeafHome):
         self._lay_out_nodes(plan.nodes, roots, asked)
         reads = self._lay_out_leaves([node.leaf for node in plan.nodes if node.kind == "leaf"])
         self.code_leaves = self._count_code_leaves()
+        self.cuts = self._find_cuts()
+        self.has_cuts = any(one is not None for one in self.cuts)
         self.has_scores = any(type(one) is operations.ScoreColumn for one in plan.columns)
         heights, before = score_order(plan.nodes, reads, plan.columns)
         self.depth = max(heights, default=1)
@@ -212,6 +220,32 @@ cdef class Program(LeafHome):
             if self.leaves[i].op == STRATA_LEAF_CODES and not self.leaves[i].column_count:
                 counts[self.leaves[i].field] += 1
         return counts
+
+    def _find_cuts(self):
+        """Of numbers that are compared often, by position in `fields`: their cuts, int64, and the
+        least rank and the span of each range (range_masks.h). Their leaves get to know their place."""
+        cdef int32_t i
+        cdef strata_leaf *leaf
+        asking = {}
+        for i in range(self.leaf_count):
+            leaf = &self.leaves[i]
+            if leaf.op == STRATA_LEAF_INT_RANGE and not leaf.column_count and not leaf.negated:
+                asking.setdefault(leaf.field, []).append((i, leaf.low, leaf.high + <object>1))
+        found = [None] * len(self._fields)
+        for field, ranges in asking.items():
+            edges = sorted({edge for _, low, stop in ranges for edge in (low, stop)})
+            if not (FEWEST_RANGES <= len(ranges) <= STRATA_RANGES_MOST
+                    and len(edges) <= STRATA_CUTS_MOST):
+                continue
+            rank_of = {edge: rank for rank, edge in enumerate(edges, 2)}
+            for place, (i, _, _) in enumerate(ranges, 1):
+                self.leaves[<int32_t>i].range = <uint32_t>place
+            lows = [rank_of[low] for _, low, _ in ranges]
+            spans = [rank_of[stop] - 1 - rank_of[low] for _, low, stop in ranges]
+            cuts = [edge for edge in edges if edge < 1 << 63]
+            found[field] = (np.array(cuts, dtype=np.int64), np.array(lows, dtype=np.uint8),
+                            np.array(spans, dtype=np.uint8))
+        return found
 
     def _position(self, field_id):
         return self.field_position(field_id)

@@ -7,6 +7,17 @@ cdef extern from "engine/core/kernels.h" nogil:
     const uint32_t STRATA_BLOCK_ROWS
     const uint32_t STRATA_BLOCK_WORDS
     const uint32_t STRATA_LEAST_MEMBERS
+    const uint32_t STRATA_BITSET_BYTES
+
+    const uint32_t STRATA_CUTS_MOST
+
+    ctypedef struct strata_cuts:
+        uint32_t before
+        uint32_t steps
+        uint32_t *cuts
+        uint32_t cut_count
+
+    int strata_divide_cuts(strata_cuts *all, uint32_t highest) noexcept
 
     ctypedef struct strata_kernels:
         const char *name
@@ -24,9 +35,15 @@ cdef extern from "engine/core/kernels.h" nogil:
         void (*member_u32)(const uint32_t *, uint32_t, const uint64_t *, uint64_t *) noexcept nogil
         uint32_t (*mask_join)(
             const uint64_t *const *, const uint64_t *, uint32_t, uint64_t *) noexcept nogil
-        uint32_t (*mask_and_any)(
-            uint64_t *, const uint64_t *const *, uint32_t, uint64_t) noexcept nogil
+        uint32_t (*mask_join_any)(
+            const uint64_t *const *, const uint32_t *, const uint64_t *, uint32_t,
+            uint64_t *) noexcept nogil
         void (*code_masks_u8)(const uint8_t *, uint32_t, uint32_t, uint64_t *) noexcept nogil
+        void (*range_masks_u8)(
+            const uint8_t *, uint32_t, const uint8_t *, const uint8_t *, uint32_t,
+            uint64_t *) noexcept nogil
+        void (*ranks_u32)(
+            const uint32_t *, uint32_t, const strata_cuts *, uint8_t *) noexcept nogil
         uint32_t (*range_and_u8)(
             const uint8_t *, uint32_t, uint8_t, uint8_t, const uint64_t *, uint64_t,
             uint64_t *) noexcept nogil
@@ -210,6 +227,7 @@ cdef extern from "engine/core/leaf_blocks.h" nogil:
         int32_t how
         int64_t low
         int64_t high
+        uint32_t range
         double float_low
         double float_high
         const uint32_t *codes
@@ -300,6 +318,8 @@ cdef extern from "engine/core/groups.h" nogil:
 
 
 cdef extern from "engine/core/code_masks.h" nogil:
+    enum:
+        STRATA_CODES_JOINED
     const uint32_t STRATA_CODES_MOST
 
     ctypedef struct strata_code_masks:
@@ -307,9 +327,31 @@ cdef extern from "engine/core/code_masks.h" nogil:
         int32_t code_count
         uint64_t *masks
 
+    uint32_t strata_codes_joined(
+        const strata_reader *reader, strata_code_masks *codes, const strata_leaf *leaf,
+        const uint64_t **terms) noexcept
     int strata_codes_narrow(
         const strata_reader *reader, strata_code_masks *codes, const strata_leaf *leaf,
         int negate, uint64_t *mask, uint32_t *rows) noexcept
     uint32_t strata_codes_cost(
         const strata_reader *reader, const strata_code_masks *codes,
         const strata_leaf *leaf, uint32_t cost) noexcept
+
+
+cdef extern from "engine/core/range_masks.h" nogil:
+    const uint32_t STRATA_RANGES_MOST
+
+    ctypedef struct strata_ranges:
+        uint32_t cut_count
+        uint32_t range_count
+        const int64_t *cuts
+        const uint8_t *lows
+        const uint8_t *spans
+        int32_t is_made
+        uint8_t *ranks
+        uint64_t *masks
+        strata_cuts *divided
+
+    int strata_has_ranges(const strata_reader *reader, const strata_leaf *leaf) noexcept
+    const uint64_t *strata_range_mask(
+        const strata_reader *reader, strata_ranges *ranges, const strata_leaf *leaf) noexcept

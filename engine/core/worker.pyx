@@ -11,7 +11,12 @@ from engine.core.aggregates cimport AggregateColumns
 from engine.core.control cimport Control
 from engine.core.nodes cimport LIST_ROWS, context, outcome
 from engine.core.program cimport Program
-from engine.core.structures cimport STRATA_BLOCK_WORDS, strata_code_masks, strata_field
+from engine.core.structures cimport (
+    STRATA_BLOCK_WORDS,
+    strata_code_masks,
+    strata_field,
+    strata_ranges,
+)
 
 __all__ = ["Worker"]
 
@@ -69,8 +74,8 @@ cdef class Worker:
                 or self.c.seen == NULL or self.c.passed == NULL):
             raise MemoryError
         self.c.is_warm = program.child_count >= WARM_CHILDREN
-        if max(program.code_leaves, default=0) >= FEWEST_CODE_LEAVES:
-            self._have_code_masks(program.code_leaves)
+        if max(program.code_leaves, default=0) >= FEWEST_CODE_LEAVES or program.has_cuts:
+            self._have_shared_forms(program.code_leaves, program.cuts)
         if program.has_scores:
             self.c.score_masks = self.c.masks + levels * STRATA_BLOCK_WORDS
             self.c.score_lists = self.c.lists + (2 * levels + 1) * LIST_ROWS
@@ -82,21 +87,33 @@ cdef class Worker:
             view = self.node_counts
             self.c.node_counts = &view[0]
 
-    def _have_code_masks(self, list leaf_counts):
+    def _have_shared_forms(self, list leaf_counts, list cuts):
         cdef int32_t i
-        self.c.codes = <strata_code_masks *>calloc(len(leaf_counts), sizeof(strata_code_masks))
-        if self.c.codes == NULL:
+        cdef const int64_t[::1] edges
+        cdef const uint8_t[::1] lows, spans
+        self.c.field_count = <int32_t>len(leaf_counts)
+        self.c.codes = <strata_code_masks *>calloc(self.c.field_count, sizeof(strata_code_masks))
+        self.c.ranges = <strata_ranges *>calloc(self.c.field_count, sizeof(strata_ranges))
+        if self.c.codes == NULL or self.c.ranges == NULL:
             raise MemoryError
-        self.c.code_field_count = <int32_t>len(leaf_counts)
-        for i in range(self.c.code_field_count):
+        for i in range(self.c.field_count):
             count = leaf_counts[i]
             self.c.codes[i].leaf_count = count if count >= FEWEST_CODE_LEAVES else 0
+            if cuts[i] is not None:
+                edges, lows, spans = cuts[i]
+                self.c.ranges[i].cuts, self.c.ranges[i].cut_count = &edges[0], <uint32_t>len(edges)
+                self.c.ranges[i].lows, self.c.ranges[i].spans = &lows[0], &spans[0]
+                self.c.ranges[i].range_count = <uint32_t>len(lows)
 
     def __dealloc__(self):
         cdef int32_t i
-        for i in range(self.c.code_field_count):
+        for i in range(self.c.field_count if self.c.ranges != NULL else 0):
             free(self.c.codes[i].masks)
+            free(self.c.ranges[i].ranks)
+            free(self.c.ranges[i].divided)
+            free(self.c.ranges[i].masks)
         free(self.c.codes)
+        free(self.c.ranges)
         free(self.c.reader.live)
         free(self.c.masks)
         free(self.c.memo_masks)

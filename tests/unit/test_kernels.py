@@ -96,18 +96,27 @@ def test_join(table: str) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_narrow_to_any(table: str) -> None:
-    """A mask cut to the rows of any term, and to those of none."""
+def test_join_any(table: str) -> None:
+    """Groups of terms and their complements, counted, into an array and into one of the terms."""
     pick = random.Random(3)
     for _ in range(100):
-        terms = [pick.choice(masks()) for _ in range(pick.randint(1, 5))]
-        mask = pick.choice(masks()).copy()
-        any_term = np.bitwise_or.reduce(terms)
-        for flip in (False, True):
-            expected = mask & (~any_term if flip else any_term)
-            narrowed = mask.copy()
-            assert kernels.narrow_to_any(table, narrowed, terms, flip) == naive_count(expected)
-            assert (narrowed == expected).all()
+        groups = [
+            [pick.choice(masks()) for _ in range(pick.randint(1, 5))]
+            for _ in range(pick.randint(1, 3))
+        ]
+        flips = [pick.random() < 0.4 for _ in groups]
+        expected = np.full(1024, 2**64 - 1, np.uint64)
+        for terms, flip in zip(groups, flips, strict=True):
+            any_term = np.bitwise_or.reduce(terms)
+            expected &= ~any_term if flip else any_term
+        count = naive_count(expected)
+        assert kernels.join_any(table, groups, flips) == count
+        out = np.zeros(1024, np.uint64)
+        assert kernels.join_any(table, groups, flips, out) == count
+        assert (out == expected).all()
+        groups[-1][0] = groups[-1][0].copy()
+        assert kernels.join_any(table, groups, flips, groups[-1][0]) == count
+        assert (groups[-1][0] == expected).all()
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -122,6 +131,51 @@ def test_code_masks(table: str, words: int) -> None:
         expected = np.packbits(values == code, bitorder="little").view(np.uint64)
         assert (out[code - 1, :words] == expected).all()
         assert (out[code - 1, words:] == 7).all()
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("words", [1, 7, 8, 9, 1023, 1024])
+def test_range_masks(table: str, words: int) -> None:
+    """The mask of each range, some of which go around; nothing is written behind the words."""
+    rng = np.random.default_rng(words)
+    values = rng.integers(0, 256, 64 * words).astype(np.uint8)
+    lows = np.array([0, 0, 255, 1, 200, 77], np.uint8)
+    spans = np.array([0, 255, 0, 13, 100, 1], np.uint8)
+    out = np.full((len(lows), 1024), 7, np.uint64)
+    kernels.range_masks(table, values, lows, spans, out)
+    for low, span, mask in zip(lows, spans, out, strict=True):
+        expected = np.packbits(values - low <= span, bitorder="little").view(np.uint64)
+        assert (mask[:words] == expected).all()
+        assert (mask[words:] == 7).all()
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("highest", [1, 255, 2_047, 2_048, 70_000, 2**31, 2**32 - 2])
+def test_ranks(table: str, highest: int) -> None:
+    """How many cuts values have reached, at them and beside them; up to four in one bucket."""
+    rng = np.random.default_rng(highest)
+    for count in (1, 2, 86, 254):
+        cuts = np.unique(rng.integers(1, highest, count, np.uint32, endpoint=True))
+        values = rng.integers(0, highest, 64 * 40, np.uint32, endpoint=True)
+        near = np.concatenate([cuts, cuts - np.uint32(1), np.minimum(cuts, highest - 1) + 1])
+        values[: len(near)] = near
+        values[-2:] = 0, highest
+        out = np.zeros(len(values), np.uint8)
+        if kernels.ranks(table, values, cuts, highest, 1, out):
+            assert (out == 1 + np.searchsorted(cuts, values, side="right")).all()
+        else:
+            assert len(cuts) > 4
+
+
+def test_no_ranks_where_cuts_crowd() -> None:
+    """Five cuts in a bucket are one too many, and the greatest value there is has none."""
+    values, out = np.zeros(64, np.uint32), np.full(64, 9, np.uint8)
+    crowd = np.array([1, 2, 3, 4, 5, 2**31], np.uint32)
+    assert not kernels.ranks("portable", values, crowd, 2**31, 0, out)
+    assert not kernels.ranks("portable", values, crowd[:1], 2**32 - 1, 0, out)
+    assert (out == 9).all()
+    assert kernels.ranks("portable", values, crowd[1:], 2**31, 0, out)
+    assert (out == 0).all()
 
 
 def sets_of_rows() -> Iterator[NDArray[np.uint16]]:
