@@ -180,9 +180,10 @@ class Audience:
     def add(self, expression: str | tree.Expr, where: str = "", *, keeps_tree: bool = True) -> None:
         """Adds an expression, as text or as a tree; `where` names it in errors. Where its tree is
         not asked for later, one that differs from an earlier one in its literals is not parsed."""
-        read = None if keeps_tree else self._by_pattern(expression)
-        read = read or self.read(expression, where)
-        if not self._moved:
+        plain = None if keeps_tree else self._by_pattern(expression)
+        read = plain or self.read(expression, where)
+        if plain is None and not self._moved:
+            # What has a pattern compares attributes: no segment is in it.
             self._memberships.update(
                 stored_memberships(read.bound, self._snapshot, self._binder, self._as_of_us)
             )
