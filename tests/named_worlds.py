@@ -266,7 +266,7 @@ class NamedWorld(EventDatabase):
         with self.database.members("true") as members:
             names = [value for chunk in members.identifiers("member") for value in chunk]
         people = [self.slow.people[name] for name in names]
-        past = [self.now_us - shift for shift in (0, 1, DAY_US // 2, 3 * DAY_US)]
+        past = [self.now_us - shift for shift in (0, 1, DAY_US)]
         tags = [rule.name(page) for rule in self.slow.rules for page in PAGES]
         for text in (*SEGMENTS.values(), "tag = 'KEEN'", *(f"tag = '{tag}'" for tag in tags)):
             # Tags that somebody gave are those of today, whenever is asked.
@@ -297,7 +297,7 @@ def named_updates(chance: random.Random, now_us: int, size: int) -> list[dict[st
     given to them, replaced and taken away."""
     found = []
     for _ in range(size):
-        number = chance.randrange(5)
+        number = chance.randrange(3)
         update: dict[str, Any] = {"member": f"m{number}"}
         type_ = chance.choice(("read", "read", "read", "order"))
         shift = chance.choice((-9, -3, -2, -1, 0, 0, 0, 1)) * DAY_US
@@ -306,14 +306,17 @@ def named_updates(chance: random.Random, now_us: int, size: int) -> list[dict[st
         if type_ == "read" and chance.random() < 0.9:
             event["page"] = chance.choice(PAGES)
         if chance.random() < 0.6:
-            event["id"] = f"{chance.randrange(4)}"
+            event["id"] = f"{chance.randrange(2)}"
+            if "page" in event and chance.random() < 0.7:
+                # Mostly a correction names the tag that the event named before.
+                event["page"] = PAGES[number]
             if chance.random() < 0.15:
                 event["gone"] = True
         if chance.random() < 0.9:
             update[type_] = event
-        if chance.random() < 0.3:
+        if chance.random() < 0.5:
             tags = [f"{word} {page}" for word in ("read", "late", "now") for page in PAGES]
-            some = chance.sample([*tags, "KEEN", "GIVEN"], 3)
+            some = chance.sample([*tags, "KEEN", "GIVEN"], 5)
             update[chance.choice(("-tag", "-tag", "+tag", "tag"))] = some
         found.append(update)
     return found
