@@ -31,6 +31,7 @@ from engine.events.field import encoded
 from engine.live.change import Touched, Transition
 from engine.live.definitions import Definition, NamedTag, key_of
 from engine.live.event_blocks import Brought, lay_events
+from engine.live.event_chains import EventChains
 from engine.live.event_changes import write_events
 from engine.live.fact_changes import FactEvents
 from engine.live.field_load import each_block
@@ -101,7 +102,7 @@ def _number(catalog: Catalog, declared: EventProperty) -> int:
 
 class KeptNames:
     """The rules among some definitions whose tags properties name; for one thread at a time.
-    `facts` says who has those that are sticky."""
+    `facts` says who has those that are sticky; `chains` are those of all levels."""
 
     def __init__(
         self,
@@ -110,8 +111,10 @@ class KeptNames:
         catalog: Catalog,
         version_of: Callable[[str], int],
         facts: NamedFacts,
+        chains: EventChains,
     ) -> None:
         self._facts = facts
+        self._chains = chains
         self._rules = [
             _Rule(one.name, version_of(one.name), one.named, model, catalog)
             for one in definitions
@@ -154,10 +157,9 @@ class KeptNames:
             if not len(rows):
                 continue
             alive = _alive(candidate, rows) if LIVE.id in touched.fields else rows
-            held = self._held(candidate, rule, alive, now_us)
-            changed = _joined(
-                changed, _difference(rule, _told(candidate, rule, rows), held, now_us, len(rows))
-            )
+            held = self._held(candidate, rule, alive, now_us, self._chains)
+            told = _told(candidate, rule, rows, self._chains)
+            changed = _joined(changed, _difference(rule, told, held, now_us, len(rows)))
         return changed
 
     def _written_to(self, snapshot: Snapshot, rule: _Rule, touched: Touched) -> NDArray[np.uint32]:
@@ -283,13 +285,19 @@ class KeptNames:
     # ---------------------------------------------------------------------------- inside
 
     def _held(
-        self, snapshot: Snapshot, rule: _Rule, rows: NDArray[np.uint32], now_us: int
+        self,
+        snapshot: Snapshot,
+        rule: _Rule,
+        rows: NDArray[np.uint32],
+        now_us: int,
+        chains: EventChains | None = None,
     ) -> HeldNames:
         """The tags that some rows (ascending) have at an instant, each once."""
         if rule.fact is not None:
             of_rule, codes = self._facts.holding(snapshot, rule.tag, rows)
         else:
-            counted = rule.events.counting(HeldEvents(snapshot, rows), now_us)
+            read = HeldEvents(snapshot, rows, chains if len(rows) else None)
+            counted = rule.events.counting(read, now_us)
             of_rule, codes = counted.rows, counted.codes
         names = rule.names.of_places(snapshot, rule.places, codes)
         by_rule = HeldNames(of_rule, names, _by_places(codes))
@@ -321,11 +329,13 @@ class KeptNames:
         return HeldNames(of_rows, names, np.column_stack((places, codes)))
 
 
-def _told(snapshot: Snapshot, rule: _Rule, rows: NDArray[np.uint32]) -> HeldNames:
+def _told(
+    snapshot: Snapshot, rule: _Rule, rows: NDArray[np.uint32], chains: EventChains | None = None
+) -> HeldNames:
     """The tags that some rows (ascending) have by what was told."""
     inside = rows[rows < snapshot.block_count * BLOCK_ROWS]
     pieces = []
-    for held in HeldEvents(snapshot, inside).of(rule.field):
+    for held in HeldEvents(snapshot, inside, chains if len(inside) else None).of(rule.field):
         events = held.read(rule.properties)
         codes = np.zeros((len(events), len(rule.properties)), np.uint32)
         for column, number in enumerate(rule.properties):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events.events import Codes, Events
+from engine.live.event_chains import EventChains
 from engine.live.fact_changes import FactEvents
 from engine.live.flips import NEVER
 from engine.live.held_events import HeldEvents
@@ -105,10 +106,17 @@ class NamedFacts:
     """The rules of one model version whose sticky tags properties name; for one thread at a time.
 
     `only` are the types of facts that matter (None: all). `reasons` says of rules by their tags why
-    they cannot be kept.
+    they cannot be kept. By `chains`, where there are some, the facts of few rows are found.
     """
 
-    def __init__(self, model: Model, binder: Binder, only: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        binder: Binder,
+        only: Collection[str] | None = None,
+        chains: EventChains | None = None,
+    ) -> None:
+        self._chains = chains
         self._rules: list[_Rule] = []
         self.reasons: dict[str, str] = {}
         facts = fact_events(model)
@@ -303,7 +311,8 @@ class NamedFacts:
         numbers = rule.numbers(snapshot.fields)
         inside = rows[rows < snapshot.block_count << _BLOCK_BITS]
         found, truths = [_nothing(rule)], [np.zeros((0, 2), np.bool_)]
-        for held in HeldEvents(snapshot, inside).of(field_id):
+        chains = self._chains if len(inside) else None
+        for held in HeldEvents(snapshot, inside, chains).of(field_id):
             events = held.read([*numbers, *sides])
             named = _named(events, numbers)
             found.append(_Named(inside[held.places], named.times, named.codes))

@@ -92,13 +92,13 @@ class StoredSegments(KeptDefinitions):
         self._points = KeptPoints(model, stored, catalog, numbered)
         self._level_of = levels_of(stored)
         self._facts = KeptFacts(stored, self._level_of)
-        self._named = NamedFacts(model, binder)
-        self._names = KeptNames(model, stored, catalog, numbered, self._named)
+        chains = EventChains()
+        self._named = NamedFacts(model, binder, chains=chains)
+        self._names = KeptNames(model, stored, catalog, numbered, self._named, chains)
         self._counted_events = self._named.fields(catalog) | self._each.fields(catalog)
         self._counted_events |= self._names.fields(catalog)
         self._counts_events = bool(self._named) or bool(self._each)
         self._telling = Telling(stored, numbered)
-        chains = EventChains()
         self._levels = [
             KeptLevel(
                 model,
