@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,29 +94,64 @@ def judge_flips(
             if not any(map(len, all_rows)):
                 return
     rows = union_of_rows(all_rows)
-    read = fading.read if fading is not None and len(fading.read.rows) == len(rows) else None
-    judged = plan.rows(snapshot, rows, segments, read)
-    everywhere = np.arange(len(rows))
+    with plan.moved(snapshot, rows):
+        if fading is None:
+            # Segments with the same flips are asked about the rows of these alone.
+            alike: dict[tuple[int, ...], list[int]] = {}
+            for i in segments:
+                key = tuple(number for number in leaves_of[i] if number in flipping)
+                alike.setdefault(key, []).append(i)
+            for some in alike.values():
+                of_some = [of_rows for of_rows, _ in chosen_of[some[0]]]
+                rows = union_of_rows(of_some) if any(map(len, of_some)) else _NO_ROWS
+                if len(rows):
+                    judged = plan.judged(snapshot, rows, some)
+                    _judge_alike(judged, some, chosen_of[some[0]], outcome, after_us)
+            return
+        read = fading.read if len(fading.read.rows) == len(rows) else None
+        judged = plan.judged(snapshot, rows, segments, read)
     for i in segments:
-        chosen = chosen_of[i]
-        if after_us is None:
-            before = judged.stored[i]
-        else:
-            before = judged.truth(i, everywhere, np.full(len(rows), after_us))
-        of_rows = np.concatenate([_NO_ROWS, *(rows for rows, _ in chosen)])
-        instants = np.concatenate([_NO_INSTANTS, *(instants for _, instants in chosen)])
-        places, instants = _each_once(places_among(rows, of_rows), instants)
-        if fading is not None:
-            scores = [plan.parts.scores[n] for n in fading.scores if n in leaves_of[i]]
-            more = fading_instants(
-                judged, i, scores, (places, instants), fading.after_us, fading.through_us
-            )
-            outcome.rows_evaluated += more[2]
-            places, instants = _each_once(
-                np.concatenate([places, more[0]]), np.concatenate([instants, more[1]])
-            )
+        scores = [plan.parts.scores[n] for n in fading.scores if n in leaves_of[i]]
+        flips = _flips_among(rows, chosen_of[i])
+        more = fading_instants(judged, i, scores, flips, fading.after_us, fading.through_us)
+        outcome.rows_evaluated += more[2]
+        places, instants = _each_once(
+            np.concatenate([flips[0], more[0]]), np.concatenate([flips[1], more[1]])
+        )
         if len(places):
+            before = _before(judged, i, after_us)
             outcome.add(i, judged, before, places, instants)
+
+
+def _judge_alike(
+    judged: RowsJudged,
+    segments: Sequence[int],
+    chosen: Sequence[FlipsOfRows],
+    outcome: FlipOutcome,
+    after_us: int | None,
+) -> None:
+    """Judges rows at their flips by segments that have the same; some at least."""
+    places, instants = _flips_among(judged.read.rows, chosen)
+    known: dict[int, NDArray[Any]] = {}
+    for i in segments:
+        outcome.add(i, judged, _before(judged, i, after_us), places, instants, known)
+
+
+def _before(judged: RowsJudged, segment: int, after_us: int | None) -> NDArray[np.bool_]:
+    """Which rows were in a segment before their flips."""
+    if after_us is None:
+        return judged.stored[segment]
+    count = len(judged.read.rows)
+    return judged.truth(segment, np.arange(count), np.full(count, after_us))
+
+
+def _flips_among(
+    rows: NDArray[np.uint32], chosen: Sequence[FlipsOfRows]
+) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Flips as places among rows, with instants: by place, then instant, each pair once."""
+    of_rows = np.concatenate([_NO_ROWS, *(rows for rows, _ in chosen)])
+    instants = np.concatenate([_NO_INSTANTS, *(instants for _, instants in chosen)])
+    return _each_once(places_among(rows, of_rows), instants)
 
 
 def _judge_together(
@@ -187,11 +223,13 @@ class FlipOutcome:
         before: NDArray[np.bool_],
         places: NDArray[np.intp],
         instants: NDArray[np.int64],
+        known: dict[int, NDArray[Any]] | None = None,
     ) -> None:
         """Judges the rows at some places by a segment at their flips, by place, then instant; some
-        at least. `before` says which of the rows judged were in it before the first."""
+        at least. `before` says which of the rows judged were in it before the first; `known` keeps
+        what other segments of the same flips came to."""
         rows = judged.read.rows[places]
-        truth = judged.truth(segment, places, instants)
+        truth = judged.truth(segment, places, instants, known)
         was = before[places]
         first = np.ones(len(rows), np.bool_)
         first[1:] = rows[1:] != rows[:-1]

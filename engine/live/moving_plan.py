@@ -17,7 +17,8 @@ Equal leaves, equal parts and scores of several segments are there once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -330,15 +331,31 @@ class MovingPlan:
     ) -> RowsJudged:
         """Everything that is asked of rows (uint32, sorted, each once) for some segments; `read` is
         what was read of them already."""
+        with self.moved(snapshot, rows):
+            return self.judged(snapshot, rows, segments, read)
+
+    @contextlib.contextmanager
+    def moved(self, snapshot: Snapshot, rows: NDArray[np.uint32]) -> Iterator[None]:
+        """Inside, some of these rows can be asked about with `judged`."""
         self.still.move(snapshot, rows)
         try:
-            numbers = sorted({0}.union(*(self.parts.parts_of[i] for i in segments)))
-            chosen = [self._part_roots[number] for number in numbers]
-            if self._stored_roots:
-                chosen += [self._stored_roots[i] for i in segments]
-            truths = test_many(self.still.program, chosen, rows)
+            yield
         finally:
             self.still.program.unbind()  # pins no pages until the next record
+
+    def judged(
+        self,
+        snapshot: Snapshot,
+        rows: NDArray[np.uint32],
+        segments: Sequence[int],
+        read: RowsRead | None = None,
+    ) -> RowsJudged:
+        """As `rows`, of some of those that the plan was moved to."""
+        numbers = sorted({0}.union(*(self.parts.parts_of[i] for i in segments)))
+        chosen = [self._part_roots[number] for number in numbers]
+        if self._stored_roots:
+            chosen += [self._stored_roots[i] for i in segments]
+        truths = test_many(self.still.program, chosen, rows)
         parts = dict(zip(numbers, truths, strict=False))
         stored = dict(zip(segments, truths[len(numbers) :], strict=False))
         if self._stored:
