@@ -389,6 +389,13 @@ TIME_SLICE_FIRST_US: Final = 86_400_000_000
 TIME_SLICE_LEAST_US: Final = 60_000_000
 TIME_SLICE_S: Final = 2.0
 
+# A tick that has to look through more blocks, each as often as something of its own flips there, is
+# cut into slices of blocks. How long one should take, so that others hardly notice; and how far a
+# block may lag behind, in the time of the store, before batches wait for it.
+SLICED_BLOCK_LOOKS: Final = 64
+BLOCK_SLICE_S: Final = 0.02
+LAG_MOST_US: Final = 3_600_000_000
+
 # For so long closing waits for a tick under way, which is otherwise left to the next opening.
 CLOSING_TICK_S: Final = 3.0
 

@@ -34,12 +34,14 @@ from engine.live.figures import Figures
 from engine.live.flip_outcome import Passed
 from engine.live.kept_names import write_names
 from engine.live.kept_points import write_points
+from engine.live.lagging import Lagging
 from engine.live.log_clock import LogInstant
 from engine.live.model_in_force import ModelInForce
 from engine.live.pending_feed import PendingFeed
 from engine.live.removed_tags import removed_tags
 from engine.live.standing import Standing
 from engine.live.step_events import BroughtEvents
+from engine.live.time_span import Span
 from engine.store.mutation import Mutation
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
@@ -64,7 +66,8 @@ class Applier:
         self.clock: LogInstant | None = None
         self._feed = feed
         self._figures = figures
-        self._ahead: tuple[int, Passed | None] | None = None
+        self.lagging = Lagging()
+        self._ahead: tuple[int, list[Passed | None]] | None = None
 
     def look_ahead(
         self, logged: Logged, in_force: ModelInForce | None, check: Callable[[], None]
@@ -78,11 +81,18 @@ class Applier:
             return True
 
         if in_force is not None:
-            assert logged.before_us is not None
-            found = in_force.segments.look_ahead(
-                self._store.glance(), logged.before_us, logged.instant_us, each
-            )
+            state = self._store.glance()
+            spans = self._spans(logged, state.row_count, each)
+            found = [in_force.segments.look_ahead(state, span) for span in spans]
             self._ahead = logged.sequence, found
+
+    def _spans(
+        self, logged: Logged, row_count: int, absorbs: Callable[[int], bool] | None
+    ) -> list[Span]:
+        assert logged.before_us is not None
+        return self.lagging.spans(
+            logged.before_us, logged.instant_us, logged.step, row_count, absorbs
+        )
 
     def apply(
         self,
@@ -162,23 +172,24 @@ class Applier:
         ahead, self._ahead = self._ahead, None
         assert logged.before_us is not None
         self.clock = LogInstant(logged.sequence, logged.before_us, logged.instant_us)
-        if in_force is not None and absorbs is None:
-            # What is applied again after a kill is let go of by a tick to come.
+        if in_force is not None and absorbs is None and logged.step is None:
+            # What is applied again after a kill is let go of by a tick to come, and what some lag
+            # behind, too.
             self.aging.tick(mutation, in_force.model, logged.instant_us)
         row_count = mutation.snapshot.row_count
         mutation.candidate(row_count)
-        self._figures.add(ticks=1)
-        if in_force is None:
-            return
-        change = in_force.segments.advance(
-            mutation.snapshot,
-            logged.before_us,
-            logged.instant_us,
-            absorbs,
-            ahead=ahead[1] if ahead is not None and ahead[0] == logged.sequence else None,
-            write=_fact_writer(mutation, row_count),
-        )
-        if change is None:
+        self._figures.add(ticks=1, tick_slices=logged.step is not None)
+        spans = self._spans(logged, row_count, absorbs)
+        change = None
+        if in_force is not None:
+            change = in_force.segments.advance(
+                mutation.snapshot,
+                spans,
+                ahead=ahead[1] if ahead is not None and ahead[0] == logged.sequence else (),
+                write=_fact_writer(mutation, row_count),
+            )
+        self.lagging.take(logged.sequence, logged.instant_us, logged.step)
+        if in_force is None or change is None:
             return
         BlockWriter(mutation).write_moves(change.moves)
         write_points(mutation, change.points)

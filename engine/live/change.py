@@ -21,6 +21,7 @@ __all__ = [
     "Numbered",
     "Touched",
     "Transition",
+    "in_order",
 ]
 
 # field number -> block -> what the field of that block has become.
@@ -112,3 +113,18 @@ class Flips:
 
     def __len__(self) -> int:
         return len(self.instants)
+
+
+def in_order(flips: Flips) -> Flips:
+    """Flips in any order, in that of the feed."""
+    assert not len(flips) or int(flips.definitions.max()) < 1 << 31, "each has a number of 31 bits"
+    # One sort of one number for each is several times faster than four, one after the other.
+    keys = flips.definitions.astype(np.uint64) << np.uint64(33)
+    keys |= (~flips.entered).astype(np.uint64) << np.uint64(32)
+    keys |= flips.rows
+    order = np.argsort(keys)
+    instants = flips.instants[order]
+    if len(instants) and (instants != instants[0]).any():
+        by_time = np.argsort(instants, kind="stable")
+        order, instants = order[by_time], instants[by_time]
+    return Flips(instants, flips.definitions[order], flips.rows[order], flips.entered[order])

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from engine.limits import (
     FEED_KEPT_US,
     FEED_TRIM_RECORDS,
     FEED_TRIM_S,
+    LAG_MOST_US,
     LOG_KEPT_BYTES,
     LOG_KEPT_RECORDS,
     POSITIONS_FEW,
@@ -41,6 +42,7 @@ from engine.limits import (
 from engine.live.batch import ProfileBatch
 from engine.live.feed_record import instant_of
 from engine.live.figures import Figures
+from engine.live.lagging import Lag, LagStep, rows_of
 from engine.live.log_clock import LogClock
 from engine.live.log_entry import LogEntry, Tick, pack_entry, pack_tick
 from engine.live.log_record import pack_update
@@ -51,7 +53,7 @@ from engine.live.resolving import Resolver
 from engine.live.update import ProfileUpdate
 from engine.store.store import Store, Writer
 
-__all__ = ["Committer", "Logged", "Submission"]
+__all__ = ["Committer", "Logged", "Submission", "with_rows"]
 
 # Who gives the set values of a batch that names neither a giver nor a source.
 NOBODY = "ingest"
@@ -90,12 +92,14 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A durable record of the log, to be applied. `before_us` is that of a tick."""
+    """A durable record of the log, to be applied. `before_us` is that of a tick, and `step` that of
+    one in slices."""
 
     sequence: int
     instant_us: int
     update: ProfileUpdate | None
     before_us: int | None = None
+    step: LagStep | None = None
 
     @property
     def is_tick(self) -> bool:
@@ -147,13 +151,16 @@ class Committer:
         save_more: bool = False,
         tick: bool = False,
         through_us: int | None = None,
+        still_until_us: int | None = None,
+        blocks: int = 0,
     ) -> list[Logged]:
         """Makes one commit; every submission is answered when it returns.
 
         With `save_more` it saves what it can and not only what is due; with `tick` the clock
-        moves to now first, or no further than `through_us`. Returns what was logged,
-        in order. Raises StoreUnwritable where nothing was kept; the submissions are then answered
-        with it, too.
+        moves to now first, or no further than `through_us`. With `still_until_us`, an instant up to
+        which nobody is due, this is the first slice of a tick; a slice takes so many `blocks`.
+        Returns what was logged, in order. Raises StoreUnwritable where nothing was kept; the
+        submissions are then answered with it, too.
         """
         before = self._store.root.data_version
         taken: list[tuple[Submission, IngestAck]] = []
@@ -162,11 +169,16 @@ class Committer:
             with self._store.write_group() as writer:
                 self._writer = writer
                 instant_us = self.clock.instant(through_us)
+                if tick and still_until_us is not None and self.clock.lag is None:
+                    self._tick(writer, min(still_until_us, instant_us), logged)
+                    self._begin_lag(instant_us)
                 if tick:
-                    self._tick(writer, instant_us, logged)
+                    self._tick(writer, instant_us, logged, blocks)
+                ticks = len(logged)
                 for submission in submissions:
                     failpoint("ingest.before_resolve")
                     self._take(submission, writer, resolver, instant_us, taken, logged)
+                _bring_up(logged, ticks)
                 through, saved_bytes = self._save(writer, save_more=save_more)
                 failpoint("log.before_commit")
                 started = time.monotonic()
@@ -186,13 +198,22 @@ class Committer:
             submission.succeed(ack)
         return logged
 
-    def _tick(self, writer: Writer, instant_us: int, logged: list[Logged]) -> None:
-        """Moves the clock, where it moves at all."""
-        before_us = self.clock.logged_us
-        if before_us < instant_us:
-            sequence = writer.log(pack_tick(Tick(before_us, instant_us)))
-            self.clock.set(writer, instant_us)
-            logged.append(Logged(sequence, instant_us, None, before_us))
+    def _tick(self, writer: Writer, instant_us: int, logged: list[Logged], blocks: int = 0) -> None:
+        """Moves the clock, where it moves at all, and some of the blocks that lag behind it."""
+        before_us, lag, step = self.clock.logged_us, self.clock.lag, None
+        if lag is not None:
+            next_ = min(lag.first + blocks, lag.end)
+            step = LagStep(lag.since_us, lag.first, next_, lag.end)
+        if before_us < instant_us or step is not None:
+            sequence = writer.log(pack_tick(Tick(before_us, instant_us, step)))
+            self.clock.set(writer, instant_us, None if step is None else step.left)
+            logged.append(Logged(sequence, instant_us, None, before_us, step))
+
+    def _begin_lag(self, instant_us: int) -> None:
+        """All blocks lag behind the tick to come, if it does not go far."""
+        before_us, block_count = self.clock.logged_us, self._store.glance().block_count
+        if before_us < instant_us <= before_us + LAG_MOST_US and block_count > 1:
+            self.clock.lag = Lag(before_us, 0, block_count)
 
     # ------------------------------------------------------------------------- batches
 
@@ -346,6 +367,21 @@ class Committer:
         self._positions.forget()
         if resolver is not None:
             resolver.forget_after(before)
+
+
+def _bring_up(logged: list[Logged], ticks: int) -> None:
+    """The last of some ticks brings up what the batches behind it write to."""
+    if ticks and ticks < len(logged):
+        tick = logged[ticks - 1]
+        if tick.step is not None:
+            logged[ticks - 1] = with_rows(tick, logged[ticks:])
+
+
+def with_rows(tick: Logged, batches: Iterable[Logged]) -> Logged:
+    """A tick in slices, with the rows of the batches behind it whose blocks lag."""
+    assert tick.step is not None, "nobody lags"
+    rows = tick.step.lagging(rows_of(one.update for one in batches if one.update is not None))
+    return replace(tick, step=replace(tick.step, rows=rows))
 
 
 def _require_taken(before: Future[IngestAck] | None) -> None:

@@ -7,7 +7,7 @@ or leave anything, time costs nothing; what goes beyond that is passed in slices
 
 from __future__ import annotations
 
-from engine.limits import TIME_US
+from engine.limits import LAG_MOST_US, SLICED_BLOCK_LOOKS, TIME_US
 from engine.live.applier import Applier
 from engine.live.log_clock import LogClock
 from engine.live.model_in_force import ModelInForce
@@ -55,12 +55,25 @@ class DueTime:
         tick; 0 where it is not, or nothing moves with it."""
         if not moves_with_time(in_force):
             return 0
-        missing_us = min(self._clock.now(), TIME_US[1]) - self.still_until_us(self._clock.logged_us)
+        now_us, lag = min(self._clock.now(), TIME_US[1]), self._clock.lag
+        if lag is not None:
+            missing_us = now_us - lag.since_us
+            return missing_us if missing_us > LAG_MOST_US else 0
+        missing_us = now_us - self.still_until_us(self._clock.logged_us)
         return missing_us if missing_us > self.slices.length_us else 0
+
+    def is_much(self, in_force: ModelInForce | None) -> bool:
+        """Whether so much turns at once that the next tick is cut into slices."""
+        lags = self._clock.lag is not None or self._applier.lagging.lag is not None
+        if in_force is None or lags:
+            return False
+        return in_force.segments.block_looks(self._clock.now()) > SLICED_BLOCK_LOOKS
 
     @property
     def slice_end_us(self) -> int:
         """Up to when the next tick goes at most."""
+        if self._clock.lag is not None:
+            return self._clock.logged_us
         return self.still_until_us(self._clock.logged_us) + self.slices.length_us
 
     def still_until_us(self, instant_us: int) -> int:

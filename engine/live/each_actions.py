@@ -16,6 +16,7 @@ from engine.live.definitions import Definition, key_of
 from engine.live.flips import NEVER
 from engine.live.moved_key import NamedEvent, event_key
 from engine.live.step_events import BroughtEvents, CountedEvents, StepEvents
+from engine.live.time_span import Span
 from engine.live.told_entries import ToldEntries
 from engine.model.definitions import Model
 from engine.store.catalog import Catalog
@@ -65,16 +66,10 @@ class EachActions:
             for key, version, step in self._steps
         ]
 
-    def by_time(
-        self,
-        snapshot: Snapshot,
-        after_us: int,
-        through_us: int,
-        absorbs: Callable[[int], bool] | None = None,
-    ) -> list[ToldEntries]:
+    def by_time(self, snapshot: Snapshot, spans: Sequence[Span]) -> list[ToldEntries]:
         """The entries as time passes."""
         return [
-            _entries(key, version, step, step.by_time(snapshot, after_us, through_us, absorbs))
+            _entries(key, version, step, step.by_time(snapshot, spans))
             for key, version, step in self._steps
         ]
 

@@ -22,14 +22,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.day_turns import local_days, turns
+from engine.core.day_turns import turns
 from engine.events.time_ranges import times_between
 from engine.limits import TIME_US
 from engine.live.event_chains import EventChains
 from engine.live.flips import NEVER, UNKNOWN, soonest
 from engine.live.step_events import BroughtEvents
 from engine.live.window_edges import MovingEdge, TypeEdge, UnitEdge, edge_at, unit_flips
-from engine.rules.calendar import DAY_US
+from engine.rules.calendar import DAY_US, local_day
 from engine.store.catalog import FieldKind, event_field
 from engine.store.snapshot import Snapshot
 
@@ -82,6 +82,15 @@ class EventCursors:
     def earliest(self, numbers: Iterable[int]) -> int:
         """No event passes the edges of some cursors before this."""
         return soonest(int(self._next[n].min(initial=NEVER)) for n in numbers)
+
+    def turning(self, through_us: int) -> int:
+        """How many blocks a calendar turns for, or nothing is known of, up to an instant."""
+        found = 0
+        for (_, edge), number in self._numbers.items():
+            known = self._next[number]
+            wanted = known <= (through_us if isinstance(edge, UnitEdge) else UNKNOWN)
+            found += int(np.count_nonzero(wanted))
+        return found
 
     def bring_forward(
         self, snapshot: Snapshot, brought: Sequence[BroughtEvents], now_us: int
@@ -172,7 +181,7 @@ class EventCursors:
 
     def _next_turn(self, instant_us: int) -> int:
         """The next instant at which a calendar may turn."""
-        today = int(local_days(np.array([instant_us]), self._zone)[0])
+        today = local_day(instant_us, self._zone)
         coming = (at for day in range(today - 1, today + 3) for at in turns(day, self._zone))
         return min(at for at in coming if at > instant_us)
 

@@ -22,6 +22,7 @@ from engine.live.kept_facts import KeptFacts
 from engine.live.log_clock import clock_of
 from engine.live.moving_question import MovingQuestion
 from engine.live.named_facts import NamedFacts
+from engine.live.time_span import Span
 from engine.rules import bound
 from engine.rules.bind import Binder
 from engine.rules.bound_facts import facts_read
@@ -64,7 +65,7 @@ class FactsToCome:
             passed = question.between(self._clock_us, through_us, control)
             if not first or self._named is None:
                 return passed, ()
-            return passed, self._named.by_time(state, self._clock_us, through_us, check)
+            return passed, self._named.by_time(state, Span(self._clock_us, through_us, check))
 
         return self._following(level) if through_us > self._clock_us else self._snapshot
 

@@ -58,6 +58,10 @@ class FinderCursors:
         """Finder -> an instant before which nobody flips."""
         return {n: self._cursors.earliest(cursors) for n, (cursors, _) in self._of.items()}
 
+    def block_looks(self, through_us: int) -> int:
+        """In how many blocks a calendar turns for events on the way to an instant."""
+        return self._cursors.turning(through_us)
+
     def bring_forward(
         self, snapshot: Snapshot, brought: Sequence[BroughtEvents], now_us: int
     ) -> None:

@@ -21,6 +21,7 @@ from engine.live.fading_stretches import fading_instants
 from engine.live.moving_plan import LeafFlips, MovingPlan, RowsJudged
 from engine.live.row_places import places_among, union_of_rows
 from engine.live.rows_read import RowsRead
+from engine.live.time_span import RowClocks
 from engine.live.whole_blocks import BlockMoves, FlipsOfRows, Massed, WholeBlocks, massed
 from engine.store.snapshot import Snapshot
 
@@ -35,8 +36,8 @@ _SIGNED_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What the passing of time does to some segments: every entering and leaving in order, whose
-    `definition` is the number of the segment; and what is different in the end, of each."""
+    """What the passing of time does to some segments: every entering and leaving, in any order;
+    `definitions` are the numbers of segments. And what is different in the end, of each."""
 
     flips: Flips
     entered: Sequence[NDArray[np.uint32]]
@@ -65,12 +66,14 @@ def judge_flips(
     after_us: int | None = None,
     fading: Fading | None = None,
     whole: WholeBlocks | None = None,
+    apart: RowClocks | None = None,
 ) -> None:
     """Judges rows at their flips by the segments that read the leaves that flip.
 
     All flips of a row must come in one call. Who was in what before is what is stored, or with
     `after_us` what was true at that instant. With `whole` all flips of a block come in one call,
-    and nothing fades; where many of its rows flip together it is evaluated instead.
+    and nothing fades; where many of its rows flip together it is evaluated instead, but for those
+    that stand `apart`.
     """
     leaves_of = plan.parts.leaves_of
     flipping = {number for number, _, _ in found}
@@ -87,7 +90,7 @@ def judge_flips(
     segments = [i for i, leaves in enumerate(leaves_of) if not flipping.isdisjoint(leaves)]
     chosen_of = {i: [flips[1:] for flips in found if flips[0] in leaves_of[i]] for i in segments}
     if whole is not None:
-        chosen_of, together = _judge_together(plan, whole, chosen_of, outcome)
+        chosen_of, together = _judge_together(plan, whole, chosen_of, outcome, apart)
         if together:
             segments = list(chosen_of)
             all_rows = [of_some for chosen in chosen_of.values() for of_some, _ in chosen]
@@ -159,6 +162,7 @@ def _judge_together(
     whole: WholeBlocks,
     chosen_of: dict[int, list[FlipsOfRows]],
     outcome: FlipOutcome,
+    apart: RowClocks | None,
 ) -> tuple[dict[int, list[FlipsOfRows]], bool]:
     """Judges by whole blocks what flips together; what is left of the flips of each segment, and
     whether that is less."""
@@ -169,7 +173,7 @@ def _judge_together(
     for i, chosen in chosen_of.items():
         key = tuple(plan.parts.leaves_of[i])
         if key not in known:
-            known[key] = massed(chosen)
+            known[key] = massed(chosen, apart)
         one = known[key]
         if one is None:
             left[i] = chosen
@@ -261,7 +265,7 @@ class FlipOutcome:
             self._left[segment].append(went)
 
     def passed(self) -> Passed:
-        """Everything, by instant, then segment; who enters comes before who leaves."""
+        """Everything."""
         segments = np.concatenate(
             [np.full(len(rows), segment, np.uint32) for segment, rows, _, _ in self._pieces]
             or [_NO_ROWS]
@@ -273,10 +277,8 @@ class FlipOutcome:
         entered = np.concatenate(
             [truth for _, _, _, truth in self._pieces] or [np.zeros(0, np.bool_)]
         )
-        order = np.lexsort((rows, ~entered, segments, instants))
-        flips = Flips(instants[order], segments[order], rows[order], entered[order])
         return Passed(
-            flips,
+            Flips(instants, segments, rows, entered),
             [_joined(rows) for rows in self._entered],
             [_joined(rows) for rows in self._left],
             self.rows_evaluated,

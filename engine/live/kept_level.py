@@ -7,7 +7,7 @@ the others by `engine.live.moving_segments`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from engine.live.moving_segments import MovingSegments
 from engine.live.row_choice import rows_to_judge
 from engine.live.segment_plan import SegmentPlan
 from engine.live.step_events import BroughtEvents
+from engine.live.time_span import Span
 from engine.model.definitions import Model
 from engine.rules import bound
 from engine.rules.time_dependence import moves_anywhere
@@ -100,18 +101,10 @@ class KeptLevel:
         if self._moving is not None:
             self._moving.expect(candidate, touched, after_us)
 
-    def advance(
-        self,
-        snapshot: Snapshot,
-        after_us: int,
-        through_us: int,
-        absorbs: Callable[[int], bool] | None = None,
-    ) -> Passed | None:
-        """What happens after one instant and up to another, whose definitions are places in
-        `moving`; None where nothing moves with the clock."""
-        if self._moving is None:
-            return None
-        return self._moving.advance(snapshot, after_us, through_us, absorbs)
+    def advance(self, snapshot: Snapshot, span: Span) -> Passed | None:
+        """What happens as time passes, whose definitions are places in `moving`; None where nothing
+        moves with the clock."""
+        return None if self._moving is None else self._moving.advance(snapshot, span)
 
     def moves_of(self, passed: Passed) -> Moves:
         """What is different in the end."""
@@ -121,6 +114,10 @@ class KeptLevel:
         """Name of each moving definition -> an instant before which time alone changes nothing of
         it; long ago where that is not known yet."""
         return {} if self._moving is None else self._moving.earliest()
+
+    def block_looks(self, through_us: int) -> int:
+        """See StoredSegments.block_looks."""
+        return 0 if self._moving is None else self._moving.block_looks(through_us)
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""

@@ -11,7 +11,7 @@ A profile that is new has had no points before, and one that is no more has none
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ from engine.live.moving_plan import FADING_ROWS, LeafFlips, MovingPlan
 from engine.live.moving_segments import MovingSegments
 from engine.live.row_choice import rows_to_judge
 from engine.live.rows_read import BlockRead, RowsRead, live_rows
+from engine.live.time_span import Span
 from engine.live.told_entries import ToldEntries
 from engine.model.definitions import Model
 from engine.store.catalog import Catalog, Field, points_field
@@ -150,40 +151,43 @@ class KeptPoints(MovingSegments):
 
     # --------------------------------------------------------------------- as time passes
 
-    def passing(
-        self,
-        snapshot: Snapshot,
-        after_us: int,
-        through_us: int,
-        absorbs: Callable[[int], bool] | None = None,
-    ) -> PointsChange:
-        """What happens after one instant, at which the points are exact, and up to another."""
+    def passing(self, snapshot: Snapshot, spans: Sequence[Span]) -> PointsChange:
+        """What happens as time passes; no row is in two of the spans."""
         if not self._told:
             return PointsChange()
         plan = self._plan_for(snapshot, Touched(np.zeros(0, np.uint32), {}))
         for due in self._due.values():
             due.grow(snapshot.block_count)
         collected = [_Collected(told) for told in self._told]
-        for block in sorted({block for due in self._due.values() for block in due.due(through_us)}):
-            if absorbs is not None and not absorbs(block):
-                continue
-            read = BlockRead(snapshot, block, self._parts.zone)
-            numbers = [n for n, due in self._due.items() if due.is_due(block, through_us)]
-            if self._parts.fading(numbers, after_us, through_us):
-                for some in read.portions(FADING_ROWS):
-                    flips = self._parts.flips(some, numbers, after_us, through_us)
-                    self._judge(plan, snapshot, flips, collected)
-                for number in numbers:
-                    self._due[number].take(read, through_us, through_us)
-                continue
-            taken = ((n, self._due[n].take(read, after_us, through_us)) for n in numbers)
-            flips = [(n, found.rows, found.instants) for n, found in taken if len(found.rows)]
-            self._judge(plan, snapshot, flips, collected)
+        for span in spans:
+            for flips in self._passing(snapshot, span):
+                self._judge(plan, snapshot, span.ahead(flips), collected)
         return PointsChange(
             [one.entries() for one in collected],
             [cells for one in collected for cells in one.cells],
             sum(one.rows_evaluated for one in collected),
         )
+
+    def _passing(self, snapshot: Snapshot, span: Span) -> Iterator[Sequence[LeafFlips]]:
+        """The flips of some rows after the others, all of a row together."""
+        after_us, through_us = span.after_us, span.through_us
+        if span.rows is not None:
+            read = RowsRead(snapshot, span.rows, self._parts.zone)
+            yield self._parts.flips(read, range(len(self._parts.leaves)), after_us, through_us)
+            return
+        for block in sorted({block for due in self._due.values() for block in due.due(through_us)}):
+            if not span.takes(block):
+                continue
+            whole = BlockRead(snapshot, block, self._parts.zone)
+            numbers = [n for n, due in self._due.items() if due.is_due(block, through_us)]
+            if self._parts.fading(numbers, after_us, through_us):
+                for some in whole.portions(FADING_ROWS):
+                    yield self._parts.flips(some, numbers, after_us, through_us)
+                for number in numbers:
+                    self._due[number].take(whole, through_us, through_us)
+                continue
+            taken = ((n, self._due[n].take(whole, after_us, through_us)) for n in numbers)
+            yield [(n, found.rows, found.instants) for n, found in taken if len(found.rows)]
 
     def _judge(
         self,

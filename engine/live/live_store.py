@@ -97,6 +97,7 @@ class LiveStore:
         store.reveal()
         store.log_holds.append(lambda: self.positions.dirty_since)
         store.log_holds.append(lambda: self.identities.dirty_since)
+        store.log_holds.append(self._lag_needs)
         self.replayed_records = 0
         failure = self._replay()
         # Rows were given out by the records replayed.
@@ -150,11 +151,17 @@ class LiveStore:
         self._replay_records(most=visible - self.store.glance().data_version)
         self.store.mend()
 
+    def _lag_needs(self) -> int | None:
+        """The first record of the log by which blocks that lag, or did, are brought up again."""
+        dirty = self.store.glance().version.overlay.dirty
+        return self._applier.lagging.needs(min(dirty.values(), default=None))
+
     def _replay_records(self, *, most: int | None = None) -> None:
         in_force = self._in_force(self.store.glance())
         self.replayed_records = replay_log(
             self.store, self._applier, self.identities, self.positions, in_force, most=most
         )
+        self._committer.clock.resume(self._applier.lagging.lag)
 
     def _open_for_writing(self, store: Store) -> None:
         try:

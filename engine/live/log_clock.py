@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from engine.errors import StoreCorrupt
 from engine.limits import TIME_US
+from engine.live.lagging import Lag
 from engine.store.attached import Attached
 from engine.store.snapshot import Snapshot
 from engine.store.writer import Writer
@@ -66,6 +67,9 @@ class LogClock:
     def __init__(self, now: Callable[[], int], logged_us: int) -> None:
         self.now = now
         self._logged_us = self._committed_us = logged_us
+        # Who lags behind it, with what the commit under way does.
+        self.lag: Lag | None = None
+        self._committed_lag: Lag | None = None
 
     @classmethod
     def load(cls, snapshot: Snapshot, now: Callable[[], int]) -> LogClock:
@@ -83,15 +87,19 @@ class LogClock:
         now_us = min(self.now(), TIME_US[1] if through_us is None else through_us, TIME_US[1])
         return max(now_us, self._logged_us)
 
-    def set(self, writer: Writer, instant_us: int) -> None:
-        """The log is at this instant once the writer's commit is done."""
+    def set(self, writer: Writer, instant_us: int, lag: Lag | None = None) -> None:
+        """The log is at this instant once the writer's commit is done, and some lag behind it."""
         writer.put_meta(_NAME, _INSTANT.pack(instant_us))
-        self._logged_us = instant_us
+        self._logged_us, self.lag = instant_us, lag
+
+    def resume(self, lag: Lag | None) -> None:
+        """Some lag behind, as the log says that was replayed."""
+        self.lag = self._committed_lag = lag
 
     def settle(self) -> None:
         """The commit is done."""
-        self._committed_us = self._logged_us
+        self._committed_us, self._committed_lag = self._logged_us, self.lag
 
     def undo(self) -> None:
         """The commit failed."""
-        self._logged_us = self._committed_us
+        self._logged_us, self.lag = self._committed_us, self._committed_lag

@@ -10,6 +10,10 @@ the clock before it and, later, after it. The memberships of segments that move 
 at the first before the record, and at the second after it. The instant of updates is that of the
 clock, wherever such segments are stored.
 
+**A tick in slices** (engine.live.lagging) has version 2 and goes on with an instant i64 at which
+some blocks lagged before it, and three numbers u32: the first that lagged, the first that still
+does, and the one behind the last; and a u32 0. Its two instants may be equal.
+
 A record of the log that begins with `B` is a barrier: everything that it did was
 written in one commit with it, and replaying passes it over.
 """
@@ -20,13 +24,16 @@ import struct
 from dataclasses import dataclass
 
 from engine.limits import TIME_US
+from engine.live.lagging import LagStep
 from engine.live.positions import StoredPosition
 
 __all__ = ["LogEntry", "Mark", "Tick", "pack_entry", "pack_tick", "unpack_entry"]
 
 _VERSION = 1
+_SLICED = 2
 _HEAD = struct.Struct("<cBHHHqQQ")
 _TICK = struct.Struct("<cB6xqq")
+_STEP = struct.Struct("<qIIII")
 _ALIGNMENT = 8
 
 
@@ -54,12 +61,18 @@ class Tick:
 
     before_us: int
     instant_us: int
+    step: LagStep | None = None
 
 
 def pack_tick(tick: Tick) -> bytes:
-    """The bytes of a tick."""
-    assert tick.before_us < tick.instant_us, "the time of the log never goes back"
-    return _TICK.pack(b"T", _VERSION, tick.before_us, tick.instant_us)
+    """The bytes of a tick; the rows of a step are those of the batches behind it."""
+    step = tick.step
+    if step is None:
+        assert tick.before_us < tick.instant_us, "the time of the log never goes back"
+        return _TICK.pack(b"T", _VERSION, tick.before_us, tick.instant_us)
+    assert step.first <= step.next <= step.end and step.since_us <= tick.before_us
+    head = _TICK.pack(b"T", _SLICED, tick.before_us, tick.instant_us)
+    return head + _STEP.pack(step.since_us, step.first, step.next, step.end, 0)
 
 
 def pack_entry(entry: LogEntry) -> bytes:
@@ -108,9 +121,18 @@ def unpack_entry(record: bytes) -> LogEntry | Tick | None:
 
 
 def _unpack_tick(record: bytes) -> Tick:
-    if len(record) != _TICK.size or record[2:8] != bytes(6):
+    is_sliced = record[1:2] == bytes([_SLICED])
+    size = _TICK.size + is_sliced * _STEP.size
+    if len(record) != size or record[2:8] != bytes(6):
         raise ValueError("a tick in the log that is no tick")
-    _, version, before_us, instant_us = _TICK.unpack(record)
-    if version != _VERSION or not TIME_US[0] <= before_us < instant_us <= TIME_US[1]:
+    _, version, before_us, instant_us = _TICK.unpack_from(record)
+    if not TIME_US[0] <= before_us <= instant_us <= TIME_US[1]:
+        raise ValueError(f"a tick in the log to {instant_us}")
+    if is_sliced:
+        since_us, first, next_, end, reserved = _STEP.unpack_from(record, _TICK.size)
+        if reserved or not (TIME_US[0] <= since_us <= before_us and first <= next_ <= end):
+            raise ValueError("a tick in the log whose slice makes no sense")
+        return Tick(before_us, instant_us, LagStep(since_us, first, next_, end))
+    if version != _VERSION or before_us == instant_us:
         raise ValueError(f"a tick in the log, version {version}, to {instant_us}")
     return Tick(before_us, instant_us)

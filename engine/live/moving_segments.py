@@ -15,7 +15,7 @@ A tick reads the state and changes nothing in it; what it found is written by wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ from engine.live.row_choice import rows_to_judge
 from engine.live.row_places import each_row_once
 from engine.live.rows_read import BlockRead, RowsRead
 from engine.live.step_events import BroughtEvents
+from engine.live.time_span import Span
 from engine.live.whole_blocks import WholeBlocks
 from engine.model.definitions import Model
 from engine.rules import bound
@@ -98,6 +99,11 @@ class MovingSegments:
             name: soonest(due[number] for number in self._parts.leaves_of[i])
             for i, name in enumerate(self.names)
         }
+
+    def block_looks(self, through_us: int) -> int:
+        """See StoredSegments.block_looks."""
+        found = sum(due.block_looks(through_us) for due in self._due.values())
+        return found + self._cursors.block_looks(through_us)
 
     # ------------------------------------------------------------------- after an update
 
@@ -186,35 +192,29 @@ class MovingSegments:
 
     # --------------------------------------------------------------------- as time passes
 
-    def advance(
-        self,
-        snapshot: Snapshot,
-        after_us: int,
-        through_us: int,
-        absorbs: Callable[[int], bool] | None = None,
-    ) -> Passed:
-        """What happens after one instant, at which the stored memberships are exact, and up to
-        another. `absorbs` says which blocks take part (None: all).
-
-        What it returns must be carried out before the next call.
-        """
+    def advance(self, snapshot: Snapshot, span: Span) -> Passed:
+        """What happens as time passes. What it returns must be carried out before the next call."""
+        after_us, through_us = span.after_us, span.through_us
         plan = self._plan_for(snapshot, Touched(_NO_ROWS, {}))
+        if span.rows is not None:
+            return self._advance_rows(plan, snapshot, span.rows, span)
         for due in self._due.values():
             due.grow(snapshot.block_count)
         outcome = FlipOutcome(len(self.names))
-        passing = self._cursors.take(snapshot, after_us, through_us, absorbs)
+        passing = self._cursors.take(snapshot, after_us, through_us, span.absorbs)
         outcome.blocks_read += passing.blocks_read
         whole = WholeBlocks(snapshot, self._model, self._bodies, self._fields, plan.still.lists)
         waiting = {block for due in self._due.values() for block in due.due(through_us)}
         pending: list[LeafFlips] = []
         for block in sorted(waiting.union(passing.stops(FLIPS_AT_A_TIME))):
-            if absorbs is not None and not absorbs(block):
+            if not span.takes(block):
                 continue
             read = BlockRead(snapshot, block, self._parts.zone, self._chains)
             numbers = [n for n, due in self._due.items() if due.is_due(block, through_us)]
             outcome.blocks_read += len(numbers)
             scores = self._parts.fading(numbers, after_us, through_us)
             if scores:
+                assert span.clocks is None, "over so long a time nobody lags"
                 pending += passing.before(block)
                 if pending:
                     judge_flips(plan, snapshot, pending, outcome, whole=whole)
@@ -231,13 +231,25 @@ class MovingSegments:
             for number in numbers:
                 found = self._due[number].take(read, after_us_of_block, through_us)
                 if len(found.rows):
-                    pending.append((number, found.rows, found.instants))
-            pending += passing.before(block + 1)
+                    pending += span.ahead([(number, found.rows, found.instants)])
+            pending += span.ahead(passing.before(block + 1))
             # Of whole blocks, so that each row is judged at all its flips in one go.
             if sum(len(rows) for _, rows, _ in pending) >= FLIPS_AT_A_TIME:
-                judge_flips(plan, snapshot, pending, outcome, whole=whole)
+                judge_flips(plan, snapshot, pending, outcome, whole=whole, apart=span.clocks)
                 pending = []
-        pending += passing.before(snapshot.block_count)
+        pending += span.ahead(passing.before(snapshot.block_count))
         if pending:
-            judge_flips(plan, snapshot, pending, outcome, whole=whole)
+            judge_flips(plan, snapshot, pending, outcome, whole=whole, apart=span.clocks)
+        return outcome.passed()
+
+    def _advance_rows(
+        self, plan: MovingPlan, snapshot: Snapshot, rows: NDArray[np.uint32], span: Span
+    ) -> Passed:
+        """The same for some rows, whose blocks stay where they are."""
+        outcome = FlipOutcome(len(self.names))
+        read = RowsRead(snapshot, rows, self._parts.zone, self._chains)
+        finders = range(len(self._parts.leaves))
+        found = span.ahead(self._parts.flips(read, finders, span.after_us, span.through_us))
+        if found:
+            judge_flips(plan, snapshot, found, outcome)
         return outcome.passed()

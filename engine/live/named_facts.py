@@ -21,6 +21,7 @@ from engine.live.flips import NEVER
 from engine.live.held_events import HeldEvents
 from engine.live.kept_facts import RemovedTags
 from engine.live.step_events import BroughtEvents, CountedEvents, StepEvents
+from engine.live.time_span import Span
 from engine.model.definitions import Attribute, EventProperty, EventType, Model
 from engine.model.hidden_events import (
     ON,
@@ -198,17 +199,11 @@ class NamedFacts:
                 made.append(self._changed(snapshot, rule, begin, end))
         return [facts for facts in made if len(facts)]
 
-    def by_time(
-        self,
-        snapshot: Snapshot,
-        after_us: int,
-        through_us: int,
-        absorbs: Callable[[int], bool] | None = None,
-    ) -> list[FactEvents]:
+    def by_time(self, snapshot: Snapshot, span: Span) -> list[FactEvents]:
         """The facts that begin as time makes events count."""
         made = []
         for rule in self._rules:
-            begin = _of_events(rule.events.by_time(snapshot, after_us, through_us, absorbs))
+            begin = _of_events(rule.events.by_time(snapshot, [span]))
             if len(begin.rows):
                 made.append(self._changed(snapshot, rule, begin, _nothing(rule)))
         return [facts for facts in made if len(facts)]

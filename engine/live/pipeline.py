@@ -36,6 +36,7 @@ from engine.limits import (
 from engine.live.applier import Applier
 from engine.live.committing import Committer, Logged, Submission
 from engine.live.due_time import DueTime, moves_with_time
+from engine.live.lagging import BlockSlices
 from engine.live.model_in_force import ModelInForce
 from engine.live.partition_order import PartitionOrder
 from engine.live.pending_feed import PendingFeed
@@ -100,6 +101,11 @@ class Pipeline:
         self._draining = self._checkpoints = 0
         self._wants_tick = False
         self._time = DueTime(committer.clock, applier)
+        self._block_slices = BlockSlices()
+        # Whether the thread that commits has ended.
+        self._is_all_logged = False
+        # Whether the last tick took blocks along that lagged.
+        self._took_blocks = False
         # What there was to save when a commit last saved nothing of it.
         self._fruitless: tuple[object, ...] = ()
         # How many were asked for, and how many of these are visible; and what of them is logged, up
@@ -284,7 +290,12 @@ class Pipeline:
         return self._cannot_commit and self._is_idle()
 
     def _is_drained(self) -> bool:
-        return self._is_idle() and not self._feed
+        return self._is_idle() and not self._feed and not self._lags
+
+    @property
+    def _lags(self) -> bool:
+        """Whether some blocks lag behind the clock."""
+        return self._committer.clock.lag is not None
 
     # ------------------------------------------------------------------------- commits
 
@@ -294,6 +305,9 @@ class Pipeline:
                 self._commit(batches)
         except BaseException as error:
             self.stop(error)
+        with self._changed:
+            self._is_all_logged = True
+            self._changed.notify_all()
 
     def _next_group(self) -> list[Submission] | None:
         """What the next commit logs, maybe nothing; None when all is done."""
@@ -318,12 +332,16 @@ class Pipeline:
 
     def _group(self) -> list[Submission] | None:
         """The batches that can be logged now; none of them where a feed waits; else None."""
-        if self._is_slice_due and self.behind_us:
-            return [] if self._is_idle() else None
+        if (self._is_slice_due or self._lags) and self.behind_us:
+            return [] if self._is_idle() and not self._abandoned else None
         if self._waiting and not self._draining and len(self._logged) < APPLY_QUEUE_BATCHES:
             count = min(len(self._waiting), GROUP_BATCHES)
             return [self._waiting.popleft() for _ in range(count)]
         if self._wants_tick and not self._draining and not self._logged:
+            return []
+        # One at a time, so that a batch that comes meanwhile waits for one and not for two.
+        is_free = not (self._logged or self._applying or self._cannot_commit or self._abandoned)
+        if self._lags and is_free:
             return []
         ready = self._feed.is_ready(self._store.glance().data_version)
         return [] if ready and not self._cannot_commit else None
@@ -362,23 +380,37 @@ class Pipeline:
         self._under_way = batches
         with self._changed:
             behind_us = 0 if batches else self.behind_us
-            wanted = self._wants_tick or bool(batches)
-            through_us, asked = None, self._ticks_asked
+            is_free = not (self._logged or self._applying)
+            wanted = self._wants_tick or bool(batches) or (self._lags and is_free)
+            through_us, still_until_us, asked = None, None, self._ticks_asked
             if behind_us:
                 # One slice at a time; the rest is left, and with it whoever waits for it.
-                wanted = self._is_slice_due and not (self._logged or self._applying)
+                is_due = self._is_slice_due or self._lags
+                wanted = is_due and not (self._logged or self._applying)
                 through_us = self._time.slice_end_us
                 asked = self._ticks_done
             else:
                 self._wants_tick = False
             tick = wanted and moves_with_time(self.in_force)
+            came = not any(logged.step is not None for logged in self._logged)
+            if tick and came and not behind_us and self._time.is_much(self.in_force):
+                still_until_us = self._time.still_until_us(self._committer.clock.logged_us)
+            # What others send is visible after one slice of blocks, and not two.
+            blocks = 0 if batches and self._took_blocks else self._block_slices.blocks
+            self._took_blocks = blocks > 0
             before = self._to_save()
         try:
             # Between batches it would save what the next one changes again.
-            is_quiet = not batches and time.monotonic() >= self._quiet_from_s
+            is_quiet = not batches and time.monotonic() >= self._quiet_from_s and not self._lags
             save_more = bool(self._checkpoints) or self._closing or is_quiet
             logged = self._committer.commit(
-                batches, resolver, save_more=save_more, tick=tick, through_us=through_us
+                batches,
+                resolver,
+                save_more=save_more,
+                tick=tick,
+                through_us=through_us,
+                still_until_us=still_until_us,
+                blocks=blocks,
             )
             failed = False
         except EngineError as error:
@@ -399,6 +431,9 @@ class Pipeline:
             self._fruitless = before if before == self._to_save() else ()
             self._logged.extend(logged)
             self._committing = False
+            if self._lags and not failed:
+                # Whoever waits for a tick waits until the last block has come.
+                asked = self._ticks_done
             if logged:
                 self._ticks_under_way.append((asked, logged[-1].sequence))
             elif failed or self._is_idle():
@@ -448,11 +483,20 @@ class Pipeline:
         with self._changed:
             self._applying = False
             if logged.before_us is not None:
-                self._time.slices.took(span_us, time.monotonic() - started_s)
+                if logged.step is None:
+                    self._time.slices.took(span_us, time.monotonic() - started_s)
+                elif taken := logged.step.next - logged.step.first:
+                    self._block_slices.took(taken, time.monotonic() - started_s)
             while self._ticks_under_way and self._ticks_under_way[0][1] <= logged.sequence:
-                self._ticks_done, _ = self._ticks_under_way.popleft()
+                self._ticks_done = max(self._ticks_done, self._ticks_under_way.popleft()[0])
             self._changed.notify_all()
         self.visible.advance(logged.sequence)
+
+    @property
+    def _is_closing_done(self) -> bool:
+        """Whether nothing more comes to be applied before the threads end."""
+        is_last = not (self._committing or self._waiting or self._lags)
+        return self._closing and is_last
 
     def _next_logged(self, *, wait: bool = True) -> Logged | None:
         """The next record to apply; None at the end, or where there is none yet and no `wait`, or
@@ -461,11 +505,7 @@ class Pipeline:
             if not wait and self._logged and self._logged[0].is_tick:
                 return None
             while not self._logged:
-                if (
-                    not wait
-                    or self._failure
-                    or (self._closing and not self._committing and not self._waiting)
-                ):
+                if not wait or self._failure or self._is_all_logged or self._is_closing_done:
                     return None
                 self._changed.wait()
             self._applying = True

@@ -10,12 +10,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from engine.errors import StoreCorrupt
 from engine.identity.live import LiveIdentities
 from engine.live.applier import Applier
-from engine.live.committing import Logged
-from engine.live.log_entry import LogEntry, Tick, unpack_entry
+from engine.live.committing import Logged, with_rows
+from engine.live.log_entry import LogEntry, Mark, unpack_entry
 from engine.live.log_record import unpack_update
 from engine.live.model_in_force import ModelInForce
 from engine.live.position_table import PositionTable
@@ -43,34 +45,60 @@ def replay_log(
     manifests = store.glance().version.state.manifests
     absorbed = [manifest.sequence for manifest in manifests]
     count = 0
-    for sequence, payload in itertools.islice(store.log().read(), most):
-        try:
-            entry = unpack_entry(payload)
-            batch = entry if isinstance(entry, LogEntry) else None
-            update = unpack_update(batch.update) if batch is not None and batch.update else None
-        except ValueError as error:
-            raise StoreCorrupt(
-                f"Record {sequence:,} of the log at {store.path} cannot be read ({error}). "
-                "Restore the store from a backup."
-            ) from error
-        if batch is not None and batch.mark is not None:
-            positions.replay(batch.mark, sequence)
-        if update is not None:
-            _replay_identities(identities, update, sequence)
+    for logged, mark in itertools.islice(_records(store), most):
+        sequence = logged.sequence
+        if mark is not None:
+            positions.replay(mark, sequence)
+        if logged.update is not None:
+            _replay_identities(identities, logged.update, sequence)
 
         def absorbs(block: int, sequence: int = sequence) -> bool:
             return block >= len(absorbed) or absorbed[block] < sequence
 
-        instant_us = 0 if entry is None else entry.instant_us
-        before_us = entry.before_us if isinstance(entry, Tick) else None
-        applier.apply(
-            Logged(sequence, instant_us, update, before_us),
-            in_force,
-            absorbs,
-            with_feed=sequence > root.feed_through,
-        )
+        applier.apply(logged, in_force, absorbs, with_feed=sequence > root.feed_through)
         count += 1
     return count
+
+
+def _records(store: Store) -> Iterator[tuple[Logged, Mark | None]]:
+    """The records of the log, ticks in slices with the rows of the batches behind them."""
+    waiting: list[tuple[Logged, Mark | None]] = []
+    for logged, mark in map(partial(_read, store), store.log().read()):
+        if logged.is_tick and waiting:
+            yield from _brought_up(waiting)
+            waiting = []
+        if logged.step is None and not waiting:
+            yield logged, mark
+        else:
+            waiting.append((logged, mark))
+    yield from _brought_up(waiting)
+
+
+def _brought_up(
+    waiting: Sequence[tuple[Logged, Mark | None]],
+) -> Iterator[tuple[Logged, Mark | None]]:
+    """A tick in slices and what follows up to the next tick; or nothing."""
+    for logged, mark in waiting:
+        rest = [one for one, _ in waiting[1:]]
+        yield (with_rows(logged, rest) if logged.step is not None else logged), mark
+
+
+def _read(store: Store, record: tuple[int, bytes]) -> tuple[Logged, Mark | None]:
+    """A record, and how far its partition is with it."""
+    sequence, payload = record
+    try:
+        entry = unpack_entry(payload)
+        if isinstance(entry, LogEntry):
+            update = unpack_update(entry.update) if entry.update else None
+            return Logged(sequence, entry.instant_us, update), entry.mark
+    except ValueError as error:
+        raise StoreCorrupt(
+            f"Record {sequence:,} of the log at {store.path} cannot be read ({error}). "
+            "Restore the store from a backup."
+        ) from error
+    if entry is None:
+        return Logged(sequence, 0, None), None
+    return Logged(sequence, entry.instant_us, None, entry.before_us, entry.step), None
 
 
 def _replay_identities(identities: LiveIdentities, update: ProfileUpdate, sequence: int) -> None:

@@ -14,7 +14,7 @@ everything instead, by blocks and in several threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from types import MappingProxyType
@@ -35,7 +35,7 @@ from engine.live.flip_outcome import Passed
 from engine.live.kept_definitions import KeptDefinitions, version_of
 from engine.live.kept_facts import KeptFacts, RemovedTags
 from engine.live.kept_level import KeptLevel, Moved, joined_moves
-from engine.live.kept_names import KeptNames
+from engine.live.kept_names import KeptNames, NamesChange
 from engine.live.kept_points import KeptPoints
 from engine.live.log_clock import system_clock
 from engine.live.memberships import changed_memberships, rows_of_masks, stored_masks
@@ -45,6 +45,7 @@ from engine.live.segment_plan import SegmentPlan
 from engine.live.standing_list import StandingList
 from engine.live.step_events import BroughtEvents
 from engine.live.telling import Telling
+from engine.live.time_span import Span
 from engine.live.told_entries import flips_with, transitions_of
 from engine.model.definitions import Model
 from engine.model.positions import key_text
@@ -62,6 +63,7 @@ NAMED = ":named"
 MASK_BYTES_AT_A_TIME = 64 << 20
 _MASK_BYTES = 8192
 _NO_TAGS: RemovedTags = MappingProxyType({})
+_NOBODY = np.zeros(0, np.uint32)
 
 
 def segment_key(name: str) -> str:
@@ -222,62 +224,61 @@ class StoredSegments(KeptDefinitions):
             rows_evaluated=rows_evaluated + points.rows_evaluated + names.rows_evaluated,
         )
 
-    def look_ahead(
-        self,
-        snapshot: Snapshot,
-        after_us: int,
-        through_us: int,
-        absorbs: Callable[[int], bool] | None = None,
-    ) -> Passed | None:
+    def look_ahead(self, snapshot: Snapshot, span: Span) -> Passed | None:
         """The first part of `advance`, which changes nothing that others see."""
-        if not self._levels:
-            return None
-        return self._levels[0].advance(snapshot, after_us, through_us, absorbs)
+        return self._levels[0].advance(snapshot, span) if self._levels else None
 
     def advance(
         self,
         snapshot: Snapshot,
-        after_us: int,
-        through_us: int,
-        absorbs: Callable[[int], bool] | None = None,
+        spans: Sequence[Span],
         *,
-        ahead: Passed | None = None,
+        ahead: Sequence[Passed | None] = (),
         write: FactWriter | None = None,
     ) -> TimeChange | None:
-        """What happens as the clock goes from one instant, at which the stored memberships are
-        exact, to another; None where nothing moves with it.
+        """What happens as time passes; None where nothing moves with it. No row is in two of the
+        spans.
 
-        `absorbs` says of a block whether it takes part, `ahead` is what `look_ahead` found. `write`
-        is called with the facts that follow, level by level. What is returned must be carried out
-        before the next call, as with `update`.
+        `ahead` is what `look_ahead` found of each span. `write` is called with the facts that
+        follow, level by level. What is returned must be carried out before the next call, as with
+        `update`.
         """
         if not self.moving:
             return None
         passed: list[tuple[Passed, Sequence[str]]] = []
         begun: list[FactEvents] = []
         moves = NO_MOVES
-        for number, level in enumerate(self._levels):
-            found = ahead if not number else None
-            found = found or level.advance(snapshot, after_us, through_us, absorbs)
-            facts: list[FactEvents] = []
-            if found is not None:
-                passed.append((found, level.moving))
-                moves = joined_moves(moves, level.moves_of(found))
-                states = partial(held_by, snapshot, self.model, at_us=after_us)
-                facts = self._facts.by_time(number, found, level.moving, states)
-            if self._named and not number:
-                facts += self._named.by_time(snapshot, after_us, through_us, absorbs)
-            if facts:
-                assert write is not None, "facts have somebody to write them"
-                begun += facts
-                snapshot, written = write(facts)
-                # To those that come, facts are events that were dated ahead.
-                for later in self._judges[number + 1 :]:
-                    later.expect(snapshot, Touched(np.zeros(0, np.uint32), written), after_us)
+        for span, first in zip(spans, ahead or [None] * len(spans), strict=True):
+            for number, level in enumerate(self._levels):
+                found = first if not number else None
+                found = found or level.advance(snapshot, span)
+                facts: list[FactEvents] = []
+                if found is not None:
+                    passed.append((found, level.moving))
+                    moves = joined_moves(moves, level.moves_of(found))
+                    # Who lags may have been written to since: what is stored holds until now.
+                    at_us = span.after_us if span.clocks is None else span.through_us
+                    states = partial(held_by, snapshot, self.model, at_us=at_us)
+                    facts = self._facts.by_time(number, found, level.moving, states)
+                if self._named and not number:
+                    facts += self._named.by_time(snapshot, span)
+                if facts:
+                    assert write is not None, "facts have somebody to write them"
+                    begun += facts
+                    snapshot, written = write(facts)
+                    # To those that come, facts are events that were dated ahead.
+                    for later in self._judges[number + 1 :]:
+                        later.expect(snapshot, Touched(_NOBODY, written), span.after_us)
+        asked = self._each.by_time(snapshot, spans)
+        points = self._points.passing(snapshot, spans)
+        names = NamesChange()
+        if self._names:
+            # Such ticks are in one piece.
+            (span,) = spans
+            names = self._names.passing(
+                snapshot, span.after_us, span.through_us, begun, span.absorbs
+            )
         telling = self._telling
-        asked = self._each.by_time(snapshot, after_us, through_us, absorbs)
-        points = self._points.passing(snapshot, after_us, through_us, absorbs)
-        names = self._names.passing(snapshot, after_us, through_us, begun, absorbs)
         more = [*names.entries, *asked, *points.entries]
         told = flips_with(telling.definitions, telling.count, telling.flips(passed), more)
         return TimeChange(
@@ -299,6 +300,14 @@ class StoredSegments(KeptDefinitions):
         if self._counts_events:
             due[NAMED] = min(self._named.next_us, self._each.next_us)
         return due
+
+    def block_looks(self, through_us: int) -> int:
+        """About how often a block is looked through on the way to an instant. Also for those who
+        do not apply records: it may be wrong by a little then. 0 where it makes no difference,
+        since what live rules with names tell is found in one piece."""
+        if self._names:
+            return 0
+        return sum(judge.block_looks(through_us) for judge in self._judges)
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""

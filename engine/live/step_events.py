@@ -15,7 +15,7 @@ others the finder of `count(step) >= 1` says in which rows to look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from engine.live.event_source import SourcePiece
 from engine.live.flips import NEVER, UNKNOWN, DueTimes
 from engine.live.held_events import HeldEvents
 from engine.live.rows_read import BlockRead
+from engine.live.time_span import Span
 from engine.live.window_edges import WindowEdges
 from engine.model.definitions import Model
 from engine.rules.bound_events import BoundAggregate
@@ -171,22 +172,23 @@ class StepEvents:
         gone = self._of_brought(snapshot, mine, now_us, lambda one: one.dropped)
         return came.take(~_among(came, gone))
 
-    def by_time(
-        self,
-        snapshot: Snapshot,
-        after_us: int,
-        through_us: int,
-        absorbs: Callable[[int], bool] | None = None,
-    ) -> CountedEvents:
-        """The events that come to count after one instant and up to another."""
-        find = self._dated_ahead if self._by_own_time else self._reached
-        pieces = [
-            self._chosen(piece, *self._comings(piece, after_us, through_us))
-            for block, held in find(snapshot, after_us, through_us)
-            if absorbs is None or absorbs(block)
-            for piece in self._pieces(held)
-        ]
+    def by_time(self, snapshot: Snapshot, spans: Sequence[Span]) -> CountedEvents:
+        """The events that come to count as time passes; no row is in two of the spans."""
+        pieces = [piece for span in spans for piece in self._passing(snapshot, span)]
         return _joined(pieces, len(self._numbers(snapshot.fields)))
+
+    def _passing(self, snapshot: Snapshot, span: Span) -> Iterator[CountedEvents]:
+        if span.rows is not None:
+            found: Iterable[HeldEvents] = [HeldEvents(snapshot, span.rows)]
+        else:
+            found = (self._dated_ahead if self._by_own_time else self._reached)(snapshot, span)
+        for held in found:
+            for piece in self._pieces(held):
+                came = self._comings(piece, span.after_us, span.through_us)
+                chosen = self._chosen(piece, *came)
+                if span.clocks is not None:
+                    chosen = chosen.take(~span.clocks.are_behind(chosen.rows, chosen.instants))
+                yield chosen
 
     def of_rows(
         self, snapshot: Snapshot, rows: NDArray[np.uint32], after_us: int, through_us: int
@@ -215,13 +217,12 @@ class StepEvents:
         something happens, and which of them count at the first."""
         width = len(self._numbers(snapshot.fields))
         found = [_turned(_joined([], width), 1)]
-        for block, held in self._reached(snapshot, after_us, through_us):
-            if absorbs is None or absorbs(block):
-                for piece in self._pieces(held):
-                    found.append(_turned(self._counting(piece, after_us), 1))
-                    comes, goes = self._turning(piece, after_us, through_us)
-                    found.append(_turned(self._chosen(piece, *comes), 1))
-                    found.append(_turned(self._chosen(piece, *goes), -1))
+        for held in self._reached(snapshot, Span(after_us, through_us, absorbs)):
+            for piece in self._pieces(held):
+                found.append(_turned(self._counting(piece, after_us), 1))
+                comes, goes = self._turning(piece, after_us, through_us)
+                found.append(_turned(self._chosen(piece, *comes), 1))
+                found.append(_turned(self._chosen(piece, *goes), -1))
         return Turns(
             np.concatenate([one.rows for one in found]),
             np.concatenate([one.instants for one in found]),
@@ -262,34 +263,33 @@ class StepEvents:
                     self._due.bring_forward(piece.rows[hit], at[hit])
         return mine
 
-    def _dated_ahead(
-        self, snapshot: Snapshot, after_us: int, through_us: int
-    ) -> Iterator[tuple[int, HeldEvents]]:
+    def _dated_ahead(self, snapshot: Snapshot, span: Span) -> Iterator[HeldEvents]:
         """The blocks with events after an instant, as the bounds of zones tell."""
         self._ahead_us = NEVER
         fields = self.fields(snapshot.fields)
         for block in range(snapshot.block_count):
             latest = self._latest(snapshot, block)
-            if latest is None or latest <= after_us:
+            if latest is None or latest <= span.after_us:
                 continue
             held = _all_of_block(snapshot, block)
             for field_id in fields:
                 for one in held.of(field_id):
                     later = one.read(()).times
-                    later = later[later > through_us]
+                    later = later[later > span.through_us]
                     self._ahead_us = min(self._ahead_us, int(later.min(initial=NEVER)))
-            yield block, held
+            if span.takes(block):
+                yield held
 
-    def _reached(
-        self, snapshot: Snapshot, after_us: int, through_us: int
-    ) -> Iterator[tuple[int, HeldEvents]]:
+    def _reached(self, snapshot: Snapshot, span: Span) -> Iterator[HeldEvents]:
         """The rows in which the finder says that something happens."""
         self._due.grow(snapshot.block_count)
-        for block in self._due.due(through_us):
+        for block in self._due.due(span.through_us):
+            if not span.takes(block):
+                continue
             read = BlockRead(snapshot, block, self._model.time_zone)
-            found = self._due.take(read, after_us, through_us)
+            found = self._due.take(read, span.after_us, span.through_us)
             if len(found.rows):
-                yield block, HeldEvents(snapshot, np.unique(found.rows))
+                yield HeldEvents(snapshot, np.unique(found.rows))
 
     def _latest(self, snapshot: Snapshot, block: int) -> int | None:
         zones = (snapshot.zone(field_id, block) for field_id in self.fields(snapshot.fields))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.change import Flips, Numbered, Transition
+from engine.live.change import Flips, Numbered, Transition, in_order
 from engine.live.definitions import NOBODY, Definition, GoneName
 from engine.live.flip_outcome import Passed
 from engine.live.kept_level import Moved
@@ -140,8 +140,7 @@ class Telling:
             of_group = [_chosen(outcome, names, group.of_definition) for outcome, names in passed]
             pieces.append(_changes(group, of_group))
         numbers, instants, rows, entered = _joined(pieces)
-        order = np.lexsort((rows, ~entered, numbers, instants))
-        return Flips(instants[order], numbers[order].astype(np.uint32), rows[order], entered[order])
+        return in_order(Flips(instants, numbers.astype(np.uint32), rows, entered))
 
     def _alone(self, outcome: Passed, names: Sequence[str]) -> _Columns:
         """The flips of what is told by itself."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.change import Flips, Numbered, Transition
+from engine.live.change import Flips, Numbered, Transition, in_order
 
 __all__ = ["ToldEntries", "flips_with", "transitions_of"]
 
@@ -67,11 +67,7 @@ def flips_with(
     more = sum(map(len, entries))
     entered = np.concatenate([flips.entered, np.ones(more, np.bool_)])
     joined = Flips(np.concatenate(instants), np.concatenate(numbers), np.concatenate(rows), entered)
-    order = np.lexsort((joined.rows, ~entered, joined.definitions, joined.instants))
-    joined = Flips(
-        joined.instants[order], joined.definitions[order], joined.rows[order], entered[order]
-    )
-    return _Joined(definitions, count, names), joined
+    return _Joined(definitions, count, names), in_order(joined)
 
 
 @dataclass(frozen=True, slots=True)

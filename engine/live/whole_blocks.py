@@ -19,6 +19,7 @@ from engine.bitmaps.containers import rows_of_mask
 from engine.core.evaluate import block_masks
 from engine.live.segment_plan import SegmentPlan
 from engine.live.standing_list import StandingList
+from engine.live.time_span import RowClocks
 from engine.model.definitions import Model
 from engine.rules import bound
 from engine.store.snapshot import Snapshot
@@ -59,9 +60,9 @@ class BlockMoves:
     left: NDArray[np.uint32]
 
 
-def massed(flips: Sequence[FlipsOfRows]) -> Massed | None:
+def massed(flips: Sequence[FlipsOfRows], others: RowClocks | None = None) -> Massed | None:
     """The flips of many rows at once among some, which are all of the blocks that they are of;
-    None where there are none."""
+    None where there are none. The rows of `others` stand apart, too."""
     if sum(len(rows) for rows, _ in flips) < MASS_ROWS:
         return None
     rows = np.concatenate([rows for rows, _ in flips])
@@ -82,6 +83,8 @@ def massed(flips: Sequence[FlipsOfRows]) -> Massed | None:
     for block in found:
         of_block = np.flatnonzero(blocks == block)
         marks = _marks(rows[of_block[~together[of_block]]])
+        if others is not None:
+            marks |= _marks(others.of_block(block))
         kept[of_block] = marks[rows[of_block] & np.uint32(_BLOCK_ROWS - 1)]
         apart[block] = np.packbits(marks, bitorder="little").view(np.uint64)
     return Massed(found, apart, (rows[kept], instants[kept]))

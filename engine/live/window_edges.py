@@ -16,6 +16,7 @@ counts; nothing else ever changes what a window takes in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from engine.core.day_turns import days_by_start, local_days, turns
 from engine.live.flips import NEVER
 from engine.rules import tree
-from engine.rules.calendar import DAY_US, first_instant_us, unit_start_days
+from engine.rules.calendar import DAY_US, first_instant_us, local_day, unit_start_days
 from engine.rules.units import duration_us, time_us
 from engine.rules.window_bounds import EARLIEST_US
 from engine.rules.windows import CLOCK_CHANGE_US, UNIT_DAYS
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 _LATEST_US = NEVER
+
+# Instants of which each is looked up by itself, which costs less than tables for many.
+_FEW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +133,22 @@ def edge_at(edge: Edge, instants: NDArray[np.int64], zone: ZoneInfo) -> NDArray[
         case MovingEdge(shift_us):
             return instants + shift_us
         case UnitEdge(unit, back):
+            if len(instants) <= _FEW:
+                shown = (local_day(at, zone) for at in instants.tolist())
+                starts = [_unit_start_us(day, unit, back, zone) for day in shown]
+                return np.array(starts, np.int64)
             if len(instants) > 1 and (instants == instants[0]).all():
                 return np.full(len(instants), edge_at(edge, instants[:1], zone)[0])
             days, of_day = np.unique(local_days(instants, zone), return_inverse=True)
             firsts = (unit_start_days(day, unit, back) for day in days.tolist())
             starts = [first_instant_us(first, zone) for first in firsts]
             return np.array(starts, np.int64)[of_day]
+
+
+@lru_cache(maxsize=1 << 12)
+def _unit_start_us(day: int, unit: tree.CalendarUnit, back: int, zone: ZoneInfo) -> int:
+    """The first instant of the unit so many before that of a day."""
+    return first_instant_us(unit_start_days(day, unit, back), zone)
 
 
 def unit_flips(edge: UnitEdge, times: NDArray[np.int64], zone: ZoneInfo) -> list[NDArray[np.int64]]:
