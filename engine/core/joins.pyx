@@ -172,6 +172,11 @@ cdef int32_t join_masks(context *c, const program_node *node, int32_t count, uin
         masks.term_count += 1
         masks.ends[masks.group_count] = masks.term_count
         masks.group_count += 1
+    if masks.term_count == <uint32_t>masks.group_count:
+        rows[0] = c.reader.kernels.mask_join(
+            masks.terms, masks.flips, masks.term_count,
+            NULL if wanted == A_COUNT and joined == count else out)
+        return joined
     rows[0] = c.reader.kernels.mask_join_any(
         masks.terms, masks.ends, masks.flips, <uint32_t>masks.group_count,
         NULL if wanted == A_COUNT and joined == count else out)
