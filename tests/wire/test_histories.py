@@ -102,6 +102,6 @@ def test_a_frozen_audience_is_counted(tmp_path: Path) -> None:
     made = CliRunner().invoke(app, ["count", "--frozen", "mailed", "--json", *at])
     found = json.loads(made.stdout)
     assert (found["count"], found["expression"], "gone" in found) == (0, "level = 1", False)
-    for more in (["level = 1"], ["--nodes"], ["--as-of", "2024-10-05"]):
+    for more in (["--nodes"], ["--as-of", "2024-10-05"]):
         made = CliRunner().invoke(app, ["count", "--frozen", "mailed", *more, *at])
         assert made.exit_code == 2, made.output
