@@ -120,6 +120,18 @@ class _Dictionary:
         return self._values[code - 1]
 
 
+class _Table:
+    """The values of a dictionary, with those that come later."""
+
+    def __init__(self, dictionaries: Mapping[int, Sequence[str]], field_id: int) -> None:
+        self._dictionaries = dictionaries
+        self._field_id = field_id
+
+    def value(self, code: int) -> str:
+        """See DictionaryTable."""
+        return self._dictionaries[self._field_id][code - 1]
+
+
 class HeapMutation:
     """What `apply_update` asks of a mutation of such a state.
 
@@ -257,6 +269,10 @@ class HeapState:
     def dictionary(self, field_id: int) -> _Dictionary:
         """See Snapshot."""
         return _Dictionary(self.dictionaries.get(field_id, ()))
+
+    def dictionary_table(self, field_id: int) -> _Table:
+        """See Snapshot."""
+        return _Table(self.dictionaries, field_id)
 
     def after(self, mutation: HeapMutation, row_count: int) -> HeapState:
         """The state once a mutation is published."""

@@ -48,8 +48,8 @@ class MovingQuestion:
         self._plan = MovingPlan(snapshot, model, self._parts, kept=False)
 
     def between(self, after_us: int, through_us: int, control: Control | None = None) -> Passed:
-        """Every entering and leaving after one instant and up to another, in order; definitions
-        are places in `names`. Raises what the Control raises."""
+        """Every entering and leaving after one instant and up to another; definitions are places
+        in `names`. Raises what the Control raises."""
         outcome = FlipOutcome(len(self.names))
         pending: list[LeafFlips] = []
         count = 0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.core.control import Control
 from engine.errors import InputInvalid, NotFound, NotYet
 from engine.limits import NEXT_CHANGES_WITHIN_US, TIME_US
-from engine.live.change import Flips
+from engine.live.change import Flips, in_order
 from engine.live.facts_to_come import FactsToCome
 from engine.live.moving_question import MovingQuestion
 from engine.live.row_names import uids_of
@@ -92,7 +92,7 @@ class NextChanges:
         are places in `names`. Raises what the Control raises."""
         state = self._facts.through(through_us, control)
         question = MovingQuestion(state, self._model, self._bodies)
-        return question.between(after_us, through_us, control).flips
+        return in_order(question.between(after_us, through_us, control).flips)
 
     def coming(
         self, from_us: int, within_us: int, limit: int, control: Control | None = None
