@@ -73,14 +73,14 @@ def test_who_reached_a_step_reached_those_before(seed: int) -> None:
     for text in texts:
         steps = steps_of(text)
         lost = [0] * len(steps)
-        for _ in range(200):
+        for _ in range(800):
             events = [
                 ReferenceEvent(
                     picks.choice(("visit", "order", "download")),
                     NOW_US - picks.randrange(300) * MINUTE_US,
                     {},
                 )
-                for _ in range(picks.randrange(5))
+                for _ in range(picks.randrange(9))
             ]
             reached = [evaluate(expression, {}, context, events=events) for _, expression in steps]
             for step, (_, expression) in zip(reached, steps, strict=True):
