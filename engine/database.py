@@ -256,9 +256,12 @@ class Database(DatabaseParts):
             return counted(audience, expression, nodes=nodes, group_by=group_by)
 
     def stored_count(self, expression: str | tree.Expr) -> CountResult | None:
-        """The count of `segment('x')` alone, now, from its counter: microseconds, and nothing is
-        read; None where that does not do."""
-        with self._store.snapshot() as snapshot:
+        """The count of `segment('x')` alone, now, from its counter: microseconds, no block is
+        read, and no write is waited for; None where that does not do."""
+        if self._store.is_torn:
+            # A snapshot says why it cannot be read.
+            return None
+        with self._store.glance() as snapshot:
             return self._stored_count(snapshot, expression)
 
     def _stored_count(self, snapshot: Snapshot, expression: str | tree.Expr) -> CountResult | None:

@@ -23,6 +23,7 @@ from strata.v1 import audience_pb2 as pb
 from strata.v1 import coming_pb2, explain_pb2, measure_pb2, overlap_pb2, tier_pb2
 
 if TYPE_CHECKING:
+    from engine.audience import CountResult
     from engine.database import Database
 
 __all__ = ["AudienceService"]
@@ -57,14 +58,14 @@ class AudienceService:
             # One look at a counter, which takes less than to hand it to a thread.
             kept = self._database.stored_count(convert.definition(request.audience, "audience"))
             if kept is not None:
-                return pb.CountResponse(size=convert.audience_size(kept))
+                return _counted(kept)
 
-        def work() -> pb.AudienceSize:
+        def work() -> pb.CountResponse:
             expression = None
             if convert.frozen_name(request.audience) is None:
                 expression = convert.definition(request.audience, "audience")
             elif not request.group_by:
-                return convert.audience_size(self._database.frozen.count(frozen or ""))
+                return _counted(self._database.frozen.count(frozen or ""))
             how = _How(
                 as_of_us=as_of_us,
                 nodes=request.include_nodes,
@@ -76,9 +77,9 @@ class AudienceService:
             else:
                 assert expression is not None, "an audience or a frozen one"
                 found = self._database.count(expression, **how)
-            return convert.audience_size(found)
+            return _counted(found)
 
-        return pb.CountResponse(size=await self._reads.run(work, call.control))
+        return await self._reads.run(work, call.control)
 
     async def count_many(self, request: pb.CountManyRequest, call: Call) -> pb.CountManyResponse:
         """Counts many audiences in one pass."""
@@ -104,7 +105,10 @@ class AudienceService:
                 where="audiences[{}]",
                 control=call.control,
             )
-            return pb.CountManyResponse(sizes=map(convert.audience_size, results))
+            response = pb.CountManyResponse()
+            for result in results:
+                convert.write_size(result, response.sizes.add())
+            return response
 
         return await self._reads.run(work, call.control)
 
@@ -327,6 +331,12 @@ class AudienceService:
             )
 
         return await self._reads.run(work, call.control)
+
+
+def _counted(result: CountResult) -> pb.CountResponse:
+    response = pb.CountResponse()
+    convert.write_size(result, response.size)
+    return response
 
 
 def _may_be_kept(request: pb.CountRequest) -> bool:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from engine.errors import ExpressionInvalid, InputInvalid, Issue
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_of_us",
-    "audience_size",
     "definition",
     "expr_message",
     "expr_tree",
@@ -32,6 +32,7 @@ __all__ = [
     "profile_event",
     "timestamp",
     "value",
+    "write_size",
 ]
 
 # The first instant of year 1 and the last microsecond of year 9999, as Timestamp bounds them.
@@ -59,8 +60,16 @@ def as_of_us(stamp: Timestamp | None, field: str = "as_of") -> int | None:
 
 def timestamp(instant_us: int) -> Timestamp:
     """A message for an instant in microseconds from 1970."""
-    seconds, rest_us = divmod(instant_us, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=rest_us * 1000)
+    stamp = Timestamp()
+    _write_us(instant_us, stamp)
+    return stamp
+
+
+def _write_us(microseconds: int, message: Timestamp | Duration) -> None:
+    """Writes an instant, in microseconds from 1970, or a time that is not negative into a message,
+    in place."""
+    message.seconds, rest_us = divmod(microseconds, 1_000_000)
+    message.nanos = rest_us * 1000
 
 
 def definition(audience: audience_pb2.Audience, field: str) -> str | tree.Expr:
@@ -98,28 +107,24 @@ def expr_message(expression: tree.Expr) -> expression_pb2.Expr:
     return json_format.ParseDict(to_structured(expression), expression_pb2.Expr())
 
 
-def audience_size(result: CountResult) -> audience_pb2.AudienceSize:
-    """The message of a count."""
-    size = audience_pb2.AudienceSize(
-        expression=result.expression,
-        count=result.count,
-        as_of=timestamp(result.as_of_us),
-        data_version=result.data_version,
-        nodes=[
-            audience_pb2.NodeCount(text=node.text, depth=node.depth, count=node.count)
-            for node in result.nodes or ()
-        ],
-        groups=[
-            audience_pb2.GroupCount(value=name, count=count)
-            for name, count in ranked(result.groups or {})
-        ],
-        waiting=result.waiting,
-        read_as_of_today=result.read_as_of_today,
-        notes=result.notes,
-        gone=result.gone,
-    )
-    size.elapsed.FromMicroseconds(result.elapsed_us)
-    return size
+def write_size(result: CountResult, size: audience_pb2.AudienceSize) -> None:
+    """Writes a count into an empty message, in place, which takes a fifth of making one."""
+    size.expression = result.expression
+    size.count = result.count
+    _write_us(result.as_of_us, size.as_of)
+    size.data_version = result.data_version
+    for node in result.nodes or ():
+        size.nodes.add(text=node.text, depth=node.depth, count=node.count)
+    if result.groups:
+        for name, count in ranked(result.groups):
+            size.groups.add(value=name, count=count)
+    size.waiting = result.waiting
+    if result.read_as_of_today:
+        size.read_as_of_today.extend(result.read_as_of_today)
+    if result.notes:
+        size.notes.extend(result.notes)
+    size.gone = result.gone
+    _write_us(result.elapsed_us, size.elapsed)
 
 
 def ranked(groups: dict[str | None, int]) -> Iterable[tuple[str | None, int]]:

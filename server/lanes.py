@@ -6,14 +6,20 @@
    engine has noticed, so the width is a true bound on work under way.
 3. A server whose time to drain is over ends its lanes: what waits is refused, what reads is
    cancelled, and both are told why. What writes goes on: it may be durable already.
+
+The smallest calls take less time than an executor's two futures and its call back to the loop for
+each of them. So threads take work from the line themselves, and what several have finished is told
+to the loop at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from engine.core.control import Control
@@ -29,104 +35,178 @@ RETRY_LEAST_MS = 50
 RETRY_MOST_MS = 5000
 
 
+class _Job:
+    """One piece of work from its place in line to its answer."""
+
+    __slots__ = ("answer", "bell", "control", "error", "future", "work")
+
+    def __init__(
+        self,
+        work: Callable[[], Any],
+        control: Control | None,
+        future: asyncio.Future[Any],
+        bell: _Bell,
+    ) -> None:
+        self.work = work
+        self.control = control
+        self.future = future
+        self.bell = bell
+        self.answer: Any = None
+        self.error: BaseException | None = None
+
+
 class Lane:
-    """`width` threads with a queue of at most `queue_limit` before them."""
+    """`width` threads with a queue of at most `queue_limit` before them.
+
+    All but the threads' own work is done on the event loop that runs; a lane may be used by one
+    loop after another.
+    """
 
     def __init__(self, name: str, width: int, queue_limit: int) -> None:
+        self._name = name
         self._width = width
         self._queue_limit = queue_limit
-        self._places = asyncio.Semaphore(width)
-        self._waiting = 0
         self._mean_s = 0.05
         self._is_over = False
-        self._line: set[asyncio.Future[Any]] = set()
-        self._under_way: dict[asyncio.Future[Any], Control | None] = {}
-        self._threads = ThreadPoolExecutor(width, thread_name_prefix=name)
+        # Everything that was taken and is not answered: in line, or with a thread.
+        self._open: set[_Job] = set()
+        self._line: deque[_Job] = deque()
+        # True for each job that was put in line, whether it still stands there or not; False ends
+        # a thread.
+        self._calls: SimpleQueue[bool] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._bell: _Bell | None = None
 
     async def run(self, work: Callable[[], T], control: Control | None = None) -> T:
         """The result of `work`, run on a thread of the lane; Overloaded where there is no room,
         ShuttingDown where the lane was ended first."""
         if self._is_over:
             raise _stopping()
-        if self._places.locked() and self._waiting >= self._queue_limit:
+        if len(self._open) >= self._width + self._queue_limit:
             raise Overloaded(
                 "The server has as much work as it takes; try again a little later.",
                 retry_after_ms=self._retry_after_ms(),
             )
-        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        bell = self._bell
+        if bell is None or bell.loop is not loop:
+            bell = self._bell = _Bell(loop, self._open)
+        job = _Job(work, control, loop.create_future(), bell)
+        self._open.add(job)
+        self._line.append(job)
+        self._calls.put(True)
+        if len(self._threads) < min(self._width, len(self._open)):
+            self._start_thread()
         try:
-            if self._places.locked():
-                await self._place_in_line()
-            else:
-                await self._places.acquire()
-        finally:
-            self._waiting -= 1
-        future = asyncio.get_running_loop().run_in_executor(self._threads, self._timed, work)
-        self._under_way[future] = control
-        future.add_done_callback(self._leave)
-        try:
-            return await asyncio.shield(future)
+            answer: T = await job.future
         except Cancelled:
             if self._is_over:
                 raise _stopping() from None
             raise
         except asyncio.CancelledError:
-            if control is not None:
+            if self._left_the_line(job):
+                self._open.discard(job)
+            elif control is not None:
                 control.cancel()
             raise
-
-    async def _place_in_line(self) -> None:
-        """Waits for a place; ShuttingDown where the lane is ended before there is one."""
-        place = asyncio.ensure_future(self._places.acquire())
-        self._line.add(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if not place.cancelled():
-                # It was given to a caller that goes away.
-                self._places.release()
-            elif self._is_over:
-                raise _stopping() from None
-            raise
-        finally:
-            self._line.discard(place)
+        return answer
 
     def end(self, *, cancel: bool) -> None:
         """From now on, and for good, nothing is begun: what waits is refused, and with `cancel`
         what is under way is, too, as soon as the engine has noticed."""
         self._is_over = True
-        for place in self._line:
-            place.cancel()
-        for control in self._under_way.values():
-            if cancel and control is not None:
-                control.cancel()
+        for job in tuple(self._open):
+            if self._left_the_line(job):
+                self._open.discard(job)
+                if not job.future.done():
+                    job.future.set_exception(_stopping())
+            elif cancel and job.control is not None:
+                job.control.cancel()
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
-        return not self._under_way
+        """Whether nothing is under way and nothing waits."""
+        return not self._open
 
     def close(self) -> None:
         """Waits for work under way; nothing may be run afterwards."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._is_over = True
+        self._line.clear()
+        for _ in self._threads:
+            self._calls.put(False)
+        for thread in self._threads:
+            thread.join()
 
-    def _timed(self, work: Callable[[], T]) -> T:
-        began = time.perf_counter()
+    def _left_the_line(self, job: _Job) -> bool:
+        """Takes a job out of the line; False where a thread has taken it first."""
         try:
-            return work()
-        finally:
-            self._mean_s += 0.1 * (time.perf_counter() - began - self._mean_s)
+            self._line.remove(job)
+        except ValueError:
+            return False
+        return True
 
-    def _leave(self, future: asyncio.Future[T]) -> None:
-        self._places.release()
-        del self._under_way[future]
-        if not future.cancelled():
-            # Read, so that the failure of work whose caller has left is not reported as lost.
-            future.exception()
+    def _start_thread(self) -> None:
+        # A process that ends without closing the lane does not wait for what it reads.
+        name = f"{self._name}_{len(self._threads)}"
+        thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _serve(self) -> None:
+        """What each thread does: the next job in line, until the lane is closed."""
+        while self._calls.get():
+            try:
+                job = self._line.popleft()
+            except IndexError:
+                # Its caller went away, or the lane was ended.
+                continue
+            began = time.perf_counter()
+            try:
+                job.answer = job.work()
+            except BaseException as error:
+                job.error = error
+            self._mean_s += 0.1 * (time.perf_counter() - began - self._mean_s)
+            job.bell.ring(job)
+            # Else the thread would hold what it did last, and the data version that it read.
+            del job
 
     def _retry_after_ms(self) -> int:
-        ahead = (self._waiting + self._width) / self._width
+        ahead = (len(self._line) + self._width) / self._width
         return round(min(max(1000 * self._mean_s * ahead, RETRY_LEAST_MS), RETRY_MOST_MS))
+
+
+class _Bell:
+    """Tells an event loop what threads have finished, once for all that comes before it looks."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, open_jobs: set[_Job]) -> None:
+        self.loop = loop
+        self._open = open_jobs
+        self._done: deque[_Job] = deque()
+        self._has_rung = False
+
+    def ring(self, job: _Job) -> None:
+        """Has the loop answer the job's caller. On the job's thread."""
+        self._done.append(job)
+        if not self._has_rung:
+            self._has_rung = True
+            try:
+                self.loop.call_soon_threadsafe(self._answer)
+            except RuntimeError:
+                # The loop was closed, and its callers with it.
+                self._open.discard(job)
+
+    def _answer(self) -> None:
+        # Before looking: what is finished from here on rings again.
+        self._has_rung = False
+        while self._done:
+            job = self._done.popleft()
+            self._open.discard(job)
+            if job.future.done():
+                continue
+            if job.error is None:
+                job.future.set_result(job.answer)
+            else:
+                job.future.set_exception(job.error)
 
 
 def _stopping() -> EngineError:

@@ -181,6 +181,38 @@ def test_a_snapshot_that_is_open_all_the_time_stays_as_it_is(live: LiveDatabase)
     check_the_end(live)
 
 
+def test_a_stored_count_waits_for_no_change_under_way(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = live.database.count("segment('large')").count
+    is_changing, may_go_on = threading.Event(), threading.Event()
+    write = BlockWriter.write_cells
+
+    def write_late(writer: BlockWriter, *rest: Any) -> Any:
+        is_changing.set()
+        assert may_go_on.wait(60)
+        return write(writer, *rest)
+
+    batch = live.batch(*({"member": f"large {n}", "size": 200} for n in range(3)))
+    with monkeypatch.context() as patched, ThreadPoolExecutor(2) as pool:
+        patched.setattr(BlockWriter, "write_cells", write_late)
+        ack = live.database.submit(batch)
+        try:
+            assert is_changing.wait(60)
+            counting = pool.submit(live.database.stored_count, "segment('large')")
+            found = counting.result(30)
+            assert found is not None and found.count == before
+            assert found.data_version == live.database.data_version
+            reading = pool.submit(live.database.count, "segment('large')")
+            assert not reading.done()
+        finally:
+            may_go_on.set()
+        live.database.wait_visible(ack.result(60).offset)
+        assert reading.result(60).count in (before, before + 3)
+    found = live.database.stored_count("segment('large')")
+    assert found is not None and found.count == before + 3
+
+
 # -------------------------------------------------------------------------------- trouble
 
 
@@ -230,6 +262,7 @@ def test_memory_that_was_left_half_changed_is_made_anew(
         ):
             with pytest.raises(StoreUnwritable, match=r"cannot be read.*Open the store again"):
                 read()
+        assert database.stored_count("segment('large')") is None
     finally:
         may_go_on.set()
     database._live.pipeline._threads[1].join(60)
