@@ -44,13 +44,12 @@ def xxh64_many16(const uint8_t[:, ::1] uids not None, uint64_t seed=0):
 def siphash128(const uint8_t[::1] data not None, const uint8_t[::1] key not None):
     """SipHash-2-4-128 of some bytes under a key of 16 bytes, as 16 bytes."""
     assert key.shape[0] == 16
-    digest = np.empty(2, np.uint64)
-    cdef uint64_t[::1] view = digest
+    cdef uint64_t digest[2]
     strata_sip_finish(
         strata_sip_begin(strata_hash_load64(&key[0]), strata_hash_load64(&key[8])),
-        &data[0] if data.shape[0] else NULL, <size_t>data.shape[0], 0, &view[0],
+        &data[0] if data.shape[0] else NULL, <size_t>data.shape[0], 0, digest,
     )
-    return digest.tobytes()
+    return (<const char *>digest)[:16]
 
 
 def siphash128_many(strings not None, const uint8_t[::1] key not None, uint64_t kind):

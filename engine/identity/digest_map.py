@@ -30,6 +30,7 @@ from engine.identity.digest_table import (
     entries_between,
     entries_in_parts,
     find_entries,
+    find_entry,
     move_slots,
 )
 from engine.identity.digests import Run
@@ -117,6 +118,12 @@ class DigestMap:
         visible = self.known if at is None else self.marks.behind(at)
         asked = np.ascontiguousarray(digests)
         return find_entries(self.addresses, self.sizes, asked, self.known, visible)
+
+    def find_one(self, digest: bytes, at: int | None = None) -> int | None:
+        """The number of one digest, 16 bytes: what `find` gives; None where it is not in the
+        map."""
+        visible = self.known if at is None else self.marks.behind(at)
+        return find_entry(self.addresses, self.sizes, digest, self.known, visible)
 
     def with_entries(
         self, digests: NDArray[np.uint64], numbers: NDArray[np.uint32], sequence: int = 0

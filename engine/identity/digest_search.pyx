@@ -2,10 +2,11 @@
 """Many digests looked up at once in stored shards."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 import numpy as np
 
-__all__ = ["rows_in_shards", "shards_of_digests"]
+__all__ = ["row_in_shards", "rows_in_shards", "shards_of_digests"]
 
 
 cdef extern from "engine/identity/digest_search.h" nogil:
@@ -92,3 +93,27 @@ def rows_in_shards(
             &table, &digests[0, 0], &shards[0], count, order, UNKNOWN, &rows[0]
         )
     return found
+
+
+def row_in_shards(
+    bytes digest not None,                    # IN 16 bytes
+    const uint32_t[::1] shard_of not None,    # IN (2**bits,) shard by the first bits
+    unsigned bits,
+    const uint64_t[::1] addresses not None,   # IN (s,) 0 where it is not known
+    const int64_t[::1] counts not None,       # IN (s,)
+    const uint8_t[::1] depths not None,       # IN (s,)
+):
+    """What `rows_in_shards` gives for one digest; None where the address of its shard is not
+    known. See there for what the caller keeps."""
+    assert len(digest) == 16 and shard_of.shape[0] == (<int64_t>1 << bits)
+    assert addresses.shape[0] == counts.shape[0] == depths.shape[0]
+    cdef uint64_t asked[2]
+    cdef uint32_t shard, row
+    cdef strata_digest_shards table
+    memcpy(asked, <const char *>digest, 16)
+    table.shard_of, table.bits, table.addresses = &shard_of[0], bits, &addresses[0]
+    table.counts, table.depths = &counts[0], &depths[0]
+    if strata_shards_of(&table, asked, 1, &shard):
+        return None
+    strata_rows_in_shards(&table, asked, &shard, 1, NULL, UNKNOWN, &row)
+    return row

@@ -8,6 +8,7 @@ __all__ = [
     "entries_between",
     "entries_in_parts",
     "find_entries",
+    "find_entry",
     "merge_sorted",
     "move_slots",
 ]
@@ -24,6 +25,13 @@ def find_entries(
     known: int,
     visible: int,
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]: ...
+def find_entry(
+    addresses: NDArray[np.uint64],
+    sizes: NDArray[np.int64],
+    digest: bytes,
+    known: int,
+    visible: int,
+) -> int | None: ...
 def add_entries(
     addresses: NDArray[np.uint64],
     sizes: NDArray[np.int64],

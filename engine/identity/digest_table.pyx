@@ -6,6 +6,7 @@ stands in them. `addresses` and `sizes` say where the slots of each part are and
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -16,6 +17,7 @@ __all__ = [
     "entries_between",
     "entries_in_parts",
     "find_entries",
+    "find_entry",
     "merge_sorted",
     "move_slots",
 ]
@@ -116,6 +118,25 @@ def find_entries(
             &table, &digests[0, 0], count, known, visible, UNKNOWN, &rows[0], &missing[0]
         )
     return found, absent[:missing_count]
+
+
+def find_entry(
+    const uint64_t[::1] addresses not None,   # IN (256,)
+    const int64_t[::1] sizes not None,        # IN (256,)
+    bytes digest not None,                    # IN 16 bytes
+    uint64_t known,                           # ordinals of the entries to find
+    uint64_t visible,                         # ordinals of those to give the number of
+):
+    """What `find_entries` gives for one digest; None where it is not among the entries to find."""
+    assert len(digest) == 16
+    cdef strata_table table = _table(addresses, sizes)
+    cdef uint64_t asked[2]
+    cdef uint32_t row
+    cdef int64_t missing
+    memcpy(asked, <const char *>digest, 16)
+    if strata_table_find(&table, asked, 1, known, visible, UNKNOWN, &row, &missing):
+        return None
+    return row
 
 
 def add_entries(

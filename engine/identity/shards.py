@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import StoreCorrupt
-from engine.identity.digest_search import rows_in_shards, shards_of_digests
+from engine.identity.digest_search import row_in_shards, rows_in_shards, shards_of_digests
 from engine.identity.digests import UNKNOWN, Run
 from engine.limits import IDENTITY_SHARD_BITS_MAX, IDENTITY_SHARD_ENTRIES
 from engine.store.reading import MappedBytes
@@ -162,6 +162,17 @@ class ShardTable:
             for shard in np.unique(shards[self._addresses[shards] == 0]).tolist():
                 self._locate(shard)
         return rows_in_shards(asked, shards, self._addresses, self._counts, self._depths)
+
+    def find_one(self, digest: bytes) -> int:
+        """The row of one digest, 16 bytes: what `find` gives."""
+        if not self.count:
+            return UNKNOWN
+        row = row_in_shards(
+            digest, self._shard_of, self._bits, self._addresses, self._counts, self._depths
+        )
+        if row is None:
+            (row,) = self.find(np.frombuffer(digest, np.uint64).reshape(1, 2)).tolist()
+        return row
 
     def piece(self, shard: int) -> Piece:
         """A shard with its entries, which are good as long as the table is kept.

@@ -41,6 +41,11 @@ class IdentityState:
             rows[missing] = self.shards.find(digests[missing])
         return rows
 
+    def find_one(self, digest: bytes, at: int | None = None) -> int:
+        """The row of one digest, 16 bytes: what `find` gives."""
+        row = self.delta.find_one(digest, at) if self.delta.count else None
+        return self.shards.find_one(digest) if row is None else row
+
     def at(self, snapshot: Snapshot) -> IdentityView:
         """The identities as a snapshot sees them."""
         return IdentityView(self, snapshot.fields, snapshot.data_version)
@@ -78,5 +83,5 @@ class IdentityView:
         name = UIDS.name if kind == UID else identifier_field(kind)
         # As siphash128_many has it.
         message = self.fields[name].id.to_bytes(8, "little") + value
-        digest = np.frombuffer(siphash128(message, self.state.shards.key), np.uint64)
-        return int(self.find(digest.reshape(1, 2))[0])
+        digest = siphash128(message, self.state.shards.key)
+        return self.state.find_one(digest, self.version)

@@ -45,6 +45,15 @@ def _rows(digests: DigestMap, pairs: list[tuple[int, int]], at: int | None = Non
     return rows
 
 
+def _one_by_one(
+    digests: DigestMap, asked: NDArray[np.uint64], at: int | None = None
+) -> tuple[list[int], list[int]]:
+    """What `find` gives, asked of one digest after the other."""
+    rows = [digests.find_one(one.tobytes(), at) for one in asked]
+    missing = [place for place, row in enumerate(rows) if row is None]
+    return [UNKNOWN if row is None else row for row in rows], missing
+
+
 def _rows_in(run: Run, asked: NDArray[np.uint64], depth: int = 0) -> NDArray[np.uint32]:
     """Looks in a run as in a stored shard, one byte off: columns need no alignment."""
     data = b"".join(column.tobytes() for column in (run.high, run.low, run.numbers))
@@ -87,6 +96,7 @@ def test_search_finds_what_a_plain_look_finds(count: int, spread: str, seed: int
     rows, missing = digests.find(asked)
     assert rows.tolist() == expected
     assert missing.tolist() == [i for i, row in enumerate(expected) if row == UNKNOWN]
+    assert _one_by_one(digests, asked) == (rows.tolist(), missing.tolist())
     assert _entries(digests.as_run()) == _entries(run)
 
 
@@ -122,6 +132,7 @@ def test_map_finds_what_was_added_at_any_sequence(seed: int) -> None:
         seen = sum(len(cut) for cut in cuts[:sequence])
         assert not len(missing)
         assert rows.tolist() == [*numbers[:seen].tolist(), *[UNKNOWN] * (500 - seen)]
+        assert _one_by_one(digests, known, sequence) == (rows.tolist(), [])
     rows, missing = digests.find(unknown)
     assert (rows == UNKNOWN).all() and missing.tolist() == list(range(len(unknown)))
     assert digests.count == 500

@@ -75,6 +75,9 @@ def test_pending_entries_are_found_and_readers_do_not_see_them(store: Store) -> 
     assert live.find(_pairs(5, 6, 7, 8)).tolist() == [0, 1, 2, UNKNOWN]
     assert live.find(_pairs(5, 6, 7), at=3).tolist() == [0, 1, UNKNOWN]
     assert live.find(_pairs(5, 6, 7), at=2).tolist() == [UNKNOWN] * 3
+    for at in (None, 4, 3, 2):
+        found = live.find(_pairs(5, 6, 7, 8), at=at).tolist()
+        assert [live.state.find_one(one.tobytes(), at) for one in _pairs(5, 6, 7, 8)] == found
     assert live.dirty_since == 3
 
 
@@ -236,6 +239,9 @@ def test_shards_of_full_size_are_read_where_they_lie(store: Store, seed: int) ->
     _save(store, live)
     live.settle(1)
     unknown = digests[30_000:]
+    # Asked for one by one, shards are found in the map all the same, each when it is needed.
+    one_by_one = [live.state.find_one(one.tobytes()) for one in digests[29_000:31_000]]
+    assert one_by_one == [*range(29_000, 30_000), *[UNKNOWN] * 1_000]
     assert live.find(digests[:30_000]).tolist() == list(range(30_000))
     assert (live.find(unknown) == UNKNOWN).all()
     shards = live.state.shards
