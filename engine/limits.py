@@ -390,10 +390,13 @@ TIME_SLICE_LEAST_US: Final = 60_000_000
 TIME_SLICE_S: Final = 2.0
 
 # A tick that has to look through more blocks, each as often as something of its own flips there, is
-# cut into slices of blocks. How long one should take, so that others hardly notice; and how far a
-# block may lag behind, in the time of the store, before batches wait for it.
+# cut into slices of blocks. How long one should take, so that others hardly notice, and which share
+# of the time that others take it may be: who writes at full speed would keep the blocks back for
+# minutes, and each row that is written to has to be brought up meanwhile. And how far a block may
+# lag behind, in the time of the store, before batches wait for it.
 SLICED_BLOCK_LOOKS: Final = 64
 BLOCK_SLICE_S: Final = 0.02
+BLOCK_SLICE_SHARE: Final = 0.25
 LAG_MOST_US: Final = 3_600_000_000
 
 # For so long closing waits for a tick under way, which is otherwise left to the next opening.

@@ -16,6 +16,7 @@ readers go on (`look_ahead`), and only its outcome is written in the end.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -53,7 +54,8 @@ class Applier:
     """Applies records in their order; used by one thread at a time.
 
     `standing` says when the stored members of moving segments are exact, of the last record;
-    `clock` what time it is in the log.
+    `clock` what time it is in the log; `beside_slice_s` how long it took to look ahead at what
+    the last tick does to others than the blocks that come along with it.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Applier:
         self._figures = figures
         self.lagging = Lagging()
         self._ahead: tuple[int, list[Passed | None]] | None = None
+        self.beside_slice_s = 0.0
 
     def look_ahead(
         self, logged: Logged, in_force: ModelInForce | None, check: Callable[[], None]
@@ -80,10 +83,15 @@ class Applier:
             check()
             return True
 
+        self.beside_slice_s = 0.0
         if in_force is not None:
             state = self._store.glance()
-            spans = self._spans(logged, state.row_count, each)
-            found = [in_force.segments.look_ahead(state, span) for span in spans]
+            found: list[Passed | None] = []
+            for span in self._spans(logged, state.row_count, each):
+                began_s = time.monotonic()
+                found.append(in_force.segments.look_ahead(state, span))
+                if not span.is_slice:
+                    self.beside_slice_s += time.monotonic() - began_s
             self._ahead = logged.sequence, found
 
     def _spans(

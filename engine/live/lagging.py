@@ -26,7 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.limits import BLOCK_SLICE_S
+from engine.limits import BLOCK_SLICE_S, BLOCK_SLICE_SHARE
+from engine.live.row_places import each_row_once
 from engine.live.time_span import RowClocks, Span
 from engine.live.update import ProfileUpdate
 
@@ -75,7 +76,7 @@ def rows_of(updates: Iterable[ProfileUpdate]) -> NDArray[np.uint32]:
         pieces.append(update.new_rows)
         for cells in (update.identifiers, update.vectors, update.texts, update.sets, update.events):
             pieces += [one.rows for one in cells]
-    return np.unique(np.concatenate(pieces))
+    return each_row_once(np.concatenate(pieces))
 
 
 class Lagging:
@@ -132,6 +133,8 @@ class Lagging:
             self._clocks = RowClocks()
         if step.rows is not None:
             self._clocks.set(step.rows, instant_us)
+        # Nobody asks for those of blocks that do not lag any more.
+        self._clocks.forget_before(step.next)
         with self._guard:
             if begins:
                 self._cut.append((sequence, sequence))
@@ -150,14 +153,16 @@ class Lagging:
 
 
 class BlockSlices:
-    """How many blocks the next tick takes along, where some lag: as many as take little time."""
+    """How many blocks the next tick takes along, where some lag: as many as take little time, for
+    itself or beside what others have to do."""
 
     def __init__(self) -> None:
         self.blocks = 1
 
-    def took(self, blocks: int, seconds: float) -> None:
-        """So many have taken so long."""
-        if seconds > 1.5 * BLOCK_SLICE_S:
+    def took(self, blocks: int, seconds: float, others_s: float = 0.0) -> None:
+        """So many have taken so long, and all that was done since those before `others_s`."""
+        granted_s = max(BLOCK_SLICE_S, BLOCK_SLICE_SHARE * others_s)
+        if seconds > 1.5 * granted_s:
             self.blocks = max(self.blocks // 2, 1)
-        elif blocks >= self.blocks and seconds < 0.5 * BLOCK_SLICE_S:
+        elif blocks >= self.blocks and seconds < 0.5 * granted_s:
             self.blocks *= 2

@@ -102,6 +102,8 @@ class Pipeline:
         self._wants_tick = False
         self._time = DueTime(committer.clock, applier)
         self._block_slices = BlockSlices()
+        # How long everything took to apply since blocks came along last.
+        self._others_s = 0.0
         # Whether the thread that commits has ended.
         self._is_all_logged = False
         # Whether the last tick took blocks along that lagged.
@@ -457,7 +459,7 @@ class Pipeline:
                     self._apply(logged, started_s)
                     # Readers wait anyhow: as much as is there, as long as is fair.
                     while not is_over() and (more := self._next_logged(wait=False)) is not None:
-                        self._apply(more)
+                        self._apply(more, time.monotonic())
         except _Abandoned:
             with self._changed:
                 self._abandoned, self._applying = True, False
@@ -475,18 +477,22 @@ class Pipeline:
         if self._closing and time.monotonic() > self._closing_s + CLOSING_TICK_S:
             raise _Abandoned
 
-    def _apply(self, logged: Logged, started_s: float = 0.0) -> None:
+    def _apply(self, logged: Logged, started_s: float) -> None:
         span_us = 0
         if logged.before_us is not None:
             span_us = logged.instant_us - self._time.still_until_us(logged.before_us)
         self._applier.apply(logged, self.in_force)
+        seconds = time.monotonic() - started_s
         with self._changed:
             self._applying = False
-            if logged.before_us is not None:
-                if logged.step is None:
-                    self._time.slices.took(span_us, time.monotonic() - started_s)
-                elif taken := logged.step.next - logged.step.first:
-                    self._block_slices.took(taken, time.monotonic() - started_s)
+            if logged.step is not None and (taken := logged.step.next - logged.step.first):
+                beside_s = self._applier.beside_slice_s
+                self._block_slices.took(taken, seconds - beside_s, self._others_s + beside_s)
+                self._others_s = 0.0
+            else:
+                self._others_s += seconds
+            if logged.before_us is not None and logged.step is None:
+                self._time.slices.took(span_us, seconds)
             while self._ticks_under_way and self._ticks_under_way[0][1] <= logged.sequence:
                 self._ticks_done = max(self._ticks_done, self._ticks_under_way.popleft()[0])
             self._changed.notify_all()

@@ -36,6 +36,11 @@ class RowClocks:
         at = np.concatenate([self._instants[kept], np.full(len(rows), instant_us)])
         self._rows, self._instants = both[order], at[order]
 
+    def forget_before(self, block: int) -> None:
+        """Blocks before one have come to where their rows are."""
+        first = int(np.searchsorted(self._rows, block << _BLOCK_BITS))
+        self._rows, self._instants = self._rows[first:], self._instants[first:]
+
     def of_block(self, block: int) -> NDArray[np.uint32]:
         """Those of a block."""
         first, last = np.searchsorted(self._rows, [block << _BLOCK_BITS, block + 1 << _BLOCK_BITS])
@@ -65,6 +70,11 @@ class Span:
     absorbs: Callable[[int], bool] | None = None
     rows: NDArray[np.uint32] | None = None
     clocks: RowClocks | None = None
+
+    @property
+    def is_slice(self) -> bool:
+        """Whether blocks that lag come along with it."""
+        return self.clocks is not None and self.rows is None
 
     def takes(self, block: int) -> bool:
         """Whether it passes for a block."""

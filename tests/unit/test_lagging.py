@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.limits import BLOCK_SLICE_S
+from engine.limits import BLOCK_SLICE_S, BLOCK_SLICE_SHARE
 from engine.live.lagging import BlockSlices, Lag, Lagging, LagStep
 from engine.live.time_span import RowClocks, Span
 
@@ -66,3 +66,27 @@ def test_slices_grow_while_they_take_little_time() -> None:
     assert slices.blocks == 8, "one that was cut short says nothing"
     slices.took(8, 2 * BLOCK_SLICE_S)
     assert slices.blocks == 4
+
+
+def test_slices_take_a_share_of_what_others_take() -> None:
+    slices = BlockSlices()
+    others_s = 10 * BLOCK_SLICE_S / BLOCK_SLICE_SHARE
+    slices.took(1, 4 * BLOCK_SLICE_S, others_s)
+    assert slices.blocks == 2
+    slices.took(2, 14 * BLOCK_SLICE_S, others_s)
+    assert slices.blocks == 2
+    slices.took(2, 16 * BLOCK_SLICE_S, others_s)
+    assert slices.blocks == 1
+
+
+def test_rows_of_blocks_that_have_come_are_forgotten() -> None:
+    clocks = RowClocks()
+    clocks.set(_rows(3, 70_000, 2 << 16), 10)
+    clocks.forget_before(1)
+    assert not len(clocks.of_block(0)) and clocks.of_block(1).tolist() == [70_000]
+    lagging = Lagging()
+    lagging.take(7, 10, LagStep(5, 0, 1, 3, _rows(70_000, 2 << 16)))
+    lagging.take(8, 11, LagStep(5, 1, 2, 3, _rows((2 << 16) + 1)))
+    (_, coming) = lagging.spans(11, 12, LagStep(5, 2, 3, 3), 3 << 16, None)
+    assert coming.clocks is not None and coming.is_slice
+    assert [len(coming.clocks.of_block(block)) for block in range(3)] == [0, 0, 2]
