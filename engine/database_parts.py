@@ -89,7 +89,7 @@ class DatabaseParts:
         from engine.live.feed import FeedSource
         from engine.live.stored_feed import StoredFeed
 
-        return FeedSource(StoredFeed(self._store), self._store.snapshot)
+        return FeedSource(StoredFeed(self._store), self._store.snapshot, self._store.glance)
 
     @cached_property
     def frozen(self) -> FrozenAudiences:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from engine.bitmaps.portable import portable
 from engine.columns.column import rows_per_part
 from engine.columns.strings import Strings
+from engine.columns.uid_rows import uids_of_rows
 from engine.columns.uids import UID_BYTES
 from engine.errors import NotFound
 from engine.listing.batches import Batch, batches_of_masks, batches_of_rows
 from engine.listing.choosing import choose_at_random, choose_in_order
 from engine.listing.columns import owned_identifiers
 from engine.listing.frozen import ROW_EPOCH, Frozen
-from engine.listing.picking import uids_of_mask, uids_of_rows
+from engine.listing.picking import uids_of_mask
 from engine.live.memberships import rows_of_masks
 from engine.live.stored_values import AttributeValue
 from engine.member_values import MemberValues

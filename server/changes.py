@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.live.change import Cause
-from engine.live.feed import FeedChunk, FeedRun, FeedSource
+from engine.live.feed import ACTIONS, FeedChunk, FeedRun, FeedSource
 from engine.live.resume_token import FeedPosition
 from engine.live.row_names import identifiers_of, uids_of
 from server import convert
@@ -45,10 +46,11 @@ def changes(
     if not chunk.runs:
         return []
     rows = np.concatenate([run.rows for run in chunk.runs])
-    with source.snapshot() as snapshot:
-        uids = uids_of(snapshot, rows)
-        owned = identifiers_of(snapshot, kind, rows) if kind else None
-        asked = [_asked(actions, snapshot, run) for run in chunk.runs]
+    # A watcher that reads much must not hold up what is to become visible meanwhile.
+    with source.glance() as glance:
+        uids = uids_of(glance, rows)
+        owned = identifiers_of(glance, kind, rows) if kind else None
+    asked = _all_asked(source, actions, chunk.runs)
     responses: list[pb.WatchResponse] = []
     pending = pb.WatchChanges()
     size = place = 0
@@ -86,6 +88,16 @@ def changes(
     responses[-1].resume_token = source.token(chunk.end)
     responses[-1].caught_up = chunk.caught_up
     return responses
+
+
+def _all_asked(
+    source: FeedSource, actions: Actions, runs: Sequence[FeedRun]
+) -> list[list[pb.ToDo] | None]:
+    """What there is to do for each profile of some runs; None where a run asks for nothing."""
+    if not any(run.definition.startswith(ACTIONS) for run in runs):
+        return [None] * len(runs)
+    with source.snapshot() as snapshot:
+        return [_asked(actions, snapshot, run) for run in runs]
 
 
 def _asked(actions: Actions, snapshot: Snapshot, run: FeedRun) -> list[pb.ToDo] | None:

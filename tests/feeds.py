@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -102,6 +104,7 @@ class FakeSnapshot:
         self.store_uid = STORE_UID
         self.data_version = data_version
         self.block_count = blocks
+        self.row_count = blocks * BLOCK_ROWS
         self.fields = {identifier_field("phone"): Field(7, ":id:phone", FieldKind.VALUES)}
 
     def __enter__(self) -> FakeSnapshot:
@@ -112,6 +115,9 @@ class FakeSnapshot:
 
     def payloads(self, field: int, block: int) -> Any:
         return _payloads(field, block)
+
+    def addresses(self, field: int) -> Any:
+        return _addresses(field, self.block_count)
 
 
 def _payloads(field: int, block: int, made: dict[tuple[int, int], Any] = {}) -> Any:  # noqa: B006
@@ -129,6 +135,20 @@ def _payloads(field: int, block: int, made: dict[tuple[int, int], Any] = {}) -> 
     return made[field, block]
 
 
+@dataclass(frozen=True)
+class _Parts:
+    first_part: Any
+    address: Any
+
+
+@functools.cache
+def _addresses(field: int, blocks: int) -> _Parts:
+    parts = [[np.frombuffer(one, np.uint8) for one in _payloads(field, b)] for b in range(blocks)]
+    ends = np.cumsum([0, *map(len, parts)], dtype=np.uint32)
+    addresses = [one.ctypes.data for block in parts for one in block]
+    return _Parts(ends, np.array(addresses, np.uint64))
+
+
 class WatchedStore:
     """A database as watches see it: segments gold, silver and lapsed, of which lapsed is not
     kept, over a FakeFeedStore."""
@@ -139,7 +159,7 @@ class WatchedStore:
         self.signal = Watermark(0)
         self.listeners = 0
         self.changed = threading.Condition()
-        self.feed = FeedSource(self.store, self._snapshot)  # type: ignore[arg-type]
+        self.feed = FeedSource(self.store, self._snapshot, self._snapshot)  # type: ignore[arg-type]
         self.actions = Actions(lambda _: _model([]), None, None)  # type: ignore[arg-type]
         segments = [Segment(name, "true") for name in ("gold", "silver", "lapsed")]
         self.model: Model | None = _model(segments)

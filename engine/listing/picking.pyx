@@ -6,13 +6,12 @@ A row that is chosen and has no uid stored is a defect of the caller.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 import numpy as np
 
 from engine.bitmaps.containers cimport STRATA_BLOCK_WORDS, strata_mask_cardinality
 
-__all__ = ["hashes_of_mask", "uids_of_mask", "uids_of_rows"]
+__all__ = ["hashes_of_mask", "uids_of_mask"]
 
 
 cdef extern from "engine/bitmaps/layout.h" nogil:
@@ -60,40 +59,6 @@ def uids_of_mask(table, uint32_t block, const uint64_t[::1] words not None):
                     words_of(part), end
                 )
     assert <size_t>(end - begin) == size, "a row without a uid"
-    return out
-
-
-def uids_of_rows(table, const uint32_t[::1] rows not None, uint32_t rows_per_part):
-    """The uids of any rows, in the order given, joined; a part has `rows_per_part` rows."""
-    cdef const uint32_t[::1] first_part = table.first_part
-    cdef const uint64_t[::1] address = table.address
-    cdef Py_ssize_t count = rows.shape[0], i = 0
-    cdef bytes out = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t>STRATA_UID_BYTES)
-    cdef uint8_t *to = <uint8_t *>PyBytes_AS_STRING(out)
-    cdef const strata_column *part
-    cdef uint32_t block, inside, at
-    cdef bint found = True
-    with nogil:
-        for i in range(count):
-            block, inside = rows[i] >> 16, rows[i] & 0xFFFF
-            found = block + 1 < first_part.shape[0]
-            if not found:
-                break
-            at = first_part[block] + inside // rows_per_part
-            found = at < first_part[block + 1]
-            if not found:
-                break
-            part = <const strata_column *>address[at]
-            found = part.first_row <= inside < part.first_row + part.row_count
-            if not found:
-                break
-            memcpy(
-                to + i * <Py_ssize_t>STRATA_UID_BYTES,
-                <const uint8_t *>part + part.values_offset
-                + <size_t>STRATA_UID_BYTES * (inside - part.first_row),
-                STRATA_UID_BYTES,
-            )
-    assert found, "a row without a uid"
     return out
 
 

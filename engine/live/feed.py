@@ -115,14 +115,24 @@ class FeedChunk:
 
 
 class FeedSource:
-    """The feed of one open store. Safe to share between threads."""
+    """The feed of one open store. Safe to share between threads.
 
-    def __init__(self, store: FeedStore, snapshot: Callable[[], Snapshot]) -> None:
+    `snapshot` gives the state of the store, and `glance` the same without waiting for anybody or
+    holding anybody up: for uids and identifiers, which are never written in place.
+    """
+
+    def __init__(
+        self,
+        store: FeedStore,
+        snapshot: Callable[[], Snapshot],
+        glance: Callable[[], Snapshot],
+    ) -> None:
         self._store = store
         self.snapshot = snapshot
+        self.glance = glance
         self._guard = threading.Lock()
         self._kept: OrderedDict[int, Entries] = OrderedDict()
-        with snapshot() as now:
+        with glance() as now:
             self._uid = now.store_uid
 
     @property
@@ -158,7 +168,7 @@ class FeedSource:
         return position
 
     def _refuse_ahead(self, data_version: int, what: str) -> None:
-        with self.snapshot() as now:
+        with self.glance() as now:
             if data_version > max(now.data_version, self._store.feed_through):
                 raise InputInvalid(
                     f"{what}, which is at {now.data_version}. Perhaps an older copy of the store"

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.columns.uids import UID_BYTES, decode_uids
+from engine.columns.column import rows_per_part
+from engine.columns.uid_rows import uids_of_rows
+from engine.columns.uids import UID_BYTES
 from engine.columns.values import read_row
 from engine.errors import StoreCorrupt
 from engine.store.catalog import UIDS, identifier_field
@@ -22,16 +24,10 @@ BLOCK_MASK = 0xFFFF
 
 def uids_of(snapshot: Snapshot, rows: NDArray[np.uint32]) -> NDArray[np.uint8]:
     """The uids of rows, uint8 (n, 16). StoreCorrupt where a row was never given out."""
-    found = np.empty((len(rows), UID_BYTES), np.uint8)
-    for block, places in _by_block(rows):
-        if block >= snapshot.block_count:
-            raise _unknown(int(rows[places[0]]))
-        uids = decode_uids(snapshot.payloads(UIDS.id, block))
-        inside = rows[places] & BLOCK_MASK
-        if int(inside.max()) >= len(uids):
-            raise _unknown(int(rows[places][np.argmax(inside)]))
-        found[places] = uids[inside]
-    return found
+    if len(rows) and int(rows.max()) >= snapshot.row_count:
+        raise _unknown(int(rows[np.argmax(rows)]))
+    joined = uids_of_rows(snapshot.addresses(UIDS.id), rows, rows_per_part(UID_BYTES))
+    return np.frombuffer(joined, np.uint8).reshape(-1, UID_BYTES)
 
 
 def identifiers_of(snapshot: Snapshot, kind: str, rows: NDArray[np.uint32]) -> list[list[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +29,10 @@ steps = st.one_of(
 
 
 def source_of(store: FakeFeedStore) -> FeedSource:
-    return FeedSource(store, lambda: FakeSnapshot(store.feed_through, 2))  # type: ignore[arg-type, return-value]
+    def snapshot() -> Any:
+        return FakeSnapshot(store.feed_through, 2)
+
+    return FeedSource(store, snapshot, snapshot)
 
 
 @given(

@@ -32,7 +32,7 @@ def source_of(store: FakeFeedStore, uid: bytes | None = None, ahead: int = 0) ->
         made.store_uid = uid or made.store_uid
         return made
 
-    return FeedSource(store, snapshot)
+    return FeedSource(store, snapshot, snapshot)
 
 
 def everything(definition: str) -> bool:

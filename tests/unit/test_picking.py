@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from engine.columns.column import rows_per_part
 from engine.columns.hashing import xxh64, xxh64_many16
+from engine.columns.uid_rows import uids_of_rows
 from engine.columns.uids import UID_BYTES, decode_uids
 from engine.database import Database
 from engine.errors import InputInvalid, NotFound
 from engine.listing import choosing
 from engine.listing.batches import ORDERED_ROWS, batches_of_masks, batches_of_rows
 from engine.listing.choosing import check_order, choose_at_random, choose_in_order
-from engine.listing.picking import hashes_of_mask, uids_of_mask, uids_of_rows
+from engine.listing.picking import hashes_of_mask, uids_of_mask
 from engine.live.memberships import rows_of_masks
 from engine.store.catalog import UIDS
 from engine.store.snapshot import Snapshot
