@@ -70,7 +70,7 @@ class Closures:
     def _truth(self, item: bound.BoundExpr) -> Truth:
         match item:
             case bound.BoundAnd(items=items) | bound.BoundOr(items=items):
-                joined = conditions.Joined if _is_whole(item) else conditions.All
+                joined = conditions.Joined if _is_whole(item) else conditions.JoinedInFull
                 return joined(
                     [self.truth(part) for part in items], isinstance(item, bound.BoundAnd)
                 )
@@ -125,7 +125,7 @@ class Closures:
         if len(form.terms) == 1 and form.terms[0].factor == 1 and not form.now_factor:
             source, border = form.terms[0].source, -form.constant
             if isinstance(source, bound.ScoreSource):
-                return conditions.ComparePoints(source.score, op, plain_number(border * 1000))
+                border *= 1000
             return conditions.CompareNumbers(self.source(source), op, plain_number(border))
         total, _ = self.linear(form)
         return conditions.CompareNumbers(total, op, 0)
@@ -154,13 +154,13 @@ class Closures:
         ]
         if len(terms) == 1 and not by_now:
             ((factor, one),) = terms
-            return values.Single(factor, one, constant), scale
+            return values.Multiple(factor, one, constant), scale
         return values.Total(constant, by_now, terms), scale
 
     def double(self, value: bound.FloatValue) -> Number:
         """A value in doubles; None where a source is missing, or it is no number."""
         if value.exact is not None:
-            return values.Double(*self.linear(value.exact))
+            return values.AsDouble(*self.linear(value.exact))
         return values.Doubles(
             [
                 (term.sign, term.factor, values.Literal(term.source))
@@ -172,9 +172,8 @@ class Closures:
 
     def _as_number(self, source: bound.Source) -> Number:
         """A source as a number, a score in points."""
-        if isinstance(source, bound.ScoreSource):
-            return values.ScoreInPoints(source.score)
-        return self.source(source)
+        number = self.source(source)
+        return values.AsDouble(number, 1000) if isinstance(source, bound.ScoreSource) else number
 
     def source(self, source: bound.Source) -> Number:
         """A source in the unit of its type, exact, or a float; None where it is missing. A score is
@@ -269,5 +268,5 @@ def _is_whole(item: bound.BoundExpr) -> bool:
 
 def _text_passes(read: Number, test: bound.StringTest, negated: bool) -> Truth:
     if test.how == "in":
-        return conditions.TextAmong(read, test.values, negated)
+        return conditions.Among(read, test.values, negated)
     return conditions.TextPasses(read, test, negated)

@@ -5,17 +5,15 @@ from typing import Any
 from engine.explaining.reading import Number, Truth
 from engine.rules.bound import StringTest
 from engine.rules.bound_events import BoundSequence
-from engine.rules.bound_scores import BoundScore
 
 __all__ = [
-    "All",
     "Among",
     "CompareNumbers",
-    "ComparePoints",
     "Constant",
     "Flag",
     "InList",
     "Joined",
+    "JoinedInFull",
     "Not",
     "Pair",
     "Path",
@@ -24,15 +22,13 @@ __all__ = [
     "Remembered",
     "SetAny",
     "SetPasses",
-    "TextAmong",
     "TextPasses",
 ]
 
 class Joined(Truth):
     def __init__(self, parts: Iterable[Truth], is_and: bool) -> None: ...
 
-class All(Truth):
-    def __init__(self, parts: Iterable[Truth], is_and: bool) -> None: ...
+class JoinedInFull(Joined): ...
 
 class Not(Truth):
     def __init__(self, item: Truth) -> None: ...
@@ -55,9 +51,6 @@ class Path(Truth):
 class CompareNumbers(Truth):
     def __init__(self, left: Number, op: str, right: Number | Fraction | int) -> None: ...
 
-class ComparePoints(Truth):
-    def __init__(self, score: BoundScore, op: str, thousandths: Fraction | int) -> None: ...
-
 class Among(Truth):
     def __init__(self, value: Number, values: Iterable[Any], negated: bool) -> None: ...
 
@@ -66,9 +59,6 @@ class Present(Truth):
 
 class Flag(Truth):
     def __init__(self, read: Number, wanted: bool) -> None: ...
-
-class TextAmong(Truth):
-    def __init__(self, read: Number, values: frozenset[str], negated: bool) -> None: ...
 
 class TextPasses(Truth):
     def __init__(self, read: Number, test: StringTest, negated: bool) -> None: ...

@@ -9,14 +9,13 @@ from engine.explaining.reading cimport Asked, Number, Reading, Truth
 from engine.errors import NotYet
 
 __all__ = [
-    "All",
     "Among",
     "CompareNumbers",
-    "ComparePoints",
     "Constant",
     "Flag",
     "InList",
     "Joined",
+    "JoinedInFull",
     "Not",
     "Pair",
     "Path",
@@ -25,7 +24,6 @@ __all__ = [
     "Remembered",
     "SetAny",
     "SetPasses",
-    "TextAmong",
     "TextPasses",
 ]
 
@@ -49,15 +47,8 @@ cdef class Joined(Truth):
         return self.is_and
 
 
-cdef class All(Truth):
+cdef class JoinedInFull(Joined):
     """The same where a part has no evaluator, which is said whatever the others come to."""
-
-    cdef tuple parts
-    cdef bint is_and
-
-    def __init__(self, parts, bint is_and):
-        self.parts = tuple(parts)
-        self.is_and = is_and
 
     cdef bint of(self, Asked asked) except -1:
         cdef bint found = self.is_and
@@ -156,7 +147,7 @@ cdef bint asked_path(Reading reading, sequence) except -1:
     return reading.path(sequence).holds
 
 
-# ------------------------------------------------------------------------------ numbers
+# ------------------------------------------------------------------------------- values
 
 
 cdef class CompareNumbers(Truth):
@@ -183,22 +174,6 @@ cdef class CompareNumbers(Truth):
             return PyObject_RichCompare(found, self.limit, self.operator) is True
         other = self.right.of(asked)
         return other is not None and PyObject_RichCompare(found, other, self.operator) is True
-
-
-cdef class ComparePoints(Truth):
-    """The points of a score against thousandths."""
-
-    cdef object score, thousandths
-    cdef int operator
-
-    def __init__(self, score, str op, thousandths):
-        self.score = score
-        self.operator = _OPERATORS[op]
-        self.thousandths = thousandths
-
-    cdef bint of(self, Asked asked) except -1:
-        found = (<Reading?>asked).points(self.score)
-        return PyObject_RichCompare(found, self.thousandths, self.operator) is True
 
 
 cdef class Among(Truth):
@@ -245,23 +220,6 @@ cdef class Flag(Truth):
 
     cdef bint of(self, Asked asked) except -1:
         return self.read.of(asked) is self.wanted
-
-
-cdef class TextAmong(Truth):
-    """Whether a string is one of some, or, negated, is there and none of them."""
-
-    cdef Number read
-    cdef object values
-    cdef bint negated
-
-    def __init__(self, Number read not None, values, bint negated):
-        self.read = read
-        self.values = values
-        self.negated = negated
-
-    cdef bint of(self, Asked asked) except -1:
-        text = self.read.of(asked)
-        return text is not None and (text in self.values) != self.negated
 
 
 cdef class TextPasses(Truth):

@@ -31,6 +31,9 @@ cdef class Span:
     cdef tuple known
 
     cdef int bounds(self, Reading reading, int64_t *from_us, int64_t *to_us) except -1
+    cdef int stretch(
+        self, Reading reading, EventLine line, Py_ssize_t *first, Py_ssize_t *end
+    ) except -1
 
 
 cdef class Selection:

@@ -136,6 +136,16 @@ cdef class Span:
         to_us[0] = min(to_us[0], <int64_t>known[3])
         return 0
 
+    cdef int stretch(
+        self, Reading reading, EventLine line, Py_ssize_t *first, Py_ssize_t *end
+    ) except -1:
+        """The places [first, end) of the events of a line that are in it now."""
+        cdef int64_t from_us, to_us
+        self.bounds(reading, &from_us, &to_us)
+        first[0] = line.before(from_us, 0)
+        end[0] = line.before(to_us, first[0])
+        return 0
+
 
 cdef class Selection:
     """The events of some types that pass a condition; with a property, those that have it. `moves`:

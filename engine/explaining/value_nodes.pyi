@@ -6,18 +6,17 @@ from engine.rules.tree import AggregateFunction
 
 __all__ = [
     "AggregateValue",
+    "AsDouble",
     "Bucket",
     "DayStart",
-    "Double",
     "Doubles",
     "EventTime",
     "GivenEach",
     "GivenWhen",
     "InUnits",
     "Literal",
+    "Multiple",
     "Points",
-    "ScoreInPoints",
-    "Single",
     "Stored",
     "Total",
 ]
@@ -37,13 +36,10 @@ class Bucket(Number):
 class Points(Number):
     def __init__(self, score: BoundScore) -> None: ...
 
-class ScoreInPoints(Number):
-    def __init__(self, score: BoundScore) -> None: ...
-
 class Literal(Number):
     def __init__(self, number: float) -> None: ...
 
-class Single(Number):
+class Multiple(Number):
     def __init__(self, factor: int, value: Number, constant: int) -> None: ...
 
 class Total(Number):
@@ -51,7 +47,7 @@ class Total(Number):
         self, constant: int, by_now: int | Fraction, terms: list[tuple[int, Number]]
     ) -> None: ...
 
-class Double(Number):
+class AsDouble(Number):
     def __init__(self, exact: Number, scale: int) -> None: ...
 
 class Doubles(Number):

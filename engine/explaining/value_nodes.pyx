@@ -18,18 +18,17 @@ from engine.rules.half_life import HOUR_US, worth_by_hour
 
 __all__ = [
     "AggregateValue",
+    "AsDouble",
     "Bucket",
     "DayStart",
-    "Double",
     "Doubles",
     "EventTime",
     "GivenEach",
     "GivenWhen",
     "InUnits",
     "Literal",
+    "Multiple",
     "Points",
-    "ScoreInPoints",
-    "Single",
     "Stored",
     "Total",
 ]
@@ -99,18 +98,6 @@ cdef class Points(Number):
         return (<Reading?>asked).points(self.score)
 
 
-cdef class ScoreInPoints(Number):
-    """The same, in points."""
-
-    cdef object score
-
-    def __init__(self, score):
-        self.score = score
-
-    cdef object of(self, Asked asked):
-        return Fraction((<Reading?>asked).points(self.score), 1000)
-
-
 cdef class Literal(Number):
     """A number of the text."""
 
@@ -123,7 +110,7 @@ cdef class Literal(Number):
         return self.number
 
 
-cdef class Single(Number):
+cdef class Multiple(Number):
     """A multiple of one value, and a constant."""
 
     cdef object factor, constant
@@ -160,7 +147,7 @@ cdef class Total(Number):
         return total
 
 
-cdef class Double(Number):
+cdef class AsDouble(Number):
     """An exact value, `scale` times what it stands for, as a double."""
 
     cdef Number exact
@@ -216,16 +203,14 @@ cdef class AggregateValue(Number):
     cdef object of(self, Asked asked):
         cdef Reading reading = <Reading?>asked
         cdef EventLine line = reading.line_of(self.selection)
-        cdef int64_t from_us, to_us
-        cdef Py_ssize_t first
+        cdef Py_ssize_t first, end
         if line is nothing_there:
             return self.nothing
         cdef void *known = PyDict_GetItem(reading.values, self)
         if known != NULL:
             return <object>known
-        self.span.bounds(reading, &from_us, &to_us)
-        first = line.before(from_us, 0)
-        found = line.of(self.function, first, line.before(to_us, first))
+        self.span.stretch(reading, line, &first, &end)
+        found = line.of(self.function, first, end)
         reading.values[self] = found
         return found
 
@@ -245,13 +230,10 @@ cdef class EventTime(Number):
     cdef object of(self, Asked asked):
         cdef Reading reading = <Reading?>asked
         cdef EventLine line = reading.line_of(self.selection)
-        cdef int64_t from_us, to_us
         cdef Py_ssize_t first, end
         if line is nothing_there:
             return None
-        self.span.bounds(reading, &from_us, &to_us)
-        first = line.before(from_us, 0)
-        end = line.before(to_us, first)
+        self.span.stretch(reading, line, &first, &end)
         return None if first == end else line.times[first if self.is_first else end - 1]
 
 
@@ -288,12 +270,9 @@ cdef class GivenEach(Given):
         """The events that count: the places [first, end) in a line; no line where there are
         none."""
         cdef EventLine line = reading.line_of(self.selection)
-        cdef int64_t from_us, to_us
         if line is nothing_there:
             return None
-        self.span.bounds(reading, &from_us, &to_us)
-        first[0] = line.before(from_us, 0)
-        end[0] = line.before(to_us, first[0])
+        self.span.stretch(reading, line, first, end)
         if first[0] == end[0]:
             return None
         if self.half_life_us is not None and self.worth is None:
