@@ -105,6 +105,7 @@ _ATTRIBUTES = Suite(
         "tests/property/test_readings_second_half.py",
         "tests/unit/test_kernels.py",
         "tests/unit/test_kernel_rows.py",
+        "tests/unit/test_code_masks.py",
         "tests/unit/test_range_masks.py",
         "tests/unit/test_block_programs.py",
         "tests/unit/test_evaluator_edges.py",
