@@ -7,19 +7,18 @@ import tempfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.audience import Audience
-from engine.core import evaluate as blocks
 from engine.rules.bind import Binder
 from engine.rules.parse import parse, parse_value
 from engine.rules.reference import ReferenceContext, evaluate, evaluate_value
+from tests.asked_audiences import agree
 from tests.event_crowds import event_store
 from tests.property.event_expressions import EVENT_TYPES
 from tests.property.expressions import ZONES
-from tests.property.test_event_columns import ROWS, TYPES, Crowd, crowds, stored_model
+from tests.property.test_event_columns import ASKED_ROWS, TYPES, Crowd, crowds, stored_model
 from tests.scored_models import ScoredModel
 
 ASKED = 12
@@ -57,22 +56,12 @@ def test_every_reading_is_the_same(crowd: Crowd, zone: str, seed: int) -> None:
         audience = Audience(snapshot, Binder(scored.model), as_of_us=now_us)
         for expr in asked:
             audience.add(expr)
-        roots = [question.root for question in audience._questions]
-        masks, counts = blocks.many_masks(audience._program(roots), roots)
-        by_node = audience.counts(nodes=True)
-        rows = sorted({*ROWS, 2, 65_000, 300_000})
-        by_row = audience.test_rows(rows)
-        for expr, mask, count, result, row_truths in zip(
-            asked, masks, counts, by_node, by_row, strict=True
-        ):
-            bits = np.unpackbits(mask.view(np.uint8).reshape(-1), bitorder="little")
-            expected = {
+        expected = [
+            {
                 row
                 for row in profiles
                 if evaluate(expr, profiles[row], context, uid=bytes(16), events=events[row])
             }
-            found = set(np.flatnonzero(bits).tolist())
-            assert found == expected, (expr, scored.model.scores)
-            assert count == result.count == len(expected), expr
-            held = {row for row, truth in zip(rows, row_truths, strict=True) if truth}
-            assert held == expected, (expr, scored.model.scores)
+            for expr in asked
+        ]
+        agree(audience, [(expr, scored.model.scores) for expr in asked], expected, ASKED_ROWS)

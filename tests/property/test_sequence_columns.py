@@ -14,12 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.audience import Audience
-from engine.core import evaluate as blocks
 from engine.errors import ExpressionInvalid
 from engine.rules import tree
 from engine.rules.bind import Binder
@@ -27,6 +25,7 @@ from engine.rules.canonical import format_expression
 from engine.rules.parse import parse
 from engine.rules.reference import ReferenceContext, evaluate
 from engine.rules.reference_events import ReferenceEvent
+from tests.asked_audiences import agree
 from tests.event_crowds import event_store
 from tests.property.event_expressions import (
     EVENT_TYPES,
@@ -35,7 +34,7 @@ from tests.property.event_expressions import (
     short_sequence,
     steps,
 )
-from tests.property.test_event_columns import ROWS, TYPES, stored_model
+from tests.property.test_event_columns import ASKED_ROWS, ROWS, TYPES, stored_model
 from tests.unit.bind_model import ATTRIBUTES
 
 SECOND_US = 1_000_000
@@ -126,7 +125,7 @@ def test_every_reading_is_the_same(
                 texts.append(text)
             except ExpressionInvalid as error:
                 assert "cannot hold" in str(error) or "window" in str(error), text
-        agree(audience, texts, expected(texts, profiles, events, context))
+        agree(audience, texts, expected(texts, profiles, events, context), ASKED_ROWS)
 
 
 def happened(drawn: list[list[ReferenceEvent]], chance: random.Random) -> list[ReferenceEvent]:
@@ -152,19 +151,3 @@ def expected(
         }
         for text in texts
     ]
-
-
-def agree(audience: Audience, texts: list[str], rows_of: list[set[int]]) -> None:
-    """Masks, counts, counts of nodes and the truth of single rows are those of the rows."""
-    roots = [question.root for question in audience._questions]
-    masks, counts = blocks.many_masks(audience._program(roots), roots)
-    by_node = audience.counts(nodes=True)
-    rows = sorted({*ROWS, 2, 65_000, 300_000})
-    # All of them, and few enough that the events of one block are asked of single rows.
-    by_row, of_few = audience.test_rows(rows), audience.test_rows(rows[3:5])
-    for at, (text, wanted) in enumerate(zip(texts, rows_of, strict=True)):
-        bits = np.unpackbits(masks[at].view(np.uint8).reshape(-1), bitorder="little")
-        assert set(np.flatnonzero(bits).tolist()) == wanted, text
-        assert counts[at] == by_node[at].count == len(wanted), text
-        assert {row for row, held in zip(rows, by_row[at], strict=True) if held} == wanted, text
-        assert of_few[at] == [row in wanted for row in rows[3:5]], text

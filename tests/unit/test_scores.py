@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pytest
 
 from engine.audience import Audience
-from engine.core import evaluate as blocks
 from engine.measures import Measures, Thresholds
 from engine.model.definitions import Model
 from engine.rules.bind import Binder
@@ -24,6 +22,7 @@ from engine.rules.parse import parse, parse_step, parse_value
 from engine.rules.reference import ReferenceContext, evaluate_value
 from engine.rules.reference_events import ReferenceEvent
 from engine.rules.reference_scores import read_score
+from tests.asked_audiences import agree
 from tests.event_crowds import event_store
 from tests.measured import total_of
 from tests.property.event_expressions import EVENT_TYPES
@@ -79,16 +78,8 @@ def judge(path: Path, model: Model, events: dict[int, list[ReferenceEvent]]) -> 
             number = Decimal(abs(edge.numerator)) / edge.denominator
             audience.add(parse(f"score('lead') >= {sign}{number:f}"))
         rows = sorted(points)
-        roots = [question.root for question in audience._questions]
-        masks, counts = blocks.many_masks(audience._program(roots), roots)
-        for edge, mask, count, truths in zip(
-            edges, masks, counts, audience.test_rows(rows), strict=True
-        ):
-            expected = [row for row in rows if points[row] >= edge]
-            bits = np.unpackbits(mask.view(np.uint8).reshape(-1), bitorder="little")
-            assert np.flatnonzero(bits).tolist() == expected, edge
-            assert count == len(expected)
-            assert [row for row, truth in zip(rows, truths, strict=True) if truth] == expected
+        expected = [[row for row in rows if points[row] >= edge] for edge in edges]
+        agree(audience, edges, expected, rows)
         summary = measures.summarize("score('lead')", as_of_us=NOW_US).total
         assert summary == total_of(list(points.values()), "number")
         return [points[row] for row in rows]
