@@ -14,24 +14,19 @@ from pathlib import Path
 import pytest
 
 from strata.client import Client
-from tests.differential.made_lines import ZONE, write_lines
+from tests.differential.invoice_lines import LINE_KINDS, invoice_lines
 from tests.differential.shop import Shop, open_shop
 
 START_S = 60
 
 
-@pytest.fixture(scope="session", params=["made", "online-retail"])
+@pytest.fixture(scope="session", params=LINE_KINDS)
 def shop(
     request: pytest.FixtureRequest, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
     """A shop; the real one where there is real data."""
     folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "made":
-        lines, zone = folder / "lines.csv.gz", ZONE
-        write_lines(lines, seed)
-    else:
-        real_data: Path = request.getfixturevalue("real_data")
-        lines, zone = real_data / "online-retail" / "lines.csv.gz", "Europe/London"
+    lines, zone = invoice_lines(request, seed, folder)
     with open_shop(request.param, lines, zone, folder) as opened:
         yield opened
 

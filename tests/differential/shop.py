@@ -18,6 +18,7 @@ from engine.database import Database
 from engine.rules.reference import bucket
 from tests.differential.generator import Generator
 from tests.differential.in_sql import Sql
+from tests.differential.invoice_lines import OWN_ZONE
 from tests.differential.oracle import SALTS, Oracle
 from tests.differential.questions import KINDS
 
@@ -40,7 +41,6 @@ SEGMENTS = {
 LISTS = {"contacted": "(customer % 7 = 0)", "strangers": "false"}
 
 _MODEL = Path(__file__).with_name("retail.yaml")
-_OWN_ZONE = "Europe/London"
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def open_shop(name: str, lines: Path, zone: str, folder: Path) -> Iterator[Shop]
     # At the end of the data: stored segments that move with time stand as they did then.
     database = Database.create(folder / "store", now=lambda: AS_OF_US)
     text = _MODEL.read_text(encoding="utf-8")
-    assert _OWN_ZONE in text
-    database.apply_model({"retail.yaml": text.replace(_OWN_ZONE, zone)})
+    assert OWN_ZONE in text
+    database.apply_model({"retail.yaml": text.replace(OWN_ZONE, zone)})
     summary = loaders.load(database, "customers", [lines], refused=folder / "refused.csv")
     assert summary.refused == 0, summary
     with database, contextlib.closing(Oracle(lines, zone)) as oracle:

@@ -16,11 +16,10 @@ from strata.client import Client
 from tests.differential.conftest import served
 from tests.differential.event_pairs import EVENT_PAIRS
 from tests.differential.event_shop import EVENT_SQL
-from tests.differential.made_lines import ZONE, write_lines
+from tests.differential.invoice_lines import LINE_KINDS, OWN_ZONE, invoice_lines
 from tests.differential.shop import AS_OF, AS_OF_US
 
 MODEL = Path(__file__).with_name("retail_events.yaml")
-_OWN_ZONE = "Europe/London"
 
 
 @dataclass(frozen=True)
@@ -42,19 +41,14 @@ class EventShop:
             return sorted(c for chunk in members.identifiers("customer") for c in chunk)
 
 
-@pytest.fixture(scope="module", params=["made", "online-retail"])
+@pytest.fixture(scope="module", params=LINE_KINDS)
 def events(
     request: pytest.FixtureRequest, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EventShop]:
     """A shop whose lines are events; the real one where there is real data."""
     folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "made":
-        lines, zone = folder / "lines.csv.gz", ZONE
-        write_lines(lines, seed)
-    else:
-        real_data: Path = request.getfixturevalue("real_data")
-        lines, zone = real_data / "online-retail" / "lines.csv.gz", _OWN_ZONE
-    text = MODEL.read_text(encoding="utf-8").replace(_OWN_ZONE, zone)
+    lines, zone = invoice_lines(request, seed, folder)
+    text = MODEL.read_text(encoding="utf-8").replace(OWN_ZONE, zone)
     with (
         Database.create(folder / "store") as database,
         contextlib.closing(duckdb.connect()) as oracle,

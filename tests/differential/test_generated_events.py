@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from tests.differential.conftest import served
 from tests.differential.event_facts import FORMS, FUNCTIONS
 from tests.differential.event_shop import EventShop, add_events
 from tests.differential.in_rules import rule
-from tests.differential.made_lines import ZONE, write_lines
+from tests.differential.invoice_lines import invoice_lines
 from tests.differential.shop import open_shop
 from tests.skips import soaking
 
@@ -47,12 +46,7 @@ def events(
 ) -> Iterator[EventShop]:
     """A shop with its lines as events; the real one where there is real data."""
     folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "made":
-        lines, zone = folder / "lines.csv.gz", ZONE
-        write_lines(lines, seed)
-    else:
-        real_data: Path = request.getfixturevalue("real_data")
-        lines, zone = real_data / "online-retail" / "lines.csv.gz", "Europe/London"
+    lines, zone = invoice_lines(request, seed, folder)
     as_of = AS_OF[request.param]
     with open_shop(request.param, lines, zone, folder) as shop:
         add_events(shop, lines, folder, as_of=f"{as_of:%Y-%m-%d %H:%M:%S}")

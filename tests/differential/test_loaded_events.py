@@ -13,7 +13,7 @@ import pytest
 
 import loaders
 from engine.database import Database
-from tests.differential.made_lines import write_lines
+from tests.differential.invoice_lines import LINE_KINDS, invoice_lines
 from tests.event_stores import stored_events
 
 MODEL = Path(__file__).with_name("retail_events.yaml")
@@ -34,15 +34,11 @@ _LINES = """
 """
 
 
-@pytest.fixture(scope="module", params=["made", "online-retail"])
+@pytest.fixture(scope="module", params=LINE_KINDS)
 def lines(request: pytest.FixtureRequest, seed: int, tmp_path_factory: Any) -> Path:
     """A file of lines; the real one where there is real data."""
-    if request.param == "made":
-        path: Path = tmp_path_factory.mktemp("made") / "lines.csv.gz"
-        write_lines(path, seed)
-        return path
-    real_data: Path = request.getfixturevalue("real_data")
-    return real_data / "online-retail" / "lines.csv.gz"
+    path, _ = invoice_lines(request, seed, tmp_path_factory.mktemp("made"))
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from strata.client import Client
 from strata.measuring import distribution, summarize
 from tests.differential.conftest import served
 from tests.differential.event_shop import EVENT_SQL
-from tests.differential.made_lines import ZONE, write_lines
+from tests.differential.invoice_lines import LINE_KINDS, OWN_ZONE, invoice_lines
 from tests.differential.scored_shop import (
     BANDS,
     MODEL,
@@ -36,7 +36,6 @@ from tests.differential.scored_shop import (
 )
 
 EVENTS = Path(__file__).with_name("retail_events.yaml")
-_OWN_ZONE = "Europe/London"
 
 # The last minute of the real lines is the last of these.
 REFRESHES = (
@@ -73,19 +72,14 @@ class ScoredShop:
             return {customer for chunk in members.identifiers("customer") for customer in chunk}
 
 
-@pytest.fixture(scope="module", params=["made", "online-retail"])
+@pytest.fixture(scope="module", params=LINE_KINDS)
 def shop(
     request: pytest.FixtureRequest, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ScoredShop]:
     """A shop as it came to be; the real one where there is real data."""
     folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "made":
-        path, zone = folder / "lines.csv.gz", ZONE
-        write_lines(path, seed)
-    else:
-        real_data: Path = request.getfixturevalue("real_data")
-        path, zone = real_data / "online-retail" / "lines.csv.gz", _OWN_ZONE
-    files = {"events.yaml": EVENTS.read_text(encoding="utf-8").replace(_OWN_ZONE, zone)}
+    path, zone = invoice_lines(request, seed, folder)
+    files = {"events.yaml": EVENTS.read_text(encoding="utf-8").replace(OWN_ZONE, zone)}
     # A part has no numbers of lines: each of them is an event of its own.
     files["events.yaml"] = files["events.yaml"].replace("    id: number\n", "")
     now_us = us(REFRESHES[0])
