@@ -1,7 +1,8 @@
 """An explanation as a person reads it: a line for each node, what was found, what is missing.
 
 Times are those of the model's time zone, to the second, and to the minute where seconds are 0: who
-needs the microseconds has them in the data.
+needs the microseconds has them in the data. Where something begins or ends right behind a second,
+and not at it, the words say so.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from engine.rules.calendar import local_day
 __all__ = ["Wording", "points"]
 
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_SECOND_US = 1_000_000
 _NOTHING = "(missing)"
 _NO_WAY = "nothing is known that would turn it by itself"
 
@@ -58,7 +60,8 @@ class Wording:
         if node.turns_at_us is not None and not waits:
             turned = "false" if node.truth else "true"
             at, ahead = self.instant(node.turns_at_us), self.ahead(node.turns_at_us)
-            yield f"by time alone {turned} from {at} on, {ahead}"
+            when = f"after {at}" if _is_behind(node.turns_at_us) else f"from {at} on"
+            yield f"by time alone {turned} {when}, {ahead}"
 
     def evidence(self, node: ExplainedNode) -> Iterator[str]:
         """What was found for one node: values, steps, ledgers, and by what it is on a list."""
@@ -121,7 +124,13 @@ class Wording:
     def way(self, way: Way) -> str:
         """What would help."""
         said = ", then ".join(self.change(change) for change in way.changes)
-        return said if way.before_us is None else f"{said}, before {self.instant(way.before_us)}"
+        return said if way.before_us is None else f"{said}, {self._in_time(way.before_us)}"
+
+    def _in_time(self, before_us: int) -> str:
+        """How long something still does: up to an instant that is not among it."""
+        if _is_behind(before_us):
+            return f"at {self.instant(before_us - 1)} at the latest"
+        return f"before {self.instant(before_us, exact=True)}"
 
     def change(self, change: Change) -> str:
         """One thing that would have to be different."""
@@ -133,7 +142,8 @@ class Wording:
             case Listed(name=name, is_in=is_in):
                 return f"{'in' if is_in else 'not in'} list '{name}'"
             case Wait(until_us=until_us):
-                return f"{self.ahead(until_us)}, at {self.instant(until_us)}"
+                at = "right after" if _is_behind(until_us) else "at"
+                return f"{self.ahead(until_us)}, {at} {self.instant(until_us)}"
 
     def _put(self, change: Put) -> str:
         name, value, before = change.attribute, change.value, change.before
@@ -193,15 +203,17 @@ class Wording:
             case _:
                 return str(value)
 
-    def instant(self, at_us: int) -> str:
-        """An instant in the model's time zone; in years that its clocks do not show, in UTC."""
+    def instant(self, at_us: int, *, exact: bool = False) -> str:
+        """An instant in the model's time zone; in years that its clocks do not show, in UTC. Parts
+        of a second are cut off unless it is to be `exact`."""
         try:
             local = instant_of(at_us).astimezone(self._zone)
         except (OverflowError, ValueError):
             local = instant_of(at_us)
         local = local.replace(tzinfo=None)
-        whole = not local.second
-        return local.isoformat(" ", "minutes" if whole else "seconds")
+        if exact and local.microsecond:
+            return local.isoformat(" ", "microseconds")
+        return local.isoformat(" ", "seconds" if local.second else "minutes")
 
     def ahead(self, at_us: int) -> str:
         """How far ahead an instant is, in its two largest units."""
@@ -210,6 +222,12 @@ class Wording:
     def ago(self, at_us: int) -> str:
         """How long ago an instant was."""
         return f"{length(timedelta(microseconds=self._as_of_us - at_us))} ago"
+
+
+def _is_behind(at_us: int) -> bool:
+    """Whether an instant is the one right behind a whole second: the first beyond an end that is
+    itself still in, such as that of a `within`, or of `<=`."""
+    return at_us % _SECOND_US == 1
 
 
 def points(thousandths: int, *, signed: bool = False) -> str:

@@ -145,7 +145,12 @@ def test_tags_are_shown_with_those_that_rules_give(text: str) -> None:
         ("tag has all ('x', 'y')", profile({"tag": frozenset({"z"})}), "→ tag x, then tag y"),
         ("list('vips')", profile({}), "→ in list 'vips'"),
         ("age = 3 or city = 'x'", profile({}), "→ age 3, or city x"),
-        ("now > time '2026-11-22T14:00:00+08:00'", profile({}), "→ in 2 h, at 2026-11-22 14:00"),
+        (
+            "now > time '2026-11-22T14:00:00+08:00'",
+            profile({}),
+            "→ in 2 h, right after 2026-11-22 14:00",
+        ),
+        ("now >= time '2026-11-22T14:00:00+08:00'", profile({}), "→ in 2 h, at 2026-11-22 14:00"),
         (
             "count(order in last 7 days) = 0",
             profile({}, events("order", 1.5)),
@@ -200,6 +205,27 @@ def test_what_has_no_evaluator_is_told_so() -> None:
 def test_time_turns_what_holds() -> None:
     lines = said("count(order in last 7 days) >= 1", profile({}, events("order", 1.5)))
     assert lines[-1].strip() == "by time alone false from 2026-11-28 00:00 on, in 5 days 12 h"
+
+
+def test_words_say_whether_an_instant_is_still_in() -> None:
+    """The end of a `within` is in it, and that of a window is out: each is told so."""
+    at = OneEvent("order", NOW_US - DAY_US, {})
+    one = profile({}, [at])
+    (said_of,) = [
+        line for line in said("sequence(order then visit within 3 days)", one) if "→" in line
+    ]
+    assert said_of.strip().startswith("→ 1 more visit, at 2026-11-24 12:00 at the latest, or ")
+    text = "count(order in last 3 days) >= 2"
+    (said_of,) = [line for line in said(text, one) if "→" in line]
+    assert said_of.strip() == "→ 1 more order, before 2026-11-24 12:00"
+    (said_of,) = [
+        line
+        for line in said(text, profile({}, [OneEvent("order", at.time_us + 7, {})]))
+        if "→" in line
+    ]
+    assert said_of.strip() == "→ 1 more order, before 2026-11-24 12:00:00.000007"
+    lines = said("last(order) >= now - 7 days", one)
+    assert lines[-1].strip() == "by time alone false after 2026-11-28 12:00, in 6 days"
 
 
 @pytest.mark.parametrize(

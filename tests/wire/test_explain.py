@@ -225,10 +225,10 @@ def test_tiers_are_opened_to_their_stages(client: Client) -> None:
     assert found.text.split("\n") == [
         "✗ tier('lifecycle') = 'dormant'",
         "     tier('lifecycle') is active",
-        "     → in 415 days, at 2028-01-11 12:00",
+        "     → in 415 days, right after 2028-01-11 12:00",
         "   ✗ last(order) < now - 60 weeks",
         "        last(order) is 2026-11-17 12:00: order 2026-11-17 12:00, order 2026-09-04 12:00",
-        "        → in 415 days, at 2028-01-11 12:00",
+        "        → in 415 days, right after 2028-01-11 12:00",
         "   ✗ count(order) = 0",
         "        count(order) is 2: order 2026-11-17 12:00, order 2026-09-04 12:00",
     ]
