@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +17,7 @@ from strata.cli.plain import about, command
 from strata.cli.session import place, session
 from strata.cli.waiting import waiting
 from strata.client import Client
+from strata.errors import StrataError
 
 __all__ = ["count", "format_text"]
 
@@ -49,9 +53,10 @@ def count(
         _refuse_beside_frozen(nodes, as_of is not None and group_by is None)
     if file is not None and group_by is not None:
         raise WrongUsage("--group-by goes with one expression, not with --file")
-    expressions = _lines(file) if file is not None else [expression] if expression else []
+    lines = {} if file is None else _lines(file)
+    expressions = [*lines.values()] if file is not None else [expression] if expression else []
     where = place(store, server)
-    with session(where) as client, about(*expressions):
+    with session(where) as client, _at_line(file, [*lines]), about(*expressions):
         moment = read_instant(as_of, lambda: client.model().time_zone)
         if file is not None:
             if not expressions:
@@ -136,11 +141,25 @@ def _refuse_beside_frozen(nodes: bool, as_of_alone: bool) -> None:
         )
 
 
-def _lines(file: Path | None) -> list[str]:
-    """The expressions of a file, one per line; empty lines are left out."""
-    assert file is not None
+def _lines(file: Path) -> dict[int, str]:
+    """The expressions of a file by their lines, from 1; lines that are empty, or all comment, are
+    left out."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise WrongUsage(f"{file} is not UTF-8 text") from None
-    return [line for line in text.split("\n") if line.strip()]
+    numbered = enumerate(text.split("\n"), 1)
+    return {at: line for at, line in numbered if line.strip() and not line.strip().startswith("--")}
+
+
+@contextmanager
+def _at_line(file: Path | None, lines: Sequence[int]) -> Iterator[None]:
+    """Names the line of a file where a failure names the expression by its place."""
+    try:
+        yield
+    except StrataError as error:
+        found = re.match(r"audiences\[([0-9]+)\](, line 1)?", error.message)
+        if file is not None and found is not None:
+            said = f"{file}, line {lines[int(found[1])]}{error.message[found.end() :]}"
+            error.message, error.args = said, (said,)
+        raise

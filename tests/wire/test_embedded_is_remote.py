@@ -165,7 +165,7 @@ def test_a_fault_of_an_order_is_shown_in_the_order(both: Both, command: list[str
 
 def test_a_file_of_expressions(both: Both, tmp_path: Path) -> None:
     file = tmp_path / "expressions"
-    file.write_text("age > 3\n\nage > 5\nnot 城市 = 'Oslo'\n")
+    file.write_text("-- three\nage > 3\n\nage > 5 -- old\n  -- and one\nnot 城市 = 'Oslo'\n")
     _, printed, _ = both(["count", "--file", str(file), *AS_OF])
     rows = [json.loads(line) for line in printed.replace(b"TIME", b'"t": 0').splitlines()]
     assert [row["expression"] for row in rows] == ["age > 3", "age > 5", "not 城市 = 'Oslo'"]
@@ -175,9 +175,10 @@ def test_a_file_of_expressions(both: Both, tmp_path: Path) -> None:
 @pytest.mark.parametrize("second", ["agee > 5", "age >", "age > 5 5"])
 def test_the_wrong_line_of_a_file_is_shown(second: str, both: Both, tmp_path: Path) -> None:
     file = tmp_path / "expressions"
-    file.write_text(f"age > 3\n{second}\nage > 9\n")
+    file.write_text(f"age > 3\n\n-- wrong\n{second}\nage > 9\n")
     status, printed, complaint = both(["count", "--file", str(file)])
     assert (status, printed) == (1, b"")
+    assert complaint.startswith(f"strata: {file}, line 4, column ")
     _, shown, caret = complaint.rstrip("\n").split("\n")
     assert shown == f"  {second}"
     assert caret.strip("~ ") == "^"
