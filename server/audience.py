@@ -292,7 +292,7 @@ class AudienceService:
         as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
         if not request.HasField("identifier"):
             raise convert.invalid("identifier", "is missing", "give a kind and a value")
-        wanted = request.identifier.kind, request.identifier.value
+        wanted = convert.identifier(request.identifier)
         from server import explaining
 
         subject = explaining.subject(request)

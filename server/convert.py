@@ -28,6 +28,7 @@ __all__ = [
     "expr_message",
     "expr_tree",
     "frozen_name",
+    "identifier",
     "invalid",
     "profile_event",
     "timestamp",
@@ -46,6 +47,14 @@ def invalid(field: str, message: str, hint: str = "") -> InputInvalid:
     """The refusal of one field of a request."""
     issue = Issue(message, where=field, hint=hint)
     return InputInvalid(str(issue), issues=(issue,))
+
+
+def identifier(given: value_pb2.Identifier, field: str = "identifier") -> tuple[str, str]:
+    """The kind and value of what finds a profile; InputInvalid where the value is empty, which no
+    profile can own. `field` is its place in the request."""
+    if not given.value:
+        raise invalid(f"{field}.value", "is empty", "give a value of the kind")
+    return given.kind, given.value
 
 
 def as_of_us(stamp: Timestamp | None, field: str = "as_of") -> int | None:

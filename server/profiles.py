@@ -58,7 +58,10 @@ class ProfileService:
             )
         await self._visible.wait(request.min_offset, call)
         call.field = "identifiers"
-        wanted = [(identifier.kind, identifier.value) for identifier in request.identifiers]
+        wanted = [
+            convert.identifier(given, f"identifiers[{at}]")
+            for at, given in enumerate(request.identifiers)
+        ]
 
         def work() -> bytes:
             return profile_wire.batch_response(self._database.cards(wanted))
@@ -104,7 +107,7 @@ def _wanted(
 ) -> tuple[str, str]:
     if not request.HasField("identifier"):
         raise convert.invalid("identifier", "is missing", "give a kind and a value")
-    return request.identifier.kind, request.identifier.value
+    return convert.identifier(request.identifier)
 
 
 def _nobody(wanted: tuple[str, str]) -> NotFound:

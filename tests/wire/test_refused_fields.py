@@ -10,7 +10,15 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from strata.v1 import audience_pb2, frozen_pb2, ingest_pb2, profile_pb2, tier_pb2
+from strata.v1 import (
+    audience_pb2,
+    coming_pb2,
+    explain_pb2,
+    frozen_pb2,
+    ingest_pb2,
+    profile_pb2,
+    tier_pb2,
+)
 
 ALL: dict[str, Any] = {"audience": {"expression": "true"}}
 LISTED = ALL | {"form": audience_pb2.MEMBER_FORM_IDENTIFIERS, "identifier_kind": "member"}
@@ -75,6 +83,22 @@ REFUSED = [
         "audiences[1].tree.nodes",
     ),
     ("Profile/GetProfile", profile_pb2.GetProfileRequest(identifier=WHO), "identifier"),
+    *(
+        (path, message(identifier={"kind": "member"}), "identifier.value")
+        for path, message in (
+            ("Profile/GetProfile", profile_pb2.GetProfileRequest),
+            ("Profile/ListEvents", profile_pb2.ListEventsRequest),
+            ("Profile/NextChange", coming_pb2.NextChangeRequest),
+            ("Audience/Explain", explain_pb2.ExplainRequest),
+        )
+    ),
+    (
+        "Profile/BatchGetProfiles",
+        profile_pb2.BatchGetProfilesRequest(
+            identifiers=[{"kind": "member", "value": "m1"}, {"kind": "member"}]
+        ),
+        "identifiers[1].value",
+    ),
     (
         "Profile/ListEvents",
         profile_pb2.ListEventsRequest(identifier={"kind": "member", "value": "m1"}, types=["x"]),
