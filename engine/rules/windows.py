@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from engine.rules import tree
 from engine.rules.calendar import DAY_US, first_instant_us
+from engine.rules.literals import write_duration
 from engine.rules.names import Scope
 from engine.rules.units import duration_us, time_us
 
@@ -77,7 +78,8 @@ def _check_between(
     if duration_us(start) <= duration_us(end):
         message = "this window is empty: the longer duration comes first"
         hint = (
-            f"between {end.amount} {end.unit}s and {start.amount} {start.unit}s ago"
+            f"between {write_duration(end.amount, end.unit)}"
+            f" and {write_duration(start.amount, start.unit)} ago"
             if duration_us(start) < duration_us(end)
             else "the two durations must differ"
         )

@@ -149,6 +149,12 @@ EVENTS = [
         "the longer duration comes first",
         "between 30 days and 3 days ago",
     ),
+    (
+        "count(order between 1 day and 2 weeks ago) > 1",
+        "between 1 day and 2 weeks ago",
+        "the longer duration comes first",
+        "between 2 weeks and 1 day ago",
+    ),
     ("count(order between 7 days and 1 week ago) > 1", "ago", "empty", "must differ"),
     ("days(order since now + 1 second) > 1", "now + 1 second", "begins after now", "now - "),
     ("days(order from now + 1 day to now + 2 days) > 1", "now + 1 day", "begins after now", ""),
