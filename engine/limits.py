@@ -71,6 +71,7 @@ __all__ = [
     "RECENT_EVENTS",
     "ROW_CHAINS_BYTES",
     "ROW_MEMBERSHIPS_BYTES",
+    "SAVE_LATE_SHARE",
     "SAVE_SLICE_BYTES",
     "SAVE_SLICE_LEAST_BYTES",
     "SCORE_EVENTS",
@@ -340,6 +341,10 @@ ROW_MEMBERSHIPS_BYTES: Final = 2 << 30
 # replays. Saving sooner costs more than it spares, because blocks are changed again.
 LOG_KEPT_BYTES: Final = 48 << 20
 LOG_KEPT_RECORDS: Final = 1_000
+
+# A commit does not wait for a record that is applied in order to save blocks, until this share of
+# the dirty ones is due: the log is longer by as much.
+SAVE_LATE_SHARE: Final = 1 / 8
 
 # Once nothing has come in for so long, slices are saved so far apart until nothing is dirty.
 # Between the batches of a steady stream it would be in vain: each changes most blocks again.

@@ -17,6 +17,7 @@ import itertools
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,6 +37,7 @@ from engine.limits import (
     LOG_KEPT_RECORDS,
     POSITIONS_FEW,
     POSITIONS_LAG,
+    SAVE_LATE_SHARE,
     SAVE_SLICE_BYTES,
     SAVE_SLICE_LEAST_BYTES,
 )
@@ -300,10 +302,15 @@ class Committer:
     def _save(self, writer: Writer, *, save_more: bool) -> tuple[int, int]:
         """Adds the feed of all that is visible, and saves what has waited longest: the record up
         to which the feed is then complete, and bytes that were saved."""
-        with writer.resting():
+        writer.catch_up()
+        self._still_due = self._due_by_now(writer)
+        # Who waits for the acknowledgement is not to wait for a record that is applied, too.
+        wait = save_more or self._is_late(writer)
+        wanted = writer.resting(wait=wait) if wait or self._still_due >= 1 else nullcontext(False)
+        with wanted as rests:
             # A saved block never runs ahead of the feed.
             through = self._put_feed(writer)
-            given = self._save_blocks(writer, save_more=save_more)
+            given = self._save_blocks(writer, save_more=save_more) if rests else 0
         # A new store's key has to be durable before anything is known by it.
         room = max(self._slice_bytes - given, 0) if self.identities.dirty_since else 0
         given += self.identities.save_slice(writer, room)
@@ -312,9 +319,7 @@ class Committer:
 
     def _save_blocks(self, writer: Writer, *, save_more: bool) -> int:
         dirty = writer.snapshot.version.overlay.dirty
-        logged = writer.logged_bytes / LOG_KEPT_BYTES + writer.logged_records / LOG_KEPT_RECORDS
-        due = min(self._due + logged * len(dirty), len(dirty))
-        wanted = list(dirty) if save_more else list(dirty)[: int(due)]
+        wanted = list(dirty) if save_more else list(dirty)[: int(self._still_due)]
         if wanted:
             failpoint("save.before_write")
         given = saved = 0
@@ -323,8 +328,20 @@ class Committer:
                 break
             given += writer.save_block(block)
             saved += 1
-        self._still_due = max(due - saved, 0.0)
+        self._still_due = max(self._still_due - saved, 0.0)
         return given
+
+    def _due_by_now(self, writer: Writer) -> float:
+        """How many blocks have become due to be saved, with those that the batches of this commit
+        make due."""
+        dirty = len(writer.snapshot.version.overlay.dirty)
+        logged = writer.logged_bytes / LOG_KEPT_BYTES + writer.logged_records / LOG_KEPT_RECORDS
+        return min(self._due + logged * dirty, dirty)
+
+    def _is_late(self, writer: Writer) -> bool:
+        """Whether so many blocks are due that this commit has to save some."""
+        dirty = len(writer.snapshot.version.overlay.dirty)
+        return self._still_due >= max(SAVE_LATE_SHARE * dirty, 1)
 
     def _save_positions(self, writer: Writer, *, save_more: bool) -> None:
         """Saves the positions where they alone hold the log, or lack too much of it."""

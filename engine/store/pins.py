@@ -62,6 +62,15 @@ class Pins:
             self._count_of[version.data_version] += 1
         return Pin(self, version)
 
+    def pin_now(self, newest: Callable[[], Version]) -> Pin | None:
+        """The same without waiting; None while a change is under way."""
+        with self._changed:
+            if self._changer:
+                return None
+            version = newest()
+            self._count_of[version.data_version] += 1
+        return Pin(self, version)
+
     def unpin(self, data_version: int) -> None:
         """Takes one pin of a data version away."""
         with self._changed:

@@ -157,6 +157,11 @@ class Store:
             raise StoreUnwritable(self._torn)
         return Snapshot(pin.version, pin)
 
+    def snapshot_now(self) -> Snapshot | None:
+        """The same without waiting; None while a record is applied."""
+        pin = self._pins.pin_now(self._visible)
+        return None if pin is None else Snapshot(pin.version, pin)
+
     def glance(self) -> Snapshot:
         """The newest visible state for its counts, names and texts; takes no time. What blocks
         hold may change while it is read."""

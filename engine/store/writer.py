@@ -262,13 +262,23 @@ class Writer:
         dirty = staging.snapshot.version.overlay.dirty
         return [since for block, since in dirty.items() if block not in staging.whole]
 
+    def catch_up(self) -> None:
+        """For a group: go on from the newest state that is visible, as far as counts and names go
+        (see Store.glance)."""
+        self._open().move(Snapshot(self._store.glance().version))
+
     @contextlib.contextmanager
-    def resting(self) -> Iterator[None]:
+    def resting(self, *, wait: bool = True) -> Iterator[bool]:
         """For a group that saves blocks: inside, the visible state is the newest there is, and
-        nothing of it changes."""
-        with self._store.snapshot() as snapshot:
+        nothing of it changes. Without `wait` gives False where a record is being applied: then
+        that is not so."""
+        snapshot = self._store.snapshot() if wait else self._store.snapshot_now()
+        if snapshot is None:
+            yield False
+            return
+        with snapshot:
             self._open().move(Snapshot(snapshot.version))
-            yield
+            yield True
 
     def save_block(self, block: int) -> int:
         """Save all that the visible state has of a block and the disk has not; bytes of it.

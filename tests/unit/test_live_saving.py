@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreUnwritable
-from engine.live import committing, pipeline
+from engine.live import applier, committing, pipeline
+from engine.live.batch import ProfileBatch
 from tests.live_databases import LiveDatabase
 
 
@@ -74,3 +76,40 @@ def test_what_was_due_is_due_after_a_commit_that_failed(
     assert live.database.stats()["dirty_blocks"] == 1
     live.sizes(("a", 3))
     assert committer._due < 1
+
+
+def test_an_acknowledgement_does_not_wait_for_what_is_applied(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a block is due; where saving is late it does, and saves."""
+    monkeypatch.setattr(pipeline, "QUIET_S", 3600.0)
+    live.sizes(("a", 0))
+    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 2.0)
+    begun, over = threading.Event(), threading.Event()
+
+    def hold(name: str) -> None:
+        if name == "apply.before_publish":
+            begun.set()
+            over.wait()
+
+    monkeypatch.setattr(applier, "failpoint", hold)
+    try:
+        live.database.submit(sizes_of(live, ("a", 1))).result(10)
+        assert begun.wait(10)
+        monkeypatch.setattr(committing, "LOG_KEPT_RECORDS", 1)
+        saved = live.database.stats()["saved_bytes"]
+        live.database.submit(sizes_of(live, ("a", 2))).result(10)
+        assert live.database.stats()["saved_bytes"] == saved
+        monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 0.0)
+        late = live.database.submit(sizes_of(live, ("a", 3)))
+        with pytest.raises(TimeoutError):
+            late.result(0.1)
+    finally:
+        over.set()
+    late.result(10)
+    assert live.database.stats()["saved_bytes"] > saved
+
+
+def sizes_of(live: LiveDatabase, *pairs: tuple[str, int]) -> ProfileBatch:
+    """The batch that `live.sizes` sends."""
+    return live.batch(*({"member": member, "size": size} for member, size in pairs))
