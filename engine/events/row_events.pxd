@@ -24,4 +24,7 @@ cdef class RowEvents:
     cdef readonly set properties   # numbers of those that the chunks have
     cdef object _starts
 
-    cdef int _note_properties(self, const strata_chunk *const *chunks, uint32_t count) except -1
+    cdef uint32_t _note_properties(
+        self, const strata_chunk *const *chunks, uint32_t count, uint32_t *known,
+        uint32_t known_count
+    ) except? 0xffffffff

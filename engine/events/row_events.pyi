@@ -12,10 +12,12 @@ class RowEvents:
     def __len__(self) -> int: ...
     def gather(
         self,
-        chains: Chains,
+        chains: list[Chains | None],
         rows: NDArray[np.uint32],  # IN
+        starts: NDArray[np.intp],  # IN
+        blocks: NDArray[np.uint32],  # IN
+        first_part: NDArray[np.uint32],  # IN
         addresses: NDArray[np.uint64],  # IN
-        first_place: int,
     ) -> None: ...
     def starts(self, row_count: int) -> NDArray[np.uint32]: ...
     def places(self) -> NDArray[np.intp]: ...

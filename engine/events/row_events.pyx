@@ -39,6 +39,10 @@ cdef extern from "engine/events/row_events.h" nogil:
 
 __all__ = ["RowEvents"]
 
+# Properties that need not be looked up to be known.
+cdef enum:
+    KNOWN_PROPERTIES = 32
+
 
 cdef class RowEvents:
     """Events of one type of rows, by row and then by time; of equal times in any order.
@@ -56,39 +60,66 @@ cdef class RowEvents:
     def __len__(self):
         return <Py_ssize_t>self.found.count
 
-    def gather(self, Chains chains not None, rows, addresses, uint32_t first_place):
-        """Adds the events of rows (uint32[n]) of one block, ascending.
+    def gather(self, list chains not None, rows, starts, blocks, first_part, addresses):
+        """Adds the events of rows (uint32[n]), ascending, of some blocks (uint32[m]).
 
-        `addresses` (uint64[parts]) are those of the block's chunks as they were chained last, and
-        `first_place` is the place of the first row among all that are asked for.
+        The rows of the i-th block stand at starts[i] .. starts[i + 1] (intp[m + 1]), and chains[i]
+        are its chains; where they are None, it is passed over. `first_part` and `addresses` are
+        those of a table of parts, as they were when they were chained last.
         """
-        cdef const uint32_t[::1] wanted = rows
+        cdef const uint32_t[::1] wanted = rows, of_blocks = blocks, firsts = first_part
+        cdef const Py_ssize_t[::1] begin = starts
         cdef const uint64_t[::1] parts = addresses
         cdef const strata_chunk *const *chunks
+        cdef Py_ssize_t count = of_blocks.shape[0], i
+        cdef uint32_t first, part_count, row_count, known_count = 0
+        cdef uint32_t known[KNOWN_PROPERTIES]
+        cdef Chains of_block
         cdef int failed
-        assert parts.shape[0] == chains.part_count, "chains of other chunks"
-        if not wanted.shape[0] or not parts.shape[0]:
-            return
+        assert len(chains) == count and begin.shape[0] == count + 1
         self._starts = None
-        chunks = <const strata_chunk *const *><const void *>&parts[0]
-        self._note_properties(chunks, <uint32_t>parts.shape[0])
-        with nogil:
-            failed = strata_gather_rows(
-                &chains.chains, chunks, &wanted[0], <uint32_t>wanted.shape[0], first_place,
-                &self.found
-            )
-        if failed:
-            raise MemoryError
+        for i in range(count):
+            of_block = chains[i]
+            if of_block is None:
+                continue
+            first = firsts[of_blocks[i]]
+            part_count = firsts[of_blocks[i] + 1] - first
+            row_count = <uint32_t>(begin[i + 1] - begin[i])
+            assert part_count == of_block.part_count, "chains of other chunks"
+            if not row_count or not part_count:
+                continue
+            chunks = <const strata_chunk *const *><const void *>&parts[first]
+            known_count = self._note_properties(chunks, part_count, known, known_count)
+            with nogil:
+                failed = strata_gather_rows(
+                    &of_block.chains, chunks, &wanted[begin[i]], row_count, <uint32_t>begin[i],
+                    &self.found
+                )
+            if failed:
+                raise MemoryError
 
-    cdef int _note_properties(self, const strata_chunk *const *chunks, uint32_t count) except -1:
+    cdef uint32_t _note_properties(
+        self, const strata_chunk *const *chunks, uint32_t count, uint32_t *known,
+        uint32_t known_count
+    ) except? 0xffffffff:
+        """Notes the properties that chunks have; the first few of them are `known` to be noted."""
         cdef const strata_event_column *columns
-        cdef uint32_t i, c
+        cdef uint32_t i, c, k, number
         for i in range(count):
             columns = strata_event_columns(chunks[i])
             for c in range(chunks[i].column_count):
-                if columns[c].role == STRATA_EVENT_PROPERTY:
-                    self.properties.add(columns[c].property)
-        return 0
+                if columns[c].role != STRATA_EVENT_PROPERTY:
+                    continue
+                number = columns[c].property
+                for k in range(known_count):
+                    if known[k] == number:
+                        break
+                else:
+                    self.properties.add(number)
+                    if known_count < KNOWN_PROPERTIES:
+                        known[known_count] = number
+                        known_count += 1
+        return known_count
 
     def starts(self, uint32_t row_count):
         """Where the events of each place begin, and the end: uint32[row_count + 1]."""

@@ -10,6 +10,7 @@ are looked through in the same way (engine.events.time_ranges).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,14 @@ class _Known:
         self.groups.extend(tail.address)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """Chains that were found to say all of a state, by block, and the addresses of its parts."""
+
+    addresses: NDArray[np.uint64]
+    chains: dict[int, Chains | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """What chains had of some rows, and the stretches of rows, [first, end), that they cannot say:
@@ -81,39 +90,58 @@ class EventChains:
 
     def __init__(self) -> None:
         self._known: dict[int, dict[int, _Known]] = {}
+        self._seen: dict[int, _Seen] = {}
         self._bytes = 0
 
     def gather(self, snapshot: Snapshot, field_id: int, rows: NDArray[np.uint32]) -> Gathered:
         """The events of a type that some rows have, which ascend."""
-        found, left = RowEvents(), []
-        blocks = rows >> np.uint32(_BLOCK_BITS)
-        starts = np.flatnonzero(np.append(True, blocks[1:] != blocks[:-1])[: len(blocks)])
-        ends = np.append(starts[1:], len(blocks))
+        of_rows = rows >> np.uint32(_BLOCK_BITS)
+        firsts = np.flatnonzero(np.append(True, of_rows[1:] != of_rows[:-1])[: len(rows)])
+        blocks, starts = of_rows[firsts], np.append(firsts, len(rows))
         table = snapshot.addresses(field_id)
-        first_part, addresses = table.first_part, table.address
-        for block, first, end in zip(
-            blocks[starts].tolist(), starts.tolist(), ends.tolist(), strict=True
-        ):
-            chains = None
-            if end - first <= _MOST_ROWS and block < snapshot.block_count:
-                chains = self._of(snapshot, table, field_id, block)
-            if chains is None:
-                left.append((block, first, end))
-            else:
-                parts = addresses[first_part[block] : first_part[block + 1]]
-                found.gather(chains, rows[first:end], parts, first)
+        most = np.diff(starts) > _MOST_ROWS
+        chains = self._serving(snapshot, table, field_id, blocks.tolist(), most.tolist())
+        found = RowEvents()
+        found.gather(chains, rows, starts, blocks, table.first_part, table.address)
+        left = [
+            (int(blocks[i]), int(starts[i]), int(starts[i + 1]))
+            for i, serves in enumerate(chains)
+            if serves is None
+        ]
         return Gathered(found, left)
 
     def time_groups(
         self, snapshot: Snapshot, field_id: int, blocks: NDArray[np.uint32]
     ) -> list[TimeGroups | None]:
         """The bounds of the times of the open tail of each block, None where it has none."""
-        table = snapshot.addresses(field_id)
-        found: list[TimeGroups | None] = []
-        for block in blocks.tolist():
-            self._of(snapshot, table, field_id, block)
-            known = self._known[field_id].get(block)
-            found.append(None if known is None else known.groups)
+        table, asked = snapshot.addresses(field_id), blocks.tolist()
+        self._serving(snapshot, table, field_id, asked, [False] * len(asked))
+        known = self._known.get(field_id, {})
+        return [known[block].groups if block in known else None for block in asked]
+
+    def _serving(
+        self,
+        snapshot: Snapshot,
+        table: PartTable,
+        field_id: int,
+        blocks: Sequence[int],
+        passed_over: Sequence[bool],
+    ) -> list[Chains | None]:
+        """The chains of some blocks, None of those that are passed over and where there are
+        none."""
+        seen = self._seen.get(field_id)
+        # A state in which anything of the type lies elsewhere has other addresses.
+        if seen is None or seen.addresses is not table.address:
+            seen = self._seen[field_id] = _Seen(table.address, {})
+        chains, block_count = seen.chains, snapshot.block_count
+        found: list[Chains | None] = []
+        for block, is_out in zip(blocks, passed_over, strict=True):
+            if is_out or block >= block_count:
+                found.append(None)
+                continue
+            if block not in chains:
+                chains[block] = self._of(snapshot, table, field_id, block)
+            found.append(chains[block])
         return found
 
     def _of(self, snapshot: Snapshot, table: PartTable, field_id: int, block: int) -> Chains | None:
@@ -175,6 +203,8 @@ def _manifest(snapshot: Snapshot, block: int) -> object:
 
 
 def _same(some: tuple[object, ...], others: tuple[object, ...]) -> bool:
+    if not some:
+        return not others
     return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
 
 

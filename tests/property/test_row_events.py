@@ -50,6 +50,22 @@ class _Block:
         self.events = [*sealed, tail]
 
 
+def _gathered(blocks: list[tuple[_Block | None, list[int]]]) -> RowEvents:
+    """The events of some rows of each of some blocks; of None they are passed over."""
+    parts = [one.addresses if one else np.zeros(1, np.uint64) for one, _ in blocks]
+    rows = [row + (at << 16) for at, (_, some) in enumerate(blocks) for row in some]
+    found = RowEvents()
+    found.gather(
+        [one and one.chains for one, _ in blocks],
+        np.array(rows, np.uint32),
+        np.cumsum([0, *(len(some) for _, some in blocks)], dtype=np.intp),
+        np.arange(len(blocks), dtype=np.uint32),
+        np.cumsum([0, *map(len, parts)], dtype=np.uint32),
+        np.concatenate(parts),
+    )
+    return found
+
+
 SEALED = st.lists(drawn_events(st.integers(1, 300)), max_size=2)
 TAIL = drawn_events(st.sampled_from([1, 2, 63, 64, 65, 128, 300]))
 
@@ -71,8 +87,8 @@ def test_chains_gather_what_a_scan_finds(sealed: list[Events], tail: Events, see
     chance = random.Random(seed)
     there = sorted({row for one in block.events for row in one.rows.tolist()})
     rows = sorted({*chance.sample(there, min(5, len(there))), 0, 65_535, *chance.choices(there)})
-    found = RowEvents()
-    found.gather(block.chains, np.array(rows, np.uint32), block.addresses, 7)
+    other = _Block([], made_events(70, np.random.default_rng(seed), rows=5))
+    found = _gathered([(None, [4, 5]), (other, [1, 2, 7, 9, 11]), (block, rows), (None, [3])])
     numbers = [1, 2, 3, 4, 6, 7, 8]
     gathered = Events(
         np.zeros(len(found), np.uint16),
@@ -82,15 +98,19 @@ def test_chains_gather_what_a_scan_finds(sealed: list[Events], tail: Events, see
     columns = [_values(gathered, number) for number in numbers]
     seen = list(zip(found.places().tolist(), gathered.times.tolist(), *columns, strict=True))
     expected = Counter(
-        (7 + rows.index(row), time, *values)
-        for one in block.events
+        (first + of_block.index(row), time, *values)
+        for first, of_block, events in (
+            (2, [1, 2, 7, 9, 11], other.events),
+            (7, rows, block.events),
+        )
+        for one in events
         for row, time, *values in zip(
             one.rows.tolist(),
             one.times.tolist(),
             *(_values(one, number) for number in numbers),
             strict=True,
         )
-        if row in rows
+        if row in of_block
     )
     assert Counter(seen) == expected
     assert [one[:2] for one in seen] == sorted(one[:2] for one in seen)
@@ -98,8 +118,7 @@ def test_chains_gather_what_a_scan_finds(sealed: list[Events], tail: Events, see
 
 def test_texts_are_left_to_others() -> None:
     block = _Block([], made_events(100, np.random.default_rng(1), rows=5))
-    found = RowEvents()
-    found.gather(block.chains, np.arange(5, dtype=np.uint32), block.addresses, 0)
+    found = _gathered([(block, list(range(5)))])
     assert isinstance(block.events[0].properties[5], Texts) and 5 in found.properties
     with pytest.raises(ValueError, match="chunk by chunk"):
         found.property(5)

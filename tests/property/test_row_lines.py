@@ -46,11 +46,15 @@ class _Type:
 
     def gathered(self, rows: list[int]) -> RowEvents:
         found = RowEvents()
-        parts = np.array([self.version.address], np.uint64)
         # As of two blocks: the second half has places behind those of the first.
-        half = len(rows) // 2
-        for some, first in ((rows[:half], 0), (rows[half:], half)):
-            found.gather(self.chains, np.array(some, np.uint32), parts, first)
+        found.gather(
+            [self.chains, self.chains],
+            np.array(rows, np.uint32),
+            np.array([0, len(rows) // 2, len(rows)], np.intp),
+            np.array([0, 1], np.uint32),
+            np.array([0, 1, 2], np.uint32),
+            np.array([self.version.address] * 2, np.uint64),
+        )
         return found
 
 

@@ -203,7 +203,14 @@ def passing_one_by_one(chunks: Chunks, where: WhereNodes) -> list[int]:
         for part in chunks.parts
     ]
     found = RowEvents()
-    found.gather(Chains(chunks), np.zeros(1, np.uint32), np.array(addresses, np.uint64), 0)
+    found.gather(
+        [Chains(chunks)],
+        np.zeros(1, np.uint32),
+        np.array([0, 1], np.intp),
+        np.zeros(1, np.uint32),
+        np.array([0, len(addresses)], np.uint32),
+        np.array(addresses, np.uint64),
+    )
     laid = RowLines([(found, where, 0, 1)], 1).lay()
     assert laid is not None
     times: list[int] = laid[1].tolist()
