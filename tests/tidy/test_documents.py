@@ -116,6 +116,16 @@ def test_a_good_link_is_let_through() -> None:
     assert broken_links(Path("docs/a.md"), text, {Path("docs/a.md"), Path("engine/x.py")}) == []
 
 
+def test_every_call_stands_in_the_table_of_its_service() -> None:
+    page = (ROOT / "docs/service.md").read_text()
+    for path in (ROOT / "proto/strata/v1").glob("*.proto"):
+        for service, body in re.findall(
+            r"^service (\w+) \{(.*?)^\}", path.read_text(), re.M | re.S
+        ):
+            (row,) = re.findall(rf"^\| {service} \| (.*) \|$", page, re.M)
+            assert set(re.findall(r"`([A-Z]\w*)`", row)) == set(re.findall(r"rpc (\w+)", body))
+
+
 def test_links_resolve() -> None:
     kept = set(kept_files())
     documents = source_files(".md")
