@@ -243,9 +243,9 @@ LOAD_IDENTITIES: Final = 1 << 22
 # Before the runs stands a filter, which may take so much: 10 bits for each of 200 million entries.
 LOAD_IDENTITY_FILTER_BYTES: Final = 256 << 20
 
-# Shards of the index that are written ahead of a load's commit in one transaction, which takes the
-# memory twice: few enough, and enough to be worth a sync.
-LOAD_IDENTITY_DRAFT_BYTES: Final = 64 << 20
+# Shards of the index that are written ahead of a load's commit in one transaction. It takes the
+# memory twice, and the next ones are made meanwhile: few enough, and enough to be worth a sync.
+LOAD_IDENTITY_DRAFT_BYTES: Final = 32 << 20
 
 # Batches that are resolved and wait to be packed: one is worked on, and one is ready for it.
 LOAD_UPDATES_AHEAD: Final = 2

@@ -16,6 +16,7 @@ nobody can choose two that meet, nor many that crowd in one place.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,8 @@ _ORDINALS = 1 << 32
 # its entries. So an entry takes 34 to 48 bytes, except in parts of a few.
 _MOST_FULL = 0.7
 _SLOTS_PER_ENTRY = 2
+# How many standard deviations beyond its share a part of uniform digests has room for.
+_DEVIATIONS = 6
 _SLOTS_AT_LEAST = 8
 _SLOT_WORDS = 3
 
@@ -101,6 +104,15 @@ class DigestMap:
     sizes: NDArray[np.int64] = field(default_factory=_nothing)
     used: NDArray[np.int64] = field(default_factory=_nothing)
     marks: _Marks = field(default_factory=lambda: _Marks([], [], 0))
+
+    @classmethod
+    def with_room_for(cls, entries: int) -> DigestMap:
+        """An empty map whose parts need not grow before there are about so many entries."""
+        share = entries / PARTS
+        most = share + _DEVIATIONS * math.sqrt(share)
+        size = max(_SLOTS_AT_LEAST, math.ceil(most / _MOST_FULL))
+        empty = {part: np.zeros((size, _SLOT_WORDS), np.uint64) for part in range(PARTS)}
+        return cls()._with_parts(empty)
 
     @property
     def nbytes(self) -> int:

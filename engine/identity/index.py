@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,6 +93,8 @@ class IdentityIndex:
         self._added = self._added.with_entries(digests, rows)
         if self._drafts is not None and self._added.count > LOAD_IDENTITIES:
             self._spill(self._drafts)
+            # As many will come again, or nearly.
+            self._added = DigestMap.with_room_for(LOAD_IDENTITIES)
 
     def close(self) -> None:
         """Lets go of what is on the disk, which a load that is over needs no more."""
@@ -115,13 +119,20 @@ class IdentityIndex:
         replaced: dict[int, list[int]] = {}
         records: dict[str, bytes] = {}
         size = 0
-        for shard, piece in grown_shards(shards, added):
-            replaced.setdefault(shard, []).append(piece.depth)
-            records[piece.name] = piece.pack()
-            size += piece.nbytes
-            if size > LOAD_IDENTITY_DRAFT_BYTES:
-                drafts.put_named(records)
-                size = 0
+        # The disk takes some while the next ones are made.
+        with ThreadPoolExecutor(1, "drafts") as thread:
+            written: Future[None] | None = None
+            for shard, piece in grown_shards(shards, added):
+                replaced.setdefault(shard, []).append(piece.depth)
+                records[piece.name] = piece.pack()
+                size += piece.nbytes
+                if size > LOAD_IDENTITY_DRAFT_BYTES:
+                    if written is not None:
+                        written.result()
+                    written = thread.submit(drafts.put_named, records)
+                    records, size = {}, 0
+            if written is not None:
+                written.result()
         drafts.put_named(records)
         self._directory = shards.directory_with(replaced, shards.count + added.count)
 

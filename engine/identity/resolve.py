@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,9 @@ from engine.identity.digest_groups import group_digests
 from engine.identity.digests import UNKNOWN
 from engine.identity.replay import CountOwned, KindColumn, Replay, several_reason
 
-__all__ = ["Links", "Resolution", "resolve"]
+__all__ = ["Links", "Resolution", "counted", "resolve"]
+
+_Number = TypeVar("_Number", np.int64, np.uint32)
 
 # Anchors are rows of existing profiles, or this plus the number of a new identifier.
 _NEW = 1 << 32
@@ -189,7 +192,7 @@ def _tangled_anchors(
         limit = column.identifier.per_profile
         if limit is None:
             continue
-        anchor, gained = np.unique(leading[~shared], return_counts=True)
+        anchor, gained = counted(leading[~shared])
         is_row = anchor < _NEW
         gained[is_row] += owned(kind, anchor[is_row].astype(np.uint32))
         tangled.append(anchor[gained > limit])
@@ -205,6 +208,14 @@ def _fast_tokens(
     profile, first = _first_places(anchors[at] - _NEW)
     tokens[at] = ~profile
     return tokens, at[first]
+
+
+def counted(values: NDArray[_Number]) -> tuple[NDArray[_Number], NDArray[np.int64]]:
+    """The distinct ones of n values, ascending, and how often each is there, int64. Values that
+    ascend already, as rows of new profiles do, are not sorted."""
+    if (values[1:] > values[:-1]).all():
+        return values, np.ones(len(values), np.int64)
+    return np.unique(values, return_counts=True)
 
 
 def _first_places(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

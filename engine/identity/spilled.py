@@ -28,10 +28,10 @@ from engine.errors import StoreUnwritable
 from engine.identity.digest_filter import LINE_BYTES, add_to_filter, passed_filter
 from engine.identity.digest_map import DigestMap
 from engine.identity.digest_search import rows_in_shards
-from engine.identity.digests import UNKNOWN, Run
+from engine.identity.digests import UNKNOWN, Run, unite_runs
 from engine.limits import LOAD_IDENTITY_FILTER_BYTES
 
-__all__ = ["SpilledRuns"]
+__all__ = ["SpilledRuns", "united"]
 
 _ENTRY_BYTES = 20
 _HIGH_BITS = 64
@@ -110,7 +110,7 @@ class SpilledRuns:
             start = int(np.searchsorted(run.high, np.uint64(first)))
             stop = int(np.searchsorted(run.high, np.uint64(last), "right"))
             found.append(run.slice(start, stop))
-        return _sorted_together(found)
+        return united(found)
 
     # ------------------------------------------------------------------------- parts
 
@@ -167,12 +167,11 @@ def _rows_in_run(run: Run, digests: NDArray[np.uint64]) -> NDArray[np.uint32]:
     )
 
 
-def _sorted_together(runs: Sequence[Run]) -> Run:
-    high = np.concatenate([run.high for run in runs])
-    low = np.concatenate([run.low for run in runs])
-    order = np.argsort(high)
-    high = high[order]
-    if (high[1:] == high[:-1]).any():
-        # Half a digest in common: it takes billions of them, or a test.
-        order = np.lexsort((low, np.concatenate([run.high for run in runs])))
-    return Run(high, low[order], np.concatenate([run.numbers for run in runs])[order])
+def united(runs: Sequence[Run]) -> Run:
+    """One run of them all: neighbours are united until one is left, so that an entry moves as many
+    times as the number of runs has bits."""
+    left = list(runs)
+    while len(left) > 1:
+        pairs = (left[at : at + 2] for at in range(0, len(left), 2))
+        left = [unite_runs(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+    return left[0]

@@ -28,7 +28,7 @@ from engine.columns.uids import UID_BYTES
 from engine.identity.digests import UNKNOWN
 from engine.identity.index import UID, uid_strings
 from engine.identity.replay import KindColumn
-from engine.identity.resolve import Resolution, resolve
+from engine.identity.resolve import Resolution, counted, resolve
 from engine.live.batch import ProfileBatch
 from engine.live.event_ids import event_digests
 from engine.live.resolved_cells import Intern, resolve_cells
@@ -292,7 +292,7 @@ class Resolver:
         linked = {}
         for links in update.identifiers:
             self._identities.add(links.digests, links.rows, sequence)
-            linked[of_field[links.field_id]] = np.unique(links.rows, return_counts=True)
+            linked[of_field[links.field_id]] = counted(links.rows)
         with self._guard:
             self._pending = [*self._pending, _Pending(sequence, update.first_new, linked)]
         self._next_row = update.row_count

@@ -18,7 +18,7 @@ from engine.identity.index import IdentityIndex
 from engine.identity.of_snapshot import identities_of
 from engine.identity.owners import owners, row_of, rows_of
 from engine.identity.replay import KindColumn
-from engine.identity.resolve import resolve
+from engine.identity.resolve import counted, resolve
 from engine.identity.view import UID, uid_strings
 from engine.model.definitions import Identifier, Model
 from engine.store.store import Store, Writer
@@ -233,3 +233,13 @@ def test_uid_strings_have_sixteen_bytes_each() -> None:
     strings = uid_strings(uids)
     assert strings.lengths().tolist() == [16, 16]
     assert strings.data.tobytes() == bytes(range(32))
+
+
+@pytest.mark.parametrize(
+    "values", [[], [7], [1, 2, 9], [1, 1, 2], [2, 1], [5, 5], [1, 2, 3, 3], [3, 1, 2, 1]]
+)
+def test_values_are_counted_as_numpy_counts_them(values: list[int]) -> None:
+    rows = np.array(values, np.uint32)
+    expected = np.unique(rows, return_counts=True)
+    for found, wanted in zip(counted(rows), expected, strict=True):
+        assert found.tolist() == wanted.tolist() and found.dtype == wanted.dtype

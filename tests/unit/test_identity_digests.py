@@ -257,6 +257,26 @@ def test_an_entry_takes_between_34_and_48_bytes(seed: int) -> None:
     assert 34 <= digests.nbytes / digests.count <= 50
 
 
+def test_a_map_with_room_does_not_grow_and_finds_the_same(seed: int) -> None:
+    pairs = np.random.default_rng(seed).integers(0, LARGEST, (400_000, 2), np.uint64)
+    numbers = np.arange(len(pairs), dtype=np.uint32)
+    empty = DigestMap.with_room_for(len(pairs))
+    assert not empty.count and empty.find(pairs[:9])[1].tolist() == list(range(9))
+    digests = empty
+    for first in range(0, len(pairs), 70_000):
+        part = slice(first, first + 70_000)
+        digests = digests.with_entries(pairs[part], numbers[part])
+    assert digests.nbytes == empty.nbytes < 40 * len(pairs)
+    assert (digests.find(pairs)[0] == numbers).all()
+    assert _entries(digests.as_run()) == _entries(_sorted(pairs, numbers))
+
+
+def test_a_map_with_too_little_room_grows() -> None:
+    pairs = np.random.default_rng(1).integers(0, LARGEST, (5_000, 2), np.uint64)
+    digests = DigestMap.with_room_for(300).with_entries(pairs, np.arange(5_000, dtype=np.uint32))
+    assert (digests.find(pairs)[0] == np.arange(5_000)).all()
+
+
 def test_an_entry_of_two_runs_is_united_once() -> None:
     left = _sorted(_digests([(1, 1), (2, 2)]), np.array([10, 20], np.uint32))
     right = _sorted(_digests([(2, 2), (2, 1)]), np.array([20, 30], np.uint32))

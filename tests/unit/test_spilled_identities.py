@@ -17,7 +17,7 @@ from engine.errors import InputInvalid, StoreUnwritable
 from engine.identity import grown_shards, index, shards, spilled
 from engine.identity.digest_filter import LINE_BYTES, add_to_filter, passed_filter
 from engine.identity.digest_map import DigestMap
-from engine.identity.digests import UNKNOWN
+from engine.identity.digests import UNKNOWN, Run
 from engine.identity.index import IdentityIndex
 from engine.identity.spilled import SpilledRuns
 from engine.store.drafts import NUMBERS_LEFT_FREE, Drafts
@@ -302,6 +302,60 @@ def test_a_disk_that_takes_no_more_ends_the_load_alone(
     assert store.verify().is_sound and store.snapshot().live_count == 1
     load(store, [{"member": f"m{number}"} for number in range(500)])
     assert store.verify().is_sound and store.snapshot().live_count == 501
+
+
+@pytest.mark.parametrize("transaction", [0, 1, -1])
+def test_shards_that_cannot_be_written_end_the_load(
+    store: Store, transaction: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    put = Drafts.put_named
+    digests = digests_of(np.random.default_rng(1), 2_000)
+
+    def fails(drafts: Drafts, records: dict[str, bytes]) -> None:
+        calls.append(len(records))
+        if len(calls) == failing:
+            raise StoreUnwritable("full")
+        put(drafts, records)
+
+    monkeypatch.setattr(Drafts, "put_named", fails)
+    drafts = Drafts(store, lambda: None)
+    failing = 0
+    with store.snapshot() as snapshot:
+        index_ = IdentityIndex(snapshot, drafts=drafts)
+        add(index_, digests, 0)
+        index_.write_ahead()
+        index_.close()
+        drafts.drop()
+        whole = len(calls)
+        assert whole > 5 and min(calls[:-1]) > 0
+        failing = range(1, whole + 1)[transaction]
+        calls.clear()
+        index_ = IdentityIndex(snapshot, drafts=drafts)
+        add(index_, digests, 0)
+        with pytest.raises(StoreUnwritable, match="full"):
+            index_.write_ahead()
+        # One more may have been on its way; none is begun after that.
+        assert len(calls) == failing
+        index_.close()
+        drafts.drop()
+    assert found_in(store, digests[:5]) == [UNKNOWN] * 5
+    assert store.verify().is_sound
+
+
+def test_runs_with_one_half_in_common_are_united_in_order() -> None:
+    rng = np.random.default_rng(5)
+    pairs = np.unique(rng.integers(0, 40, (900, 2)).astype(np.uint64), axis=0)
+    numbers = np.arange(len(pairs), dtype=np.uint32)
+    for count in range(1, 8):
+        of_run = rng.integers(0, count, len(pairs))
+        runs = [
+            Run(pairs[of_run == run, 0], pairs[of_run == run, 1], numbers[of_run == run])
+            for run in range(count)
+        ]
+        united = spilled.united(runs)
+        assert united.numbers.tolist() == numbers.tolist()
+        assert (united.high == pairs[:, 0]).all() and (united.low == pairs[:, 1]).all()
 
 
 def test_writes_of_some_of_the_bytes_go_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
