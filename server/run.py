@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ __all__ = ["serve"]
 
 _log = structlog.get_logger("strata.server")
 
+# A full collection of garbage stops all threads, for some 50 ms with a million profiles and half a
+# second with ten: a tenth as many as by default, and young garbage in fewer and larger pieces.
+GARBAGE_THRESHOLDS = (5_000, 10, 100)
+
 
 def serve(settings: ServerSettings) -> None:
     """Serves until SIGTERM or SIGINT.
@@ -44,6 +49,10 @@ def serve(settings: ServerSettings) -> None:
         )
     database = Database.open(settings.store, threads=settings.threads or None)
     database.run_clock()
+    # What is there now stays: no collection is to look at it again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     with contextlib.closing(database), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(database, settings))
 

@@ -160,6 +160,8 @@ class Store:
     def snapshot_now(self) -> Snapshot | None:
         """The same without waiting; None while a record is applied."""
         pin = self._pins.pin_now(self._visible)
+        if self._torn:
+            raise StoreUnwritable(self._torn)
         return None if pin is None else Snapshot(pin.version, pin)
 
     def glance(self) -> Snapshot:
