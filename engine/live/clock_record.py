@@ -4,7 +4,8 @@ What an update does, it does at once, and its record groups the rows by definiti
 (`engine.live.feed_record`). What time does, it does one after the other: each entry has an instant
 of its own, and entries are in the order of these. All integers are little-endian. **Version 2**,
 or **3** where there are more than 65,536 definitions: with each event that asks for something, and
-each two numbers of points, being one of its own.
+each two numbers of points, being one of its own. Where many flip at once, as at a local midnight,
+it is **version 4** (`engine.live.clock_runs`), whose head and definitions are the same.
 
 | at | field |
 | --- | --- |
@@ -15,7 +16,7 @@ each two numbers of points, being one of its own.
 | 8 | sequence u64: the record of the log that caused it, at least 1 |
 | 16 | previous u64: sequence of the feed record before it, 0 for the first ever |
 | 24 | instant i64, microseconds from 1970 in UTC: that of the tick |
-| 32 | entry count u32, at least 1; reserved u32, 0 |
+| 32 | entry count u32, at least 1; u32: 0, in version 4 how many runs there are |
 | 40 | definitions, 8 bytes each: version u32, size of the name u16, reserved u16 (0) |
 | | their names one after the other, UTF-8, all different, then zeros up to a multiple of 8 |
 | | instants of the entries, i64 each, ascending, none after that of the tick |
@@ -33,22 +34,26 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.limits import TIME_US
 from engine.live.change import Cause, Flips, Numbered
+from engine.live.clock_runs import pack_runs, read_runs
+from engine.live.feed_record import EntryRun
 
 __all__ = ["ClockEntries", "ClockRecord", "ClockRun", "pack_clock_record"]
 
-# With few definitions, and with many.
-VERSIONS: Final = 2, 3
+# With few definitions, with many, and in runs.
+VERSIONS: Final = 2, 3, 4
 _CLOCK = 2
 _HEAD = struct.Struct("<HBBIQQqII")
 _DEFINITION = np.dtype([("version", "<u4"), ("name", "<u2"), ("reserved", "<u2")])
 _DEFINITIONS = 1 << 16
+# So many entries for each run, and runs are shorter.
+_RUN_ENTRIES = 16
 _ENTRY_BYTES = 8 + 4 + 1  # beside the number of the definition
 
 
@@ -68,7 +73,10 @@ def pack_clock_record(record: ClockRecord) -> bytes:
     """The bytes of a record, which must have an entry."""
     flips = record.flips
     assert len(flips) and 0 <= record.previous < record.sequence
-    used, numbers = np.unique(flips.definitions, return_inverse=True)
+    starts = _run_starts(flips.instants, flips.definitions, flips.entered)
+    in_runs = len(starts) * _RUN_ENTRIES <= len(flips)
+    numbered = flips.definitions[starts] if in_runs else flips.definitions
+    used, numbers = np.unique(numbered, return_inverse=True)
     chosen = [record.definitions[number] for number in used.tolist()]
     assert len({key for key, _ in chosen}) == len(chosen)
     is_wide = len(chosen) > _DEFINITIONS
@@ -77,7 +85,7 @@ def pack_clock_record(record: ClockRecord) -> bytes:
     heads["version"] = [version for _, version in chosen]
     heads["name"] = [len(name) for name in names]
     head = _HEAD.pack(
-        VERSIONS[is_wide],
+        VERSIONS[2] if in_runs else VERSIONS[is_wide],
         _CLOCK,
         0,
         len(chosen),
@@ -85,17 +93,20 @@ def pack_clock_record(record: ClockRecord) -> bytes:
         record.previous,
         record.instant_us,
         len(flips),
-        0,
+        len(starts) if in_runs else 0,
     )
     named = b"".join((head, heads.tobytes(), *names))
+    padding = bytes(-len(named) % 8)
+    if in_runs:
+        return b"".join((named, padding, *pack_runs(flips, starts, numbers)))
     rows = flips.rows.astype("<u4").tobytes()
-    numbered = numbers.astype("<u4" if is_wide else "<u2").tobytes()
+    wide_or_not = numbers.astype("<u4" if is_wide else "<u2").tobytes()
     return b"".join(
         (
             named,
-            bytes(-len(named) % 8),
+            padding,
             flips.instants.astype("<i8").tobytes(),
-            *((numbered, rows) if is_wide else (rows, numbered)),
+            *((wide_or_not, rows) if is_wide else (rows, wide_or_not)),
             flips.entered.astype(np.uint8).tobytes(),
         )
     )
@@ -115,7 +126,10 @@ class ClockEntries:
             _HEAD.unpack_from(view)
         )
         assert version in VERSIONS
-        if cause != _CLOCK or reserved or more or not names or not count or previous >= sequence:
+        in_runs = version == VERSIONS[2]
+        if cause != _CLOCK or reserved or not names or not count or previous >= sequence:
+            raise ValueError("the head of a feed record makes no sense")
+        if bool(more) != in_runs:
             raise ValueError("the head of a feed record makes no sense")
         if not TIME_US[0] <= instant_us <= TIME_US[1]:
             raise ValueError(f"a feed record is of the instant {instant_us}")
@@ -125,6 +139,18 @@ class ClockEntries:
         self.count: int = count
         self.size = len(view)
         self._definitions, at = _definitions(view, names)
+        self._runs: list[EntryRun] = []
+        if in_runs:
+            self._runs = read_runs(view, at, more, self._definitions, instant_us)
+            self._starts = [run.first_ordinal for run in self._runs]
+            if self._starts[-1] + self._runs[-1].count != count:
+                raise ValueError("a feed record has more or fewer entries than its head says")
+            return
+        self._read_entries(view, at, version)
+
+    def _read_entries(self, view: memoryview, at: int, version: int) -> None:
+        """Entries that stand one by one."""
+        count = self.count
         number_type = np.dtype("<u4" if version == VERSIONS[1] else "<u2")
         if len(view) != at + count * (_ENTRY_BYTES + number_type.itemsize):
             raise ValueError("a feed record is longer or shorter than its entries")
@@ -140,7 +166,7 @@ class ClockEntries:
             view, np.uint8, count, behind + (4 + number_type.itemsize) * count
         )
         self._check()
-        self._starts = self._begin()
+        self._starts = _run_starts(self._instants, self._numbers, self._entered).tolist()
 
     def _check(self) -> None:
         instants = self._instants
@@ -154,18 +180,11 @@ class ClockEntries:
         if (order[1:] < order[:-1]).any():
             raise ValueError("the entries of a feed record are not in order")
 
-    def _begin(self) -> list[int]:
-        """The entries that begin a run."""
-        begins = np.ones(self.count, np.bool_)
-        begins[1:] = (
-            (self._instants[1:] != self._instants[:-1])
-            | (self._numbers[1:] != self._numbers[:-1])
-            | (self._entered[1:] != self._entered[:-1])
-        )
-        return np.flatnonzero(begins).tolist()
-
-    def runs_from(self, ordinal: int) -> Iterator[ClockRun]:
+    def runs_from(self, ordinal: int) -> Iterator[ClockRun | EntryRun]:
         """The runs from the one that has an entry."""
+        if self._runs:
+            yield from self._runs[max(bisect_right(self._starts, ordinal) - 1, 0) :]
+            return
         for place in range(max(bisect_right(self._starts, ordinal) - 1, 0), len(self._starts)):
             first = self._starts[place]
             stop = self._starts[place + 1] if place + 1 < len(self._starts) else self.count
@@ -178,6 +197,17 @@ class ClockEntries:
                 first_ordinal=first,
                 all_rows=self._rows[first:stop],
             )
+
+
+def _run_starts(
+    instants: NDArray[np.int64], numbers: NDArray[Any], entered: NDArray[Any]
+) -> NDArray[np.intp]:
+    """The entries that begin a run."""
+    begins = np.ones(len(instants), np.bool_)
+    begins[1:] = instants[1:] != instants[:-1]
+    begins[1:] |= numbers[1:] != numbers[:-1]
+    begins[1:] |= entered[1:] != entered[:-1]
+    return np.flatnonzero(begins)
 
 
 @dataclass(frozen=True, slots=True)

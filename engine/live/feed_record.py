@@ -51,7 +51,9 @@ __all__ = [
     "FeedEntries",
     "FeedRecord",
     "instant_of",
+    "pack_containers",
     "pack_feed_record",
+    "read_containers",
     "unpack_feed_record",
 ]
 
@@ -100,7 +102,7 @@ def pack_feed_record(record: FeedRecord) -> bytes:
     assert all(
         len(entered) or len(left) for entered, left in zip(sides[::2], sides[1::2], strict=True)
     )
-    containers, counts, payloads = _containers(sides)
+    containers, counts, payloads = pack_containers(sides)
     heads["version"] = [transition.version for transition in record.transitions]
     heads["name"] = [len(name) for name in names]
     heads["entered"], heads["left"] = counts[::2], counts[1::2]
@@ -228,7 +230,7 @@ class EntryRun:
         return np.concatenate(pieces)[start - base : stop - base]
 
 
-def _containers(
+def pack_containers(
     sides: Sequence[NDArray[np.uint32]],
 ) -> tuple[NDArray[np.void], NDArray[np.int64], list[bytes]]:
     """Sorted rows, side by side, as containers: the heads of all, how many each side has, and
@@ -259,6 +261,24 @@ def _containers(
     return heads, counts, [*payloads, low[copied:].tobytes()]
 
 
+def read_containers(
+    view: memoryview, at: int, count: int
+) -> tuple[NDArray[np.uint16], NDArray[np.int64], NDArray[np.int64]]:
+    """The containers that are the rest of a record, whose heads begin at `at`: the block of each,
+    how many rows it has, and where its bytes begin; behind the last one, where they end. ValueError
+    where that is not the end of the record."""
+    payloads_at = at + count * _CONTAINER.itemsize
+    if payloads_at > len(view):
+        raise ValueError("a feed record ends within its names or the heads of its containers")
+    heads = np.frombuffer(view[at:payloads_at], _CONTAINER)
+    rows = heads["last"].astype(np.int64) + 1
+    sizes = np.where(rows > ARRAY_ROWS, BITMAP_BYTES, 2 * rows)
+    places = payloads_at + np.append(0, np.cumsum(sizes))
+    if int(places[-1]) != len(view):
+        raise ValueError("a feed record is longer or shorter than its containers say")
+    return heads["block"], rows, places
+
+
 def _unpacked(payload: memoryview, count: int) -> NDArray[np.uint32]:
     """The low 16 bits of a container's rows."""
     if count > ARRAY_ROWS:
@@ -283,15 +303,7 @@ def _runs(view: memoryview, transition_count: int, instant_us: int) -> Iterator[
         raise ValueError("the reserved bytes of a feed record are not 0")
     names_end = names_at + int(heads["name"].sum(dtype=np.int64))
     counts = np.column_stack((heads["entered"], heads["left"])).astype(np.int64)
-    containers_at = names_end + int(counts.sum()) * _CONTAINER.itemsize
-    if containers_at > len(view):
-        raise ValueError("a feed record ends within its names or the heads of its containers")
-    containers = np.frombuffer(view[names_end:containers_at], _CONTAINER)
-    rows = containers["last"].astype(np.int64) + 1
-    sizes = np.where(rows > ARRAY_ROWS, BITMAP_BYTES, 2 * rows)
-    places = containers_at + np.append(0, np.cumsum(sizes))
-    if int(places[-1]) != len(view):
-        raise ValueError("a feed record is longer or shorter than its containers say")
+    all_blocks, rows, places = read_containers(view, names_end, int(counts.sum()))
 
     ordinal = first = 0
     seen: set[str] = set()
@@ -304,7 +316,7 @@ def _runs(view: memoryview, transition_count: int, instant_us: int) -> Iterator[
         seen.add(name)
         for entered, container_count in zip((True, False), pair, strict=True):
             chosen = slice(first, first + container_count)
-            blocks = containers["block"][chosen]
+            blocks = all_blocks[chosen]
             if (blocks[1:] <= blocks[:-1]).any():
                 raise ValueError("the blocks of a feed record do not ascend")
             run = EntryRun(
