@@ -129,6 +129,8 @@ class Committer:
         self._figures = figures
         self.feed_kept_us = FEED_KEPT_US
         self._next_trim_s = 0.0
+        # The sequence and the instant of a record of the feed: the first, once that was looked at.
+        self._oldest_fed = 0, 0
         self._slice_bytes = SAVE_SLICE_BYTES
         # How many blocks have become due to be saved, and will be after the commit under way.
         self._due = self._still_due = 0.0
@@ -278,7 +280,6 @@ class Committer:
         for sequence, payload in records:
             writer.put_feed(sequence, payload)
         writer.set_feed_through(through)
-        self._trim_feed(writer)
         return through
 
     def _trim_feed(self, writer: Writer) -> None:
@@ -290,11 +291,16 @@ class Committer:
         self._next_trim_s = now + FEED_TRIM_S
         oldest_us = self.clock.now() - self.feed_kept_us
         feed = self._store.feed()
+        # Read once: the first record of a store is large, that of all who came to be in a segment.
+        first, instant_us = self._oldest_fed
+        if first == feed.first and instant_us >= oldest_us:
+            return
         kept = 0
         for record in itertools.islice(feed.read(), FEED_TRIM_RECORDS):
-            kept = record.sequence
-            if instant_of(record.payload) >= oldest_us:
+            kept, instant_us = record.sequence, instant_of(record.payload)
+            if instant_us >= oldest_us:
                 break
+        self._oldest_fed = kept, instant_us
         if kept > feed.first:
             failpoint("trim.before_write")
             writer.trim_feed(kept)
@@ -311,6 +317,7 @@ class Committer:
             # A saved block never runs ahead of the feed.
             through = self._put_feed(writer)
             given = self._save_blocks(writer, save_more=save_more) if rests else 0
+        self._trim_feed(writer)
         # A new store's key has to be durable before anything is known by it.
         room = max(self._slice_bytes - given, 0) if self.identities.dirty_since else 0
         given += self.identities.save_slice(writer, room)

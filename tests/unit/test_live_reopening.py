@@ -14,6 +14,7 @@ from engine.live import log_entry
 from engine.live.change import Cause
 from engine.live.feed import FeedCompacted, FeedPosition
 from engine.live.positions import StoredPosition
+from engine.store.journal import Journal, JournalRecord
 from engine.store.lock import LOCK_FILE
 from tests.live_databases import (
     SEGMENTS,
@@ -249,6 +250,31 @@ def test_a_trimmed_feed(live: LiveDatabase) -> None:
     assert live.moves(offsets[-1]) == ["b+large"]
     assert live.agree(whole_feed=False)["large"] == ["a", "b"]
     assert live.database.verify().is_sound
+
+
+def test_the_oldest_record_of_the_feed_is_looked_at_once(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be large, and is looked at between batches."""
+    reads: list[int] = []
+    read = Journal.read
+
+    def counted(journal: Journal, after: int = 0) -> Iterator[JournalRecord]:
+        reads.append(after)
+        return read(journal, after)
+
+    committer = live.database._live._committer
+    live.sizes(("a", 60))
+    live.wait_told()
+    monkeypatch.setattr(Journal, "read", counted)
+    looks = []
+    for n in range(3):
+        reads.clear()
+        committer._next_trim_s = 0.0
+        live.send({"member": "a", "remark": str(n)})
+        live.wait_told()
+        looks.append(len(reads))
+    assert looks == [1, 0, 0]
 
 
 def test_the_last_record_of_the_feed_stays(live: LiveDatabase) -> None:
