@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from engine.core.day_starts import day_starts
 from engine.rules.calendar import DAY_US, SECOND_US, first_instant_us, local_day
 
-__all__ = ["day_stretches", "days_by_start", "local_days", "starts_of", "turns"]
+__all__ = ["day_stretches", "days_by_start", "days_within", "local_days", "starts_of", "turns"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How long after the beginning of a day clocks may be set back to the day before.
 _SET_BACK_US = 26 * 3600 * SECOND_US
 # Days whose first instants are worked out by one table.
 _TABLE_DAYS = 1 << 16
+# Days that are all taken, instead of finding out which of them are there.
+_DAYS_IN_A_ROW = 1 << 10
 
 
 @lru_cache(maxsize=1 << 16)
@@ -98,9 +100,20 @@ def starts_of(days: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
     return starts
 
 
+def days_within(days: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Days ascending and each once, which have all of some: these, or where that is less work all
+    from the first to the last."""
+    if not len(days):
+        return days
+    first, last = int(days.min()), int(days.max())
+    if last - first < min(len(days), _DAYS_IN_A_ROW):
+        return np.arange(first, last + 1)
+    return np.unique(days)
+
+
 def _days_around(instants: NDArray[np.int64]) -> list[int]:
     """All days that can be shown somewhere at these instants, and one more on either side."""
-    days = np.unique(instants // DAY_US)
+    days = days_within(instants // DAY_US)
     around = np.unique(np.concatenate([days + shift for shift in (-2, -1, 0, 1, 2)]))
     found: list[int] = around.tolist()
     return found

@@ -122,7 +122,8 @@ def in_order(flips: Flips) -> Flips:
     keys = flips.definitions.astype(np.uint64) << np.uint64(33)
     keys |= (~flips.entered).astype(np.uint64) << np.uint64(32)
     keys |= flips.rows
-    order = np.argsort(keys)
+    # What is found comes in stretches that ascend, of each block and definition.
+    order = np.argsort(keys, kind="stable")
     instants = flips.instants[order]
     if len(instants) and (instants != instants[0]).any():
         by_time = np.argsort(instants, kind="stable")

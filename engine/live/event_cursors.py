@@ -16,6 +16,7 @@ Finders share what they look for: one cursor serves all windows of a length over
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -112,7 +113,7 @@ class EventCursors:
                 if isinstance(edge, MovingEdge):
                     instants = times - edge.shift_us + 1
                 else:
-                    instants = np.full(len(times), self._next_turn(now_us), np.int64)
+                    instants = np.full(len(times), _next_turn(now_us, self._zone), np.int64)
                 ahead = instants > now_us
                 np.minimum.at(self._next[number], blocks[ahead], instants[ahead])
 
@@ -167,7 +168,7 @@ class EventCursors:
             coming[ahead] += 1 - edge.shift_us
             self._next[number][blocks] = coming
             return PassedEdges(rows, times - edge.shift_us + 1)
-        self._next[number][blocks] = self._next_turn(through_us)
+        self._next[number][blocks] = _next_turn(through_us, self._zone)
         if not len(rows):
             return _NOBODY
         pieces, instants = [], []
@@ -179,11 +180,13 @@ class EventCursors:
         order = np.argsort(of_rows >> np.uint32(_BLOCK_BITS), kind="stable")
         return PassedEdges(of_rows[order], np.concatenate(instants)[order])
 
-    def _next_turn(self, instant_us: int) -> int:
-        """The next instant at which a calendar may turn."""
-        today = local_day(instant_us, self._zone)
-        coming = (at for day in range(today - 1, today + 3) for at in turns(day, self._zone))
-        return min(at for at in coming if at > instant_us)
+
+@lru_cache(maxsize=64)
+def _next_turn(instant_us: int, zone: ZoneInfo) -> int:
+    """The next instant at which a calendar may turn."""
+    today = local_day(instant_us, zone)
+    coming = (at for day in range(today - 1, today + 3) for at in turns(day, zone))
+    return min(at for at in coming if at > instant_us)
 
 
 def _events_field(snapshot: Snapshot, name: str) -> int | None:

@@ -79,6 +79,7 @@ class MovingSegments:
         self._fields = [fields[name] for name in self.names]
         self._parts = MovingParts(model, bodies, scores)
         self._plan: MovingPlan | None = None
+        self._whole = WholeBlocks(model, self._bodies, self._fields)
         self._chains = chains
         self._cursors = FinderCursors(self._parts, model.time_zone, chains, serves=by_cursor)
         self._due = {
@@ -90,6 +91,7 @@ class MovingSegments:
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""
         self._plan = None
+        self._whole.forget()
 
     def earliest(self) -> Mapping[str, int]:
         """Name of each segment -> an instant before which nobody enters or leaves it by time."""
@@ -175,6 +177,7 @@ class MovingSegments:
 
     def _plan_for(self, snapshot: Snapshot, touched: Touched) -> MovingPlan:
         lists = None
+        self._whole.follow(snapshot, touched)
         if self._plan is not None:
             self._plan.still.follow(snapshot, touched)
             if self._plan.fits(snapshot, touched):
@@ -194,16 +197,23 @@ class MovingSegments:
 
     def advance(self, snapshot: Snapshot, span: Span) -> Passed:
         """What happens as time passes. What it returns must be carried out before the next call."""
-        after_us, through_us = span.after_us, span.through_us
         plan = self._plan_for(snapshot, Touched(_NO_ROWS, {}))
         if span.rows is not None:
             return self._advance_rows(plan, snapshot, span.rows, span)
+        lists = plan.still.lists
+        with self._whole.reading(snapshot, lists, is_slice=span.is_slice) as whole:
+            return self._advance_blocks(plan, snapshot, span, whole)
+
+    def _advance_blocks(
+        self, plan: MovingPlan, snapshot: Snapshot, span: Span, whole: WholeBlocks
+    ) -> Passed:
+        """The same for all blocks that it passes for."""
+        after_us, through_us = span.after_us, span.through_us
         for due in self._due.values():
             due.grow(snapshot.block_count)
         outcome = FlipOutcome(len(self.names))
         passing = self._cursors.take(snapshot, after_us, through_us, span.absorbs)
         outcome.blocks_read += passing.blocks_read
-        whole = WholeBlocks(snapshot, self._model, self._bodies, self._fields, plan.still.lists)
         waiting = {block for due in self._due.values() for block in due.due(through_us)}
         pending: list[LeafFlips] = []
         for block in sorted(waiting.union(passing.stops(FLIPS_AT_A_TIME))):

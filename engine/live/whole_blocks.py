@@ -9,7 +9,8 @@ found in one way, and in the order of time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from engine.bitmaps.containers import rows_of_mask
 from engine.core.evaluate import block_masks
+from engine.live.change import Touched
 from engine.live.segment_plan import SegmentPlan
 from engine.live.standing_list import StandingList
 from engine.live.time_span import RowClocks
@@ -31,6 +33,11 @@ _BLOCK_ROWS = 1 << _BLOCK_BITS
 
 # Rows of a block that flip at one instant, from which on the block is evaluated: a twentieth.
 MASS_ROWS = _BLOCK_ROWS // 20
+
+# Programs that a slice leaves to the next one, and after how many readings that were no slices they
+# are let go of: batches come in between.
+_KEPT_PROGRAMS = 4
+_UNUSED_READINGS = 16
 
 # Flips that are looked at to find out which instants may be those of many.
 _SAMPLE = 1024
@@ -108,29 +115,60 @@ def _marks(rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
 
 
 class WholeBlocks:
-    """Segments in whole blocks of one state, at any instant; for as long as the state is read.
+    """Segments in whole blocks, at any instant; for one thread, which sees states of the store in
+    their order.
 
-    `bodies` and `fields`, the numbers of their membership fields, are in the order of the segments;
-    `lists` are what is known of uploaded lists.
+    `bodies` and `fields`, the numbers of their membership fields, are in the order of the segments.
+    To make a program of many segments takes about as long as to run it over a block, so the
+    programs of a tick that is cut into slices are kept from one slice to the next.
     """
 
     def __init__(
-        self,
-        snapshot: Snapshot,
-        model: Model,
-        bodies: Sequence[bound.BoundExpr],
-        fields: Sequence[int],
-        lists: Mapping[str, StandingList],
+        self, model: Model, bodies: Sequence[bound.BoundExpr], fields: Sequence[int]
     ) -> None:
-        self._snapshot = snapshot
         self._model = model
         self._bodies = bodies
         self._fields = fields
-        self._lists = lists
-        self._plans: dict[int, SegmentPlan] = {}
+        self._snapshot: Snapshot | None = None
+        self._lists: Mapping[str, StandingList] = {}
+        # Programs by instant: those that were kept, and those that are bound to the state.
+        self._kept: dict[int, SegmentPlan] = {}
+        self._bound: dict[int, SegmentPlan] = {}
+        self._unused = 0
+
+    def forget(self) -> None:
+        """Keeps nothing of what was asked so far."""
+        self._kept.clear()
+
+    def follow(self, snapshot: Snapshot, touched: Touched) -> None:
+        """Keeps what still says the same of a later state, whose changes are `touched`."""
+        for instant_us, plan in list(self._kept.items()):
+            if not plan.fits(snapshot, touched):
+                del self._kept[instant_us]
+
+    @contextlib.contextmanager
+    def reading(
+        self, snapshot: Snapshot, lists: Mapping[str, StandingList], *, is_slice: bool
+    ) -> Iterator[WholeBlocks]:
+        """Inside, `moves` is about one state; `lists` are what is known of uploaded lists. What is
+        asked in a slice is likely to be asked again."""
+        self._snapshot, self._lists = snapshot, lists
+        try:
+            yield self
+        finally:
+            for plan in self._bound.values():
+                plan.program.unbind()  # pins no pages until it is asked again
+            if is_slice:
+                self._kept, self._unused = dict(list(self._bound.items())[:_KEPT_PROGRAMS]), 0
+            elif (unused := self._unused + 1) > _UNUSED_READINGS:
+                self._kept.clear()
+            else:
+                self._unused = unused
+            self._bound, self._snapshot, self._lists = {}, None, {}
 
     def rows_of(self, block: int) -> int:
         """How many rows a block has."""
+        assert self._snapshot is not None, "nothing is read"
         return min(_BLOCK_ROWS, self._snapshot.row_count - (block << _BLOCK_BITS))
 
     def moves(self, block: int, segments: Mapping[int, Massed]) -> tuple[list[BlockMoves], int]:
@@ -159,22 +197,26 @@ class WholeBlocks:
 
     def _plan(self, instant_us: int) -> SegmentPlan:
         """The program of the definitions at an instant, and behind them of their stored members."""
-        plan = self._plans.get(instant_us)
+        plan = self._bound.get(instant_us)
+        if plan is not None:
+            return plan
+        assert self._snapshot is not None, "nothing is read"
+        plan = self._kept.get(instant_us)
         if plan is None:
             bodies = {str(number): body for number, body in enumerate(self._bodies)}
             memberships = {f"stored {field}": field for field in self._fields}
             alive = bound.BoundConstant(True, None)
             bodies |= {name: bound.BoundSegment(name, alive, None) for name in memberships}
-            plan = self._plans[instant_us] = SegmentPlan(
+            plan = SegmentPlan(
                 self._snapshot,
                 self._model,
                 bodies,
                 now_us=instant_us,
                 stored=memberships,
                 lists=self._lists,
-                kept=False,
             )
-            plan.move_everywhere(self._snapshot)
+        plan.move_everywhere(self._snapshot)
+        self._bound[instant_us] = plan
         return plan
 
 

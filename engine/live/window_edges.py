@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.day_turns import days_by_start, local_days, turns
+from engine.core.day_turns import days_by_start, days_within, local_days, turns
 from engine.live.flips import NEVER
 from engine.rules import tree
 from engine.rules.calendar import DAY_US, first_instant_us, local_day, unit_start_days
@@ -153,7 +153,9 @@ def _unit_start_us(day: int, unit: tree.CalendarUnit, back: int, zone: ZoneInfo)
 
 def unit_flips(edge: UnitEdge, times: NDArray[np.int64], zone: ZoneInfo) -> list[NDArray[np.int64]]:
     """When events pass the beginning of a unit, as `WindowEdges.flips` has it."""
-    days, of_day = np.unique(days_by_start(times, zone), return_inverse=True)
+    of_times = days_by_start(times, zone)
+    days = days_within(of_times)
+    of_day = np.searchsorted(days, of_times) if len(days) > 1 else np.zeros(len(times), np.intp)
     starts = (unit_start_days(day, edge.unit, -edge.back - 1) for day in days.tolist())
     passed = [turns(start, zone) for start in starts]
     found = []
