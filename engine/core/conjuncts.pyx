@@ -150,18 +150,29 @@ cdef int order_conjuncts(context *c, const program_node *node) noexcept nogil:
             j -= 1
         order[j], costs[j], ranks[j] = child, cost_as_mask(c, child, outlook.cost), rank
         count += 1
+    for j in range(count):
+        # The share that passes, for `is_worth_a_list`.
+        ranks[j] = max(1 - costs[j] / ranks[j], 0)  # cost
     return count
 
 
 cdef int is_worth_a_list(
-        const context *c, const uint32_t *costs, int32_t first, int32_t count,
+        const context *c, const program_node *node, int32_t first, int32_t count,
         uint32_t rows) noexcept nogil:
-    """Whether looking `rows` rows up costs less than narrowing their mask by all that is left."""
+    """Whether to look `rows` rows up now costs less than to narrow their mask by all that is left,
+    and less than to narrow it by the next conjunct and look up who is left then."""
+    cdef const uint32_t *costs = c.costs + node.first_child
+    cdef const double *shares = c.ranks + node.first_child
     cdef uint64_t left = 0
+    cdef double now = 0, later = 0, r = rows, list_cost
     cdef int32_t i
     if rows > (WARM_LIST_MOST if c.is_warm else LIST_MOST) or first == count:  # cost
         return 0
+    list_cost = WARM_LIST_COST if c.is_warm else LIST_COST
     for i in range(first, count):
         left += costs[i]
-    return (<uint64_t>rows * LIST_ROW_COST * (count - first)
-            + (WARM_LIST_COST if c.is_warm else LIST_COST) < left)
+        now += r * LIST_ROW_COST  # cost
+        if i > first:
+            later += r * LIST_ROW_COST  # cost
+        r *= shares[i]  # cost
+    return now + list_cost < left and (first + 1 == count or now < costs[first] + later)  # cost

@@ -344,8 +344,7 @@ cdef uint32_t begins_as_list(
         return 0
     entry = entry_of(c, &c.leaves[c.nodes[first].leaf], &base)
     if (entry == NULL or entry.kind != STRATA_ARRAY
-            or not is_worth_a_list(
-                c, c.costs + node.first_child, 1, count, entry.cardinality)):
+            or not is_worth_a_list(c, node, 1, count, entry.cardinality)):
         return 0
     memcpy(c.lists, base + entry.offset, 2 * entry.cardinality)
     return entry.cardinality
@@ -355,7 +354,6 @@ cdef outcome run_and(context *c, const program_node *node, uint64_t *out, int32_
                      int wanted) noexcept nogil:
     cdef int32_t i, count = order_conjuncts(c, node)
     cdef const int32_t *order = c.order + node.first_child
-    cdef const uint32_t *costs = c.costs + node.first_child
     cdef outcome so_far = decided(c, STRATA_ALL)
     cdef uint32_t rows
     if count < 0:
@@ -375,7 +373,7 @@ cdef outcome run_and(context *c, const program_node *node, uint64_t *out, int32_
     while i < count and so_far.state != STRATA_NONE:
         if so_far.state == STRATA_ALL:
             so_far = look_node(c, order[i], out, level)
-        elif is_worth_a_list(c, costs, i, count, so_far.rows):
+        elif is_worth_a_list(c, node, i, count, so_far.rows):
             rows = c.reader.kernels.mask_to_rows(so_far.mask, c.lists)
             return cut_list(c, order, i, count, rows, out, level, wanted)
         else:
