@@ -24,10 +24,10 @@ from engine.rules.bind import Binder
 from engine.rules.canonical import format_value
 from engine.rules.reference import ReferenceContext, evaluate
 from engine.rules.types import Quantity
+from tests.asked_audiences import agree
 from tests.event_crowds import event_store
 from tests.property.event_expressions import EVENT_TYPES, event_expressions
-from tests.property.test_event_columns import TYPES, Crowd, crowds, stored_model
-from tests.property.test_sequence_columns import agree
+from tests.property.test_event_columns import ASKED_ROWS, TYPES, Crowd, crowds, stored_model
 
 
 class Naming:
@@ -115,4 +115,4 @@ def test_every_reading_is_the_same(crowd: Crowd, asked: list[tree.Expr], seed: i
                 r for r in profiles if evaluate(written, profiles[r], context, events=events[r])
             }
         if texts:
-            agree(audience, texts, rows_of)
+            agree(audience, texts, rows_of, ASKED_ROWS)
