@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from bench.data.people import TAGS
 from bench.failure import BenchFailed
+from engine.columns.uids import UID_BYTES
 from engine.database import Database
 from strata.answers import Frozen
 from strata.client import Client
@@ -42,11 +43,9 @@ def in_process(store: Path, repetitions: int) -> tuple[dict[str, float], Expecte
     with Database.open(store, threads=1, read_only=True) as database:
         with database.members(HALF) as members:
             bitmaps = [_timed(members.roaring) for _ in range(repetitions)]
-            rates, uids = [], b""
-            for _ in range(repetitions):
-                seconds, uids = _timed(lambda: b"".join(members.uids()))
-                rates.append(len(uids) / seconds / MB)
-            expected = Expected(members.count, zlib.crc32(bitmaps[0][1]), zlib.crc32(uids))
+            uids = zlib.crc32(b"".join(members.uids()))
+            expected = Expected(members.count, zlib.crc32(bitmaps[0][1]), uids)
+            rates = [_rate(members.uids, expected) for _ in range(repetitions)]
 
         def first(salt: str, order_by: str | None) -> bytes:
             with database.members(
@@ -70,16 +69,12 @@ def through_grpc(address: str, repetitions: int, expected: Expected) -> dict[str
     long as that takes. Raises BenchFailed where other members arrive."""
     with Client(address) as client:
 
-        def uids(audience: str | Frozen) -> bytes:
-            return b"".join(client.members(audience, form="uids").uids())
-
         def rates(audience: str | Frozen) -> list[float]:
-            found = []
-            for _ in range(repetitions):
-                seconds, arrived = _timed(lambda: uids(audience))
-                _same(zlib.crc32(arrived), expected.uids)
-                found.append(len(arrived) / seconds / MB)
-            return found
+            def uids() -> Iterator[bytes]:
+                return client.members(audience, form="uids").uids()
+
+            _same(zlib.crc32(b"".join(uids())), expected.uids)
+            return [_rate(uids, expected) for _ in range(repetitions)]
 
         asked = rates(HALF)
         bitmaps = []
@@ -109,6 +104,13 @@ def _timed(call: Callable[[], Answer]) -> tuple[float, Answer]:
     began = time.perf_counter()
     answer = call()
     return time.perf_counter() - began, answer
+
+
+def _rate(uids: Callable[[], Iterable[bytes]], expected: Expected) -> float:
+    """Megabytes a second of somebody who reads a chunk after the other and keeps none."""
+    seconds, length = _timed(lambda: sum(map(len, uids())))
+    _same(length, UID_BYTES * expected.count)
+    return length / seconds / MB
 
 
 def _ms(seconds: Iterable[float]) -> float:
