@@ -22,6 +22,7 @@ from engine.store.data_file import DATA_FILE
 from engine.store.store import Store, VerifyReport, Writer
 
 if TYPE_CHECKING:
+    from engine.cards_then import CardsThen
     from engine.columns.strings import Strings
     from engine.core.control import Control
     from engine.live.batch import ProfileBatch
@@ -328,6 +329,16 @@ class Database(DatabaseParts):
     ) -> list[ProfileCard | None]:
         """The same, with what the rules of the model say of each."""
         return self._read(identifiers, recent_events, with_rules=True)
+
+    def cards_then(
+        self, identifiers: Sequence[tuple[str, str]], as_of_us: int, *, recent_events: int = 0
+    ) -> CardsThen:
+        """The same as of another instant; see CardsThen."""
+        from engine.cards_then import cards_then
+
+        with self._store.snapshot() as snapshot:
+            audience = self._audience_of_one(snapshot, as_of_us, None)
+            return cards_then(snapshot, audience, self._closures, identifiers, recent_events)
 
     def _read(
         self, identifiers: Sequence[tuple[str, str]], recent_events: int, *, with_rules: bool

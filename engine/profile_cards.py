@@ -32,7 +32,7 @@ from engine.store.catalog import Catalog, segment_field
 from engine.store.snapshot import Snapshot
 from engine.stored_members import facts_of
 
-__all__ = ["ProfileCard", "ProfileCards"]
+__all__ = ["ProfileCard", "ProfileCards", "with_segments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class ProfileCards:
         )
         reading = Reading(profile, now_us, self._closures.of(binder))
         if due:
-            record = _with_segments(record, binder, due, reading)
+            record = with_segments(record, binder, due, reading)
         card = card_of(known.asked, binder, reading) if is_asked else Card()
         return ProfileCard(record, card)
 
@@ -151,21 +151,16 @@ def _definitions(binder: Binder, catalog: Catalog) -> _Definitions:
     )
     asked = asked_of(binder)
     of_moving = reads_of(body for _, body in moving)
-    of_both = Reads(
-        tuple(dict.fromkeys((*asked.reads.types, *of_moving.types))),
-        tuple(dict.fromkeys((*asked.reads.lists, *of_moving.lists))),
-        tuple(dict.fromkeys((*asked.reads.attributes, *of_moving.attributes))),
-    )
-    return _Definitions(catalog, moving, asked, of_moving, of_both)
+    return _Definitions(catalog, moving, asked, of_moving, asked.reads.also(of_moving))
 
 
-def _with_segments(
+def with_segments(
     record: ProfileRecord,
     binder: Binder,
     due: Sequence[tuple[str, BoundExpr]],
     reading: Reading,
 ) -> ProfileRecord:
-    """The same in the segments that are due as it is in them now."""
+    """The same profile, in the segments that are due as a reading of it says."""
     members = dict.fromkeys(record.segments, True)
     members |= {name: reading.holds(body) for name, body in due}
     return replace(record, segments=[name for name in binder.model.segments if members.get(name)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import NotFound
@@ -37,8 +38,23 @@ class ProfileService:
     async def get_profile(self, request: pb.GetProfileRequest, call: Call) -> bytes:
         """Reads one profile; bytes of GetProfileResponse."""
         wanted = _wanted(request)
+        as_of_us = _as_of_us(request)
         await self._visible.wait(request.min_offset, call)
         call.field = "identifier"
+
+        def then(as_of_us: int) -> bytes:
+            found = self._database.cards_then([wanted], as_of_us, recent_events=RECENT_EVENTS)
+            (card,) = found.cards
+            if card is None:
+                raise _nobody(wanted)
+            about = pb.GetProfileResponse(
+                as_of=convert.timestamp(found.as_of_us), read_as_of_today=found.read_as_of_today
+            )
+            # Messages joined are one message with the fields of both.
+            return profile_wire.profile_response(card) + about.SerializeToString()
+
+        if as_of_us is not None:
+            return await self._reads.run(partial(then, as_of_us), call.control)
 
         def work() -> bytes:
             (found,) = self._database.cards([wanted], recent_events=RECENT_EVENTS)
@@ -56,6 +72,7 @@ class ProfileService:
                 f"has {len(request.identifiers)} entries",
                 f"give at most {BATCH_MOST:,} at a time",
             )
+        as_of_us = _as_of_us(request)
         await self._visible.wait(request.min_offset, call)
         call.field = "identifiers"
         wanted = [
@@ -64,7 +81,13 @@ class ProfileService:
         ]
 
         def work() -> bytes:
-            return profile_wire.batch_response(self._database.cards(wanted))
+            if as_of_us is None:
+                return profile_wire.batch_response(self._database.cards(wanted))
+            found = self._database.cards_then(wanted, as_of_us)
+            about = pb.BatchGetProfilesResponse(
+                as_of=convert.timestamp(found.as_of_us), read_as_of_today=found.read_as_of_today
+            )
+            return profile_wire.batch_response(found.cards) + about.SerializeToString()
 
         return await self._reads.run(work, call.control)
 
@@ -88,7 +111,7 @@ class ProfileService:
     ) -> coming_pb2.NextChangeResponse:
         """What time will change of one profile."""
         wanted = _wanted(request)
-        as_of_us = convert.as_of_us(request.as_of if request.HasField("as_of") else None)
+        as_of_us = _as_of_us(request)
         segments = coming.segments(request.segments)
         await self._visible.wait(request.min_offset, call)
         call.field = "identifier"
@@ -108,6 +131,12 @@ def _wanted(
     if not request.HasField("identifier"):
         raise convert.invalid("identifier", "is missing", "give a kind and a value")
     return convert.identifier(request.identifier)
+
+
+def _as_of_us(
+    request: pb.GetProfileRequest | pb.BatchGetProfilesRequest | coming_pb2.NextChangeRequest,
+) -> int | None:
+    return convert.as_of_us(request.as_of if request.HasField("as_of") else None)
 
 
 def _nobody(wanted: tuple[str, str]) -> NotFound:

@@ -231,7 +231,9 @@ class Profile:
 
     `segments` are those of the kept segments that it is in. `recent_events`, the latest first,
     are its last ones where it was asked for alone. `tiers` maps each tier in which it has a name
-    to that. `notes` says by the key of the model why something of these is left out.
+    to that. `notes` says by the key of the model why something of these is left out. Where it was
+    asked for another instant than now, `as_of` is that, and `read_as_of_today` names what was read
+    as it is today.
     """
 
     uid: str
@@ -243,6 +245,8 @@ class Profile:
     scores: tuple[ScoreLedger, ...] = ()
     tiers: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    as_of: datetime.datetime | None = None
+    read_as_of_today: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

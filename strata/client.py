@@ -281,33 +281,47 @@ class Client:
         tree = json_format.MessageToDict(response.tree, preserving_proto_field_name=True)
         return answers.Formatted(response.expression, tree)
 
-    def profile(self, identifier_kind: str, value: str, *, min_offset: int = 0) -> answers.Profile:
+    def profile(
+        self,
+        identifier_kind: str,
+        value: str,
+        *,
+        as_of: datetime.datetime | None = None,
+        min_offset: int = 0,
+    ) -> answers.Profile:
         """The profile that owns an identifier (of kind "uid": 32 hexadecimal digits), with its
-        last events."""
+        last events, now or at another instant."""
         response = self._transport.one(
             "/strata.v1.ProfileService/GetProfile",
             profile_pb2.GetProfileRequest(
                 identifier=value_pb2.Identifier(kind=identifier_kind, value=value),
+                as_of=messages.timestamp(as_of),
                 min_offset=min_offset,
             ),
             profile_pb2.GetProfileResponse,
         )
-        return messages.profile(response.profile, response.recent_events)
+        return messages.profile(response.profile, response, response.recent_events)
 
     def profiles(
-        self, identifiers: Sequence[tuple[str, str]], *, min_offset: int = 0
+        self,
+        identifiers: Sequence[tuple[str, str]],
+        *,
+        as_of: datetime.datetime | None = None,
+        min_offset: int = 0,
     ) -> list[answers.Profile | None]:
-        """The profiles that own (kind, value) pairs, in order; None where nobody does."""
+        """The profiles that own (kind, value) pairs, now or at another instant, in order; None
+        where nobody does today."""
         response = self._transport.one(
             "/strata.v1.ProfileService/BatchGetProfiles",
             profile_pb2.BatchGetProfilesRequest(
                 identifiers=[value_pb2.Identifier(kind=k, value=v) for k, v in identifiers],
+                as_of=messages.timestamp(as_of),
                 min_offset=min_offset,
             ),
             profile_pb2.BatchGetProfilesResponse,
         )
         return [
-            messages.profile(one.profile) if one.HasField("profile") else None
+            messages.profile(one.profile, response) if one.HasField("profile") else None
             for one in response.profiles
         ]
 

@@ -143,9 +143,11 @@ def frozen_audience(message: audience_pb2.FrozenAudience) -> answers.FrozenAudie
 
 
 def profile(
-    message: profile_pb2.Profile, recent_events: Iterable[profile_pb2.ProfileEvent] = ()
+    message: profile_pb2.Profile,
+    answer: profile_pb2.GetProfileResponse | profile_pb2.BatchGetProfilesResponse,
+    recent_events: Iterable[profile_pb2.ProfileEvent] = (),
 ) -> answers.Profile:
-    """A profile."""
+    """A profile of an answer."""
     return answers.Profile(
         uid=message.uid.hex(),
         identifiers=tuple((one.kind, one.value) for one in message.identifiers),
@@ -156,6 +158,8 @@ def profile(
         scores=tuple(map(score_ledger, message.scores)),
         tiers={one.tier: one.name for one in message.tiers},
         notes={one.about: one.reason for one in message.notes},
+        as_of=instant(answer.as_of) if answer.HasField("as_of") else None,
+        read_as_of_today=tuple(answer.read_as_of_today),
     )
 
 

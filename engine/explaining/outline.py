@@ -32,6 +32,14 @@ class Reads:
     lists: tuple[str, ...]
     attributes: tuple[str, ...]
 
+    def also(self, others: Reads) -> Reads:
+        """What these read, and others."""
+        return Reads(
+            tuple(dict.fromkeys((*self.types, *others.types))),
+            tuple(dict.fromkeys((*self.lists, *others.lists))),
+            tuple(dict.fromkeys((*self.attributes, *others.attributes))),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

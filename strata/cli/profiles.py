@@ -30,6 +30,7 @@ CHANGES_SHOWN = 5
 @command
 def profile(
     identifier: Annotated[str, typer.Argument(metavar="KIND:VALUE")],
+    as_of: AsOf = None,
     store: StoreAt = None,
     server: ServerAt = None,
     as_json: Json = False,
@@ -37,8 +38,9 @@ def profile(
     """Show one profile: who it is, where it stands and why, what it did, and what comes next."""
     kind, value = read_identifier(identifier)
     with session(place(store, server)) as client:
-        found = client.profile(kind, value)
-        coming = next_change(client, kind, value)
+        instant = read_instant(as_of, lambda: client.model().time_zone)
+        found = client.profile(kind, value, as_of=instant)
+        coming = next_change(client, kind, value, as_of=instant)
     if as_json:
         ahead = [show.change_json(one) for one in coming]
         show.json_line({**show.profile_json(found), "next_changes": ahead})
@@ -58,6 +60,10 @@ def profile(
         typer.echo("\nits last events:")
         for line in show.events(found.recent_events):
             typer.echo(line)
+    if found.as_of is not None:
+        typer.echo(f"\nas of {show.instant(found.as_of)}")
+    if found.read_as_of_today:
+        typer.echo(f"as it is today: {', '.join(found.read_as_of_today)}")
 
 
 @command

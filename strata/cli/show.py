@@ -95,6 +95,12 @@ def profile_json(profile: Profile) -> dict[str, Any]:
     identifiers: dict[str, list[str]] = {}
     for kind, value in profile.identifiers:
         identifiers.setdefault(kind, []).append(value)
+    then: dict[str, Any] = {}
+    if profile.as_of is not None:
+        then = {
+            "as_of": instant(profile.as_of),
+            "read_as_of_today": list(profile.read_as_of_today),
+        }
     return {
         "uid": profile.uid,
         "identifiers": identifiers,
@@ -105,6 +111,7 @@ def profile_json(profile: Profile) -> dict[str, Any]:
         "scores": [ledger_json(one) for one in profile.scores],
         "tiers": dict(profile.tiers),
         "notes": dict(profile.notes),
+        **then,
     }
 
 

@@ -89,6 +89,23 @@ def _matches_agree(live: EventDatabase) -> None:
         assert live.count(name) == len(expected), text
 
 
+def _cards_then_agree(live: EventDatabase, at_us: int) -> None:
+    """A profile of another instant is in the segments that have it as a member then."""
+    database = live.database
+    with database.members("true") as members:
+        rows = members.rows.tolist()
+        owners = [("uid", uid.hex()) for chunk in members.uids() for uid in _each_uid(chunk)]
+    found = database.cards_then(owners, at_us).cards
+    told = {row: card.record.segments for row, card in zip(rows, found, strict=True) if card}
+    for name in EVENT_SEGMENTS:
+        with database.members(f"segment('{name}')", as_of_us=at_us) as members:
+            assert members.rows.tolist() == [row for row in rows if name in told[row]], name
+
+
+def _each_uid(joined: bytes) -> list[bytes]:
+    return [joined[at : at + 16] for at in range(0, len(joined), 16)]
+
+
 def _start_us(zone: str) -> int:
     return int(STARTS[zone].replace(tzinfo=ZoneInfo("UTC")).timestamp()) * 10**6
 
@@ -117,6 +134,8 @@ def test_stored_is_recomputed_and_steps_do_not_matter(zone: str, seed: int, tmp_
         until_long_after(few, many, chance)
         assert few.entries() == many.entries()
         assert len(few.by_clock()) > ROUNDS
+        for _ in range(4):
+            _cards_then_agree(few, few.now_us + chance.randrange(-4 * DAY_US, 2 * DAY_US))
 
 
 def test_a_crash_between_ticks_changes_nothing(

@@ -228,13 +228,15 @@ class World:
                 band = None if found.band is None else f"band('{name}') = '{found.band}'"
                 is_so = f"band('{name}') is missing" if band is None else band
                 assert self.explained(row, is_so, at_us).truth
-            if at_us == self.live.now_us:
-                self._card(row, dict(zip(texts, [one[row] for one in truths], strict=True)))
+            self._card(row, dict(zip(texts, [one[row] for one in truths], strict=True)), at_us)
         return sum(map(sum, truths))
 
-    def _card(self, row: int, truths: dict[str, bool]) -> None:
-        """The card of a profile says the same of now."""
-        (found,) = self.live.database.cards([("member", f"m{row}")])
+    def _card(self, row: int, truths: dict[str, bool], at_us: int) -> None:
+        """The card of a profile says the same, also that of another instant than now."""
+        database, asked = self.live.database, [("member", f"m{row}")]
+        (found,) = then = database.cards_then(asked, at_us).cards
+        if at_us == self.live.now_us:
+            assert database.cards(asked) == then
         assert found is not None and not found.card.notes
         card = found.card
         said = {f"tag = '{tag}'" for tag in {*card.tags, *found.record.tags}}

@@ -83,6 +83,7 @@ for face in (
     "name_groups",
     "measures",
     "profile_cards",
+    "cards_then",
     "explanations",
     "actions",
     "foresight",

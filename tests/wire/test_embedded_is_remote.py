@@ -41,6 +41,8 @@ READS = [
     ["list", "age > 97", "--format", "roaring"],
     ["profile", "member:m17"],
     ["profile", "phone:13900000018", "--json"],
+    ["profile", "member:m17", *AS_OF],
+    ["profile", "phone:13900000018", *AS_OF, "--json"],
     ["explain", "member:m17", "segment('rich_adults') or not vip and age > 200", *AS_OF],
     ["explain", "member:m17", "joined > now - 3650 days and tag = 'x'", *AS_OF, "--json"],
     ["format", "age>3   or  tag in ('x')", "--json"],
