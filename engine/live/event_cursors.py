@@ -10,7 +10,8 @@ such instant is kept; a new event brings it forward.
     the beginning of a calendar unit by those between where it stands before and afterwards, with a
     day to spare, since clocks that are set back may come to a day twice
 
-Finders share what they look for: one cursor serves all windows of a length over a type.
+Finders share what they look for: one cursor serves all windows of a length over a type. Whoever
+evaluates blocks when a calendar turns (`engine.live.turned_blocks`) asks for the instants alone.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from engine.limits import TIME_US
 from engine.live.event_chains import EventChains
 from engine.live.flips import NEVER, UNKNOWN, soonest
 from engine.live.step_events import BroughtEvents
-from engine.live.window_edges import MovingEdge, TypeEdge, UnitEdge, edge_at, unit_flips
+from engine.live.window_edges import MovingEdge, TypeEdge, UnitEdge, edge_at, unit_flips, unit_turns
 from engine.rules.calendar import DAY_US, local_day
 from engine.store.catalog import FieldKind, event_field
 from engine.store.snapshot import Snapshot
 
-__all__ = ["EventCursors", "PassedEdges"]
+__all__ = ["EventCursors", "PassedEdges", "TurnedBlocks"]
 
 _BLOCK_BITS = 16
 
@@ -44,6 +45,13 @@ class PassedEdges(NamedTuple):
 
     rows: NDArray[np.uint32]
     instants: NDArray[np.int64]
+
+
+class TurnedBlocks(NamedTuple):
+    """Blocks, uint32, for whose events a calendar turned at some instants, ascending."""
+
+    blocks: NDArray[np.uint32]
+    instants: tuple[int, ...]
 
 
 _NOBODY = PassedEdges(np.zeros(0, np.uint32), np.zeros(0, np.int64))
@@ -123,10 +131,15 @@ class EventCursors:
         after_us: int,
         through_us: int,
         absorbs: Callable[[int], bool] | None,
-    ) -> tuple[dict[int, PassedEdges], int]:
+        *,
+        by_turns: bool = False,
+    ) -> tuple[dict[int, PassedEdges], dict[int, TurnedBlocks], int]:
         """What passes edges after one instant and up to another, by cursor, which then is behind;
-        and how many blocks were looked through. `absorbs` says which take part (None: all)."""
-        found, blocks_read = {}, 0
+        and how many blocks were looked through. `absorbs` says which take part (None: all).
+        `by_turns`: where a calendar turns a few times, its instants stand for what passes."""
+        found: dict[int, PassedEdges] = {}
+        turned: dict[int, TurnedBlocks] = {}
+        blocks_read = 0
         for (name, edge), number in self._numbers.items():
             blocks = np.flatnonzero(self._next[number] <= through_us).astype(np.uint32)
             if absorbs is not None:
@@ -138,10 +151,17 @@ class EventCursors:
                 self._next[number][blocks] = NEVER
                 continue
             blocks_read += len(blocks)
+            if by_turns and isinstance(edge, UnitEdge):
+                instants = unit_turns(edge, after_us, through_us, self._zone)
+                if instants is not None:
+                    self._next[number][blocks] = _next_turn(through_us, self._zone)
+                    if instants:
+                        turned[number] = TurnedBlocks(blocks, instants)
+                    continue
             passed = self._passed(snapshot, field_id, edge, number, blocks, after_us, through_us)
             if len(passed.rows):
                 found[number] = passed
-        return found, blocks_read
+        return found, turned, blocks_read
 
     def _passed(
         self,

@@ -75,13 +75,23 @@ class FinderCursors:
         after_us: int,
         through_us: int,
         absorbs: Callable[[int], bool] | None,
+        *,
+        by_turns: bool = False,
     ) -> Passing:
-        """The flips after one instant and up to another, which then are behind."""
+        """The flips after one instant and up to another, which then are behind. `by_turns`: where a
+        calendar turns for a finder in a block, it is not listed who flips then."""
         self._cursors.grow(snapshot.block_count)
-        passed, blocks_read = self._cursors.take(snapshot, after_us, through_us, absorbs)
+        passed, turned, blocks_read = self._cursors.take(
+            snapshot, after_us, through_us, absorbs, by_turns=by_turns
+        )
         flips: list[LeafFlips] = []
+        turning: dict[int, dict[int, tuple[int, ...]]] = {}
         asked: dict[tuple[int, ...], RowsRead] = {}
         for number, (cursors, is_exact) in self._of.items():
+            for each in (turned[cursor] for cursor in cursors if cursor in turned):
+                for block in each.blocks.tolist():
+                    of_block = turning.setdefault(block, {})
+                    of_block[number] = (*of_block.get(number, ()), *each.instants)
             found = [passed[cursor] for cursor in cursors if cursor in passed]
             if not found:
                 continue
@@ -95,14 +105,22 @@ class FinderCursors:
                 one = _joined([PassedEdges(own.rows, own.instants)], in_order=False)
             if len(one.rows):
                 flips.append((number, one.rows, one.instants))
-        return Passing(flips, blocks_read)
+        return Passing(flips, blocks_read, turning)
 
 
 class Passing:
-    """Flips of finders, to be had in the order of blocks."""
+    """Flips of finders, to be had in the order of blocks. `turning[block]` has the finders for
+    which a calendar turns there, with the instants of it, in any order; whoever flips at these and
+    at no other is not among the flips."""
 
-    def __init__(self, flips: Sequence[LeafFlips], blocks_read: int) -> None:
+    def __init__(
+        self,
+        flips: Sequence[LeafFlips],
+        blocks_read: int,
+        turning: Mapping[int, Mapping[int, Sequence[int]]],
+    ) -> None:
         self.blocks_read = blocks_read
+        self.turning = turning
         self._flips = flips
         self._taken = [0] * len(flips)
 

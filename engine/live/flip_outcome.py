@@ -9,7 +9,7 @@ makes no difference.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +67,9 @@ def judge_flips(
     fading: Fading | None = None,
     whole: WholeBlocks | None = None,
     apart: RowClocks | None = None,
+    segments: Iterable[int] | None = None,
 ) -> None:
-    """Judges rows at their flips by the segments that read the leaves that flip.
+    """Judges rows at their flips by the segments (None: all) that read the leaves that flip.
 
     All flips of a row must come in one call. Who was in what before is what is stored, or with
     `after_us` what was true at that instant. With `whole` all flips of a block come in one call,
@@ -87,7 +88,10 @@ def judge_flips(
                 all_rows.append(fading.read.rows[fades])
     if not flipping:
         return
-    segments = [i for i, leaves in enumerate(leaves_of) if not flipping.isdisjoint(leaves)]
+    asked = range(len(leaves_of)) if segments is None else segments
+    segments = [i for i in asked if not flipping.isdisjoint(leaves_of[i])]
+    if not segments:
+        return
     chosen_of = {i: [flips[1:] for flips in found if flips[0] in leaves_of[i]] for i in segments}
     if whole is not None:
         chosen_of, together = _judge_together(plan, whole, chosen_of, outcome, apart)

@@ -33,6 +33,7 @@ from engine.live.row_places import each_row_once
 from engine.live.rows_read import BlockRead, RowsRead
 from engine.live.step_events import BroughtEvents
 from engine.live.time_span import Span
+from engine.live.turned_blocks import judge_turned
 from engine.live.whole_blocks import WholeBlocks
 from engine.model.definitions import Model
 from engine.rules import bound
@@ -212,11 +213,14 @@ class MovingSegments:
         for due in self._due.values():
             due.grow(snapshot.block_count)
         outcome = FlipOutcome(len(self.names))
-        passing = self._cursors.take(snapshot, after_us, through_us, span.absorbs)
+        passing = self._cursors.take(
+            snapshot, after_us, through_us, span.absorbs, by_turns=span.is_slice
+        )
         outcome.blocks_read += passing.blocks_read
         waiting = {block for due in self._due.values() for block in due.due(through_us)}
         pending: list[LeafFlips] = []
-        for block in sorted(waiting.union(passing.stops(FLIPS_AT_A_TIME))):
+        stops = waiting.union(passing.stops(FLIPS_AT_A_TIME), passing.turning)
+        for block in sorted(stops):
             if not span.takes(block):
                 continue
             read = BlockRead(snapshot, block, self._parts.zone, self._chains)
@@ -229,19 +233,27 @@ class MovingSegments:
                 if pending:
                     judge_flips(plan, snapshot, pending, outcome, whole=whole)
                     pending = []
-                of_block = passing.before(block + 1)
+                came = passing.before(block + 1)
                 for some in read.portions(FADING_ROWS):
                     flips = self._parts.flips(some, numbers, after_us, through_us, scores)
-                    flips += among(some.rows, of_block)
+                    flips += among(some.rows, came)
                     fading = Fading(scores, some, after_us, through_us)
                     judge_flips(plan, snapshot, flips, outcome, fading=fading)
                 after_us_of_block = through_us
             else:
                 after_us_of_block = after_us
+            of_block: list[LeafFlips] = []
             for number in numbers:
                 found = self._due[number].take(read, after_us_of_block, through_us)
                 if len(found.rows):
-                    pending += span.ahead([(number, found.rows, found.instants)])
+                    of_block += span.ahead([(number, found.rows, found.instants)])
+            if block in passing.turning:
+                pending += span.ahead(passing.before(block))
+                of_block += span.ahead(passing.before(block + 1))
+                turning = passing.turning[block]
+                judge_turned(plan, snapshot, read, turning, of_block, outcome, whole, span)
+                continue
+            pending += of_block
             pending += span.ahead(passing.before(block + 1))
             # Of whole blocks, so that each row is judged at all its flips in one go.
             if sum(len(rows) for _, rows, _ in pending) >= FLIPS_AT_A_TIME:

@@ -26,7 +26,16 @@ from engine.model.definitions import Model
 from engine.rules import bound
 from engine.store.snapshot import Snapshot
 
-__all__ = ["MASS_ROWS", "BlockMoves", "FlipsOfRows", "WholeBlocks", "massed"]
+__all__ = [
+    "MASS_ROWS",
+    "BlockMoves",
+    "FlipsOfRows",
+    "Massed",
+    "WholeBlocks",
+    "marks_of",
+    "massed",
+    "packed",
+]
 
 _BLOCK_BITS = 16
 _BLOCK_ROWS = 1 << _BLOCK_BITS
@@ -81,7 +90,7 @@ def massed(flips: Sequence[FlipsOfRows], others: RowClocks | None = None) -> Mas
         hit = np.flatnonzero(instants == instant)
         for block in np.flatnonzero(np.bincount(blocks[hit]) >= MASS_ROWS).tolist():
             of_block = hit[blocks[hit] == block]
-            if np.count_nonzero(_marks(rows[of_block])) >= MASS_ROWS:
+            if np.count_nonzero(marks_of(rows[of_block])) >= MASS_ROWS:
                 found.setdefault(block, []).append(instant)
                 together[of_block] = True
     if not found:
@@ -89,11 +98,11 @@ def massed(flips: Sequence[FlipsOfRows], others: RowClocks | None = None) -> Mas
     apart, kept = {}, ~together
     for block in found:
         of_block = np.flatnonzero(blocks == block)
-        marks = _marks(rows[of_block[~together[of_block]]])
+        marks = marks_of(rows[of_block[~together[of_block]]])
         if others is not None:
-            marks |= _marks(others.of_block(block))
+            marks |= marks_of(others.of_block(block))
         kept[of_block] = marks[rows[of_block] & np.uint32(_BLOCK_ROWS - 1)]
-        apart[block] = np.packbits(marks, bitorder="little").view(np.uint64)
+        apart[block] = packed(marks)
     return Massed(found, apart, (rows[kept], instants[kept]))
 
 
@@ -107,11 +116,16 @@ def _frequent(instants: NDArray[np.int64]) -> list[int]:
     return found
 
 
-def _marks(rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Which rows of a block are among some of it."""
+def marks_of(rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which rows of a block are among some of it, bool (65536,)."""
     marks = np.zeros(_BLOCK_ROWS, np.bool_)
     marks[rows & np.uint32(_BLOCK_ROWS - 1)] = True
     return marks
+
+
+def packed(marks: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """The mask of a block of marks of its rows."""
+    return np.packbits(marks, bitorder="little").view(np.uint64)
 
 
 class WholeBlocks:

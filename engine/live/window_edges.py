@@ -39,9 +39,13 @@ __all__ = [
     "WindowEdges",
     "edge_at",
     "unit_flips",
+    "unit_turns",
 ]
 
 _LATEST_US = NEVER
+
+# Instants at which a calendar turns that are told one by one.
+_MOST_TURNS = 4
 
 # Instants of which each is looked up by itself, which costs less than tables for many.
 _FEW = 2
@@ -163,6 +167,21 @@ def unit_flips(edge: UnitEdge, times: NDArray[np.int64], zone: ZoneInfo) -> list
         at = [instants[place] if place < len(instants) else NEVER for instants in passed]
         found.append(np.array(at, np.int64)[of_day])
     return found
+
+
+@lru_cache(maxsize=64)
+def unit_turns(
+    edge: UnitEdge, after_us: int, through_us: int, zone: ZoneInfo
+) -> tuple[int, ...] | None:
+    """The instants after one and up to another at which events can pass the beginning of a unit,
+    ascending; None where they are many."""
+    # A day that clocks are set back to begins once more after the next one has begun.
+    first, last = local_day(after_us, zone) - 2, local_day(through_us, zone) + 2
+    if last - first > _MOST_TURNS + 4:
+        return None
+    begun = (day for day in range(first, last + 1) if unit_start_days(day, edge.unit) == day)
+    found = {at for day in begun for at in turns(day, zone) if after_us < at <= through_us}
+    return tuple(sorted(found)) if len(found) <= _MOST_TURNS else None
 
 
 def _edges(window: tree.Window, zone: ZoneInfo) -> tuple[Edge, Edge]:

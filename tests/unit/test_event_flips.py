@@ -19,7 +19,8 @@ from engine.live.event_flips import EventSources
 from engine.live.flips import NEVER, FlipLeaf
 from engine.live.moving_plan import flip_leaf
 from engine.live.rows_read import RowsRead
-from engine.rules import bound
+from engine.live.window_edges import UnitEdge, unit_flips, unit_turns
+from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.calendar import first_instant_us, local_day
 from engine.rules.parse import parse
@@ -283,3 +284,29 @@ def test_days_of_instants(zone: str, year: int) -> None:
     assert local_days(asked, clock).tolist() == [local_day(at, clock) for at in instants]
     for at, day in zip(instants, days_by_start(asked, clock).tolist(), strict=True):
         assert first_instant_us(day, clock) <= at < first_instant_us(day + 1, clock)
+
+
+@pytest.mark.parametrize("unit", ["day", "week", "month"])
+@pytest.mark.parametrize(
+    ("zone", "year"),
+    [("America/St_Johns", 2005), ("America/Havana", 2025), ("Pacific/Apia", 2011)],
+)
+def test_whoever_passes_a_unit_does_it_when_the_calendar_turns(
+    zone: str, year: int, unit: tree.CalendarUnit
+) -> None:
+    """Clocks that are set back over a midnight, and days that are skipped, too."""
+    clock, edge = ZoneInfo(zone), UnitEdge(unit, 0)
+    first = (year - 1970) * 36525 // 100
+    asked = 0
+    for day in range(first, first + 367):
+        around = np.array([at + off for at in turns(day, clock) for off in (-1, 0, 1)], np.int64)
+        events = np.concatenate([around - back * DAY_US for back in range(33)])
+        passed = np.unique(np.concatenate(unit_flips(edge, events, clock)))
+        for after_us in around.tolist():
+            for through_us in (after_us, after_us + 1, after_us + DAY_US):
+                told = unit_turns(edge, after_us, through_us, clock)
+                within = passed[(passed > after_us) & (passed <= through_us)].tolist()
+                assert told == tuple(within)
+                asked += bool(within)
+    assert asked
+    assert unit_turns(edge, 0, 400 * DAY_US, clock) is None
