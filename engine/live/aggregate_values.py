@@ -49,7 +49,9 @@ class AggregateValues:
     def flips(self, read: RowsRead) -> tuple[NDArray[np.intp], list[NDArray[np.int64]]]:
         """When events come to count and cease to: places of their rows, and instants."""
         lines = read.timelines(self._source)
-        found = self._edges.flips(lines.times)
+        # Windows of one kind over the same events are asked for by several finders.
+        passed = tuple(self._edges.passed)
+        found = read.once((self._source, passed), lambda: self._edges.flips(lines.times))
         return lines.places, found + lines.passing_flips(by_age=self._reaches)
 
     def at(

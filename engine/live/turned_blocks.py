@@ -6,7 +6,7 @@ costs more than to evaluate. So nobody is listed:
 1. each segment that reads a window of that calendar is evaluated over the block as of each instant
    at which it turns, and compared with who was in before (engine.live.whole_blocks);
 2. rows that flip at other instants too, of which there are few, and rows that are ahead of their
-   block stand apart: their flips are looked up, and they are judged one by one at all of them;
+   block stand apart, and are judged one by one at all their flips;
 3. the other segments are judged as ever.
 """
 
@@ -61,8 +61,12 @@ def judge_turned(
     outcome.add_together(moves)
     outcome.rows_evaluated += evaluated
     if len(rows):
-        own = plan.parts.flips(read.some(rows), sorted(turning), span.after_us, span.through_us)
-        own += among(rows, [flips for flips in mine if flips[0] not in turning])
+        # Whoever does not flip when the calendar turns is judged for nothing.
+        turns = [
+            (number, np.tile(rows, len(of_finder)), np.repeat(np.array(of_finder), len(rows)))
+            for number, of_finder in turning.items()
+        ]
+        own = [*among(rows, mine), *turns]
         judge_flips(plan, snapshot, span.ahead(own), outcome, segments=segments)
     others = [i for i in range(len(leaves_of)) if i not in set(segments)]
     judge_flips(plan, snapshot, found, outcome, whole=whole, apart=span.clocks, segments=others)
