@@ -19,6 +19,8 @@ from engine.store.catalog import FieldKind
 
 __all__ = ["change_cells", "change_rows"]
 
+_BLOCK_ROWS = 1 << 16
+
 # What lays cells (rows ascending, values, presence) over a block as it is stored.
 _PATCHES: Mapping[FieldKind, Callable[..., Encoded]] = {
     FieldKind.INTS: patch_ints,
@@ -51,8 +53,10 @@ def change_rows(
 ) -> tuple[Encoded | None, NDArray[np.bool_]]:
     """Live rows or members of a block with rows (sorted, each once) put in where `entered` and
     taken out where not, None where all are as they were; and which of them are not, bool (n,)."""
-    held = decode_rows(parts) if parts else np.zeros(0, np.uint16)
-    changed = np.isin(rows, held, assume_unique=True) != entered
+    held = np.zeros(_BLOCK_ROWS, np.bool_)
+    if parts:
+        held[decode_rows(parts)] = True
+    changed: NDArray[np.bool_] = held[rows] != entered
     if not changed.any():
         return None, changed
     return patch_rows(parts, rows[changed & entered], rows[changed & ~entered]), changed

@@ -30,6 +30,9 @@ __all__ = ["Fading", "FlipOutcome", "Passed", "judge_flips"]
 _NO_ROWS = np.zeros(0, np.uint32)
 _NO_INSTANTS = np.zeros(0, np.int64)
 
+# To ask a program and to find events takes about as long for so many rows as for one.
+_FEW_ROWS = 256
+
 # Numbers below this many bits are no less than 0 as int64.
 _SIGNED_BITS = 64
 
@@ -108,12 +111,17 @@ def judge_flips(
             for i in segments:
                 key = tuple(number for number in leaves_of[i] if number in flipping)
                 alike.setdefault(key, []).append(i)
+            # Few rows are asked about once, by all.
+            judged = plan.judged(snapshot, rows, segments) if len(rows) <= _FEW_ROWS else None
             for some in alike.values():
-                of_some = [of_rows for of_rows, _ in chosen_of[some[0]]]
-                rows = union_of_rows(of_some) if any(map(len, of_some)) else _NO_ROWS
-                if len(rows):
-                    judged = plan.judged(snapshot, rows, some)
-                    _judge_alike(judged, some, chosen_of[some[0]], outcome, after_us)
+                chosen = chosen_of[some[0]]
+                if not any(len(of_rows) for of_rows, _ in chosen):
+                    continue
+                of_some = judged
+                if of_some is None:
+                    mine = union_of_rows([of_rows for of_rows, _ in chosen])
+                    of_some = plan.judged(snapshot, mine, some)
+                _judge_alike(of_some, some, chosen, outcome, after_us)
             return
         read = fading.read if len(fading.read.rows) == len(rows) else None
         judged = plan.judged(snapshot, rows, segments, read)

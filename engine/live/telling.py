@@ -145,6 +145,8 @@ class Telling:
     def _alone(self, outcome: Passed, names: Sequence[str]) -> _Columns:
         """The flips of what is told by itself."""
         numbers, instants, rows, entered = _chosen(outcome, names, self._numbers)
+        if not self._actions:
+            return numbers, instants, rows, entered
         actions = [self._numbers[name] for name in self._actions]
         told = entered | ~np.isin(numbers, actions)
         return numbers[told], instants[told], rows[told], entered[told]
@@ -156,6 +158,8 @@ def _chosen(outcome: Passed, names: Sequence[str], numbers: Mapping[str, int]) -
     number_of = np.array([numbers.get(name, -1) for name in names], np.int64)
     found = number_of[flips.definitions]
     mine = found >= 0
+    if mine.all():
+        return found, flips.instants, flips.rows, flips.entered
     return found[mine], flips.instants[mine], flips.rows[mine], flips.entered[mine]
 
 
@@ -172,6 +176,8 @@ def _changes(group: _Names, pieces: Sequence[_Columns]) -> _Columns:
     """Names that rows get and lose, as changes from one to another: of each row and instant one,
     in order of rows."""
     values, instants, rows, entered = _joined(pieces)
+    if not len(rows):
+        return values, instants, rows, entered
     order = np.lexsort((instants, rows))
     values, instants, rows, entered = values[order], instants[order], rows[order], entered[order]
     fresh = np.ones(len(rows), np.bool_)
