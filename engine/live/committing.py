@@ -7,7 +7,8 @@
 2. Add the feed records of what has become visible since the last commit.
 3. Save some of the blocks that have been dirty for longest, and of what else must be saved
    before the log can be trimmed: as many as keep the log short, or all where batches have stopped,
-   but no more bytes than keep the commit near its target time.
+   but no more bytes than keep the commit near its target time. While somebody waits for the commit,
+   only what can no longer be left to one for which nobody does (`has_due`).
 4. Commit. Then, and only then: acknowledge, and let the feed be seen.
 """
 
@@ -142,6 +143,11 @@ class Committer:
         """Since which record of the log identities and positions are not saved; None: they are."""
         return self.identities.dirty_since, self._positions.dirty_since
 
+    @property
+    def has_due(self) -> bool:
+        """Whether a block is due to be saved: a commit for that alone delays nobody's."""
+        return self._due >= 1
+
     def intern(self, dictionary: int, strings: Strings) -> NDArray[np.uint32]:
         """Codes of strings, new ones given by the commit under way; for its resolver."""
         assert self._writer is not None, "nothing is resolved outside a commit"
@@ -183,7 +189,7 @@ class Committer:
                     failpoint("ingest.before_resolve")
                     self._take(submission, writer, resolver, instant_us, taken, logged)
                 _bring_up(logged, ticks)
-                through, saved_bytes = self._save(writer, save_more=save_more)
+                through, saved_bytes = self._save(writer, save_more=save_more, alone=not logged)
                 failpoint("log.before_commit")
                 started = time.monotonic()
         except BaseException as error:
@@ -305,15 +311,16 @@ class Committer:
             failpoint("trim.before_write")
             writer.trim_feed(kept)
 
-    def _save(self, writer: Writer, *, save_more: bool) -> tuple[int, int]:
+    def _save(self, writer: Writer, *, save_more: bool, alone: bool) -> tuple[int, int]:
         """Adds the feed of all that is visible, and saves what has waited longest: the record up
-        to which the feed is then complete, and bytes that were saved."""
+        to which the feed is then complete, and bytes that were saved. `alone`: no batch waits."""
         writer.catch_up()
         self._still_due = self._due_by_now(writer)
-        # Who waits for the acknowledgement is not to wait for a record that is applied, too.
-        wait = save_more or self._is_late(writer)
-        wanted = writer.resting(wait=wait) if wait or self._still_due >= 1 else nullcontext(False)
-        with wanted as rests:
+        # Who waits for the acknowledgement, or to be told, is not to wait for blocks, too.
+        must = save_more or self._is_late(writer)
+        alone &= not self._feed.is_ready(writer.snapshot.data_version)
+        may = alone and self._still_due >= 1
+        with writer.resting(wait=must) if must or may else nullcontext(False) as rests:
             # A saved block never runs ahead of the feed.
             through = self._put_feed(writer)
             given = self._save_blocks(writer, save_more=save_more) if rests else 0

@@ -345,8 +345,11 @@ class Pipeline:
         is_free = not (self._logged or self._applying or self._cannot_commit or self._abandoned)
         if self._lags and is_free:
             return []
-        ready = self._feed.is_ready(self._store.glance().data_version)
-        return [] if ready and not self._cannot_commit else None
+        if self._cannot_commit:
+            return None
+        if self._feed.is_ready(self._store.glance().data_version):
+            return []
+        return [] if is_free and not self._draining and self._committer.has_due else None
 
     @property
     def _is_slice_due(self) -> bool:

@@ -110,6 +110,34 @@ def test_an_acknowledgement_does_not_wait_for_what_is_applied(
     assert live.database.stats()["saved_bytes"] > saved
 
 
+def test_what_is_due_is_saved_by_a_commit_that_nobody_waits_for(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with neither a batch nor what is told of one; where saving is late, by any."""
+    monkeypatch.setattr(pipeline, "QUIET_S", 3600.0)
+    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 2.0)
+    first = live.sizes(("a", 60))
+    live.database._live.pipeline.told.wait(first.offset - 1, None, 10.0)
+    monkeypatch.setattr(committing, "LOG_KEPT_RECORDS", 1)  # each record is a save
+    commits: list[list[str]] = [[]]
+
+    def note(name: str) -> None:
+        commits[-1].append(name)
+        if name == "log.before_commit":
+            commits.append([])
+
+    monkeypatch.setattr(committing, "failpoint", note)
+    live.sizes(("a", 1), ("b", 60))
+    assert soon(lambda: live.database.stats()["log_records"] == 0)
+    kinds = ("log.before_write", "feed.before_write", "save.before_write")
+    doing = [[name for name in kinds if name in one] for one in commits]
+    assert [names for names in doing if names] == [[name] for name in kinds]
+    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 0.0)
+    live.sizes(("a", 61))
+    live.sizes(("a", 2))
+    assert any({"log.before_write", "save.before_write"} <= {*one} for one in commits)
+
+
 def sizes_of(live: LiveDatabase, *pairs: tuple[str, int]) -> ProfileBatch:
     """The batch that `live.sizes` sends."""
     return live.batch(*({"member": member, "size": size} for member, size in pairs))
