@@ -249,12 +249,27 @@ class Database(DatabaseParts):
         """How many profiles an expression holds for; with `nodes` at each node of its tree,
         with `group_by` split by a category or bool attribute, or by `tier('x')` or `band('x')`."""
         with self._store.snapshot() as snapshot:
-            if as_of_us is None and not nodes and group_by is None:
-                kept = self._stored_count(snapshot, expression)
+            is_plain = as_of_us is None and not nodes and group_by is None
+            if is_plain:
+                kept = self._count_known(snapshot, expression, control)
                 if kept is not None:
                     return kept
             audience = self._audience(snapshot, as_of_us, control)
-            return counted(audience, expression, nodes=nodes, group_by=group_by)
+            found = counted(audience, expression, nodes=nodes, group_by=group_by)
+            if is_plain and isinstance(expression, str):
+                self._forms.learn(expression, snapshot, audience.binder)
+            return found
+
+    def _count_known(
+        self, snapshot: Snapshot, expression: str | tree.Expr, control: Control | None
+    ) -> CountResult | None:
+        """The count now by the form of the text, or from a counter; None where that does not do."""
+        if isinstance(expression, str):
+            binder = self._require_binder(snapshot)
+            found = self._forms.count(expression, snapshot, binder, control, self._now)
+            if found is not None:
+                return found
+        return self._stored_count(snapshot, expression)
 
     def stored_count(self, expression: str | tree.Expr) -> CountResult | None:
         """The count of `segment('x')` alone, now, from its counter: microseconds, no block is

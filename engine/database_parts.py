@@ -19,6 +19,7 @@ from engine.audience import Audience, Threads
 from engine.binders import Binders
 from engine.errors import InputInvalid
 from engine.live.at_rest import is_at_rest
+from engine.question_forms import QuestionForms
 from engine.store.store import Store
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class DatabaseParts:
         pool = ThreadPoolExecutor(count - 1, "evaluate") if count > 1 else None
         self._threads = Threads(pool, count)
         self._binders = Binders()
+        self._forms = QuestionForms(self._threads)
         if not (store.read_only and is_at_rest(store)):
             assert self._live
         if not store.read_only:

@@ -8,6 +8,7 @@ from engine.core.control import Control
 from engine.core.program import Program
 
 __all__ = [
+    "Counting",
     "block_masks",
     "count_groups",
     "count_nodes",
@@ -16,6 +17,10 @@ __all__ = [
     "many_masks",
     "root_masks",
 ]
+
+class Counting:
+    def __init__(self, program: Program, root: int, group_size: int, is_bool: bool) -> None: ...
+    def run(self, control: Control, pool: Executor | None, threads: int) -> NDArray[np.int64]: ...
 
 def count_roots(
     program: Program,

@@ -42,6 +42,7 @@ from engine.core.structures cimport (
 from engine.core.worker cimport Worker
 
 __all__ = [
+    "Counting",
     "block_masks",
     "count_groups",
     "count_nodes",
@@ -217,7 +218,38 @@ cdef class _Job:
             raise
         for reason in reasons:
             raise_stopped(reason)
+        if len(self.threads) == 1:
+            return (<Worker>self.threads[0]).counts
         return sum((<Worker>thread).counts for thread in self.threads)
+
+
+cdef class Counting:
+    """Counts one root of a program, or its groups, again and again with the same memory.
+
+    `group_size` is how many counts there are where the program has a group field, see
+    `count_groups`; 0 without. For one thread at a time.
+    """
+
+    cdef _Job work
+    cdef Worker first
+
+    def __init__(self, Program program, int root, Py_ssize_t group_size, bint is_bool):
+        self.work = _Job(program, [root], None, max(1, group_size), 1)
+        self.first = self.work.threads[0]
+        if group_size:
+            self.work.j.group_field = program.group_field
+            self.work.j.group_is_bool = is_bool
+
+    def run(self, Control control, pool, int threads):
+        """int64 of one, or of `group_size`; good until the next run. `control` and the rest are as
+        those of `count_roots`."""
+        cdef _Job work = self.work
+        work.control = control
+        self.first.start(control)
+        work.threads = [self.first]
+        work.j.next_block, work.j.end_block = 0, work.program.block_count
+        work.thread_count = max(1, min(threads if pool else 1, <int>work.program.block_count))
+        return work.run(pool)
 
 
 def count_roots(Program program, roots, *, control=None, pool=None, threads=1):

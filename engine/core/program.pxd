@@ -53,3 +53,4 @@ cdef class Program(LeafHome):
     cdef list _columns_read    # by the leaf that is laid out: aggregates, by number
 
     cdef int32_t field_position(self, int field_id) except -1
+    cdef int let_go(self) except -1

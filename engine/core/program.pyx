@@ -143,6 +143,14 @@ cdef class Program(LeafHome):
         self.snapshot = None
         self._tables = []
 
+    cdef int let_go(self) except -1:
+        """Lets go of the state, too, and keeps the arrays that `fields` points into: they are right
+        for the same version later on, once the blocks are counted again."""
+        self.block_count = 0
+        self.snapshot = None
+        self._tables = [[], self._tables[1]]
+        return 0
+
     def __dealloc__(self):
         free(self.nodes)
         free(self.leaves)

@@ -13,3 +13,5 @@ cdef class Worker:
     cdef AggregateColumns columns
     cdef object counts        # int64, as many as it was made for
     cdef object node_counts   # int64 by node, where every node is counted
+
+    cdef int start(self, Control control) except -1

@@ -87,6 +87,17 @@ cdef class Worker:
             view = self.node_counts
             self.c.node_counts = &view[0]
 
+    cdef int start(self, Control control) except -1:
+        """Begins anew, as if just made: nothing is counted, and nothing known of the blocks."""
+        cdef int64_t[::1] counts = self.counts
+        self.control = control
+        self.c.switch_ = &control.switch
+        self.c.stopped = 0
+        memset(&counts[0], 0, counts.shape[0] * sizeof(int64_t))
+        memset(self.c.seen, 0, self.c.node_count * sizeof(double))
+        memset(self.c.passed, 0, self.c.node_count * sizeof(double))
+        return 0
+
     def _have_shared_forms(self, list leaf_counts, list cuts):
         cdef int32_t i
         cdef const int64_t[::1] edges

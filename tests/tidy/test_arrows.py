@@ -80,6 +80,7 @@ for face in (
     "members",
     "stored_members",
     "audience",
+    "question_forms",
     "name_groups",
     "measures",
     "profile_cards",

@@ -1,0 +1,3 @@
+__all__ = ["cut_text"]
+
+def cut_text(text: str) -> tuple[str, list[str]] | None: ...
