@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from weakref import ref
 
 from engine.live.tier_cuts import TIER_CUTS, Refreshes
 from engine.model.load import load_model
@@ -16,6 +17,7 @@ from engine.rules.bind import Binder
 from engine.rules.histories import has_history
 from engine.rules.retention import DROPPED, with_dropped
 from engine.store.snapshot import Snapshot
+from engine.store.version import Version
 
 __all__ = ["Binders"]
 
@@ -30,6 +32,8 @@ class Binders:
         self._guard = threading.Lock()
         self._mark: object = None
         self._newest: tuple[Binder, Refreshes] | None = None
+        # What was found for a version last. Questions come more often than versions.
+        self._last: tuple[ref[Version], tuple[Binder, Refreshes]] | None = None
         self._past: OrderedDict[object, Binder] = OrderedDict()
 
     def of(self, snapshot: Snapshot) -> Binder | None:
@@ -60,6 +64,14 @@ class Binders:
         return Refreshes() if found is None else found[1]
 
     def _of(self, snapshot: Snapshot) -> tuple[Binder, Refreshes] | None:
+        last, version = self._last, snapshot.version
+        if last is not None and last[0]() is version:
+            return last[1]
+        found = self._of_model(snapshot)
+        self._last = None if found is None else (ref(version), found)
+        return found
+
+    def _of_model(self, snapshot: Snapshot) -> tuple[Binder, Refreshes] | None:
         if not snapshot.model_version:
             return None
         mark = (snapshot.model_version, snapshot.meta_mark(TIER_CUTS))

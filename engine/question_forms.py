@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from engine.audience import CountResult, Threads
 from engine.core import operations as ops
 from engine.core.control import Control
-from engine.core.cut_text import cut_text
+from engine.core.cut_text import cut_text, joined
 from engine.core.number_plan import attribute_field
 from engine.core.operations import Node, Plan
 from engine.core.program import Program
@@ -73,13 +73,6 @@ class _Form:
             self.catalog = snapshot.fields
         return True
 
-    def canonical(self, literals: list[str]) -> str:
-        """The canonical text with some literals."""
-        pieces = [self.around[0]]
-        for literal, text in zip(literals, self.around[1:], strict=True):
-            pieces += written(literal), text
-        return "".join(pieces)
-
 
 @dataclass(slots=True)
 class _Known:
@@ -130,7 +123,7 @@ class QuestionForms:
         finally:
             form.idle.append(program)
         return CountResult(
-            expression=form.canonical(literals),
+            expression=joined(form.around, literals),
             count=total,
             as_of_us=now(),
             data_version=snapshot.data_version,

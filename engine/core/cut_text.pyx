@@ -7,7 +7,7 @@ people do, in the same places, and leaves the others to it.
 
 from libc.stdint cimport uint32_t
 
-__all__ = ["cut_text"]
+__all__ = ["cut_text", "joined"]
 
 # Digits of the longest number: it is below 2^60.
 cdef Py_ssize_t MOST_DIGITS = 18
@@ -91,3 +91,23 @@ def cut_text(str text):
         i = start = end
     pieces.append(text[start:])
     return "\0".join(pieces), literals
+
+
+def joined(tuple around, list literals):
+    """The text around some literals, one more than they, with them in it, in canonical form: as they
+    were cut, and numbers without zeros at their end."""
+    cdef Py_ssize_t i, end
+    cdef str literal
+    cdef list pieces = [around[0]]
+    for i in range(len(literals)):
+        literal = <str>literals[i]
+        end = len(literal)
+        if literal[0] != c"'" and c"." in literal:
+            while literal[end - 1] == c"0":
+                end -= 1
+            if literal[end - 1] == c".":
+                end -= 1
+            literal = literal[:end]
+        pieces.append(literal)
+        pieces.append(around[i + 1])
+    return "".join(pieces)

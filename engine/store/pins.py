@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 from engine.store.version import Version
@@ -33,8 +32,12 @@ class Pins:
     """The pins of one open store; for any thread."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._count_of: Counter[int] = Counter()
+        # Taken as it is where nobody is told: a condition takes it by methods of its own.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._count_of: dict[int, int] = {}
+        # Whether the thread that is about to change memory waits for pins to go.
+        self._awaited = False
         # The thread that changes memory now, 0 for none, and how many wait for its end.
         self._changer = 0
         self._waiting = 0
@@ -48,38 +51,32 @@ class Pins:
 
     def pin(self, newest: Callable[[], Version]) -> Pin:
         """Pins what `newest` gives once no change is under way."""
-        with self._changed:
-            assert self._changer != threading.get_ident(), "who changes memory reads the change"
-            self._waiting += 1
-            try:
-                while self._changer:
-                    self._changed.wait()
-            finally:
-                self._waiting -= 1
-                if not self._waiting:
-                    self._changed.notify_all()
+        with self._lock:
+            if self._changer:
+                self._wait_for_change()
             version = newest()
-            self._count_of[version.data_version] += 1
+            self._count(version.data_version)
         return Pin(self, version)
 
     def pin_now(self, newest: Callable[[], Version]) -> Pin | None:
         """The same without waiting; None while a change is under way."""
-        with self._changed:
+        with self._lock:
             if self._changer:
                 return None
             version = newest()
-            self._count_of[version.data_version] += 1
+            self._count(version.data_version)
         return Pin(self, version)
 
     def unpin(self, data_version: int) -> None:
         """Takes one pin of a data version away."""
-        with self._changed:
+        with self._lock:
             left = self._count_of[data_version] - 1
             if left:
                 self._count_of[data_version] = left
                 return
             del self._count_of[data_version]
-            self._changed.notify_all()
+            if self._awaited:
+                self._changed.notify_all()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[int]:
@@ -103,6 +100,21 @@ class Pins:
         it waited for others itself."""
         lasted = time.monotonic() - self._began
         return bool(self._waiting) and lasted >= max(self._waited_s, LEAST_TURN_S)
+
+    def _count(self, data_version: int) -> None:
+        self._count_of[data_version] = self._count_of.get(data_version, 0) + 1
+
+    def _wait_for_change(self) -> None:
+        """Returns once no change is under way."""
+        assert self._changer != threading.get_ident(), "who changes memory reads the change"
+        self._waiting += 1
+        try:
+            while self._changer:
+                self._changed.wait()
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._changed.notify_all()
 
     def _begin(self) -> int:
         """Holds new snapshots back and waits for open ones; see `changing`."""
@@ -128,7 +140,11 @@ class Pins:
                 break
             if now >= asked + patience / 2:
                 self._changer = threading.get_ident()
-            self._changed.wait(asked + (patience if self._changer else patience / 2) - now)
+            self._awaited = True
+            try:
+                self._changed.wait(asked + (patience if self._changer else patience / 2) - now)
+            finally:
+                self._awaited = False
         return newest
 
     def _newest(self) -> int:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.core.cut_text import cut_text
-from engine.rules.filled_conditions import is_plain
+from engine.core.cut_text import cut_text, joined
+from engine.rules.filled_conditions import is_plain, written
 from engine.rules.patterns import _LITERAL
 
 CUT = [
@@ -58,7 +58,27 @@ def test_a_text_with_anything_unusual_is_left(text: str) -> None:
 
 
 PIECES = st.sampled_from(
-    ["a", "Z_", "é", "1", "0", "20", ".", "5.25", "'", "''", "'x'", " ", "-", "=", "e", '"', "\0"]
+    [
+        "a",
+        "Z_",
+        "é",
+        "1",
+        "0",
+        "20",
+        "0.0",
+        "1.50",
+        ".",
+        "5.25",
+        "'",
+        "''",
+        "'x'",
+        " ",
+        "-",
+        "=",
+        "e",
+        '"',
+        "\0",
+    ]
 )
 
 
@@ -70,3 +90,6 @@ def test_what_is_cut_is_cut_where_patterns_are(text: str) -> None:
         parts = _LITERAL.split(text)
         assert cut == ("\0".join(parts[0::2]), parts[1::2])
         assert all(map(is_plain, cut[1]))
+        assert joined(tuple(parts[0::2]), cut[1]) == "".join(
+            written(part) if place % 2 else part for place, part in enumerate(parts)
+        )
