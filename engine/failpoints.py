@@ -30,6 +30,7 @@ NAMES: Final = (
     "log.after_commit",
     "apply.before_block",
     "apply.after_facts",
+    "apply.in_slice",
     "apply.before_publish",
     "apply.after_publish",
     "feed.before_write",

@@ -200,6 +200,8 @@ class Applier:
         if in_force is None or change is None:
             return
         BlockWriter(mutation).write_moves(change.moves)
+        if any(span.is_slice for span in spans):
+            failpoint("apply.in_slice")
         write_points(mutation, change.points)
         write_names(mutation, change.names)
         if with_feed:

@@ -14,8 +14,10 @@ TIMES = 10 if soaking() else 1
 
 def test_kills_at_every_failpoint(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
-    failpoints = [f"{name}=kill:{_count(name, chance)}" for name in NAMES]
-    lines = run("killed_ingest", tmp_path / "killed", seed, TIMES * len(NAMES), *failpoints)
+    # In a slice of a tick writers are killed by tests of their own (test_killed_midnights.py).
+    names = [name for name in NAMES if name != "apply.in_slice"]
+    failpoints = [f"{name}=kill:{_count(name, chance)}" for name in names]
+    lines = run("killed_ingest", tmp_path / "killed", seed, TIMES * len(names), *failpoints)
     assert [line.split(":")[0] for line in lines] == [
         f"survived {failpoint.split(':')[0]}" for failpoint in TIMES * failpoints
     ]
