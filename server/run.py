@@ -25,7 +25,7 @@ from server.assembly import Server
 from server.failures import StartRefused
 from server.settings import ServerSettings
 
-__all__ = ["serve"]
+__all__ = ["collect_seldom", "serve"]
 
 _log = structlog.get_logger("strata.server")
 
@@ -49,12 +49,17 @@ def serve(settings: ServerSettings) -> None:
         )
     database = Database.open(settings.store, threads=settings.threads or None)
     database.run_clock()
-    # What is there now stays: no collection is to look at it again.
+    collect_seldom()
+    with contextlib.closing(database), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(database, settings))
+
+
+def collect_seldom() -> None:
+    """Has this process look for garbage as a server does: what is there now stays, and no
+    collection looks at it again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    with contextlib.closing(database), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(database, settings))
 
 
 async def _serve(database: Database, settings: ServerSettings) -> None:

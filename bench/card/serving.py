@@ -26,6 +26,7 @@ from server.assembly import Server
 from server.authorization import AllowEveryone
 from server.call import Call
 from server.calls import service_handler
+from server.run import collect_seldom
 from server.settings import load_settings
 from strata.v1 import audience_pb2
 
@@ -74,6 +75,7 @@ def main() -> None:
     store, ports = Path(sys.argv[1]), Path(sys.argv[2])
     with contextlib.closing(Database.open(store)) as database:
         database.run_clock()
+        collect_seldom()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(database, store, ports))
 
