@@ -126,6 +126,8 @@ def _tags(rule: NamedTags, reading: Reading) -> Iterator[str]:
                 yield _name(rule.tag, rule.places, tuple(map(str, values)))
         return
     line = reading.line(rule.events)
+    if not line.events:
+        return
     first, end = line.stretch(*reading.bounds(rule.window))
     for event in line.events[first:end]:
         values = tuple([event.properties.get(place) for place in rule.places])

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["ProfileEvent", "named_events", "since"]
+__all__ = ["ProfileEvent", "between", "named_events", "newest", "since"]
 
 class ProfileEvent:
     @property
@@ -18,3 +18,7 @@ def named_events(
     type_: str, raw: list[Any], readers: list[tuple[str, Callable[[Any], Any] | None]]
 ) -> list[tuple[int, ProfileEvent]]: ...
 def since(events: list[tuple[int, ProfileEvent]], first_us: int) -> list[ProfileEvent]: ...
+def between(
+    events: list[tuple[int, ProfileEvent]], first_us: int, last_us: int
+) -> list[tuple[int, ProfileEvent]]: ...
+def newest(events: list[tuple[int, ProfileEvent]], limit: int) -> list[ProfileEvent] | None: ...

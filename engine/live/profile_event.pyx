@@ -4,7 +4,7 @@
 from cython cimport freelist
 from libc.stdint cimport int64_t
 
-__all__ = ["ProfileEvent", "named_events", "since"]
+__all__ = ["ProfileEvent", "between", "named_events", "newest", "since"]
 
 
 @freelist(64)
@@ -63,4 +63,44 @@ def since(list events not None, int64_t first_us):
     for _, event in events:
         if <int64_t>(<ProfileEvent?>event).time_us >= first_us:
             found.append(event)
+    return found
+
+
+def between(list events not None, int64_t first_us, int64_t last_us):
+    """Those of such pairs from one instant to another, both included."""
+    cdef list found = []
+    for pair in events:
+        if first_us <= <int64_t>(<ProfileEvent?>(<tuple>pair)[1]).time_us <= last_us:
+            found.append(pair)
+    return found
+
+
+def newest(list events not None, Py_ssize_t limit):
+    """The first so many of such pairs by time, the latest first, then by type, as events; None
+    where two among them have the same time and type.
+
+    Each is looked for among all that are left: for small limits.
+    """
+    cdef list left = list(events), found = []
+    cdef ProfileEvent event, best
+    cdef int64_t time_us, best_us = 0
+    cdef Py_ssize_t place, best_place
+    cdef bint has_twin
+    while left and len(found) < limit:
+        best, best_place, has_twin = None, 0, False
+        for place in range(len(left)):
+            event = <ProfileEvent?>(<tuple>left[place])[1]
+            time_us = event.time_us
+            if best is not None:
+                if time_us < best_us:
+                    continue
+                if time_us == best_us and event.type >= best.type:
+                    has_twin = has_twin or event.type == best.type
+                    continue
+            best, best_us, best_place, has_twin = event, time_us, place, False
+        if has_twin:
+            return None
+        found.append(best)
+        left[best_place] = left[len(left) - 1]
+        left.pop()
     return found

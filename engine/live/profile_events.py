@@ -18,13 +18,12 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from heapq import nlargest
-from itertools import groupby, islice, pairwise
+from itertools import groupby, islice
 
 from engine.errors import InputInvalid, Issue, about_field
 from engine.limits import TIME_US
 from engine.live.log_clock import clock_of
-from engine.live.profile_event import ProfileEvent
+from engine.live.profile_event import ProfileEvent, between, newest
 from engine.live.row_events import RowEvents
 from engine.model.definitions import EventType, Model
 from engine.nearest import nearest
@@ -150,15 +149,9 @@ def latest_events(
     found: list[tuple[int, ProfileEvent]] = []
     for name in events.there(model.events):
         first = kept_from_us(model.events[name], latest_us, model.time_zone)
-        found += [one for one in events.of(name) if first <= one[1].time_us <= now_us]
-    # Whatever comes after so many in time is not among them.
-    if len(found) > limit:
-        border = nlargest(limit, [event.time_us for _, event in found])[-1]
-        found = [one for one in found if one[1].time_us >= border]
-    keys = sorted([(-one.time_us, one.type, place) for place, (_, one) in enumerate(found)])
-    if any(one[:2] == other[:2] for one, other in pairwise(keys)):
-        return [event for _, event in islice(_in_order(found, None), limit)]
-    return [found[place][1] for _, _, place in keys[:limit]]
+        found += between(events.of(name), first, now_us)
+    page = newest(found, limit)
+    return [event for _, event in islice(_in_order(found, None), limit)] if page is None else page
 
 
 def _types(model: Model, names: Sequence[str]) -> list[EventType]:
