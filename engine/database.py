@@ -355,6 +355,21 @@ class Database(DatabaseParts):
             audience = self._audience_of_one(snapshot, as_of_us, None)
             return cards_then(snapshot, audience, self._closures, identifiers, recent_events)
 
+    def card_at_hand(
+        self, identifier: tuple[str, str], *, recent_events: int = 0
+    ) -> ProfileCard | None:
+        """The card of one, where that takes no longer than what the rules say of a few events: no
+        write is waited for, and nothing read for the first time; None where that does not do, or
+        nobody owns the identifier."""
+        snapshot = self._store.snapshot_now()
+        if snapshot is None:
+            return None
+        with snapshot:
+            binder, now_us = self._require_binder(snapshot), self._now()
+            return self._cards.at_hand(
+                snapshot, binder, identifier, now_us, recent_events=recent_events
+            )
+
     def _read(
         self, identifiers: Sequence[tuple[str, str]], recent_events: int, *, with_rules: bool
     ) -> list[ProfileCard | None]:

@@ -23,7 +23,7 @@ from engine.identity.of_snapshot import identities_of
 from engine.identity.owners import row_of, rows_of
 from engine.live.log_clock import clock_of
 from engine.live.profile_events import latest_events
-from engine.live.profiles import ProfileRecord, read_profile
+from engine.live.profiles import ProfileRecord, is_at_hand, read_profile
 from engine.live.row_events import RowEvents
 from engine.live.standing import Standing, standing_of
 from engine.rules.bind import Binder
@@ -33,6 +33,9 @@ from engine.store.snapshot import Snapshot
 from engine.stored_members import facts_of
 
 __all__ = ["ProfileCard", "ProfileCards", "with_segments"]
+
+# Events of a profile whose card is at hand, at most.
+AT_HAND_EVENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,26 @@ class ProfileCards:
                 else self._read(snapshot, binder, row, now_us, recent_events, with_rules)
             )
 
+    def at_hand(
+        self,
+        snapshot: Snapshot,
+        binder: Binder,
+        identifier: tuple[str, str],
+        now_us: int,
+        *,
+        recent_events: int = 0,
+    ) -> ProfileCard | None:
+        """The same of one (kind, value), with what the rules say; None also where more than memory
+        that was read before would have to be read, or more than a few events."""
+        model = binder.model
+        row = row_of(identities_of(snapshot), model, *identifier)
+        if row == UNKNOWN or not is_at_hand(snapshot, model, row):
+            return None
+        events = RowEvents.at_hand(snapshot, model, row, AT_HAND_EVENTS)
+        if events is None:
+            return None
+        return self._read(snapshot, binder, row, now_us, recent_events, True, events)
+
     def _read(
         self,
         snapshot: Snapshot,
@@ -95,8 +118,9 @@ class ProfileCards:
         now_us: int,
         recent_events: int,
         with_rules: bool,
+        at_hand: RowEvents | None = None,
     ) -> ProfileCard | None:
-        events = RowEvents(snapshot, binder.model, row)
+        events = at_hand or RowEvents(snapshot, binder.model, row)
         recent = (
             latest_events(snapshot, binder.model, events, now_us, recent_events)
             if recent_events

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import NotFound
 from engine.limits import RECENT_EVENTS
@@ -20,8 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ProfileService"]
 
+_Answer = TypeVar("_Answer", bytes, bytes | None)
+
 # Profiles travel in one message, and a thousand of them are well below its limit.
 BATCH_MOST = 1000
+
+# A card is read on the event loop where the last ones took no longer: to hand it to a thread and
+# back takes a quarter of what it takes itself. Models of hundreds of rules take longer, and others
+# wait meanwhile.
+AT_ONCE_S = 0.0005
 
 PAGE_DEFAULT = 100
 PAGE_MOST = 1000
@@ -34,6 +43,8 @@ class ProfileService:
         self._database = database
         self._reads = reads
         self._visible = visible
+        # What the last cards took of a thread, with their bytes.
+        self._card_s = 0.0
 
     async def get_profile(self, request: pb.GetProfileRequest, call: Call) -> bytes:
         """Reads one profile; bytes of GetProfileResponse."""
@@ -41,20 +52,12 @@ class ProfileService:
         as_of_us = _as_of_us(request)
         await self._visible.wait(request.min_offset, call)
         call.field = "identifier"
-
-        def then(as_of_us: int) -> bytes:
-            found = self._database.cards_then([wanted], as_of_us, recent_events=RECENT_EVENTS)
-            (card,) = found.cards
-            if card is None:
-                raise _nobody(wanted)
-            about = pb.GetProfileResponse(
-                as_of=convert.timestamp(found.as_of_us), read_as_of_today=found.read_as_of_today
-            )
-            # Messages joined are one message with the fields of both.
-            return profile_wire.profile_response(card) + about.SerializeToString()
-
         if as_of_us is not None:
-            return await self._reads.run(partial(then, as_of_us), call.control)
+            return await self._reads.run(partial(self._then, wanted, as_of_us), call.control)
+
+        def at_hand() -> bytes | None:
+            found = self._database.card_at_hand(wanted, recent_events=RECENT_EVENTS)
+            return None if found is None else profile_wire.profile_response(found)
 
         def work() -> bytes:
             (found,) = self._database.cards([wanted], recent_events=RECENT_EVENTS)
@@ -62,7 +65,30 @@ class ProfileService:
                 raise _nobody(wanted)
             return profile_wire.profile_response(found)
 
-        return await self._reads.run(work, call.control)
+        if self._card_s <= AT_ONCE_S:
+            answer = self._timed(at_hand)
+            if answer is not None:
+                return answer
+        return await self._reads.run(partial(self._timed, work), call.control)
+
+    def _then(self, wanted: tuple[str, str], as_of_us: int) -> bytes:
+        found = self._database.cards_then([wanted], as_of_us, recent_events=RECENT_EVENTS)
+        (card,) = found.cards
+        if card is None:
+            raise _nobody(wanted)
+        about = pb.GetProfileResponse(
+            as_of=convert.timestamp(found.as_of_us), read_as_of_today=found.read_as_of_today
+        )
+        # Messages joined are one message with the fields of both.
+        return profile_wire.profile_response(card) + about.SerializeToString()
+
+    def _timed(self, work: Callable[[], _Answer]) -> _Answer:
+        began = time.thread_time()
+        answer = work()
+        if answer is not None:
+            # Of two threads one may lose what the other adds, which a mean can do without.
+            self._card_s += 0.1 * (time.thread_time() - began - self._card_s)
+        return answer
 
     async def batch_get_profiles(self, request: pb.BatchGetProfilesRequest, call: Call) -> bytes:
         """Reads many profiles, in the order asked; bytes of BatchGetProfilesResponse."""

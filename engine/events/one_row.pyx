@@ -19,6 +19,9 @@ from engine.events.chunks cimport (
     strata_find_event_column,
 )
 
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+
 cdef extern from "engine/events/one_row.h" nogil:
     uint32_t strata_next_of_row(
         const strata_chunk *chunk, uint16_t row, uint32_t event
@@ -87,9 +90,11 @@ cdef list chained(Chains chains, Py_ssize_t covered, uint32_t row):
     return found
 
 
-cdef list of_row(tuple addresses, uint32_t row, tuple numbers, tuple known):
-    """The events of a row in some chunks; None where there is none. `known` has chains and of how
-    many of the first chunks these say all, or is None."""
+cdef list of_row(
+    tuple addresses, uint32_t row, tuple numbers, tuple known, Py_ssize_t most
+):
+    """The events of a row in some chunks, at most one more than `most`; None where there is none.
+    `known` has chains and of how many of the first chunks these say all, or is None."""
     cdef list found = None
     cdef Py_ssize_t covered = 0, i
     cdef const strata_chunk *chunk
@@ -99,6 +104,8 @@ cdef list of_row(tuple addresses, uint32_t row, tuple numbers, tuple known):
         references = chained(<Chains>known[0], covered, row)
         if references:
             found = []
+            if len(references) > most:
+                del references[most + 1:]
             for event in references:
                 address = addresses[event // STRATA_CHUNK_EVENTS]
                 chunk = <const strata_chunk *><size_t>address
@@ -111,11 +118,15 @@ cdef list of_row(tuple addresses, uint32_t row, tuple numbers, tuple known):
             if found is None:
                 found = []
             found.append(event_of(chunk, event, numbers))
+            if len(found) > most:
+                return found
             event = strata_next_of_row(chunk, <uint16_t>row, event + 1)
     return found
 
 
-def events_of_row(list places not None, uint32_t row, tuple numbers not None, dict chains=None):
+def events_of_row(
+    list places not None, uint32_t row, tuple numbers not None, dict chains=None, most=None
+):
     """The events of a row of a block, of n types: for each None, or a list of (time in
     microseconds, digest of its id or 0, the values of some properties, None where missing), chunk
     by chunk, and each in the order of its chunk.
@@ -123,12 +134,18 @@ def events_of_row(list places not None, uint32_t row, tuple numbers not None, di
     `places` are the addresses of the chunks of each type, which the caller keeps alive and has
     checked, `numbers` those of the properties. Values are int (unscaled, days, microseconds,
     codes), float or str. `chains` has for some types, by their place, chains and of how many of
-    the first chunks they say all; other chunks are scanned.
+    the first chunks they say all; other chunks are scanned. With `most`, None instead of lists
+    where the row has more events than that.
     """
-    cdef list found = []
-    cdef Py_ssize_t i
+    cdef list found = [], events
+    cdef Py_ssize_t i, left = PY_SSIZE_T_MAX - 1 if most is None else most
     assert row < 65536 and len(places) == len(numbers)
     for i in range(len(places)):
         known = None if chains is None else chains.get(i)
-        found.append(of_row(<tuple>places[i], row, <tuple>numbers[i], <tuple>known))
+        events = of_row(<tuple>places[i], row, <tuple>numbers[i], <tuple>known, left)
+        if events is not None:
+            if len(events) > left:
+                return None
+            left -= len(events)
+        found.append(events)
     return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from engine.live.kept_shapes import KeptShapes
 from engine.live.moved_key import NamedEvent
@@ -72,11 +72,25 @@ class RowEvents:
     """The events of one row of a snapshot, of all types that a model has."""
 
     def __init__(self, snapshot: Snapshot, model: Model, row: int) -> None:
+        shape = _shapes.of(model, snapshot.fields)
+        self._fill(snapshot, model, shape, snapshot.events_of_row(shape.ids, row, shape.numbers))
+
+    @classmethod
+    def at_hand(cls, snapshot: Snapshot, model: Model, row: int, most: int) -> Self | None:
+        """The same where it takes microseconds, see Snapshot.events_at_hand; None else."""
+        shape = _shapes.of(model, snapshot.fields)
+        found = snapshot.events_at_hand(shape.ids, row, shape.numbers, most)
+        if found is None:
+            return None
+        made = cls.__new__(cls)
+        made._fill(snapshot, model, shape, found)
+        return made
+
+    def _fill(self, snapshot: Snapshot, model: Model, shape: _Shape, found: Sequence[Any]) -> None:
         self._snapshot = snapshot
         self._zone = model.time_zone
-        self._shape = shape = _shapes.of(model, snapshot.fields)
+        self._shape = shape
         # What is stored of the types that the row has events of.
-        found = snapshot.events_of_row(shape.ids, row, shape.numbers)
         self._raw: dict[str, list[Any]] = {
             name: events
             for name, events in zip(shape.stored, found, strict=True)

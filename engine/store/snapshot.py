@@ -180,6 +180,25 @@ class Snapshot:
                 chains[deep.place] = known
         return events_of_row(places.addresses, in_block, numbers, chains)
 
+    def events_at_hand(
+        self,
+        field_ids: tuple[int, ...],
+        row: int,
+        numbers: tuple[tuple[int, ...], ...],
+        most: int,
+    ) -> Sequence[Any] | None:
+        """The same where it takes microseconds: None where the places of the block were not looked
+        up in this state yet, where a type has many chunks, or the row more than `most` events."""
+        block, in_block = divmod(row, BLOCK_ROWS)
+        places = self.version.event_places.get((field_ids, block))
+        if places is None or places.deep:
+            return None
+        return events_of_row(places.addresses, in_block, numbers, None, most)
+
+    def has_places(self, field_ids: tuple[int, ...], block: int) -> bool:
+        """Whether `places` was asked for the same in this state already, and only looks it up."""
+        return (field_ids, block) in self.version.places
+
     def dictionary(self, field_id: int) -> Dictionary:
         """The strings of a category or set (GIVERS: of all givers); empty where there are none."""
         version = self.version

@@ -238,6 +238,7 @@ class World:
         if at_us == self.live.now_us:
             assert database.cards(asked) == then
         assert found is not None and not found.card.notes
+        assert self.live.database.card_at_hand(("member", f"m{row}")) == found
         card = found.card
         said = {f"tag = '{tag}'" for tag in {*card.tags, *found.record.tags}}
         said |= {f"tier('{tier}') = '{name}'" for tier, name in card.tiers.items()}

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from engine.core.control import Control
 from engine.database import Database
-from engine.profile_cards import ProfileCard
+from engine.live.profile_events import EventsAsked
+from engine.profile_cards import AT_HAND_EVENTS, ProfileCard
+from server.call import Call
+from server.lanes import Lane
+from server.profiles import ProfileService
+from server.visibility import Visibility
 from strata.cli.embedded import EmbeddedTransport
 from strata.client import Client
 from strata.updates import Event, Update
+from strata.v1 import profile_pb2
+
+T = TypeVar("T")
 
 DAY_US = 86_400_000_000
 NOW_US = 20_000 * DAY_US
@@ -45,9 +56,9 @@ class Clock:
         return self.now_us
 
 
-def ordered(sku: str) -> Event:
+def ordered(sku: str, second: int = 0) -> Event:
     """An order of the day before."""
-    return Event("order", {"sku": sku}, datetime.fromtimestamp(NOW_US / 1e6 - 86_400, UTC))
+    return Event("order", {"sku": sku}, datetime.fromtimestamp(NOW_US / 1e6 - 86_400 + second, UTC))
 
 
 def send(database: Database, *updates: Update) -> None:
@@ -118,3 +129,73 @@ def test_the_same_says_of_a_profile_what_its_events_say_by_now(
     send(database, Update({"member": "a"}, {"size": 3}))
     assert card(database, "a").record.segments == []
     assert points(card(database, "a")) == {"lead": round(8_000 * 2**-2.5)}
+
+
+def at_hand(database: Database, member: str) -> ProfileCard | None:
+    """The card of a member, where it takes microseconds."""
+    return database.card_at_hand(("member", member))
+
+
+def test_a_card_is_at_hand_once_its_block_was_read(database: Database) -> None:
+    assert at_hand(database, "a") is None
+    whole = card(database, "a")
+    assert at_hand(database, "a") == whole
+    assert at_hand(database, "c") == card(database, "c")
+    assert at_hand(database, "nobody") is None
+    send(database, Update({"member": "a"}, {"size": 3}))
+    assert at_hand(database, "a") is None
+    # Where its events are is known by this, but nothing else of the block.
+    assert database.events(("member", "a"), EventsAsked(1)) is not None
+    assert at_hand(database, "a") is None
+    assert card(database, "a") == at_hand(database, "a") != whole
+
+
+def test_a_card_of_many_events_is_not_at_hand(database: Database) -> None:
+    orders = [ordered("b", second) for second in range(1, AT_HAND_EVENTS)]
+    send(database, *(Update({"member": "a"}, events=[one]) for one in orders))
+    assert card(database, "a") == at_hand(database, "a")
+    send(database, Update({"member": "a"}, events=[ordered("c")]))
+    assert card(database, "a") is not None and at_hand(database, "a") is None
+    assert at_hand(database, "b") is not None
+
+
+def test_no_card_is_at_hand_while_a_record_is_applied(database: Database) -> None:
+    whole = card(database, "a")
+    with database._store._pins.changing():
+        assert at_hand(database, "a") is None
+    assert at_hand(database, "a") == whole
+
+
+class CountingLane(Lane):
+    """A lane that counts what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__("read", 1, 1)
+        self.runs = 0
+
+    async def run(self, work: Callable[[], T], control: Control | None = None) -> T:
+        self.runs += 1
+        return await super().run(work, control)
+
+
+def test_a_card_at_hand_takes_no_thread_unless_cards_take_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its bytes are the same."""
+    lane = CountingLane()
+    service = ProfileService(database, lane, Visibility(database, lane, 1.0))
+    asked = profile_pb2.GetProfileRequest(identifier={"kind": "member", "value": "a"})
+    runs = []
+
+    async def calls() -> set[bytes]:
+        found = set()
+        for most_s in (1.0, 1.0, 1.0, 0.0, 0.0):
+            monkeypatch.setattr("server.profiles.AT_ONCE_S", most_s)
+            found.add(await service.get_profile(asked, Call("GetProfile")))
+            runs.append(lane.runs)
+        return found
+
+    found = asyncio.run(calls())
+    lane.close()
+    assert (len(found), runs) == (1, [1, 1, 1, 2, 3])
+    assert b"lead" in found.pop()

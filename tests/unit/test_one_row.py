@@ -112,8 +112,15 @@ def of_row(events: Events, row: int) -> list[tuple[int, int, dict[int, object]]]
 def in_place(addresses: Sequence[int], row: int) -> list[tuple[int, int, dict[int, object]]]:
     """The same, read in place."""
     numbers = tuple(range(1, 10))
-    nothing, found = events_of_row([(), tuple(addresses)], row, ((1, 2), numbers))
+    places, wanted = [(), tuple(addresses)], ((1, 2), numbers)
+    nothing, found = events_of_row(places, row, wanted)
     assert nothing is None
+    count = len(found or ())
+    assert events_of_row(places, row, wanted, None, count) == [nothing, found]
+    if count:
+        assert events_of_row(places, row, wanted, None, count - 1) is None
+        twice = events_of_row(places[1:] * 2, row, wanted[1:] * 2, None, 2 * count - 1)
+        assert twice is None
     return [
         (time, id_, {n: v for n, v in zip(numbers, values, strict=True) if v is not None})
         for time, id_, values in found or ()

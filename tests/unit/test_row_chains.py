@@ -79,6 +79,9 @@ def compared(snapshot: Snapshot) -> int:
     for row in range(MEMBERS):
         scanned = events_of_row(places_of(snapshot.version, ids, 0), row, (pages, ()))
         assert snapshot.events_of_row(ids, row, (pages, ())) == scanned
+        is_deep = bool(snapshot.version.event_places[ids, 0].deep)
+        at_hand = snapshot.events_at_hand(ids, row, (pages, ()), len(scanned[0] or ()))
+        assert at_hand == (None if is_deep else scanned)
         count += len(scanned[0] or ())
     return count
 
