@@ -237,8 +237,8 @@ class World:
         (found,) = then = database.cards_then(asked, at_us).cards
         if at_us == self.live.now_us:
             assert database.cards(asked) == then
+            assert database.card_at_hand(asked[0]) == found
         assert found is not None and not found.card.notes
-        assert self.live.database.card_at_hand(("member", f"m{row}")) == found
         card = found.card
         said = {f"tag = '{tag}'" for tag in {*card.tags, *found.record.tags}}
         said |= {f"tier('{tier}') = '{name}'" for tier, name in card.tiers.items()}
