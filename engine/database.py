@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from engine.audience import CountResult, stored_count
+from engine.audience import CountResult
 from engine.database_parts import DatabaseParts
 from engine.errors import InputInvalid, ModelInvalid, StoreUnwritable
 from engine.live.log_clock import system_clock
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from engine.model_edits import DefinitionChange, ModelPlan
     from engine.profile_cards import ProfileCard
     from engine.rules import tree
-    from engine.store.snapshot import Snapshot
     from engine.uploaded_lists import UploadedList
 
 __all__ = ["AppliedModel", "Database"]
@@ -249,27 +248,16 @@ class Database(DatabaseParts):
         """How many profiles an expression holds for; with `nodes` at each node of its tree,
         with `group_by` split by a category or bool attribute, or by `tier('x')` or `band('x')`."""
         with self._store.snapshot() as snapshot:
-            is_plain = as_of_us is None and not nodes and group_by is None
+            is_plain = as_of_us is None and not nodes
             if is_plain:
-                kept = self._count_known(snapshot, expression, control)
+                kept = self._count_known(snapshot, expression, group_by, control)
                 if kept is not None:
                     return kept
             audience = self._audience(snapshot, as_of_us, control)
             found = counted(audience, expression, nodes=nodes, group_by=group_by)
             if is_plain and isinstance(expression, str):
-                self._forms.learn(expression, snapshot, audience.binder)
+                self._forms.learn(expression, snapshot, audience.binder, group_by)
             return found
-
-    def _count_known(
-        self, snapshot: Snapshot, expression: str | tree.Expr, control: Control | None
-    ) -> CountResult | None:
-        """The count now by the form of the text, or from a counter; None where that does not do."""
-        if isinstance(expression, str):
-            binder = self._require_binder(snapshot)
-            found = self._forms.count(expression, snapshot, binder, control, self._now)
-            if found is not None:
-                return found
-        return self._stored_count(snapshot, expression)
 
     def stored_count(self, expression: str | tree.Expr) -> CountResult | None:
         """The count of `segment('x')` alone, now, from its counter: microseconds, no block is
@@ -279,10 +267,6 @@ class Database(DatabaseParts):
             return None
         with self._store.glance() as snapshot:
             return self._stored_count(snapshot, expression)
-
-    def _stored_count(self, snapshot: Snapshot, expression: str | tree.Expr) -> CountResult | None:
-        binder = self._require_binder(snapshot)
-        return stored_count(snapshot, binder, expression, snapshot.segment_counts, self._now())
 
     def count_many(
         self,

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from engine.audience import Audience, Threads
+from engine.audience import Audience, CountResult, Threads, stored_count
 from engine.binders import Binders
 from engine.errors import InputInvalid
 from engine.live.at_rest import is_at_rest
@@ -224,6 +224,25 @@ class DatabaseParts:
             control=control,
             now=self._now,
         )
+
+    def _count_known(
+        self,
+        snapshot: Snapshot,
+        expression: str | tree.Expr,
+        group_by: str | None,
+        control: Control | None,
+    ) -> CountResult | None:
+        """The count now by the form of the text, or from a counter; None where that does not do."""
+        if isinstance(expression, str):
+            binder = self._require_binder(snapshot)
+            found = self._forms.count(expression, snapshot, binder, control, self._now, group_by)
+            if found is not None:
+                return found
+        return None if group_by is not None else self._stored_count(snapshot, expression)
+
+    def _stored_count(self, snapshot: Snapshot, expression: str | tree.Expr) -> CountResult | None:
+        binder = self._require_binder(snapshot)
+        return stored_count(snapshot, binder, expression, snapshot.segment_counts, self._now())
 
     def _audience_of_one(
         self, snapshot: Snapshot, as_of_us: int | None, control: Control | None

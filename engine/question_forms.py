@@ -15,6 +15,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.audience import CountResult, Threads
 from engine.core import operations as ops
 from engine.core.control import Control
@@ -22,7 +25,7 @@ from engine.core.cut_text import cut_text, joined
 from engine.core.number_plan import attribute_field
 from engine.core.operations import Node, Plan
 from engine.core.program import Program
-from engine.core.question_form import CODES, MOST_LITERALS, RANGE, SET, QuestionForm
+from engine.core.question_form import CODES, MOST_LITERALS, RANGE, SET, QuestionForm, room_for
 from engine.model.definitions import Attribute
 from engine.rules import bound
 from engine.rules.bind import Binder
@@ -42,6 +45,8 @@ _MOST_PROGRAMS = 8
 _MOST_CONDITIONS = 16
 _SAME_FIELD = 3
 
+_Name = tuple[str, str | None]
+
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
@@ -58,12 +63,14 @@ class _Slot:
 @dataclass(slots=True)
 class _Form:
     """The programs of a form that nobody runs, the text around its literals in canonical form, and
-    the attributes with the fields that they were found in, all in `catalog`."""
+    the attributes with the fields that they were found in, all in `catalog`; the last is what it is
+    grouped by, if `names` has the names of groups from code 1 on."""
 
     around: tuple[str, ...]
     fields: tuple[tuple[Attribute, int], ...]
     catalog: Catalog
-    idle: list[QuestionForm]
+    names: Callable[[int], str] | None
+    idle: list[QuestionForm] = field(default_factory=list)
 
     def is_of(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot has the attributes in the same fields."""
@@ -76,12 +83,12 @@ class _Form:
 
 @dataclass(slots=True)
 class _Known:
-    """The forms by a binder: by text without literals; None where a form has no program. `seen`
-    have been asked once."""
+    """The forms by a binder: by text without literals and what it is grouped by; None where a form
+    has no program. `seen` have been asked once."""
 
     binder: Binder | None = None
-    forms: dict[str, _Form | None] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
+    forms: dict[_Name, _Form | None] = field(default_factory=dict)
+    seen: set[_Name] = field(default_factory=set)
 
 
 class QuestionForms:
@@ -98,15 +105,16 @@ class QuestionForms:
         binder: Binder,
         control: Control | None,
         now: Callable[[], int],
+        group_by: str | None = None,
     ) -> CountResult | None:
-        """The count of a text now; None where that is to be found out the long way. Raises
-        Cancelled and DeadlineExceeded."""
+        """The count of a text now, with `group_by` split by an attribute; None where that is to be
+        found out the long way. Raises Cancelled and DeadlineExceeded."""
         started_ns = time.monotonic_ns()
         cut = cut_text(text)
         known = self._known
         if cut is None or known.binder is not binder:
             return None
-        form = known.forms.get(cut[0])
+        form = known.forms.get((cut[0], group_by))
         if form is None or not form.is_of(snapshot):
             return None
         try:
@@ -119,18 +127,23 @@ class QuestionForms:
                 return None
             threads = self._threads
             counts = program.count(snapshot, control or Control(), threads.pool, threads.count)
-            total = int(counts[0])
+            groups = None if form.names is None else _groups(counts, form.names)
+            total = int(counts[0] if groups is None else sum(groups.values()))
         finally:
-            form.idle.append(program)
+            if not program.is_outgrown:
+                form.idle.append(program)
         return CountResult(
             expression=joined(form.around, literals),
             count=total,
             as_of_us=now(),
             data_version=snapshot.data_version,
             elapsed_us=(time.monotonic_ns() - started_ns) // 1000,
+            groups=groups,
         )
 
-    def learn(self, text: str, snapshot: Snapshot, binder: Binder) -> None:
+    def learn(
+        self, text: str, snapshot: Snapshot, binder: Binder, group_by: str | None = None
+    ) -> None:
         """Keeps the form of a text that was answered the long way, now, from its second question
         on."""
         cut = cut_text(text)
@@ -139,7 +152,7 @@ class QuestionForms:
         known = self._known
         if known.binder is not binder:
             known = self._known = _Known(binder)
-        name, literals = cut
+        name, literals = (cut[0], group_by), cut[1]
         if name not in known.seen or known.forms.get(name, known) is None:
             if len(known.seen) >= _MOST_FORMS:
                 known.seen.clear()
@@ -148,30 +161,39 @@ class QuestionForms:
             return
         read = binder.patterns.read(text, binder.read)
         slots = None if read is None else _slots_of(read.bound)
-        if read is None or slots is None:
+        by = None if group_by is None else binder.model.attributes.get(group_by)
+        if read is None or slots is None or (group_by is not None and not _may_group(by)):
             known.forms[name] = None
             return
         form = known.forms.get(name)
         if form is None or not form.is_of(snapshot):
-            form = known.forms[name] = _form_of(read, slots, literals, snapshot)
+            form = known.forms[name] = _form_of(read, slots, by, literals, snapshot)
         if form is not None and len(form.idle) < _MOST_PROGRAMS:
             form.idle.append(_program_of(slots, form, snapshot))
 
 
 def _form_of(
-    read: ReadText, slots: list[_Slot], literals: list[str], snapshot: Snapshot
+    read: ReadText,
+    slots: list[_Slot],
+    by: Attribute | None,
+    literals: list[str],
+    snapshot: Snapshot,
 ) -> _Form | None:
     """A form without programs; None where nobody has an attribute."""
     cut = cut_text(read.canonical)
     if cut is None or cut[1] != list(map(written, literals)):
         return None
+    attributes = [slot.attribute for slot in slots]
+    if by is not None:
+        attributes.append(by)
     fields = []
-    for slot in slots:
-        number = attribute_field(snapshot, slot.attribute)
+    for attribute in attributes:
+        number = attribute_field(snapshot, attribute)
         if number is None:
             return None
-        fields.append((slot.attribute, number))
-    return _Form(tuple(cut[0].split("\0")), tuple(fields), snapshot.fields, [])
+        fields.append((attribute, number))
+    names = None if by is None else _names_of(by, snapshot, fields[-1][1])
+    return _Form(tuple(cut[0].split("\0")), tuple(fields), snapshot.fields, names)
 
 
 def _program_of(slots: list[_Slot], form: _Form, snapshot: Snapshot) -> QuestionForm:
@@ -180,7 +202,7 @@ def _program_of(slots: list[_Slot], form: _Form, snapshot: Snapshot) -> Question
     parts: list[int] = []
     laid_out = []
     tables: list[DictionaryTable | None] = []
-    for slot, (_, number) in zip(slots, form.fields, strict=True):
+    for slot, (_, number) in zip(slots, form.fields[: len(slots)], strict=True):
         plan.nodes.append(Node("leaf", leaf=_leaf_of(slot, number)))
         if slot.complement:
             plan.nodes.append(Node("not", (len(plan.nodes) - 1,)))
@@ -193,7 +215,13 @@ def _program_of(slots: list[_Slot], form: _Form, snapshot: Snapshot) -> Question
     if len(parts) > 1:
         plan.nodes.append(Node("and", tuple(parts)))
     root = len(plan.nodes) - 1
-    return QuestionForm(Program(plan, snapshot, [root]), root, laid_out, tables)
+    groups = None
+    if form.names is not None:
+        by, number = form.fields[-1]
+        room = _BOOLS if by.type == "bool" else room_for(len(snapshot.dictionary(number)))
+        groups = number, room, by.type == "bool"
+    program = Program(plan, snapshot, [root], groups and groups[0])
+    return QuestionForm(program, root, laid_out, tables, groups)
 
 
 def _leaf_of(slot: _Slot, number: int) -> ops.Leaf:
@@ -202,6 +230,32 @@ def _leaf_of(slot: _Slot, number: int) -> ops.Leaf:
     if slot.kind == SET:
         return ops.SetLeaf(number, (0,))
     return ops.CodesLeaf(number, bytes(8), 0, 0, contiguous=True)
+
+
+# ---------------------------------------------------------------------------- groups
+
+# Codes of a bool: 1 false, 2 true.
+_BOOLS = 2
+
+
+def _may_group(by: Attribute | None) -> bool:
+    """Whether an attribute has values of its own to group by, and nothing else decides on them."""
+    if by is None or by.computed or by.needs or by.history:
+        return False
+    return by.type in ("category", "bool")
+
+
+def _names_of(by: Attribute, snapshot: Snapshot, number: int) -> Callable[[int], str]:
+    if by.type == "bool":
+        return lambda code: "true" if code == _BOOLS else "false"
+    return snapshot.dictionary_table(number).value
+
+
+def _groups(counts: NDArray[np.int64], names: Callable[[int], str]) -> dict[str | None, int]:
+    """Counts by name, those of none left out."""
+    found = np.flatnonzero(counts)
+    codes, sizes = found.tolist(), counts[found].tolist()
+    return {names(c) if c else None: size for c, size in zip(codes, sizes, strict=True)}
 
 
 # ------------------------------------------------------------------- what has a form

@@ -19,7 +19,9 @@ __all__ = [
 ]
 
 class Counting:
-    def __init__(self, program: Program, root: int, group_size: int, is_bool: bool) -> None: ...
+    def __init__(
+        self, program: Program, root: int, group_size: int | None, is_bool: bool
+    ) -> None: ...
     def run(self, control: Control, pool: Executor | None, threads: int) -> NDArray[np.int64]: ...
 
 def count_roots(

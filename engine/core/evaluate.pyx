@@ -227,14 +227,14 @@ cdef class Counting:
     """Counts one root of a program, or its groups, again and again with the same memory.
 
     `group_size` is how many counts there are where the program has a group field, see
-    `count_groups`; 0 without. For one thread at a time.
+    `count_groups`; None without. For one thread at a time.
     """
 
     cdef _Job work
     cdef Worker first
 
-    def __init__(self, Program program, int root, Py_ssize_t group_size, bint is_bool):
-        self.work = _Job(program, [root], None, max(1, group_size), 1)
+    def __init__(self, Program program, int root, group_size, bint is_bool):
+        self.work = _Job(program, [root], None, group_size or 1, 1)
         self.first = self.work.threads[0]
         if group_size:
             self.work.j.group_field = program.group_field

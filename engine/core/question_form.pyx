@@ -20,7 +20,7 @@ from engine.core.kernels import LEAST_MEMBERS
 from engine.core.program cimport Program
 from engine.core.structures cimport strata_leaf
 
-__all__ = ["CODES", "MOST_LITERALS", "RANGE", "SET", "QuestionForm"]
+__all__ = ["CODES", "MOST_LITERALS", "RANGE", "SET", "QuestionForm", "room_for"]
 
 # What a slot is: codes of a category, codes of a set, a range of numbers.
 CODES, SET, RANGE = range(3)
@@ -68,7 +68,9 @@ cdef class QuestionForm:
     `program` has one root and one leaf for each slot, in order; of codes it has room for
     `room` values. A slot is (kind, field number, literals, scale, operators, negated). `tables` are
     the dictionaries of the slots of strings (None for others), `value_counts` their sizes.
-    `group_size` is how many counts there are where the program has a group field, else 0.
+    `groups` are, of a program with a group field, its number, the greatest code that there is a
+    count for, and whether it is a bool. `is_outgrown` once a dictionary has more values than there
+    is room for: it is of no use any more.
     """
 
     cdef Program program
@@ -78,11 +80,14 @@ cdef class QuestionForm:
     cdef slot *slots
     cdef Py_ssize_t slot_count
     cdef tuple tables
+    cdef object group_field
+    cdef uint32_t group_room
+    cdef readonly bint is_outgrown
 
     def __cinit__(self):
         self.slots = NULL
 
-    def __init__(self, Program program, int root, slots, tables, group_size=0, is_bool=False):
+    def __init__(self, Program program, int root, slots, tables, groups=None):
         cdef Py_ssize_t i
         cdef slot *one
         self.program = program
@@ -97,7 +102,8 @@ cdef class QuestionForm:
             for place, operator in enumerate(operators):
                 one.ops[<int>place] = OPERATORS[operator]
             self.lay_out(one, &program.leaves[i], 0 if tables[i] is None else len(tables[i]))
-        self.counting = Counting(program, root, group_size, is_bool)
+        self.group_field, self.group_room, is_bool = groups or (None, 0, False)
+        self.counting = Counting(program, root, groups and self.group_room + 1, is_bool)
         self.bound_to = None
         program.let_go()
 
@@ -105,7 +111,7 @@ cdef class QuestionForm:
         """Gives a leaf memory that may be written to."""
         one.codes = <uint32_t *>calloc(LITERALS, sizeof(uint32_t))
         if one.kind == IS_CODES:
-            one.room = value_count + value_count // 8 + MORE_VALUES
+            one.room = room_for(value_count)
             one.words = max(<size_t>LEAST_MEMBERS, <size_t>one.room + 64) // 64
             one.members = <uint64_t *>calloc(one.words, 8)
             leaf.members = one.members
@@ -128,6 +134,9 @@ cdef class QuestionForm:
         cdef slot *one
         cdef strata_leaf *leaf
         state = snapshot.version.state
+        if self.group_field is not None and given_codes(state, self.group_field) > self.group_room:
+            self.is_outgrown = True
+            return False
         for i in range(self.slot_count):
             one = &self.slots[i]
             leaf = &self.program.leaves[i]
@@ -142,11 +151,10 @@ cdef class QuestionForm:
     cdef bint put_strings(self, slot *one, strata_leaf *leaf, table, state, list literals,
                           Py_ssize_t at) except -1:
         cdef int32_t i, k, count = 0
-        cdef uint32_t code, given
+        cdef uint32_t code, given = given_codes(state, one.field)
         cdef str literal
-        listing = state.dictionaries.get(one.field)
-        given = 0 if listing is None else listing.value_count
         if one.kind == IS_CODES and given > one.room:
+            self.is_outgrown = True
             return False
         for i in range(one.literal_count):
             literal = <str>literals[at + i]
@@ -183,6 +191,17 @@ cdef class QuestionForm:
             return self.counting.run(control, pool, threads)
         finally:
             self.program.let_go()
+
+
+cdef uint32_t given_codes(state, field) except? 0xFFFFFFFF:
+    """How many codes a state has given out of a dictionary."""
+    listing = state.dictionaries.get(field)
+    return 0 if listing is None else listing.value_count
+
+
+def room_for(uint32_t value_count):
+    """The greatest code to have room for where so many are given out."""
+    return value_count + value_count // 8 + MORE_VALUES
 
 
 cdef bint put_members(slot *one, strata_leaf *leaf, uint32_t given) noexcept:

@@ -15,7 +15,7 @@ from engine import question_forms
 from engine.audience import CountResult
 from engine.core.control import Control
 from engine.database import Database
-from engine.errors import Cancelled, DeadlineExceeded, ExpressionInvalid
+from engine.errors import Cancelled, DeadlineExceeded, ExpressionInvalid, InputInvalid, NotFound
 from engine.question_forms import QuestionForms
 from tests.live_databases import LiveDatabase, model_files
 
@@ -32,16 +32,16 @@ def live(tmp_path: Path) -> Iterator[LiveDatabase]:
     made.database.close()
 
 
-def known(database: Database, text: str) -> CountResult | None:
+def known(database: Database, text: str, group_by: str | None = None) -> CountResult | None:
     """The answer by the form alone."""
     with database._store.snapshot() as snapshot:
         binder = database._require_binder(snapshot)
-        return database._forms.count(text, snapshot, binder, None, lambda: 7)
+        return database._forms.count(text, snapshot, binder, None, lambda: 7, group_by)
 
 
-def learnt(database: Database, text: str) -> None:
+def learnt(database: Database, text: str, group_by: str | None = None) -> None:
     for _ in range(2):
-        database.count(text)
+        database.count(text, group_by=group_by)
 
 
 FORMS = [
@@ -135,6 +135,43 @@ def test_what_is_written_is_counted_and_new_values_are_known(live: LiveDatabase)
     assert known_count(database, "city = 'new299'", 1)
 
 
+def test_groups_are_counted_by_the_form(live: LiveDatabase) -> None:
+    database = live.database
+    learnt(database, "size >= 6", "city")
+    assert known(database, "size >= 6") is None
+    live.send({"member": "d", "size": 70}, {"member": "e", "size": 7, "city": "穗"})
+    found = known(database, "size >= 7", "city")
+    assert found is not None and found.count == 4
+    assert found.groups == {None: 1, "京": 1, "津": 1, "穗": 1}
+    assert list(found.groups) == [None, "京", "津", "穗"]
+    assert database.count("size >= 1000", group_by="city").groups == {}
+
+
+def test_names_that_are_no_attribute_to_group_by_have_no_form(live: LiveDatabase) -> None:
+    database = live.database
+    for name, error in (("cty", NotFound), ("size", InputInvalid)):
+        for _ in range(3):
+            with pytest.raises(error):
+                database.count("size >= 6", group_by=name)
+            assert known(database, "size >= 6", name) is None
+
+
+def test_programs_that_have_no_room_for_new_values_go(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(question_forms, "_MOST_PROGRAMS", 1)
+    database = live.database
+    for round_ in range(3):
+        learnt(database, "city = '京'")
+        learnt(database, "size = 5", "city")
+        assert known(database, "city = '津'") is not None
+        live.send(*({"member": f"{round_}-{i}", "city": f"{round_}-{i}"} for i in range(400)))
+        assert known(database, f"city = '{round_}-399'") is None
+        live.send({"member": f"{round_}-0", "size": 5})
+        found = database.count("size = 5", group_by="city")
+        assert found.groups is not None and found.groups[f"{round_}-0"] == 1
+
+
 def known_count(database: Database, text: str, count: int) -> bool:
     found = known(database, text)
     asked = database.count(text).count
@@ -188,7 +225,7 @@ def test_many_at_once_have_a_program_each(live: LiveDatabase) -> None:
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(ask, least) for least in counts]:
             done.result()
-    form = database._forms._known.forms["size >= \0"]
+    form = database._forms._known.forms["size >= \0", None]
     assert form is not None and 1 <= len(form.idle) <= 8
 
 
@@ -206,7 +243,7 @@ def test_a_stopped_count_leaves_its_program_for_others(live: LiveDatabase) -> No
         assert known(database, "size >= 7") is not None
 
 
-def test_instants_groups_and_nodes_go_the_long_way(
+def test_instants_and_nodes_go_the_long_way(
     live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = live.database
@@ -214,4 +251,3 @@ def test_instants_groups_and_nodes_go_the_long_way(
     monkeypatch.setattr(QuestionForms, "count", lambda *_: pytest.fail("asked for its form"))
     assert database.count("size >= 7", as_of_us=1).read_as_of_today == ("size",)
     assert database.count("size >= 7", nodes=True).nodes is not None
-    assert database.count("size >= 7", group_by="city").groups == {"京": 1, "津": 1}
