@@ -8,9 +8,7 @@ written in place from the next record on.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -119,8 +117,8 @@ class BlockWriter:
         return changed
 
     def write_moves(self, moves: Moves) -> None:
-        """Puts rows into memberships and takes them out: all in one pass, but for the blocks that
-        cannot be written in place as they are."""
+        """Puts rows into memberships and takes them out: all in one pass, and a second one for the
+        blocks that cannot be written in place as they are."""
         mutation = self._mutation
         hot = [cast("HotRows", mutation.field(field_id)) for field_id in moves.fields]
         grown, changed, refused = move_rows(
@@ -129,9 +127,22 @@ class BlockWriter:
         mutation.changed(changed)
         for field_id, added in zip(moves.fields, grown.tolist(), strict=True):
             mutation.grown(field_id, added)
-        for field, of_field in itertools.groupby(refused, key=itemgetter(0)):
-            at = np.concatenate([np.arange(start, stop) for _, start, stop in of_field])
-            self.write_rows(moves.fields[field], moves.rows[at], moves.entered[at])
+        if not refused:
+            return
+        # Whatever may not be written as it stands is copied, and is then: rows of its own take any.
+        starts, pieces = np.zeros(len(hot) + 1, np.int64), []
+        for field, start, stop in refused:
+            block = int(moves.rows[start]) >> _BLOCK_BITS
+            if not mutation.renew(moves.fields[field], [block]):
+                mutation.heat(moves.fields[field], block, self.parts(moves.fields[field], block))
+            starts[field + 1] += stop - start
+            pieces.append(slice(start, stop))
+        rows = np.concatenate([moves.rows[piece] for piece in pieces])
+        entered = np.concatenate([moves.entered[piece] for piece in pieces])
+        # By how many rows copies have grown is counted with what they replace.
+        _, changed, again = move_rows(hot, np.cumsum(starts).tolist(), rows, entered, *self._as_of)
+        assert not again, "a block that was copied may be written"
+        mutation.changed(changed)
 
     def _write(
         self,

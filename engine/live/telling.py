@@ -31,6 +31,7 @@ __all__ = ["Telling"]
 _Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32], NDArray[np.bool_]]
 
 _NOBODY = np.zeros(0, np.uint32)
+_NOTHING: _Columns = (np.zeros(0, np.int64), np.zeros(0, np.int64), _NOBODY, np.zeros(0, np.bool_))
 
 
 @dataclass(slots=True)
@@ -156,6 +157,9 @@ def _chosen(outcome: Passed, names: Sequence[str], numbers: Mapping[str, int]) -
     """Those flips whose definitions have a number."""
     flips = outcome.flips
     number_of = np.array([numbers.get(name, -1) for name in names], np.int64)
+    occurs = np.bincount(flips.definitions, minlength=len(names)) > 0
+    if not (number_of[occurs] >= 0).any():
+        return _NOTHING
     found = number_of[flips.definitions]
     mine = found >= 0
     if mine.all():
@@ -164,10 +168,8 @@ def _chosen(outcome: Passed, names: Sequence[str], numbers: Mapping[str, int]) -
 
 
 def _joined(pieces: Sequence[_Columns]) -> _Columns:
-    none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint32),
-            np.zeros(0, np.bool_))  # fmt: skip
     numbers, instants, rows, entered = (
-        np.concatenate(column) for column in zip(none, *pieces, strict=True)
+        np.concatenate(column) for column in zip(_NOTHING, *pieces, strict=True)
     )
     return numbers, instants, rows, entered
 

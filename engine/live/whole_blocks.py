@@ -81,6 +81,8 @@ def massed(flips: Sequence[FlipsOfRows], others: RowClocks | None = None) -> Mas
     None where there are none. The rows of `others` stand apart, too."""
     if sum(len(rows) for rows, _ in flips) < MASS_ROWS:
         return None
+    if sum(len(rows) for rows, _ in flips) < MASS_ROWS:
+        return None
     rows = np.concatenate([rows for rows, _ in flips])
     instants = np.concatenate([instants for _, instants in flips])
     blocks = rows >> np.uint32(_BLOCK_BITS)

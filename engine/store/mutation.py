@@ -8,11 +8,12 @@ whose changes are made in the same way; publishing lets everybody else see all o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bitmaps import Buffer
 from engine.columns.hot_block import HotField
 from engine.columns.zone import Encoded
 from engine.store.hot import HotFields
@@ -74,6 +75,13 @@ class Mutation:
         listed = self.snapshot.fields.by_id(field_id)
         assert listed is not None, f"there is no field {field_id}"
         self._keep(field_id, block, self._hot.place(listed, block, encoded, self.sequence))
+
+    def heat(self, field_id: int, block: int, parts: Sequence[Buffer]) -> None:
+        """Copies a block of which nothing is in memory that is written in place, with what its
+        `parts` have, so that it can be."""
+        hot = self.field(field_id)
+        assert hot is not None, f"field {field_id} is not written in place"
+        self._keep(field_id, block, hot.heat(block, parts, self.sequence, self.sequence))
 
     def events(self, field_id: int, block: int) -> OpenEvents:
         """The events of a block, to be changed; `put_events` says that it was done."""
