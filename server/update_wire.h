@@ -46,6 +46,7 @@ enum {
     STRATA_VALUE_DATE,
     STRATA_VALUE_TIME,
     STRATA_VALUE_SET,
+    STRATA_VALUE_DURATION,
     /* Groups within groups; protobuf itself reads no more. */
     STRATA_WIRE_DEPTH = 100,
 };
@@ -190,7 +191,7 @@ static inline int strata_wire_value(strata_entries *out, strata_field message, u
     const int64_t first = out->element_count;
     int more;
     while ((more = strata_wire_next(&field)) > 0) {
-        if (field.number < STRATA_VALUE_STRING || field.number > STRATA_VALUE_SET) continue;
+        if (field.number < STRATA_VALUE_STRING || field.number > STRATA_VALUE_DURATION) continue;
         *kind = (uint8_t)field.number;
         *value = *size = 0;
         out->element_count = first;
@@ -198,6 +199,7 @@ static inline int strata_wire_value(strata_entries *out, strata_field message, u
         case STRATA_VALUE_STRING:
         case STRATA_VALUE_DECIMAL:
         case STRATA_VALUE_DATE:
+        case STRATA_VALUE_DURATION:
             if (field.type != 2) return 0;
             *value = field.bytes - out->base;
             *size = (int64_t)field.word;

@@ -222,6 +222,10 @@ BAD_ROWS = {
         "age: comes as string_value, and takes int_value",
     ),
     "a time as text": (with_cell("joined", string_value="4"), "joined: comes as string_value"),
+    "a duration": (
+        with_cell("age", duration_value="4"),
+        "age: comes as duration_value, and takes int_value",
+    ),
     "no value": (with_cell("age"), "age: has no value"),
     "a date that is none": (
         with_cell("born", date_value="2026-02-30"),
