@@ -26,6 +26,7 @@ from engine.core.number_plan import attribute_field
 from engine.core.operations import Node, Plan
 from engine.core.program import Program
 from engine.core.question_form import CODES, MOST_LITERALS, RANGE, SET, QuestionForm, room_for
+from engine.errors import ExpressionInvalid
 from engine.model.definitions import Attribute
 from engine.rules import bound
 from engine.rules.bind import Binder
@@ -39,6 +40,8 @@ __all__ = ["QuestionForms"]
 
 # Forms kept, up to 300 KB each while they are used; beyond, all are found anew.
 _MOST_FORMS = 128
+# Names of forms asked once, of up to 4 KiB.
+_MOST_SEEN = 512
 # Programs of one form: for as many questions at a time.
 _MOST_PROGRAMS = 8
 # Conditions of one form. So few never share masks of codes or ranges (engine.core.worker).
@@ -153,13 +156,26 @@ class QuestionForms:
         if known.binder is not binder:
             known = self._known = _Known(binder)
         name, literals = (cut[0], group_by), cut[1]
-        if name not in known.seen or known.forms.get(name, known) is None:
-            if len(known.seen) >= _MOST_FORMS:
+        if name not in known.forms and name not in known.seen:
+            if len(known.seen) >= _MOST_SEEN:
                 known.seen.clear()
-                known.forms.clear()
             known.seen.add(name)
-            return
-        read = binder.patterns.read(text, binder.read)
+        elif known.forms.get(name, known) is not None:
+            self._add(known, name, text, literals, snapshot)
+
+    def _add(
+        self, known: _Known, name: _Name, text: str, literals: list[str], snapshot: Snapshot
+    ) -> None:
+        """Adds a program to a form, which is made if it is not there."""
+        binder, group_by = known.binder, name[1]
+        assert binder is not None, "forms are those of a binder"
+        if name not in known.forms and len(known.forms) >= _MOST_FORMS:
+            known.forms.clear()
+        known.seen.discard(name)
+        try:
+            read = binder.patterns.read(text, binder.read)
+        except ExpressionInvalid:
+            read = None  # of a part by itself; the whole was answered
         slots = None if read is None else _slots_of(read.bound)
         by = None if group_by is None else binder.model.attributes.get(group_by)
         if read is None or slots is None or (group_by is not None and not _may_group(by)):

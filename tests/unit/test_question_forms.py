@@ -17,6 +17,7 @@ from engine.core.control import Control
 from engine.database import Database
 from engine.errors import Cancelled, DeadlineExceeded, ExpressionInvalid, InputInvalid, NotFound
 from engine.question_forms import QuestionForms
+from engine.rules.patterns import Patterns
 from tests.live_databases import LiveDatabase, model_files
 
 
@@ -199,6 +200,30 @@ def test_no_more_forms_are_kept_than_there_is_room_for(
         learnt(database, text)
         assert known(database, text) is not None
         assert len(database._forms._known.forms) <= 3
+
+
+def test_what_is_asked_once_or_has_no_form_takes_the_place_of_none(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(question_forms, "_MOST_FORMS", 2)
+    monkeypatch.setattr(question_forms, "_MOST_SEEN", 2)
+    database = live.database
+    learnt(database, "size > 5")
+    for blanks in range(1, 8):
+        database.count(f"size{' ' * blanks}> 5")
+        database.count("rate > 5")
+        assert known(database, "size > 5") is not None
+
+
+def test_a_part_that_is_refused_by_itself_refuses_no_answer(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ExpressionInvalid
+
+    monkeypatch.setattr(Patterns, "read", refuse)
+    learnt(live.database, "size > 5")
+    assert known(live.database, "size > 5") is None
 
 
 def test_no_state_of_the_store_is_held(live: LiveDatabase) -> None:
