@@ -62,7 +62,9 @@ class _Others:
         self._thread.start()
 
     def taken(self) -> dict[str, Any]:
-        """What it waited since it was asked last."""
+        """What it waited since it was asked last, for one write at least."""
+        while not self._waits_ms and self._thread.is_alive():
+            time.sleep(_PAUSE_S)
         waits, self._waits_ms = self._waits_ms, []
         return {"writes": len(waits), "visible_ms": percentiles(waits), "most_ms": max(waits)}
 
