@@ -127,6 +127,9 @@ class FakeIngest(FakeDatabase):
             control.check()
             pause.wait(0.005)
 
+    def card_at_hand(self, identifier: Any, *, recent_events: int = 0) -> None:
+        """Nobody is known."""
+
     def cards(self, identifiers: Any, *, recent_events: int = 0) -> list[None]:
         return [None] * len(identifiers)
 
