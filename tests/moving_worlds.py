@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.updates import update_batch
 __all__ = [
     "DAY_US",
     "INSTANTS_AND_DAYS",
+    "MONTH_END_US",
     "MOVING",
     "PEOPLE",
     "SOURCES",
@@ -36,6 +38,8 @@ __all__ = [
 
 START_US = 1_760_000_000_000_000
 DAY_US = 86_400_000_000
+# October of 2025 ends, in UTC.
+MONTH_END_US = int(datetime(2025, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 # `late` and `early` differ in closed and strict bounds, `exact` holds at single microseconds.
 MOVING = {

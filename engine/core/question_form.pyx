@@ -65,9 +65,9 @@ cdef struct slot:
 cdef class QuestionForm:
     """See the head of this file. For one thread at a time.
 
-    `program` has one root and one leaf for each slot, in order; of codes it has room for
-    `room` values. A slot is (kind, field number, literals, scale, operators, negated). `tables` are
-    the dictionaries of the slots of strings (None for others), `value_counts` their sizes.
+    `program` has one root and one leaf for each slot, in order. A slot is (kind, field number,
+    literals, scale, operators, negated). `tables` are the dictionaries of the slots of strings (None
+    for others); of codes there is room for as many values as `room_for` says of their sizes.
     `groups` are, of a program with a group field, its number, the greatest code that there is a
     count for, and whether it is a bool. `is_outgrown` once a dictionary has more values than there
     is room for: it is of no use any more.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bitmaps import Buffer
+from engine.bitmaps.containers import BLOCK_ROWS
 from engine.columns.patch import patch_codes, patch_floats, patch_ints
 from engine.columns.patch_set import patch_bools, patch_rows
 from engine.columns.sets import decode_rows
@@ -18,8 +19,6 @@ from engine.live.block_cells import read_cells
 from engine.store.catalog import FieldKind
 
 __all__ = ["change_cells", "change_rows"]
-
-_BLOCK_ROWS = 1 << 16
 
 # What lays cells (rows ascending, values, presence) over a block as it is stored.
 _PATCHES: Mapping[FieldKind, Callable[..., Encoded]] = {
@@ -53,7 +52,7 @@ def change_rows(
 ) -> tuple[Encoded | None, NDArray[np.bool_]]:
     """Live rows or members of a block with rows (sorted, each once) put in where `entered` and
     taken out where not, None where all are as they were; and which of them are not, bool (n,)."""
-    held = np.zeros(_BLOCK_ROWS, np.bool_)
+    held = np.zeros(BLOCK_ROWS, np.bool_)
     if parts:
         held[decode_rows(parts)] = True
     changed: NDArray[np.bool_] = held[rows] != entered

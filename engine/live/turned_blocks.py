@@ -68,5 +68,6 @@ def judge_turned(
         ]
         own = [*among(rows, mine), *turns]
         judge_flips(plan, snapshot, span.ahead(own), outcome, segments=segments)
-    others = [i for i in range(len(leaves_of)) if i not in set(segments)]
+    turned = set(segments)
+    others = [i for i in range(len(leaves_of)) if i not in turned]
     judge_flips(plan, snapshot, found, outcome, whole=whole, apart=span.clocks, segments=others)

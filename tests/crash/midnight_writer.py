@@ -10,7 +10,6 @@ saves what it can. The number of a person is printed once its size, 100 and that
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,11 @@ import pytest
 
 from engine.failpoints import configure
 from tests.moving_events import HOUR_US, EventDatabase
-from tests.moving_worlds import DAY_US
+from tests.moving_worlds import DAY_US, MONTH_END_US
 from tests.sliced_ticks import cut_into_slices, slice_by_slice, spread_over_blocks
 
-__all__ = ["MIDNIGHT_US", "PEOPLE", "SEGMENTS"]
+__all__ = ["PEOPLE", "SEGMENTS"]
 
-MIDNIGHT_US = int(datetime(2025, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
 SEGMENTS = {
     "month": "count(read this month) >= 1",
     "today": "count(read today) >= 1 or size >= 100",
@@ -40,8 +38,8 @@ def people() -> list[dict[str, Any]]:
         {
             "member": f"m{number}",
             "size": number % 7,
-            "seen": MIDNIGHT_US - 3 * DAY_US + number % 3,
-            "read": {"time": MIDNIGHT_US - (number % 4) * DAY_US - HOUR_US, "page": "p"},
+            "seen": MONTH_END_US - 3 * DAY_US + number % 3,
+            "read": {"time": MONTH_END_US - (number % 4) * DAY_US - HOUR_US, "page": "p"},
         }
         for number in range(PEOPLE)
     ]
@@ -52,12 +50,12 @@ def main(path: Path, passage: int, *, saves: bool) -> None:
     monkeypatch = pytest.MonkeyPatch()
     spread_over_blocks(monkeypatch)
     cut_into_slices(monkeypatch)
-    live = EventDatabase(path, SEGMENTS, zone="UTC", now_us=MIDNIGHT_US - HOUR_US)
+    live = EventDatabase(path, SEGMENTS, zone="UTC", now_us=MONTH_END_US - HOUR_US)
     for one in people():
         live.send(one)
-    live.go(MIDNIGHT_US - 1)
+    live.go(MONTH_END_US - 1)
     configure(f"apply.in_slice=kill:{passage}")
-    live.now_us = MIDNIGHT_US + 5
+    live.now_us = MONTH_END_US + 5
     with slice_by_slice(live, saves=saves) as slices:
         slices.begin()
         for number in range(BLOCKS):

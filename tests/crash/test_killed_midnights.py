@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.midnight_writer import MIDNIGHT_US, PEOPLE, SEGMENTS
+from tests.crash.midnight_writer import PEOPLE, SEGMENTS
 from tests.crash.tracing import ROOT
 from tests.moving_events import EventDatabase
-from tests.moving_worlds import DAY_US
+from tests.moving_worlds import DAY_US, MONTH_END_US
 from tests.sliced_ticks import by_row
 
 _WRITER = [sys.executable, "-W", "ignore", "-m", "tests.crash.midnight_writer"]
@@ -39,7 +39,7 @@ def test_killed_within_a_slice(passage: int, saves: bool, tmp_path: Path) -> Non
     path = tmp_path / "store"
     written = _killed(path, passage, saves=saves)
     assert len(written) >= 2 * (passage - 1), "slices before it were done"
-    live = EventDatabase(path, now_us=MIDNIGHT_US + DAY_US // 2)
+    live = EventDatabase(path, now_us=MONTH_END_US + DAY_US // 2)
     try:
         live.agree()
         asked = [("member", f"m{person}") for person in range(PEOPLE)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,12 @@ import pytest
 from engine.columns.strings import Strings
 from engine.live import whole_blocks
 from tests.moving_events import EVENT_SEGMENTS, HOUR_US, EventDatabase, event_updates
-from tests.moving_worlds import DAY_US, MOVING, MovingDatabase, random_updates
+from tests.moving_worlds import DAY_US, MONTH_END_US, MOVING, MovingDatabase, random_updates
 from tests.skips import soaking
 
 pytestmark = pytest.mark.usefixtures("whole_feed")
 
 ROUNDS = 40 if soaking() else 8
-MIDNIGHT_US = int(datetime(2025, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 # Members of a world with more of them than make a mass.
 PEOPLE = 5000
@@ -33,7 +31,7 @@ def _read(at_us: int) -> dict[str, Any]:
 
 def _people() -> list[dict[str, Any]]:
     """Nearly all flip at midnight; some a microsecond before or after, too, or instead."""
-    seen_us = MIDNIGHT_US - 3 * DAY_US
+    seen_us = MONTH_END_US - 3 * DAY_US
     found = []
     for number in range(PEOPLE):
         member: dict[str, Any] = {"member": f"m{number}", "size": number % 7}
@@ -41,11 +39,11 @@ def _people() -> list[dict[str, Any]]:
             # One of a hundred is seen a microsecond earlier, one later.
             member["seen"] = seen_us + {3: -1, 55: 1}.get(number % 100, 0)
         if number % 10:
-            member |= _read(MIDNIGHT_US - DAY_US + number)
+            member |= _read(MONTH_END_US - DAY_US + number)
         if number % 50 == 4:
-            member |= _read(MIDNIGHT_US + 1)
+            member |= _read(MONTH_END_US + 1)
         if number % 50 == 9:
-            member |= _read(MIDNIGHT_US)
+            member |= _read(MONTH_END_US)
         found.append(member)
     return found
 
@@ -65,13 +63,13 @@ def _is_in(name: str, member: dict[str, Any], at_us: int) -> bool:
     fresh = member.get("seen", 0) > at_us - 3 * DAY_US
     old = "seen" in member and not fresh
     read_us = member.get("read", {"time": at_us + 1})["time"]
-    read = read_us <= at_us and (read_us >= MIDNIGHT_US or at_us < MIDNIGHT_US)
+    read = read_us <= at_us and (read_us >= MONTH_END_US or at_us < MONTH_END_US)
     return {
         "fresh": fresh,
         "old": old and member["size"] != 3,
         "read": read,
         "unread": not read and fresh,
-        "brief": old and at_us < MIDNIGHT_US + 1,
+        "brief": old and at_us < MONTH_END_US + 1,
         "still": member["size"] >= 5,
     }[name]
 
@@ -79,7 +77,7 @@ def _is_in(name: str, member: dict[str, Any], at_us: int) -> bool:
 def _expected(people: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
     """What time does around midnight: by instant, then segment; who enters is first."""
     found = []
-    for at_us in range(MIDNIGHT_US - 3, MIDNIGHT_US + 4):
+    for at_us in range(MONTH_END_US - 3, MONTH_END_US + 4):
         for name in SEGMENTS:
             sides: dict[bool, list[tuple[str, int, int]]] = {True: [], False: []}
             for row, member in enumerate(people):
@@ -96,13 +94,13 @@ def test_a_midnight_and_a_microsecond_before_and_after(
 ) -> None:
     """Each is told at its instant, in however many steps."""
     people = _people()
-    live = EventDatabase(tmp_path / "store", SEGMENTS, zone="UTC", now_us=MIDNIGHT_US - HOUR_US)
+    live = EventDatabase(tmp_path / "store", SEGMENTS, zone="UTC", now_us=MONTH_END_US - HOUR_US)
     try:
         live.send(*people)
-        live.go(MIDNIGHT_US - HOUR_US // 2)
+        live.go(MONTH_END_US - HOUR_US // 2)
         told = len(live.by_clock())
         for step in steps:
-            live.go(MIDNIGHT_US + step)
+            live.go(MONTH_END_US + step)
         live.agree()
         found = live.by_clock()[told:]
         assert found == _expected(people)
@@ -117,15 +115,15 @@ def test_rows_of_the_block_are_counted(tmp_path: Path) -> None:
         tmp_path / "store",
         {"fresh": "seen > now - 3 days", "big": "size > 1"},
         zone="UTC",
-        now_us=MIDNIGHT_US,
+        now_us=MONTH_END_US,
     )
     try:
-        people = [{"member": f"m{n}", "seen": MIDNIGHT_US + 2 * (n % 2)} for n in range(2 * MASS)]
-        people[:5] = [{**member, "seen": MIDNIGHT_US + 1} for member in people[:5]]
+        people = [{"member": f"m{n}", "seen": MONTH_END_US + 2 * (n % 2)} for n in range(2 * MASS)]
+        people[:5] = [{**member, "seen": MONTH_END_US + 1} for member in people[:5]]
         live.send(*people)
-        live.go(MIDNIGHT_US + 1)
+        live.go(MONTH_END_US + 1)
         before = live.database.stats()["tick_rows_evaluated"]
-        live.go(MIDNIGHT_US + 3 * DAY_US + 5)
+        live.go(MONTH_END_US + 3 * DAY_US + 5)
         evaluated = live.database.stats()["tick_rows_evaluated"] - before
         assert evaluated == 2 * len(people) + 5
         assert len(live.by_clock()) == len(people)
@@ -139,16 +137,16 @@ def test_who_came_to_a_list_since_its_upload_is_in_it(
 ) -> None:
     """A whole block asks for all rows of a list, not for those that an update wrote."""
     monkeypatch.setattr(whole_blocks, "MASS_ROWS", 1)
-    live = MovingDatabase(tmp_path / "store", {}, zone="UTC", now_us=MIDNIGHT_US)
+    live = MovingDatabase(tmp_path / "store", {}, zone="UTC", now_us=MONTH_END_US)
     try:
-        live.send({"member": "a", "seen": MIDNIGHT_US}, {"member": "b", "seen": MIDNIGHT_US})
+        live.send({"member": "a", "seen": MONTH_END_US}, {"member": "b", "seen": MONTH_END_US})
         live.database.upload_list("chosen", "member", Strings.from_list(["a", "c"]))
         rule = "list('chosen') and seen <= now - 3 days"
         live.apply({"listed": rule, "others": f"not ({rule})"}, zone="UTC")
-        live.go(MIDNIGHT_US + 1)
-        live.send({"member": "c", "seen": MIDNIGHT_US}, {"member": "d", "seen": MIDNIGHT_US})
-        live.go(MIDNIGHT_US + 3 * DAY_US + 1)
-        at_us = MIDNIGHT_US + 3 * DAY_US
+        live.go(MONTH_END_US + 1)
+        live.send({"member": "c", "seen": MONTH_END_US}, {"member": "d", "seen": MONTH_END_US})
+        live.go(MONTH_END_US + 3 * DAY_US + 1)
+        at_us = MONTH_END_US + 3 * DAY_US
         assert live.by_clock() == [
             ("+listed", 0, at_us), ("+listed", 2, at_us),
             ("-others", 0, at_us), ("-others", 2, at_us),
@@ -167,7 +165,7 @@ def test_by_block_is_by_row(
     chance = random.Random(f"{seed} {zone} {of_events}")
     opened: Callable[..., MovingDatabase] = EventDatabase if of_events else MovingDatabase
     segments = EVENT_SEGMENTS if of_events else MOVING
-    now_us = MIDNIGHT_US - 7 * DAY_US
+    now_us = MONTH_END_US - 7 * DAY_US
     stores = {
         least: opened(tmp_path / str(least), segments, zone=zone, now_us=now_us)
         for least in (1, 3, whole_blocks.MASS_ROWS)

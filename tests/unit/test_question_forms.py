@@ -40,6 +40,13 @@ def known(database: Database, text: str, group_by: str | None = None) -> CountRe
         return database._forms.count(text, snapshot, binder, None, lambda: 7, group_by)
 
 
+def known_count(database: Database, text: str, count: int) -> bool:
+    """Whether a text has so many, the long way or not, and by the form if that answers."""
+    found = known(database, text)
+    asked = database.count(text).count
+    return asked == count and (found is None or found.count == count)
+
+
 def learnt(database: Database, text: str, group_by: str | None = None) -> None:
     for _ in range(2):
         database.count(text, group_by=group_by)
@@ -171,12 +178,6 @@ def test_programs_that_have_no_room_for_new_values_go(
         live.send({"member": f"{round_}-0", "size": 5})
         found = database.count("size = 5", group_by="city")
         assert found.groups is not None and found.groups[f"{round_}-0"] == 1
-
-
-def known_count(database: Database, text: str, count: int) -> bool:
-    found = known(database, text)
-    asked = database.count(text).count
-    return asked == count and (found is None or found.count == count)
 
 
 def test_another_model_has_its_own_forms(live: LiveDatabase) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ import pytest
 
 from engine.live.event_cursors import EventCursors
 from tests.moving_events import HOUR_US, EventDatabase
-from tests.moving_worlds import DAY_US
+from tests.moving_worlds import DAY_US, MONTH_END_US
 from tests.sliced_ticks import by_row, cut_into_slices, in_one_piece, spread_over_blocks
 
-MIDNIGHT_US = int(datetime(2025, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
 SEGMENTS = {
     "fresh": "seen > now - 3 days",
     "month": "count(read this month) >= 1",
@@ -32,10 +30,10 @@ def _people() -> list[dict[str, Any]]:
         off_us = (-2, -1, 0, 1, 2)[number % 5]
         member: dict[str, Any] = {"member": f"m{number}", "size": number % 7}
         if number % 3:
-            member["seen"] = MIDNIGHT_US - 3 * DAY_US + off_us
+            member["seen"] = MONTH_END_US - 3 * DAY_US + off_us
         if number % 4:
             days = number % 3
-            at_us = MIDNIGHT_US - days * DAY_US - (0 if days == 2 else HOUR_US) + off_us
+            at_us = MONTH_END_US - days * DAY_US - (0 if days == 2 else HOUR_US) + off_us
             member["read"] = {"time": at_us, "page": "pq"[number % 2]}
         found.append(member)
     return found
@@ -61,7 +59,7 @@ def test_a_turn_is_told_as_in_one_piece(
         taken.append(sum(len(each.blocks) for each in turned.values()))
         return passed, turned, blocks_read
 
-    start_us = MIDNIGHT_US - HOUR_US // 2
+    start_us = MONTH_END_US - HOUR_US // 2
     cut, whole = (
         EventDatabase(tmp_path / name, SEGMENTS, zone="UTC", now_us=start_us) for name in "cw"
     )
@@ -74,7 +72,7 @@ def test_a_turn_is_told_as_in_one_piece(
         monkeypatch.setattr(EventCursors, "take", counted)
         for step_us in steps_us:
             for live in (cut, whole):
-                live.go(MIDNIGHT_US + step_us)
+                live.go(MONTH_END_US + step_us)
         assert sum(taken), "a calendar turned"
         assert cut.database.stats()["tick_slices"]
         assert by_row(cut) == by_row(whole)
