@@ -226,17 +226,25 @@ class Pipeline:
         Waits until what has happened is visible, or cannot be written; or else only asks for it.
         Does nothing on a store that takes no writes.
         """
-        if self._store.read_only or not (force or self.is_due):
+        if self._store.read_only:
             return
+        is_wanted = force or self.is_due
         with self._changed:
             if not moves_with_time(self.in_force) or self._is_over():
                 return
-            self._wants_tick = True
-            self._ticks_asked += 1
+            if is_wanted:
+                self._wants_tick = True
+                self._ticks_asked += 1
+                self._changed.notify_all()
             asked = self._ticks_asked
-            self._changed.notify_all()
+            # Nobody is due either while a tick that was carried out is not visible yet.
+            logged = self._ticks_under_way[-1][1] if self._ticks_under_way else 0
             # Others may go on writing, so that there is always something that is not visible yet.
-            while wait and self._ticks_done < asked and not self._is_over():
+            while (
+                wait
+                and not self._is_over()
+                and (self._ticks_done < asked if is_wanted else self._is_under_way(logged))
+            ):
                 self._changed.wait()
 
     @property
@@ -298,6 +306,10 @@ class Pipeline:
     def _lags(self) -> bool:
         """Whether some blocks lag behind the clock."""
         return self._committer.clock.lag is not None
+
+    def _is_under_way(self, sequence: int) -> bool:
+        """Whether some of what was logged up to a record is not visible yet."""
+        return bool(self._ticks_under_way) and self._ticks_under_way[0][1] <= sequence
 
     # ------------------------------------------------------------------------- commits
 
@@ -496,7 +508,7 @@ class Pipeline:
                 self._others_s += seconds
             if logged.before_us is not None and logged.step is None:
                 self._time.slices.took(span_us, seconds)
-            while self._ticks_under_way and self._ticks_under_way[0][1] <= logged.sequence:
+            while self._is_under_way(logged.sequence):
                 self._ticks_done = max(self._ticks_done, self._ticks_under_way.popleft()[0])
             self._changed.notify_all()
         self.visible.advance(logged.sequence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,6 +224,25 @@ def test_time_passes_while_a_load_runs(live: MovingDatabase) -> None:
     live.agree()
     with database.members("segment('awake')") as members:
         assert members.count == 1
+
+
+def test_a_tick_waits_for_one_that_is_not_visible_yet(live: MovingDatabase) -> None:
+    """Though nobody is due any more once that one has been carried out."""
+    database, pipeline = live.database, live.database._live.pipeline
+    live.go(START_US + 1)
+    live.now_us = START_US + 2 * DAY_US  # b is due, and leaves `fresh`
+    version = database.data_version
+    failpoints.configure("apply.before_publish=sleep:300")
+    try:
+        pipeline.tick(wait=False)
+        until = time.monotonic() + 5
+        while pipeline.is_due and time.monotonic() < until:
+            time.sleep(0.001)
+        assert not pipeline.is_due and database.data_version == version
+        database.tick()
+    finally:
+        failpoints.configure("")
+    assert database.data_version == version + 1
 
 
 def test_an_edit_waits_for_its_tick_and_for_nobody_else(tmp_path: Path) -> None:
