@@ -96,6 +96,8 @@ class Pipeline:
         self._partitions = PartitionOrder()
         self._logged: deque[Logged] = deque()
         self._committing = self._applying = False
+        # Whether it is found what the record that is applied does, so that it is only written.
+        self._is_found = False
         # Whether the last commit was refused, as by a full disk; nothing of it was kept.
         self._cannot_commit = False
         self._draining = self._checkpoints = 0
@@ -353,15 +355,22 @@ class Pipeline:
             return [self._waiting.popleft() for _ in range(count)]
         if self._wants_tick and not self._draining and not self._logged:
             return []
-        # One at a time, so that a batch that comes meanwhile waits for one and not for two.
-        is_free = not (self._logged or self._applying or self._cannot_commit or self._abandoned)
-        if self._lags and is_free:
-            return []
         if self._cannot_commit:
             return None
+        if self._is_next_slice_due and not self._abandoned:
+            return []
+        is_free = not (self._logged or self._applying or self._abandoned)
         if self._feed.is_ready(self._store.glance().data_version):
             return []
         return [] if is_free and not self._draining and self._committer.has_due else None
+
+    @property
+    def _is_next_slice_due(self) -> bool:
+        """Whether some of the blocks that lag are to come along now: one slice at a time, so that a
+        batch that comes meanwhile waits for one and not for two. It is logged while what the one
+        before does is written, which takes about as long."""
+        is_free = not self._logged and (self._is_found or not self._applying)
+        return self._lags and is_free
 
     @property
     def _is_slice_due(self) -> bool:
@@ -397,8 +406,7 @@ class Pipeline:
         self._under_way = batches
         with self._changed:
             behind_us = 0 if batches else self.behind_us
-            is_free = not (self._logged or self._applying)
-            wanted = self._wants_tick or bool(batches) or (self._lags and is_free)
+            wanted = self._wants_tick or bool(batches) or self._is_next_slice_due
             through_us, still_until_us, asked = None, None, self._ticks_asked
             if behind_us:
                 # One slice at a time; the rest is left, and with it whoever waits for it.
@@ -470,6 +478,7 @@ class Pipeline:
                 started_s = time.monotonic()
                 if logged.is_tick:
                     self._applier.look_ahead(logged, self.in_force, self._check_open)
+                    self._take_as_found()
                 with self._store.turn() as is_over:
                     self._apply(logged, started_s)
                     # Readers wait anyhow: as much as is there, as long as is fair.
@@ -486,6 +495,11 @@ class Pipeline:
                 # Nothing is written any more; reads go on as of the record before.
                 self._commit_thread.join()
                 self._start_over()
+
+    def _take_as_found(self) -> None:
+        with self._changed:
+            self._is_found = True
+            self._changed.notify_all()
 
     def _check_open(self) -> None:
         """Raises where nobody waits for a tick any more: it is carried out at the next opening."""
@@ -530,7 +544,9 @@ class Pipeline:
                     return None
                 self._changed.wait()
             self._applying = True
-            return self._logged.popleft()
+            logged = self._logged.popleft()
+            self._is_found = not logged.is_tick
+            return logged
 
     # --------------------------------------------------------------------------- ending
 

@@ -1,0 +1,62 @@
+"""When the next slice of a tick is logged: while the one before is written, and no sooner."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.live.committing import Logged
+from tests.moving_events import HOUR_US, EventDatabase
+from tests.moving_worlds import MONTH_END_US
+from tests.sliced_ticks import cut_into_slices, spread_over_blocks
+
+SEGMENTS = {"today": "count(read today) >= 1"}
+PEOPLE = 24
+
+
+def _takes_more(logged: Logged) -> bool:
+    """Whether a slice took blocks along, and left some."""
+    step = logged.step
+    return step is not None and step.first < step.next < step.end
+
+
+def test_a_slice_is_logged_while_the_one_before_is_written(
+    whole_feed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread_over_blocks(monkeypatch)
+    cut_into_slices(monkeypatch)
+    live = EventDatabase(tmp_path / "store", SEGMENTS, zone="UTC", now_us=MONTH_END_US - HOUR_US)
+    pipeline = live.database._live.pipeline
+    look_ahead, apply = pipeline._applier.look_ahead, pipeline._applier.apply
+    while_found: list[int] = []
+    while_written: list[int] = []
+
+    def looked_ahead(logged: Logged, *args: Any) -> None:
+        if _takes_more(logged):
+            time.sleep(0.02)
+            while_found.append(len(pipeline._logged))
+        look_ahead(logged, *args)
+
+    def applied(logged: Logged, *args: Any, **more: Any) -> None:
+        if _takes_more(logged):
+            until = time.monotonic() + 5
+            while not pipeline._logged and time.monotonic() < until:
+                time.sleep(0.001)
+            while_written.append(len(pipeline._logged))
+        apply(logged, *args, **more)
+
+    try:
+        for number in range(PEOPLE):
+            read = {"time": MONTH_END_US - HOUR_US, "page": "p"}
+            live.send({"member": f"m{number}", "read": read})
+        monkeypatch.setattr(pipeline._applier, "look_ahead", looked_ahead)
+        monkeypatch.setattr(pipeline._applier, "apply", applied)
+        live.go(MONTH_END_US + 1)
+        assert set(while_found) == {0}, "whoever comes meanwhile waits for one slice"
+        assert set(while_written) == {1}, "one slice is in line"
+        live.agree()
+    finally:
+        live.close()
