@@ -112,9 +112,9 @@ cdef class _Bitsets(HotBlock):
         cdef uint32_t count
         cdef strata_extent extent
         cdef bytes part
-        with nogil:
-            count = strata_hold_bitsets(self.hot.parts[0], held, room)
-            extent = strata_take_held(held, count)
+        # Shorter than giving the interpreter lock away and waiting for it.
+        count = strata_hold_bitsets(self.hot.parts[0], held, room)
+        extent = strata_take_held(held, count)
         part = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>strata_extent_bytes(extent))
         strata_write_held(extent, held, <uint8_t *>PyBytes_AS_STRING(part))
         return Encoded((part,), self.zone)

@@ -457,4 +457,30 @@ static inline size_t strata_write_sets(const strata_hot_field *field,
     return refused_count;
 }
 
+/* ------------------------------------------------------------------------------- storing */
+
+/* The containers that a codec would store: the presence, and the others that have rows. `held` has
+ * room for each entry, `room` for as many bytes as the payload; returns how many. */
+static inline uint32_t strata_hold_set(uint8_t *payload, uint32_t length, strata_held *held,
+                                       uint8_t *room) {
+    strata_hot_set set = strata_open_set(payload, length);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < set.head->entry_count; i++) {
+        strata_entry entry = set.entries[i];
+        const void *bytes = payload + entry.offset;
+        if (i && !entry.cardinality) continue;
+        if (entry.kind == STRATA_ARRAY) {
+            held[count] = (strata_held){strata_measure_rows(bytes, entry.cardinality), room};
+            held[count].entry.code = entry.code;
+            strata_write_rows(held[count].entry, bytes, room);
+        } else if (entry.kind == STRATA_BITSET) {
+            held[count] = strata_held_of_mask(entry.code, bytes, room);
+        } else {
+            held[count] = (strata_held){{entry.code, 0, 0, 0, STRATA_EMPTY, 0}, room};
+        }
+        room += strata_container_bytes(held[count++].entry);
+    }
+    return count;
+}
+
 #endif

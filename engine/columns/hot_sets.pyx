@@ -6,20 +6,24 @@ hot_givers.h. A block that cannot be written in place, as it is not hot, or an o
 it, or it has not the room, is refused: it is left as it is, whole.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport UINT32_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 import numpy as np
 
-from engine.bitmaps import directory
-from engine.columns.giver_pieces import encode_giver_pieces
 from engine.columns.givers import decode_givers
 from engine.columns.zone import NOTHING, Encoded, Zone
 
 from engine.bitmaps.containers cimport strata_entry, strata_set
 from engine.columns.hot_block cimport HotBlock, HotField, strata_hot, strata_hot_field
-from engine.columns.patch_set cimport strata_directory_count, strata_held, strata_list_held
+from engine.columns.patch_set cimport (
+    pack_held,
+    strata_directory_count,
+    strata_held,
+    strata_list_held,
+)
 
 __all__ = ["HotGivers", "HotSet"]
 
@@ -48,6 +52,9 @@ cdef extern from "engine/columns/hot_sets.h" nogil:
         const strata_held *held, uint32_t count, uint8_t *payload, uint32_t length
     ) noexcept
     strata_hot_set strata_open_set(uint8_t *payload, uint32_t length) noexcept
+    uint32_t strata_hold_set(
+        uint8_t *payload, uint32_t length, strata_held *held, uint8_t *room
+    ) noexcept
     bint strata_pairs_ascend(const strata_row_pairs *pairs) noexcept
     size_t strata_write_sets(
         const strata_hot_field *field, const strata_hot_field *givers,
@@ -109,6 +116,20 @@ cdef extern from "engine/columns/hot_givers.h" nogil:
     ) noexcept
 
 
+cdef extern from "engine/columns/stored_givers.h" nogil:
+    uint32_t STRATA_STORED_TRIPLES
+
+    ctypedef struct strata_storing:
+        uint32_t least
+        uint32_t greatest
+
+    size_t strata_count_triples(const strata_hot *hot) noexcept
+    uint32_t strata_stored_length(uint32_t count) noexcept
+    void strata_store_triples(
+        const strata_hot *hot, uint32_t count, strata_storing *storing, uint8_t *payload
+    ) noexcept
+
+
 cdef class HotGivers(HotField)
 
 
@@ -128,15 +149,17 @@ cdef class _SetBlock(HotBlock):
 
     def encode(self):
         """See HotBlock."""
-        codes, starts, rows = directory.unpack(self.parts[0])
-        # The presence stays, also where nobody has a value.
-        kept = np.diff(starts) > 0
-        kept[0] = True
-        codes = codes[kept]
-        parts = directory.pack(codes, np.append(starts[: len(kept)][kept], len(rows)), rows)
-        if len(codes) == 1:
-            return Encoded(tuple(parts), NOTHING)
-        return Encoded(tuple(parts), Zone(int(starts[1]), int(codes[1]), int(codes.max())))
+        cdef uint32_t count = strata_open_set(self.hot.parts[0], self.hot.lengths[0]).head.entry_count
+        cdef uint8_t[::1] memory = np.empty(count * sizeof(strata_held), np.uint8)
+        cdef uint8_t[::1] room = np.empty(self.hot.lengths[0], np.uint8)
+        cdef strata_held *held = <strata_held *>&memory[0]
+        count = strata_hold_set(self.hot.parts[0], self.hot.lengths[0], held, &room[0])
+        parts = pack_held(held, count)
+        if count == 1:
+            return Encoded(parts, NOTHING)
+        return Encoded(
+            parts, Zone(held[0].entry.cardinality, held[1].entry.code, held[count - 1].entry.code)
+        )
 
 
 cdef class HotSet(HotField):
@@ -226,7 +249,27 @@ cdef class _GiversBlock(HotBlock):
 
     def encode(self):
         """See HotBlock."""
-        return encode_giver_pieces([decode_givers(self.parts)])
+        cdef size_t left = strata_count_triples(&self.hot)
+        cdef strata_storing storing
+        cdef uint32_t count
+        cdef bytes part
+        cdef list parts = []
+        memset(&storing, 0, sizeof(storing))
+        storing.least = UINT32_MAX
+        while left or not parts:
+            count = <uint32_t>min(left, <size_t>STRATA_STORED_TRIPLES)
+            part = PyBytes_FromStringAndSize(NULL, strata_stored_length(count))
+            strata_store_triples(
+                &self.hot, count, &storing, <uint8_t *>PyBytes_AS_STRING(part)
+            )
+            parts.append(part)
+            left -= count
+        if not strata_bounds_of(&self.hot).row_count:
+            return Encoded(tuple(parts), NOTHING)
+        return Encoded(
+            tuple(parts),
+            Zone(strata_bounds_of(&self.hot).row_count, storing.least, storing.greatest),
+        )
 
 
 cdef class HotGivers(HotField):

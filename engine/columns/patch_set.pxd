@@ -38,3 +38,7 @@ cdef extern from "engine/columns/patch_set.h" nogil:
     void strata_write_held(
         strata_extent extent, const strata_held *held, uint8_t *payload
     ) noexcept
+
+
+# The parts (bytes) of some containers, at least one, in order of their codes.
+cdef tuple pack_held(const strata_held *held, uint32_t count)

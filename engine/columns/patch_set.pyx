@@ -32,8 +32,7 @@ cdef extern from "engine/columns/mask_forms.h" nogil:
     ) noexcept
 
 
-cdef tuple _pack(const strata_held *held, uint32_t count):
-    """The parts of some containers, at least one, in order of their codes."""
+cdef tuple pack_held(const strata_held *held, uint32_t count):
     cdef strata_extent extent
     cdef bytes part
     cdef uint8_t *out
@@ -120,7 +119,7 @@ cdef object _patch_pairs(parts, const strata_pairs *pairs):
         strata_follow_presence(now + 1, count, pairs, presence, scratch)
         now[0] = strata_held_of_mask(0, presence, presence_bytes)
     low, high = (now[1].entry.code, now[count].entry.code) if count else (None, None)
-    return Encoded(_pack(now, count + 1), Zone(now[0].entry.cardinality, low, high))
+    return Encoded(pack_held(now, count + 1), Zone(now[0].entry.cardinality, low, high))
 
 
 def patch_bools(parts, const uint16_t[::1] rows not None, values, present):
@@ -162,4 +161,4 @@ def patch_rows(
         for i in range(removed.shape[0]):
             mask[removed[i] >> 6] &= ~(<uint64_t>1 << (removed[i] & 63))
         held = strata_held_of_mask(0, mask, room)
-    return Encoded(_pack(&held, 1), Zone(held.entry.cardinality))
+    return Encoded(pack_held(&held, 1), Zone(held.entry.cardinality))
