@@ -19,6 +19,9 @@ from engine.store.snapshot import Snapshot
 
 __all__ = ["AggregateValues"]
 
+# Rows at instants, of which it is looked whether somebody has asked of the same before.
+_FEW = 256
+
 
 class AggregateValues:
     """One aggregate. `source` is where its events are read."""
@@ -27,6 +30,7 @@ class AggregateValues:
         self.scale = 0 if aggregate.property is None else aggregate.property.scale
         if aggregate.function in ("count", "days", "distinct", "first", "last"):
             self.scale = 0
+        self._aggregate = aggregate
         self._function = aggregate.function
         self._source = source
         self._edges = WindowEdges(aggregate.window, model.time_zone)
@@ -59,6 +63,16 @@ class AggregateValues:
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """The value of the row at each place at the instant beside it, as it is stored, and where
         there is one; an average is a Fraction of what is stored. Missing values are 0."""
+        if len(places) <= _FEW:
+            # Of few the calls are what takes time, and several leaves compare the same aggregate.
+            asked = (self._aggregate, places.tobytes(), instants.tobytes())
+            values, there = read.once(asked, lambda: self._at(read, places, instants))
+            return values, there.copy()
+        return self._at(read, places, instants)
+
+    def _at(
+        self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         from_us, to_us = self._edges.bounds(instants)
         folded = read.folded(self._source, self._function, places, from_us, to_us)
         if folded is not None:

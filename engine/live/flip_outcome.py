@@ -22,16 +22,28 @@ from engine.live.moving_plan import LeafFlips, MovingPlan, RowsJudged
 from engine.live.row_places import places_among, union_of_rows
 from engine.live.rows_read import RowsRead
 from engine.live.time_span import RowClocks
-from engine.live.whole_blocks import BlockMoves, FlipsOfRows, Massed, WholeBlocks, massed
+from engine.live.whole_blocks import (
+    BlockMoves,
+    FlipsOfRows,
+    Massed,
+    WholeBlocks,
+    are_few,
+    massed,
+)
 from engine.store.snapshot import Snapshot
 
-__all__ = ["Fading", "FlipOutcome", "Passed", "judge_flips"]
+__all__ = ["Fading", "FlipOutcome", "Passed", "judge_flips", "judged_as_few"]
 
 _NO_ROWS = np.zeros(0, np.uint32)
 _NO_INSTANTS = np.zeros(0, np.int64)
 
+_Piece = tuple[int | NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]
+
 # To ask a program and to find events takes about as long for so many rows as for one.
 _FEW_ROWS = 256
+
+# And to judge them at so many flips by all segments takes less time than segment by segment.
+_FEW_FLIPS = 1024
 
 # Numbers below this many bits are no less than 0 as int64.
 _SIGNED_BITS = 64
@@ -95,6 +107,9 @@ def judge_flips(
     segments = [i for i in asked if not flipping.isdisjoint(leaves_of[i])]
     if not segments:
         return
+    is_plain = fading is None and after_us is None
+    if is_plain and judged_as_few(plan, snapshot, [(segments, found)], outcome):
+        return
     chosen_of = {i: [flips[1:] for flips in found if flips[0] in leaves_of[i]] for i in segments}
     if whole is not None:
         chosen_of, together = _judge_together(plan, whole, chosen_of, outcome, apart)
@@ -136,6 +151,54 @@ def judge_flips(
         if len(places):
             before = _before(judged, i, after_us)
             outcome.add(i, judged, before, places, instants)
+
+
+def judged_as_few(
+    plan: MovingPlan,
+    snapshot: Snapshot,
+    asked: Sequence[tuple[Sequence[int], Sequence[LeafFlips]]],
+    outcome: FlipOutcome,
+) -> bool:
+    """Judges rows at their flips where both are few; says whether they are, and else does nothing.
+
+    `asked` are segments, each once, with flips of leaves, of which they are judged at those that
+    they read. All are worked out at all of the flips: that takes a call for each leaf, and not for
+    each leaf and group of segments, and of so few the calls are what takes time.
+    """
+    leaves_of = plan.parts.leaves_of
+    found = [flips for _, of_leaves in asked for flips in of_leaves]
+    count = sum(len(rows) for _, rows, _ in found)
+    if not 0 < count <= _FEW_FLIPS or not are_few(count):
+        return False
+    rows = union_of_rows([rows for _, rows, _ in found])
+    if len(rows) > _FEW_ROWS:
+        return False
+    instants = np.concatenate([instants for _, _, instants in found])
+    places = places_among(rows, np.concatenate([rows for _, rows, _ in found]))
+    order = np.lexsort((instants, places))
+    places, instants = places[order], instants[order]
+    fresh = np.append(True, (places[1:] != places[:-1]) | (instants[1:] != instants[:-1]))
+    # Of each flip of a leaf its place among the different ones.
+    at = np.empty(len(order), np.intp)
+    at[order] = np.cumsum(fresh) - 1
+    places, instants = places[fresh], instants[fresh]
+    segments, own, start = [], [], 0
+    for some, of_leaves in asked:
+        flips_at: dict[int, list[NDArray[np.intp]]] = {}
+        for number, of_rows, _ in of_leaves:
+            flips_at.setdefault(number, []).append(at[start : start + len(of_rows)])
+            start += len(of_rows)
+        for i in some:
+            mine = [one for n in leaves_of[i] for one in flips_at.get(n, ())]
+            if mine:
+                marks = np.zeros(len(places), np.bool_)
+                marks[np.concatenate(mine)] = True
+                segments.append(i)
+                own.append(marks)
+    if segments:
+        judged = plan.rows(snapshot, rows, segments)
+        outcome.add_few(segments, judged, places, instants, np.array(own))
+    return True
 
 
 def _judge_alike(
@@ -227,8 +290,8 @@ class FlipOutcome:
 
     def __init__(self, segment_count: int) -> None:
         self.rows_evaluated = self.blocks_read = 0
-        self._pieces: list[tuple[int, NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]]
-        self._pieces = []
+        # Segments, or one for all, with rows, instants, and whether they entered.
+        self._pieces: list[_Piece] = []
         self._entered: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
         self._left: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
 
@@ -248,16 +311,51 @@ class FlipOutcome:
         truth = judged.truth(segment, places, instants, known)
         was = before[places]
         first = np.ones(len(rows), np.bool_)
-        first[1:] = rows[1:] != rows[:-1]
-        moved = truth != np.where(first, was, np.roll(truth, 1))
+        first[1:] = places[1:] != places[:-1]
+        before_each = was.copy()
+        np.copyto(before_each[1:], truth[:-1], where=~first[1:])
+        moved = truth != before_each
         self.rows_evaluated += len(rows)
         if not moved.any():
             return
         self._pieces.append((segment, rows[moved], instants[moved], truth[moved]))
-        last = np.roll(first, -1)
-        last[-1] = True
+        last = np.append(first[1:], True)
         self._entered[segment].append(rows[last & truth & ~was])
         self._left[segment].append(rows[last & ~truth & was])
+
+    def add_few(
+        self,
+        segments: Sequence[int],
+        judged: RowsJudged,
+        places: NDArray[np.intp],
+        instants: NDArray[np.int64],
+        own: NDArray[np.bool_],  # of each segment which of the flips are its own
+    ) -> None:
+        """The same by several segments for the flips of all, of which each row has one."""
+        known: dict[int, NDArray[Any]] = {}
+        truth = np.array([judged.truth(i, places, instants, known) for i in segments])
+        was = np.array([judged.stored[i] for i in segments])
+        first = np.append(True, places[1:] != places[:-1])
+        starts = np.flatnonzero(first)
+        before = np.empty_like(truth)
+        before[:, 1:] = truth[:, :-1]
+        before[:, starts] = was
+        moved = (truth != before) & own
+        self.rows_evaluated += int(np.count_nonzero(own))
+        numbers = np.array(segments, np.uint32)
+        which, flips = np.nonzero(moved)
+        if not len(which):
+            return
+        rows = judged.read.rows
+        self._pieces.append(
+            (numbers[which], rows[places[flips]], instants[flips], truth[which, flips])
+        )
+        ends = np.append(starts[1:], len(places)) - 1
+        differ = np.logical_or.reduceat(moved, starts, axis=1) & (truth[:, ends] != was)
+        for place in np.flatnonzero(differ.any(axis=1)).tolist():
+            of_segment = differ[place]
+            self._entered[segments[place]].append(rows[of_segment & ~was[place]])
+            self._left[segments[place]].append(rows[of_segment & was[place]])
 
     def add_together(self, moves: Sequence[BlockMoves]) -> None:
         """Takes what happens in a block, segment by segment, each in the order of time."""

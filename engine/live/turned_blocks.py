@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engine.live.finder_cursors import among
-from engine.live.flip_outcome import FlipOutcome, judge_flips
+from engine.live.flip_outcome import FlipOutcome, judge_flips, judged_as_few
 from engine.live.moving_plan import LeafFlips, MovingPlan
 from engine.live.row_places import union_of_rows
 from engine.live.rows_read import BlockRead
@@ -60,14 +60,18 @@ def judge_turned(
     moves, evaluated = whole.moves(block, dict.fromkeys(segments, one))
     outcome.add_together(moves)
     outcome.rows_evaluated += evaluated
+    own: list[LeafFlips] = []
     if len(rows):
         # Whoever does not flip when the calendar turns is judged for nothing.
         turns = [
             (number, np.tile(rows, len(of_finder)), np.repeat(np.array(of_finder), len(rows)))
             for number, of_finder in turning.items()
         ]
-        own = [*among(rows, mine), *turns]
-        judge_flips(plan, snapshot, span.ahead(own), outcome, segments=segments)
+        own = span.ahead([*among(rows, mine), *turns])
     turned = set(segments)
     others = [i for i in range(len(leaves_of)) if i not in turned]
+    if judged_as_few(plan, snapshot, [(segments, own), (others, found)], outcome):
+        return
+    if own:
+        judge_flips(plan, snapshot, own, outcome, segments=segments)
     judge_flips(plan, snapshot, found, outcome, whole=whole, apart=span.clocks, segments=others)

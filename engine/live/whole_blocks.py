@@ -32,6 +32,7 @@ __all__ = [
     "FlipsOfRows",
     "Massed",
     "WholeBlocks",
+    "are_few",
     "marks_of",
     "massed",
     "packed",
@@ -79,9 +80,7 @@ class BlockMoves:
 def massed(flips: Sequence[FlipsOfRows], others: RowClocks | None = None) -> Massed | None:
     """The flips of many rows at once among some, which are all of the blocks that they are of;
     None where there are none. The rows of `others` stand apart, too."""
-    if sum(len(rows) for rows, _ in flips) < MASS_ROWS:
-        return None
-    if sum(len(rows) for rows, _ in flips) < MASS_ROWS:
+    if are_few(sum(len(rows) for rows, _ in flips)):
         return None
     rows = np.concatenate([rows for rows, _ in flips])
     instants = np.concatenate([instants for _, instants in flips])
@@ -106,6 +105,11 @@ def massed(flips: Sequence[FlipsOfRows], others: RowClocks | None = None) -> Mas
         kept[of_block] = marks[rows[of_block] & np.uint32(_BLOCK_ROWS - 1)]
         apart[block] = packed(marks)
     return Massed(found, apart, (rows[kept], instants[kept]))
+
+
+def are_few(flips: int) -> bool:
+    """Whether there are too few flips for those of many rows to be among them."""
+    return flips < MASS_ROWS
 
 
 def _frequent(instants: NDArray[np.int64]) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.live import flip_outcome
 from engine.live.event_cursors import EventCursors
 from tests.moving_events import HOUR_US, EventDatabase
 from tests.moving_worlds import DAY_US, MONTH_END_US
@@ -80,3 +81,27 @@ def test_a_turn_is_told_as_in_one_piece(
     finally:
         cut.close()
         whole.close()
+
+
+def test_few_rows_are_judged_by_all_segments_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each of these by its own flips alone: what is told, and how many rows were evaluated, is
+    the same as segment by segment."""
+    found = []
+    for most in (0, 1024):
+        monkeypatch.setattr(flip_outcome, "_FEW_FLIPS", most)
+        path = tmp_path / str(most)
+        live = EventDatabase(path, SEGMENTS, zone="UTC", now_us=MONTH_END_US - HOUR_US // 2)
+        try:
+            for member in _people():
+                live.send(member)
+            for step_us in (-1, 1, 9, 2 * DAY_US):
+                live.go(MONTH_END_US + step_us)
+            stats = live.database.stats()
+            assert stats["tick_slices"] and stats["tick_rows_evaluated"]
+            found.append((by_row(live), stats["tick_rows_evaluated"]))
+            live.agree(whole_feed=False)
+        finally:
+            live.close()
+    assert found[0] == found[1]
