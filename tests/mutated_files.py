@@ -62,6 +62,8 @@ _ATTRIBUTES = Suite(
         "core/kernels_avx2_groups.h",
         "core/kernels_avx512.h",
         "core/kernels_avx512_groups.h",
+        "core/kernels_avx512_masks.h",
+        "core/kernels_avx512_ranks.h",
         "core/kernels_avx512_rows.h",
         "core/kernels_ranks.h",
         "core/kernels_x86_ranks.h",

@@ -44,7 +44,7 @@ static inline void strata_make_code_masks(const strata_reader *reader, strata_co
     const strata_column *column = strata_coded_column(reader, codes, leaf);
     codes->code_count = 0;
     if (column && !codes->masks) {
-        codes->masks = aligned_alloc(64, STRATA_CODES_MOST * STRATA_BITSET_BYTES);
+        codes->masks = aligned_alloc(64, STRATA_CODES_MOST * STRATA_MASK_STRIDE * 8);
     }
     if (!column || !codes->masks) {
         return;
@@ -55,7 +55,7 @@ static inline void strata_make_code_masks(const strata_reader *reader, strata_co
     reader->kernels->code_masks_u8(values, words, (uint32_t)column->max_stored,
                                    codes->masks + start);
     for (uint32_t c = 0; c < column->max_stored; c++) {
-        uint64_t *mask = codes->masks + (size_t)c * STRATA_BLOCK_WORDS;
+        uint64_t *mask = codes->masks + (size_t)c * STRATA_MASK_STRIDE;
         memset(mask, 0, 8 * (size_t)start);
         memset(mask + start + words, 0, 8 * (size_t)(STRATA_BLOCK_WORDS - start - words));
     }
@@ -74,7 +74,7 @@ static inline uint32_t strata_codes_joined(const strata_reader *reader, strata_c
             if (count == STRATA_CODES_JOINED) {
                 return 0;
             }
-            terms[count++] = codes->masks + (size_t)(code - 1) * STRATA_BLOCK_WORDS;
+            terms[count++] = codes->masks + (size_t)(code - 1) * STRATA_MASK_STRIDE;
         }
     }
     return count;

@@ -46,6 +46,10 @@
  * column is looked up in all of them at once. */
 #define STRATA_LEAST_MEMBERS 256u
 
+/* Words from one of many masks to the next: a line more than they have, or the same line of all of them
+ * would fall in one set of the first-level cache. */
+#define STRATA_MASK_STRIDE (STRATA_BLOCK_WORDS + 8u)
+
 typedef struct {
     const char *name;
     /* mask algebra over whole blocks */
@@ -78,12 +82,12 @@ typedef struct {
     uint32_t (*mask_join_any)(const uint64_t *const *terms, const uint32_t *ends,
                               const uint64_t *flips, uint32_t group_count, uint64_t *out);
     /* Masks of the codes 1 .. code_count over `words` words, that of code c from
-     * out + (c - 1) * STRATA_BLOCK_WORDS on. */
+     * out + (c - 1) * STRATA_MASK_STRIDE on. */
     void (*code_masks_u8)(const uint8_t *values, uint32_t words, uint32_t code_count,
                           uint64_t *out);
 
     /* Masks of ranges over `words` words: bit i of that of range r is (value[i] - lows[r] <= spans[r]),
-     * from out + r * STRATA_BLOCK_WORDS on. */
+     * from out + r * STRATA_MASK_STRIDE on. */
     void (*range_masks_u8)(const uint8_t *values, uint32_t words, const uint8_t *lows,
                            const uint8_t *spans, uint32_t count, uint64_t *out);
     /* ranks[i] = all->before + how many of the cuts value[i] has reached, over `words` words; see
@@ -190,6 +194,8 @@ STRATA_TABLE(portable, portable)
 #if defined(__x86_64__) && defined(__GNUC__)
 #include "engine/core/kernels_avx2_groups.h"
 #include "engine/core/kernels_avx512_groups.h"
+#include "engine/core/kernels_avx512_masks.h"
+#include "engine/core/kernels_avx512_ranks.h"
 #include "engine/core/kernels_avx512_rows.h"
 #include "engine/core/kernels_x86_after.h"
 #include "engine/core/kernels_x86_lanes.h"

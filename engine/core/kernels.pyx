@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.core.structures cimport (
     STRATA_BLOCK_WORDS,
+    STRATA_MASK_STRIDE,
     STRATA_CUTS_MOST,
     STRATA_LEAST_MEMBERS,
     strata_cuts,
@@ -158,8 +159,8 @@ def join_any(str name, groups, flips, uint64_t[::1] out=None):
 def code_masks(str name, const uint8_t[::1] values, uint64_t[:, ::1] out):
     """The mask of each code from 1 on in a row of `out`; as many words as the values have."""
     cdef uint32_t words = <uint32_t>(values.shape[0] // 64)
-    assert values.shape[0] == 64 * words and words <= STRATA_BLOCK_WORDS == out.shape[1]
-    assert out.shape[0] and words
+    assert values.shape[0] == 64 * words and 0 < words <= STRATA_BLOCK_WORDS
+    assert out.shape[0] and out.shape[1] == STRATA_MASK_STRIDE
     table(name).code_masks_u8(&values[0], words, <uint32_t>out.shape[0], &out[0, 0])
 
 
@@ -172,7 +173,8 @@ def range_masks(
 ):
     """The mask of each range in a row of `out`; as many words as the values have."""
     cdef uint32_t words = <uint32_t>(values.shape[0] // 64)
-    assert values.shape[0] == 64 * words and words <= STRATA_BLOCK_WORDS == out.shape[1] and words
+    assert values.shape[0] == 64 * words and 0 < words <= STRATA_BLOCK_WORDS
+    assert out.shape[1] == STRATA_MASK_STRIDE
     assert 0 < lows.shape[0] == spans.shape[0] == out.shape[0]
     table(name).range_masks_u8(&values[0], words, &lows[0], &spans[0], <uint32_t>lows.shape[0],
                                &out[0, 0])

@@ -272,5 +272,6 @@ STRATA_AVX2 STRATA_INLINE uint64_t strata_codes_u32_avx2(const uint32_t *values,
 }
 
 STRATA_COLUMN_KERNELS(STRATA_AVX2, _mm_popcnt_u64, avx2)
+STRATA_MANY_MASKS(STRATA_AVX2, avx2)
 
 #endif

@@ -71,14 +71,13 @@
 
 /* The mask of each code in one pass over the values. A code takes 1.5 cycles for each word, a leaf
  * about a few of them 2 or 3. */
-#define STRATA_CODE_MASKS(TARGET, SET)                                                         \
-    TARGET static void strata_code_masks_u8_##SET(const uint8_t *restrict values,              \
-                                                  uint32_t words, uint32_t code_count,         \
-                                                  uint64_t *restrict out) {                    \
+#define STRATA_CODE_MASKS(TARGET, NAME, SET)                                                   \
+    TARGET static void NAME(const uint8_t *restrict values, uint32_t words,                    \
+                            uint32_t code_count, uint64_t *restrict out) {                     \
         for (uint32_t w = 0; w < words; w += STRATA_CODED_WORDS) {                             \
             uint32_t stop = words - w < STRATA_CODED_WORDS ? words : w + STRATA_CODED_WORDS;   \
             for (uint32_t c = 0; c < code_count; c++) {                                        \
-                uint64_t *mask = out + (size_t)c * STRATA_BLOCK_WORDS;                         \
+                uint64_t *mask = out + (size_t)c * STRATA_MASK_STRIDE;                         \
                 for (uint32_t i = w; i < stop; i++) {                                          \
                     const uint8_t *at = values + 64 * (size_t)i;                               \
                     mask[i] = strata_hits_u8_##SET(at, (uint8_t)(c + 1), 0);                   \
@@ -88,15 +87,15 @@
     }
 
 /* The mask of each of many ranges, in the same way. */
-#define STRATA_RANGE_MASKS(TARGET, SET)                                                        \
-    TARGET static void strata_range_masks_u8_##SET(const uint8_t *restrict values,             \
+#define STRATA_RANGE_MASKS(TARGET, NAME, SET)                                                  \
+    TARGET static void NAME(const uint8_t *restrict values,             \
                                                    uint32_t words, const uint8_t *lows,        \
                                                    const uint8_t *spans, uint32_t count,       \
                                                    uint64_t *restrict out) {                   \
         for (uint32_t w = 0; w < words; w += STRATA_CODED_WORDS) {                             \
             uint32_t stop = words - w < STRATA_CODED_WORDS ? words : w + STRATA_CODED_WORDS;   \
             for (uint32_t r = 0; r < count; r++) {                                             \
-                uint64_t *mask = out + (size_t)r * STRATA_BLOCK_WORDS;                         \
+                uint64_t *mask = out + (size_t)r * STRATA_MASK_STRIDE;                         \
                 for (uint32_t i = w; i < stop; i++) {                                          \
                     const uint8_t *at = values + 64 * (size_t)i;                               \
                     mask[i] = strata_hits_u8_##SET(at, lows[r], spans[r]);                     \
@@ -114,9 +113,12 @@
     STRATA_RANGE_KERNELS(TARGET, COUNT, SET, f64, double)                                      \
     STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u8, uint8_t)                                     \
     STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u16, uint16_t)                                   \
-    STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u32, uint32_t)                                   \
-    STRATA_CODE_MASKS(TARGET, SET)                                                             \
-    STRATA_RANGE_MASKS(TARGET, SET)
+    STRATA_MEMBER_KERNELS(TARGET, COUNT, SET, u32, uint32_t)
+
+/* Masks of all codes and ranges, in a table without a better way. */
+#define STRATA_MANY_MASKS(TARGET, SET)                                                         \
+    STRATA_CODE_MASKS(TARGET, strata_code_masks_u8_##SET, SET)                                 \
+    STRATA_RANGE_MASKS(TARGET, strata_range_masks_u8_##SET, SET)
 
 #define STRATA_RANGE_KERNELS(TARGET, COUNT, SET, WIDTH, TYPE)                                  \
     STRATA_RANGE_FILL(TARGET, strata_range_##WIDTH##_##SET, strata_hits_##WIDTH##_##SET, TYPE) \

@@ -122,5 +122,6 @@ STRATA_MEMBER_HITS(strata_codes_u16_portable, uint16_t)
 STRATA_MEMBER_HITS(strata_codes_u32_portable, uint32_t)
 
 STRATA_COLUMN_KERNELS(STRATA_ANY_TARGET, strata_popcount64, portable)
+STRATA_MANY_MASKS(STRATA_ANY_TARGET, portable)
 
 #endif

@@ -1,5 +1,6 @@
 /* kernels_ranks.h with the gathers of x86: the table and the cuts stay in the first-level cache. A block
- * with 86 cuts takes 58 us with AVX-512 and some 100 with AVX2, one by one 310. */
+ * with 86 cuts takes 58 us with AVX-512 and some 100 with AVX2, one by one 310. With AVX-512 most cuts do
+ * without gathers: kernels_avx512_ranks.h. */
 #ifndef STRATA_KERNELS_X86_RANKS_H
 #define STRATA_KERNELS_X86_RANKS_H
 
@@ -64,10 +65,9 @@ STRATA_AVX512 STRATA_INLINE void strata_ranks_avx512(const uint32_t *values, uin
 }
 
 /* The loop over steps is unrolled: their number is the same for all values. */
-#define STRATA_RANKS(TARGET, SET)                                                              \
-    TARGET static void strata_ranks_u32_##SET(const uint32_t *restrict values, uint32_t words, \
-                                              const strata_cuts *restrict all,                 \
-                                              uint8_t *restrict ranks) {                       \
+#define STRATA_RANKS(TARGET, NAME, SET)                                                        \
+    TARGET static void NAME(const uint32_t *restrict values, uint32_t words,                   \
+                            const strata_cuts *restrict all, uint8_t *restrict ranks) {        \
         switch (all->steps) {                                                                  \
         case 1: strata_ranks_##SET(values, words, all, ranks, 1); break;                       \
         case 2: strata_ranks_##SET(values, words, all, ranks, 2); break;                       \
@@ -75,7 +75,7 @@ STRATA_AVX512 STRATA_INLINE void strata_ranks_avx512(const uint32_t *values, uin
         }                                                                                      \
     }
 
-STRATA_RANKS(STRATA_AVX2, avx2)
-STRATA_RANKS(STRATA_AVX512, avx512)
+STRATA_RANKS(STRATA_AVX2, strata_ranks_u32_avx2, avx2)
+STRATA_RANKS(STRATA_AVX512, strata_gathered_ranks_u32_avx512, avx512)
 
 #endif

@@ -132,7 +132,7 @@ static inline int strata_have_room(strata_ranges *ranges) {
     if (!ranges->masks) {
         ranges->ranks = aligned_alloc(64, STRATA_BLOCK_ROWS);
         ranges->divided = malloc(sizeof(strata_cuts));
-        ranges->masks = aligned_alloc(64, ranges->range_count * (size_t)STRATA_BITSET_BYTES);
+        ranges->masks = aligned_alloc(64, ranges->range_count * (size_t)STRATA_MASK_STRIDE * 8);
         if (!ranges->ranks || !ranges->divided || !ranges->masks) {
             ranges->cut_count = 0;
         }
@@ -166,7 +166,7 @@ static inline const uint64_t *strata_range_mask(const strata_reader *reader, str
     if (ranges->is_made < 0) {
         strata_make_ranges(reader, ranges, leaf);
     }
-    return ranges->is_made ? ranges->masks + (size_t)(leaf->range - 1) * STRATA_BLOCK_WORDS : 0;
+    return ranges->is_made ? ranges->masks + (size_t)(leaf->range - 1) * STRATA_MASK_STRIDE : 0;
 }
 
 #endif

@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef extern from "engine/core/kernels.h" nogil:
     const uint32_t STRATA_BLOCK_ROWS
     const uint32_t STRATA_BLOCK_WORDS
+    const uint32_t STRATA_MASK_STRIDE
     const uint32_t STRATA_LEAST_MEMBERS
     const uint32_t STRATA_BITSET_BYTES
 

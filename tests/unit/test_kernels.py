@@ -124,10 +124,16 @@ def test_join_any(table: str) -> None:
 def test_code_masks(table: str, words: int) -> None:
     """The mask of each code; nothing is written behind the words of the values."""
     rng = np.random.default_rng(words)
-    values = rng.integers(0, 52, 64 * words).astype(np.uint8)
-    out = np.full((50, 1024), 7, np.uint64)
-    kernels.code_masks(table, values, out)
-    for code in range(1, 51):
+    for count in (1, 15, 16, 50):
+        values = rng.integers(0, count + 2, 64 * words).astype(np.uint8)
+        out = np.full((count, 1032), 7, np.uint64)
+        kernels.code_masks(table, values, out)
+        check_codes(values, out)
+
+
+def check_codes(values: NDArray[np.uint8], out: NDArray[np.uint64]) -> None:
+    words = len(values) // 64
+    for code in range(1, len(out) + 1):
         expected = np.packbits(values == code, bitorder="little").view(np.uint64)
         assert (out[code - 1, :words] == expected).all()
         assert (out[code - 1, words:] == 7).all()
@@ -136,12 +142,27 @@ def test_code_masks(table: str, words: int) -> None:
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("words", [1, 7, 8, 9, 1023, 1024])
 def test_range_masks(table: str, words: int) -> None:
-    """The mask of each range, some of which go around; nothing is written behind the words."""
+    """The mask of each of few and of many ranges; nothing is written behind the words."""
     rng = np.random.default_rng(words)
     values = rng.integers(0, 256, 64 * words).astype(np.uint8)
-    lows = np.array([0, 0, 255, 1, 200, 77], np.uint8)
-    spans = np.array([0, 255, 0, 13, 100, 1], np.uint8)
-    out = np.full((len(lows), 1024), 7, np.uint64)
+    lows = np.array([0, 0, 255, 1, 200, 77, 16, 15, 239, 254], np.uint8)
+    spans = np.array([0, 255, 0, 13, 55, 1, 15, 16, 1, 1], np.uint8)
+    check_ranges(table, values, lows, spans)
+    for most in (256, 200, 16, 3):
+        lows = rng.integers(0, most, 100).astype(np.uint8)
+        spans = rng.integers(0, most - lows.astype(np.int64)).astype(np.uint8)
+        check_ranges(table, values, lows, spans)
+        check_ranges(table, values % np.uint8(most - 1), lows, spans)
+        # Some go around.
+        spans = rng.integers(0, 256, 100).astype(np.uint8)
+        check_ranges(table, values, lows, spans)
+
+
+def check_ranges(
+    table: str, values: NDArray[np.uint8], lows: NDArray[np.uint8], spans: NDArray[np.uint8]
+) -> None:
+    words = len(values) // 64
+    out = np.full((len(lows), 1032), 7, np.uint64)
     kernels.range_masks(table, values, lows, spans, out)
     for low, span, mask in zip(lows, spans, out, strict=True):
         expected = np.packbits(values - low <= span, bitorder="little").view(np.uint64)
@@ -165,6 +186,22 @@ def test_ranks(table: str, highest: int) -> None:
             assert (out == 1 + np.searchsorted(cuts, values, side="right")).all()
         else:
             assert len(cuts) > 4
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_ranks_of_cuts_close_together(table: str) -> None:
+    """Some beside each other and one far from them, and cuts at both ends of all numbers."""
+    top = 2**32 - 2
+    apart = [[5, 5 + 2**bits + over] for bits in (15, 16) for over in range(-6, 3)]
+    ends = [[1, 2, 2**31, top - 1, top], [top], [1]]
+    for some in ([70, 71, 73, 10**9], [5, 6, 7, 8, 500], *ends, *apart):
+        cuts = np.array(some, np.uint32)
+        steps = np.arange(-40, 40, dtype=np.int64)
+        near = (cuts.astype(np.int64)[:, None] + steps).clip(0, top).astype(np.uint32).ravel()
+        values = np.concatenate([near, np.zeros(-len(near) % 64, np.uint32)])
+        out = np.zeros(len(values), np.uint8)
+        assert kernels.ranks(table, values, cuts, top, 3, out)
+        assert (out == 3 + np.searchsorted(cuts, values, side="right")).all()
 
 
 def test_no_ranks_where_cuts_crowd() -> None:
