@@ -139,10 +139,11 @@ class Planner:
         return self._node(Node("leaf", leaf=planned))
 
     def _node(self, node: Node) -> int:
-        place = self._known.get(node)
-        if place is None:
-            place = self._known[node] = len(self.plan.nodes)
-            self.plan.nodes.append(node)
+        nodes = self.plan.nodes
+        # Once, since the hash of a node costs as much as the rest.
+        place = self._known.setdefault(node, len(nodes))
+        if place == len(nodes):
+            nodes.append(node)
         return place
 
     def _children(self, item: bound.BoundExpr) -> tuple[bound.BoundExpr, ...]:

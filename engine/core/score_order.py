@@ -22,6 +22,8 @@ def score_order(
     `reads[i]` are the columns that leaf i reads, in the order of leaves. Children stand before
     their parents, and the conditions of a score before whoever reads it.
     """
+    if not any(isinstance(column, ops.ScoreColumn) for column in columns):
+        return _heights(nodes), {}
     heights: list[int] = []
     below: list[frozenset[int]] = []  # by node: the scores read in it, and those that they need
     scores: dict[int, tuple[int, frozenset[int]]] = {}  # by column: height, what it needs
@@ -51,3 +53,10 @@ def score_order(
     return heights, {
         number: tuple(sorted(needs, key=order.__getitem__)) for number, (_, needs) in scores.items()
     }
+
+
+def _heights(nodes: Sequence[ops.Node]) -> list[int]:
+    heights: list[int] = []
+    for node in nodes:
+        heights.append(1 + max([heights[child] for child in node.children]) if node.children else 1)
+    return heights
