@@ -37,7 +37,13 @@ __all__ = ["Fading", "FlipOutcome", "Passed", "judge_flips", "judged_as_few"]
 _NO_ROWS = np.zeros(0, np.uint32)
 _NO_INSTANTS = np.zeros(0, np.int64)
 
-_Piece = tuple[int | NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]
+# Segments, rows, instants, and whether they entered; one for all rows, or one for each.
+_Piece = tuple[
+    int | NDArray[np.uint32],
+    NDArray[np.uint32],
+    int | NDArray[np.int64],
+    bool | NDArray[np.bool_],
+]
 
 # To ask a program and to find events takes about as long for so many rows as for one.
 _FEW_ROWS = 256
@@ -290,7 +296,6 @@ class FlipOutcome:
 
     def __init__(self, segment_count: int) -> None:
         self.rows_evaluated = self.blocks_read = 0
-        # Segments, or one for all, with rows, instants, and whether they entered.
         self._pieces: list[_Piece] = []
         self._entered: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
         self._left: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
@@ -363,32 +368,34 @@ class FlipOutcome:
         for one in moves:
             for rows, entered in ((one.entered, True), (one.left, False)):
                 if len(rows):
-                    instants = np.full(len(rows), one.instant_us)
-                    self._pieces.append((one.segment, rows, instants, np.full(len(rows), entered)))
+                    self._pieces.append((one.segment, rows, one.instant_us, entered))
             at_ends.setdefault(one.segment, []).append(one)
         for segment, of_segment in at_ends.items():
-            came = np.concatenate([one.entered for one in of_segment])
-            went = np.concatenate([one.left for one in of_segment])
+            came, went = of_segment[0].entered, of_segment[0].left
             if len(of_segment) > 1:
+                came = np.concatenate([one.entered for one in of_segment])
+                went = np.concatenate([one.left for one in of_segment])
                 came, went = _more_often(came, went), _more_often(went, came)
             self._entered[segment].append(came)
             self._left[segment].append(went)
 
     def passed(self) -> Passed:
         """Everything."""
-        segments = np.concatenate(
-            [np.full(len(rows), segment, np.uint32) for segment, rows, _, _ in self._pieces]
-            or [_NO_ROWS]
+        ends = np.cumsum([0, *(len(rows) for _, rows, _, _ in self._pieces)]).tolist()
+        flips = Flips(
+            np.empty(ends[-1], np.int64),
+            np.empty(ends[-1], np.uint32),
+            np.empty(ends[-1], np.uint32),
+            np.empty(ends[-1], np.bool_),
         )
-        rows = np.concatenate([rows for _, rows, _, _ in self._pieces] or [_NO_ROWS])
-        instants = np.concatenate(
-            [instants for _, _, instants, _ in self._pieces] or [np.zeros(0, np.int64)]
-        )
-        entered = np.concatenate(
-            [truth for _, _, _, truth in self._pieces] or [np.zeros(0, np.bool_)]
-        )
+        for piece, start, end in zip(self._pieces, ends, ends[1:], strict=False):
+            segments, rows, instants, entered = piece
+            flips.definitions[start:end] = segments
+            flips.rows[start:end] = rows
+            flips.instants[start:end] = instants
+            flips.entered[start:end] = entered
         return Passed(
-            Flips(instants, segments, rows, entered),
+            flips,
             [_joined(rows) for rows in self._entered],
             [_joined(rows) for rows in self._left],
             self.rows_evaluated,
@@ -397,6 +404,8 @@ class FlipOutcome:
 
 
 def _joined(pieces: Sequence[NDArray[np.uint32]]) -> NDArray[np.uint32]:
+    if len(pieces) == 1:
+        return pieces[0]
     rows = np.concatenate([_NO_ROWS, *pieces])
     # Blocks come in order, and the rows of each piece too; but some rows of a block come apart.
     return rows if (rows[1:] > rows[:-1]).all() else np.sort(rows)

@@ -197,7 +197,7 @@ class KeptLevel:
         starts, pieces, sides = [0], [np.zeros(0, np.uint32)], [np.zeros(0, np.bool_)]
         for came, went in zip(entered, left, strict=True):
             rows = np.concatenate([came, went])
-            order = np.argsort(rows)
+            order = np.argsort(rows, kind="stable")  # merges the two
             pieces.append(rows[order])
             sides.append(order < len(came))
             starts.append(starts[-1] + len(rows))

@@ -136,16 +136,17 @@ class Telling:
     def flips(self, passed: Sequence[tuple[Passed, Sequence[str]]]) -> Flips:
         """Who enters and leaves as time passes, of several levels with the names of what moves
         there; numbers are places in `definitions`."""
-        pieces = [self._alone(outcome, names) for outcome, names in passed]
+        asked = [(outcome.flips, names, _occur(outcome.flips, names)) for outcome, names in passed]
+        pieces = [self._alone(*one) for one in asked]
         for group in self._groups:
-            of_group = [_chosen(outcome, names, group.of_definition) for outcome, names in passed]
+            of_group = [_chosen(*one, group.of_definition) for one in asked]
             pieces.append(_changes(group, of_group))
         numbers, instants, rows, entered = _joined(pieces)
         return in_order(Flips(instants, numbers.astype(np.uint32), rows, entered))
 
-    def _alone(self, outcome: Passed, names: Sequence[str]) -> _Columns:
+    def _alone(self, flips: Flips, names: Sequence[str], occur: NDArray[np.bool_]) -> _Columns:
         """The flips of what is told by itself."""
-        numbers, instants, rows, entered = _chosen(outcome, names, self._numbers)
+        numbers, instants, rows, entered = _chosen(flips, names, occur, self._numbers)
         if not self._actions:
             return numbers, instants, rows, entered
         actions = [self._numbers[name] for name in self._actions]
@@ -153,17 +154,23 @@ class Telling:
         return numbers[told], instants[told], rows[told], entered[told]
 
 
-def _chosen(outcome: Passed, names: Sequence[str], numbers: Mapping[str, int]) -> _Columns:
-    """Those flips whose definitions have a number."""
-    flips = outcome.flips
+def _occur(flips: Flips, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of the names flips are about."""
+    found: NDArray[np.bool_] = np.bincount(flips.definitions, minlength=len(names)) > 0
+    return found
+
+
+def _chosen(
+    flips: Flips, names: Sequence[str], occur: NDArray[np.bool_], numbers: Mapping[str, int]
+) -> _Columns:
+    """Those flips whose definitions have a number; `occur` says of each whether it has flips."""
     number_of = np.array([numbers.get(name, -1) for name in names], np.int64)
-    occurs = np.bincount(flips.definitions, minlength=len(names)) > 0
-    if not (number_of[occurs] >= 0).any():
+    if not (number_of[occur] >= 0).any():
         return _NOTHING
     found = number_of[flips.definitions]
-    mine = found >= 0
-    if mine.all():
+    if (number_of[occur] >= 0).all():
         return found, flips.instants, flips.rows, flips.entered
+    mine = found >= 0
     return found[mine], flips.instants[mine], flips.rows[mine], flips.entered[mine]
 
 
