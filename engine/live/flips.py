@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.live.row_places import each_row_once
 from engine.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -189,8 +190,18 @@ class DueTimes:
         """Whether somebody of a block may flip up to an instant."""
         return bool(self._next[block] <= through_us)
 
-    def take(self, read: BlockRead, after_us: int, through_us: int) -> BlockFlips:
-        """The flips of a block after one instant and up to another, which then are behind."""
+    def expected(self, block: int, through_us: int) -> NDArray[np.uint32] | None:
+        """The rows of a block that may flip up to an instant; None where any may."""
+        if through_us > self._horizon[block]:
+            return None
+        rows, ahead = self._ahead[block]
+        return rows[: int(np.searchsorted(ahead, through_us, side="right"))]
+
+    def take(
+        self, read: BlockRead, after_us: int, through_us: int, some: RowsRead | None = None
+    ) -> BlockFlips:
+        """The flips of a block after one instant and up to another, which then are behind. `some`
+        of its rows, with all that are `expected`, may have been read already."""
         block = read.block
         if through_us > self._horizon[block]:
             found = self._leaf.between(read.whole, after_us, through_us, FLIPS_AHEAD)
@@ -198,7 +209,7 @@ class DueTimes:
         else:
             rows, ahead = self._ahead[block]
             due = int(np.searchsorted(ahead, through_us, side="right"))
-            candidates = read.some(np.unique(rows[:due]))
+            candidates = some or read.some(each_row_once(rows[:due]))
             found = self._leaf.between(candidates, after_us, through_us)
             rows, ahead, horizon = rows[due:], ahead[due:], int(self._horizon[block])
         self._ahead[block] = rows, ahead

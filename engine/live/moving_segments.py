@@ -243,8 +243,12 @@ class MovingSegments:
             else:
                 after_us_of_block = after_us
             of_block: list[LeafFlips] = []
+            # What several leaves read of those who are due is read once.
+            due_rows = [self._due[number].expected(block, through_us) for number in numbers]
+            rows = [of_leaf for of_leaf in due_rows if of_leaf is not None]
+            some_read = read.some(each_row_once(np.concatenate(rows))) if rows else None
             for number in numbers:
-                found = self._due[number].take(read, after_us_of_block, through_us)
+                found = self._due[number].take(read, after_us_of_block, through_us, some_read)
                 if len(found.rows):
                     of_block += span.ahead([(number, found.rows, found.instants)])
             if block in passing.turning:
