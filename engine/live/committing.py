@@ -8,7 +8,8 @@
 3. Save some of the blocks that have been dirty for longest, and of what else must be saved
    before the log can be trimmed: as many as keep the log short, or all where batches have stopped,
    but no more bytes than keep the commit near its target time. While somebody waits for the commit,
-   only what can no longer be left to one for which nobody does (`has_due`).
+   only what can no longer be left to one for which nobody does (`has_due`); such a one saves one
+   block, as whoever comes meanwhile waits for it.
 4. Commit. Then, and only then: acknowledge, and let the feed be seen.
 """
 
@@ -323,7 +324,9 @@ class Committer:
         with writer.resting(wait=must) if must or may else nullcontext(False) as rests:
             # A saved block never runs ahead of the feed.
             through = self._put_feed(writer)
-            given = self._save_blocks(writer, save_more=save_more) if rests else 0
+            # Whoever comes meanwhile waits for it.
+            most = None if save_more else 1 if alone else int(self._still_due)
+            given = self._save_blocks(writer, most) if rests else 0
         self._trim_feed(writer)
         # A new store's key has to be durable before anything is known by it.
         room = max(self._slice_bytes - given, 0) if self.identities.dirty_since else 0
@@ -331,9 +334,9 @@ class Committer:
         self._save_positions(writer, save_more=save_more)
         return through, given
 
-    def _save_blocks(self, writer: Writer, *, save_more: bool) -> int:
-        dirty = writer.snapshot.version.overlay.dirty
-        wanted = list(dirty) if save_more else list(dirty)[: int(self._still_due)]
+    def _save_blocks(self, writer: Writer, most: int | None) -> int:
+        """Saves at most so many blocks, or all that are dirty, up to a slice; bytes of them."""
+        wanted = list(writer.snapshot.version.overlay.dirty)[:most]
         if wanted:
             failpoint("save.before_write")
         given = saved = 0

@@ -138,6 +138,31 @@ def test_what_is_due_is_saved_by_a_commit_that_nobody_waits_for(
     assert any({"log.before_write", "save.before_write"} <= {*one} for one in commits)
 
 
+def test_a_pause_saves_one_block_at_a_time(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes meanwhile waits for one block and not for all that are due."""
+    for first in range(0, 66_000, 11_000):
+        live.sizes(*((f"m{n}", 1) for n in range(first, first + 11_000)))
+    live.database.checkpoint()
+    monkeypatch.setattr(pipeline, "QUIET_S", 3600.0)
+    first = live.sizes(("m0", 60), ("m65999", 60))
+    live.database._live.pipeline.told.wait(first.offset - 1, None, 10.0)
+    assert live.database.stats()["dirty_blocks"] == 2
+    monkeypatch.setattr(committing, "LOG_KEPT_RECORDS", 1)  # each record is a save of each
+    saves: list[str] = []
+
+    def note(name: str) -> None:
+        if name == "save.before_write":
+            saves.append(name)
+
+    monkeypatch.setattr(committing, "failpoint", note)
+    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 2.0)
+    live.sizes(("m0", 61), ("m65999", 61))
+    assert soon(lambda: live.database.stats()["log_records"] == 0)
+    assert len(saves) == 2
+
+
 def sizes_of(live: LiveDatabase, *pairs: tuple[str, int]) -> ProfileBatch:
     """The batch that `live.sizes` sends."""
     return live.batch(*({"member": member, "size": size} for member, size in pairs))
