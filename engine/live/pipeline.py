@@ -361,7 +361,8 @@ class Pipeline:
             return []
         is_free = not (self._logged or self._applying or self._abandoned)
         if self._feed.is_ready(self._store.glance().data_version):
-            return []
+            # The next slice takes it along: a commit of its own takes as much of the processor.
+            return None if self._lags and not self._closing else []
         return [] if is_free and not self._draining and self._committer.has_due else None
 
     @property

@@ -1,4 +1,5 @@
-"""When the next slice of a tick is logged: while the one before is written, and no sooner."""
+"""When the next slice of a tick is logged: while the one before is written, and no sooner; with it
+the feed of what is visible."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.live.committing import Logged
+from engine.live.pipeline import Pipeline
 from tests.moving_events import HOUR_US, EventDatabase
 from tests.moving_worlds import MONTH_END_US
 from tests.sliced_ticks import cut_into_slices, spread_over_blocks
@@ -21,6 +23,12 @@ def _takes_more(logged: Logged) -> bool:
     """Whether a slice took blocks along, and left some."""
     step = logged.step
     return step is not None and step.first < step.next < step.end
+
+
+def _wait_for_the_next(pipeline: Pipeline) -> None:
+    until = time.monotonic() + 5
+    while not pipeline._logged and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 def test_a_slice_is_logged_while_the_one_before_is_written(
@@ -42,9 +50,7 @@ def test_a_slice_is_logged_while_the_one_before_is_written(
 
     def applied(logged: Logged, *args: Any, **more: Any) -> None:
         if _takes_more(logged):
-            until = time.monotonic() + 5
-            while not pipeline._logged and time.monotonic() < until:
-                time.sleep(0.001)
+            _wait_for_the_next(pipeline)
             while_written.append(len(pipeline._logged))
         apply(logged, *args, **more)
 
@@ -57,6 +63,47 @@ def test_a_slice_is_logged_while_the_one_before_is_written(
         live.go(MONTH_END_US + 1)
         assert set(while_found) == {0}, "whoever comes meanwhile waits for one slice"
         assert set(while_written) == {1}, "one slice is in line"
+        live.agree()
+    finally:
+        live.close()
+
+
+def test_a_slice_takes_the_feed_of_the_one_before_along(
+    whole_feed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread_over_blocks(monkeypatch)
+    cut_into_slices(monkeypatch)
+    live = EventDatabase(tmp_path / "store", SEGMENTS, zone="UTC", now_us=MONTH_END_US - HOUR_US)
+    pipeline = live.database._live.pipeline
+    look_ahead, apply = pipeline._applier.look_ahead, pipeline._applier.apply
+    commit = pipeline._committer.commit
+    while_lagging: list[int] = []
+
+    def looked_ahead(logged: Logged, *args: Any) -> None:
+        time.sleep(0.02)
+        look_ahead(logged, *args)
+
+    def applied(logged: Logged, *args: Any, **more: Any) -> None:
+        if _takes_more(logged):
+            _wait_for_the_next(pipeline)
+        apply(logged, *args, **more)
+
+    def committed(*args: Any, **more: Any) -> list[Logged]:
+        lags = pipeline._committer.clock.lag is not None
+        logged = commit(*args, **more)
+        if lags:
+            while_lagging.append(len(logged))
+        return logged
+
+    try:
+        for number in range(PEOPLE):
+            read = {"time": MONTH_END_US - HOUR_US, "page": "p"}
+            live.send({"member": f"m{number}", "read": read})
+        monkeypatch.setattr(pipeline._applier, "look_ahead", looked_ahead)
+        monkeypatch.setattr(pipeline._applier, "apply", applied)
+        monkeypatch.setattr(pipeline._committer, "commit", committed)
+        live.go(MONTH_END_US + 1)
+        assert set(while_lagging) == {1}, "no commit is for the feed alone"
         live.agree()
     finally:
         live.close()
