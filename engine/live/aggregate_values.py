@@ -19,7 +19,8 @@ from engine.store.snapshot import Snapshot
 
 __all__ = ["AggregateValues"]
 
-# Rows at instants, of which it is looked whether somebody has asked of the same before.
+# Rows at instants, of which it is looked whether somebody has asked of the same before, or of the
+# same window.
 _FEW = 256
 
 
@@ -73,7 +74,11 @@ class AggregateValues:
     def _at(
         self, read: RowsRead, places: NDArray[np.intp], instants: NDArray[np.int64]
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        from_us, to_us = self._edges.bounds(instants)
+        if len(places) <= _FEW:
+            spans = (self._edges, instants.tobytes())
+            from_us, to_us = read.once(spans, lambda: self._edges.bounds(instants))
+        else:
+            from_us, to_us = self._edges.bounds(instants)
         folded = read.folded(self._source, self._function, places, from_us, to_us)
         if folded is not None:
             always = self._function in ("count", "sum")

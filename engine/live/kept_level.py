@@ -196,11 +196,16 @@ class KeptLevel:
         """What changes the memberships of the moving definitions."""
         starts, pieces, sides = [0], [np.zeros(0, np.uint32)], [np.zeros(0, np.bool_)]
         for came, went in zip(entered, left, strict=True):
+            starts.append(starts[-1] + len(came) + len(went))
+            if not len(came) or not len(went):
+                # As when a calendar turns: whoever counted something then leaves.
+                pieces.append(came if len(came) else went)
+                sides.append(np.full(len(pieces[-1]), len(came) > 0))
+                continue
             rows = np.concatenate([came, went])
             order = np.argsort(rows, kind="stable")  # merges the two
             pieces.append(rows[order])
             sides.append(order < len(came))
-            starts.append(starts[-1] + len(rows))
         fields = [self._fields[name] for name in self.moving]
         return Moves(fields, starts, np.concatenate(pieces), np.concatenate(sides))
 

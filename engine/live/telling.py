@@ -175,6 +175,9 @@ def _chosen(
 
 
 def _joined(pieces: Sequence[_Columns]) -> _Columns:
+    some = [piece for piece in pieces if len(piece[0])]
+    if len(some) == 1:
+        return some[0]
     numbers, instants, rows, entered = (
         np.concatenate(column) for column in zip(_NOTHING, *pieces, strict=True)
     )

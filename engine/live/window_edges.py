@@ -80,11 +80,20 @@ _OPEN = FixedEdge(EARLIEST_US), FixedEdge(_LATEST_US)
 
 
 class WindowEdges:
-    """The edges of one window; None takes in everything up to the instant asked."""
+    """The edges of one window; None takes in everything up to the instant asked. Two that are equal
+    take in the same."""
 
     def __init__(self, window: tree.Window | None, zone: ZoneInfo) -> None:
         self._zone = zone
         self._from, self._to = _OPEN if window is None else _edges(window, zone)
+        self._key = self._from, self._to, zone
+        self._hash = hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WindowEdges) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def bounds(self, instants: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The span [from, to) at each instant."""

@@ -19,7 +19,7 @@ from engine.live.event_flips import EventSources
 from engine.live.flips import NEVER, FlipLeaf
 from engine.live.moving_plan import flip_leaf
 from engine.live.rows_read import RowsRead
-from engine.live.window_edges import UnitEdge, unit_flips, unit_turns
+from engine.live.window_edges import UnitEdge, WindowEdges, unit_flips, unit_turns
 from engine.rules import bound, tree
 from engine.rules.bind import Binder
 from engine.rules.calendar import first_instant_us, local_day
@@ -310,3 +310,19 @@ def test_whoever_passes_a_unit_does_it_when_the_calendar_turns(
                 asked += bool(within)
     assert asked
     assert unit_turns(edge, 0, 400 * DAY_US, clock) is None
+
+
+def test_windows_are_equal_where_they_take_in_the_same() -> None:
+    zone, other = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
+    windows = [
+        tree.Window(kind="this", unit="month"),
+        tree.Window(kind="in_last_calendar", count=1, unit="month"),
+        tree.Window(kind="today"),
+        tree.Window(kind="yesterday"),
+        tree.Window(kind="in_last", length=tree.Duration(1, "day")),
+        None,
+    ]
+    found = {WindowEdges(window, at) for window in windows for at in (zone, other)}
+    assert len(found) == 2 * len(windows)
+    assert WindowEdges(tree.Window(kind="this", unit="day"), zone) in found, "that is today"
+    assert WindowEdges(None, zone) != "everything"
