@@ -140,10 +140,15 @@ class EventCursors:
         found: dict[int, PassedEdges] = {}
         turned: dict[int, TurnedBlocks] = {}
         blocks_read = 0
+        # In a slice all that lag are due, and most do not take part: each is asked about once.
+        taking = np.zeros(self._block_count, np.bool_)
+        for known in self._next:
+            taking |= known <= through_us
+        if absorbs is not None:
+            taking[[block for block in np.flatnonzero(taking).tolist() if not absorbs(block)]] = 0
         for (name, edge), number in self._numbers.items():
-            blocks = np.flatnonzero(self._next[number] <= through_us).astype(np.uint32)
-            if absorbs is not None:
-                blocks = blocks[[absorbs(block) for block in blocks.tolist()]]
+            due = taking & (self._next[number] <= through_us)
+            blocks = np.flatnonzero(due).astype(np.uint32)
             if not len(blocks):
                 continue
             field_id = _events_field(snapshot, name)

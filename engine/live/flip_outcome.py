@@ -404,9 +404,9 @@ class FlipOutcome:
 
 
 def _joined(pieces: Sequence[NDArray[np.uint32]]) -> NDArray[np.uint32]:
-    if len(pieces) == 1:
-        return pieces[0]
-    rows = np.concatenate([_NO_ROWS, *pieces])
+    if len(pieces) < 2:
+        return pieces[0] if pieces else _NO_ROWS
+    rows = np.concatenate(pieces)
     # Blocks come in order, and the rows of each piece too; but some rows of a block come apart.
     return rows if (rows[1:] > rows[:-1]).all() else np.sort(rows)
 

@@ -197,6 +197,8 @@ class KeptLevel:
         starts, pieces, sides = [0], [np.zeros(0, np.uint32)], [np.zeros(0, np.bool_)]
         for came, went in zip(entered, left, strict=True):
             starts.append(starts[-1] + len(came) + len(went))
+            if starts[-1] == starts[-2]:
+                continue
             if not len(came) or not len(went):
                 # As when a calendar turns: whoever counted something then leaves.
                 pieces.append(came if len(came) else went)
