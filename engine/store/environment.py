@@ -13,6 +13,7 @@ import os
 import struct
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import lmdb
@@ -242,17 +243,35 @@ class ReadTransaction:
             raise damaged(self._environment.path, f"LMDB reports {error}") from error
 
     def all_keys(self) -> list[bytes]:
-        """All keys, in order."""
-        with self._guard, self._transaction.cursor() as cursor:
-            return [bytes(key) for key in cursor.iternext(keys=True, values=False)]
-
-    def key_from(self, key: bytes) -> bytes | None:
-        """The first key that is not before this one, or None. Raises as `get` does."""
+        """All keys, in order. Raises as `get` does, and where they are in no order."""
         try:
             with self._guard, self._transaction.cursor() as cursor:
-                return bytes(cursor.key()) if cursor.set_range(key) else None
+                keys = [bytes(key) for key in cursor.iternext(keys=True, values=False)]
         except lmdb.Error as error:
             raise damaged(self._environment.path, f"LMDB reports {error}") from error
+        for before, key in pairwise(keys):
+            if key <= before:
+                raise self._out_of_order(before, key)
+        return keys
+
+    def key_from(self, key: bytes) -> bytes | None:
+        """The first key that is not before this one, or None.
+
+        Raises as `all_keys` does: who asks for one key after the other comes to an end in a
+        damaged tree too.
+        """
+        try:
+            with self._guard, self._transaction.cursor() as cursor:
+                found = bytes(cursor.key()) if cursor.set_range(key) else None
+        except lmdb.Error as error:
+            raise damaged(self._environment.path, f"LMDB reports {error}") from error
+        if found is not None and found < key:
+            raise self._out_of_order(key, found)
+        return found
+
+    def _out_of_order(self, before: bytes, key: bytes) -> StoreCorrupt:
+        what = f"the key {key.hex()} comes where only keys from {before.hex()} on belong"
+        return damaged(self._environment.path, what)
 
     @property
     def id(self) -> int:

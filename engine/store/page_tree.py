@@ -6,7 +6,8 @@ pages in use. Its pages are few (one in hundreds of the file), so all of them ar
 opening, level by level from the meta page, and held to what LMDB writes:
 
 1. A page carries its own number and kind, its nodes fill it exactly and stay inside it.
-2. Keys ascend over the whole tree; large values lie inside the file.
+2. Keys ascend over the whole tree, and those of branches stand between the leaves that
+   they part; large values lie inside the file.
 3. The counts of pages and entries are those of the meta page.
 4. No page is used twice, free pages included.
 
@@ -57,10 +58,12 @@ class _Nodes:
     """The nodes of some pages of one level, in order; all arrays of the same length.
 
     `start` is where a node's data begin in `flat`, the pages one after the other. `target`
-    is the child page (branches) or the first page of a large value (leaves, else 0).
+    is the child page (branches) or the first page of a large value (leaves, else 0), and
+    `slot` counts the nodes of each page.
     """
 
     flat: NDArray[np.uint8]
+    slot: NDArray[np.int64]
     key: NDArray[np.uint8]
     key_size: NDArray[np.int64]
     start: NDArray[np.int64]
@@ -122,10 +125,7 @@ class _Walk:
     def main(self) -> Anchor | None:
         """Walk the tree of records."""
         anchor: Anchor | None = None
-        last = (0, 0, 0)
-        for nodes in self._leaves(self._meta.main):
-            words = nodes.key.view(">u8").astype(np.uint64)
-            last = _check_ascending(words[:, 0], words[:, 1], nodes.key_size, last)
+        for nodes in self._leaves(self._meta.main, ">u8"):
             if anchor is None and nodes.big.any():
                 i = int(np.argmax(nodes.big))
                 key = nodes.key[i, : nodes.key_size[i]].tobytes()
@@ -135,12 +135,9 @@ class _Walk:
     def free_lists(self) -> list[NDArray[np.int64]]:
         """Walk the tree of free pages; returns the pages of each list."""
         lists: list[NDArray[np.int64]] = []
-        last = (0, 0, 0)
-        for nodes in self._leaves(self._meta.free):
+        for nodes in self._leaves(self._meta.free, "<u8"):
             if bool((nodes.key_size != 8).any()):
                 raise _Fault("a list of free pages has a damaged key")
-            words = nodes.key[:, :8].copy().view("<u8")[:, 0]
-            last = _check_ascending(words, np.zeros_like(words), nodes.key_size, last)
             for i in range(len(nodes.start)):
                 lists.append(self._free_list(nodes, i))
         return lists
@@ -171,8 +168,11 @@ class _Walk:
     def _page_count(self, size: int) -> int:
         return (_HEADER_BYTES - 1 + size) // self._page_size + 1
 
-    def _leaves(self, tree: TreeMeta) -> list[_Nodes]:
-        """All leaf nodes of a tree, in order of keys, its counts checked."""
+    def _leaves(self, tree: TreeMeta, words: str) -> list[_Nodes]:
+        """All leaf nodes of a tree, in order of keys, its keys and counts checked.
+
+        `words` says how LMDB compares its keys: as bytes (">u8") or as numbers ("<u8").
+        """
         found = TreeMeta(tree.depth, 0, 0, 0, 0, tree.root)
         level = np.zeros(0, np.int64)
         if tree.root != NO_PAGE:
@@ -180,6 +180,8 @@ class _Walk:
                 raise _Fault("the meta page leads nowhere")
             level = np.array([tree.root], np.int64)
         branches, leaves = 0, []
+        # The key of a branch that stands before each page of the level but the first.
+        borders = np.zeros((len(level), 3), np.uint64)
         for depth in range(1, tree.depth + 1):
             is_leaf = depth == tree.depth
             self.use(level, np.ones(len(level), np.int64))
@@ -194,6 +196,9 @@ class _Walk:
             else:
                 branches += len(level)
                 level = np.concatenate([nodes.target for nodes in pieces])
+                borders = _borders(pieces, borders, words)
+        if leaves:
+            _check_order(leaves, borders, words)
         overflow = sum(self._note_large_values(nodes) for nodes in leaves)
         entries = sum(len(nodes.start) for nodes in leaves)
         found = TreeMeta(tree.depth, branches, len(level), overflow, entries, tree.root)
@@ -267,7 +272,7 @@ class _Walk:
             target[big] = _gather(flat, where, None, 8).view("<i8")[:, 0]
         else:
             target = data_size | flags << 32
-        return _Nodes(flat, key, key_size, start + key_size, data_size, big, target)
+        return _Nodes(flat, slot, key, key_size, start + key_size, data_size, big, target)
 
 
 def _header_of(page: NDArray[np.uint8]) -> tuple[int, int, int]:
@@ -297,20 +302,39 @@ def _gather(
     return taken
 
 
-def _check_ascending(
-    high: NDArray[np.uint64],
-    low: NDArray[np.uint64],
-    size: NDArray[np.int64],
-    last: tuple[int, int, int],
-) -> tuple[int, int, int]:
-    """Fault unless (high, low, size) ascends strictly from `last`; returns its last triple."""
-    highs = np.concatenate([np.array([last[0]], np.uint64), high])
-    lows = np.concatenate([np.array([last[1]], np.uint64), low])
-    sizes = np.concatenate([[last[2]], size])
-    ascends = (highs[1:] > highs[:-1]) | (
-        (highs[1:] == highs[:-1])
-        & ((lows[1:] > lows[:-1]) | ((lows[1:] == lows[:-1]) & (sizes[1:] > sizes[:-1])))
+def _keys(pieces: list[_Nodes], words: str) -> NDArray[np.uint64]:
+    """The keys of nodes as rows that compare as LMDB compares them: two words and the size."""
+    return np.concatenate(
+        [np.column_stack([n.key.view(words).astype(np.uint64), n.key_size]) for n in pieces],
+        dtype=np.uint64,
+        casting="unsafe",
     )
-    if not ascends.all():
+
+
+def _borders(pieces: list[_Nodes], above: NDArray[np.uint64], words: str) -> NDArray[np.uint64]:
+    """The borders of the children of branches, which have the borders `above` themselves.
+
+    The first child of a page begins where the page does: LMDB does not look at its key.
+    """
+    borders = _keys(pieces, words)
+    borders[np.concatenate([nodes.slot for nodes in pieces]) == 0] = above
+    return borders
+
+
+def _check_order(leaves: list[_Nodes], borders: NDArray[np.uint64], words: str) -> None:
+    """Fault unless the keys of leaves ascend strictly, and a border stands between two pages:
+    after all keys of the one, and not after any of the other."""
+    keys = _keys(leaves, words)
+    if not _less(keys[:-1], keys[1:]).all():
         raise _Fault("keys are out of order")
-    return int(highs[-1]), int(lows[-1]), int(sizes[-1])
+    first = np.flatnonzero(np.concatenate([nodes.slot for nodes in leaves]) == 0)[1:]
+    if not _less(keys[first - 1], borders[1:]).all() or _less(keys[first], borders[1:]).any():
+        raise _Fault("keys of a branch are out of order")
+
+
+def _less(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Where rows of three words stand before others."""
+    less = left[:, 2] < right[:, 2]
+    for i in (1, 0):
+        less = (left[:, i] < right[:, i]) | ((left[:, i] == right[:, i]) & less)
+    return less

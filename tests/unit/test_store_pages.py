@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import lmdb
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from engine.errors import StoreCorrupt
 from engine.store.data_file import check_data_file
+from engine.store.environment import ReadTransaction
 from engine.store.page_tree import check_page_trees
 from engine.store.records import RecordName, RecordType, key_of
 from engine.store.store import Store
@@ -179,6 +181,70 @@ def test_keys_out_of_order(store_path: Path) -> None:
 
     damage(store_path, change)
     refused(store_path, "out of order")
+
+
+def test_keys_of_a_branch_out_of_order(store_path: Path) -> None:
+    """Each bit of the key between two leaves with which a search would take the wrong way."""
+    whole = (store_path / "data.mdb").read_bytes()
+    root = check_data_file(store_path).main.root * PAGE
+    children = [root + struct.unpack_from("<H", whole, root + at)[0] for at in (16, 18)]
+    left, right = (struct.unpack_from("<I", whole, child)[0] * PAGE for child in children)
+    last = key_at(whole, left, struct.unpack_from("<H", whole, left + 12)[0] - 2)
+    first = key_at(whole, right, 16)
+    tried = 0
+    for bit in range(8 * len(key_at(whole, root, 18))):
+        data = bytearray(whole)
+        data[children[1] + 8 + bit // 8] ^= 1 << bit % 8
+        if not last < key_at(data, root, 18) <= first:
+            (store_path / "data.mdb").write_bytes(data)
+            refused(store_path, "keys of a branch are out of order")
+            tried += 1
+    assert tried > 20
+
+
+def key_at(data: bytes | bytearray, page: int, slot: int) -> bytes:
+    """The key of the node that a slot of a page tells of."""
+    node = page + struct.unpack_from("<H", data, page + slot)[0]
+    size = struct.unpack_from("<H", data, node + 6)[0]
+    return bytes(data[node + 8 : node + 8 + size])
+
+
+def test_no_search_goes_back_in_a_damaged_tree(store_path: Path) -> None:
+    """Who asks for one key after the other would never come to an end."""
+    with Store.open(store_path, map_size=MAP_BYTES) as store:
+        view = store.snapshot().version.view
+        environment = view.environment
+        keys = view.transaction.all_keys()
+
+        class Cursor:
+            def __enter__(self) -> Cursor:
+                return self
+
+            def __exit__(self, *_: object) -> None: ...
+
+            def set_range(self, _: bytes) -> bool:
+                return True
+
+            def key(self) -> bytes:
+                return keys[3]
+
+            def iternext(self, **_: bool) -> list[bytes]:
+                return [keys[0], keys[2], keys[1]]
+
+        class Backwards:
+            def cursor(self) -> Cursor:
+                return Cursor()
+
+            def abort(self) -> None: ...
+
+        transaction = ReadTransaction(
+            environment, cast("lmdb.Transaction[memoryview]", Backwards())
+        )
+        assert transaction.key_from(keys[2]) == keys[3] == transaction.key_from(keys[3])
+        with pytest.raises(StoreCorrupt, match=f"{keys[3].hex()} comes where"):
+            transaction.key_from(keys[4])
+        with pytest.raises(StoreCorrupt, match=f"{keys[1].hex()} comes where"):
+            transaction.all_keys()
 
 
 def test_free_pages_in_use_are_refused(store_path: Path) -> None:
