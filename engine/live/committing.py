@@ -9,7 +9,8 @@
    before the log can be trimmed: as many as keep the log short, or all where batches have stopped,
    but no more bytes than keep the commit near its target time. While somebody waits for the commit,
    only what can no longer be left to one for which nobody does (`has_due`); such a one saves one
-   block, as whoever comes meanwhile waits for it.
+   block, as whoever comes meanwhile waits for it. Where these come again and again, they catch up
+   with what a full load has left, and nobody waits for that.
 4. Commit. Then, and only then: acknowledge, and let the feed be seen.
 """
 
@@ -40,6 +41,8 @@ from engine.limits import (
     POSITIONS_FEW,
     POSITIONS_LAG,
     SAVE_LATE_SHARE,
+    SAVE_LATEST_SHARE,
+    SAVE_PAUSE_COMMITS,
     SAVE_SLICE_BYTES,
     SAVE_SLICE_LEAST_BYTES,
 )
@@ -136,6 +139,8 @@ class Committer:
         self._slice_bytes = SAVE_SLICE_BYTES
         # How many blocks have become due to be saved, and will be after the commit under way.
         self._due = self._still_due = 0.0
+        # How many commits in a row somebody has waited for though a block was due.
+        self._without_pause = 0
         self._saved_positions = False
         self._writer: Writer | None = None
 
@@ -318,8 +323,10 @@ class Committer:
         writer.catch_up()
         self._still_due = self._due_by_now(writer)
         # Who waits for the acknowledgement, or to be told, is not to wait for blocks, too.
-        must = save_more or self._is_late(writer)
         alone &= not self._feed.is_ready(writer.snapshot.data_version)
+        is_pressed = self._still_due >= 1 and not alone
+        self._without_pause = self._without_pause + 1 if is_pressed else 0
+        must = save_more or self._is_late(writer)
         may = alone and self._still_due >= 1
         with writer.resting(wait=must) if must or may else nullcontext(False) as rests:
             # A saved block never runs ahead of the feed.
@@ -358,7 +365,9 @@ class Committer:
     def _is_late(self, writer: Writer) -> bool:
         """Whether so many blocks are due that this commit has to save some."""
         dirty = len(writer.snapshot.version.overlay.dirty)
-        return self._still_due >= max(SAVE_LATE_SHARE * dirty, 1)
+        has_pauses = self._without_pause <= SAVE_PAUSE_COMMITS
+        share = SAVE_LATEST_SHARE if has_pauses else SAVE_LATE_SHARE
+        return self._still_due >= max(share * dirty, 1)
 
     def _save_positions(self, writer: Writer, *, save_more: bool) -> None:
         """Saves the positions where they alone hold the log, or lack too much of it."""

@@ -12,6 +12,7 @@ import pytest
 from engine.errors import StoreUnwritable
 from engine.live import applier, committing, pipeline
 from engine.live.batch import ProfileBatch
+from engine.live.committing import Committer
 from tests.live_databases import LiveDatabase
 
 
@@ -84,7 +85,7 @@ def test_an_acknowledgement_does_not_wait_for_what_is_applied(
     """Though a block is due; where saving is late it does, and saves."""
     monkeypatch.setattr(pipeline, "QUIET_S", 3600.0)
     live.sizes(("a", 0))
-    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 2.0)
+    save_late_from(monkeypatch, 2.0)
     begun, over = threading.Event(), threading.Event()
 
     def hold(name: str) -> None:
@@ -100,7 +101,7 @@ def test_an_acknowledgement_does_not_wait_for_what_is_applied(
         saved = live.database.stats()["saved_bytes"]
         live.database.submit(sizes_of(live, ("a", 2))).result(10)
         assert live.database.stats()["saved_bytes"] == saved
-        monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 0.0)
+        save_late_from(monkeypatch, 0.0)
         late = live.database.submit(sizes_of(live, ("a", 3)))
         with pytest.raises(TimeoutError):
             late.result(0.1)
@@ -115,7 +116,7 @@ def test_what_is_due_is_saved_by_a_commit_that_nobody_waits_for(
 ) -> None:
     """One with neither a batch nor what is told of one; where saving is late, by any."""
     monkeypatch.setattr(pipeline, "QUIET_S", 3600.0)
-    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 2.0)
+    save_late_from(monkeypatch, 2.0)
     first = live.sizes(("a", 60))
     live.database._live.pipeline.told.wait(first.offset - 1, None, 10.0)
     monkeypatch.setattr(committing, "LOG_KEPT_RECORDS", 1)  # each record is a save
@@ -132,7 +133,7 @@ def test_what_is_due_is_saved_by_a_commit_that_nobody_waits_for(
     kinds = ("log.before_write", "feed.before_write", "save.before_write")
     doing = [[name for name in kinds if name in one] for one in commits]
     assert [names for names in doing if names] == [[name] for name in kinds]
-    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 0.0)
+    save_late_from(monkeypatch, 0.0)
     live.sizes(("a", 61))
     live.sizes(("a", 2))
     assert any({"log.before_write", "save.before_write"} <= {*one} for one in commits)
@@ -157,10 +158,48 @@ def test_a_pause_saves_one_block_at_a_time(
             saves.append(name)
 
     monkeypatch.setattr(committing, "failpoint", note)
-    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 2.0)
+    save_late_from(monkeypatch, 2.0)
     live.sizes(("m0", 61), ("m65999", 61))
     assert soon(lambda: live.database.stats()["log_records"] == 0)
     assert len(saves) == 2
+
+
+def test_pauses_catch_up_with_what_a_full_load_has_left(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While they come, nobody's batch carries a block until more are due; then each does."""
+    monkeypatch.setattr(pipeline, "QUIET_S", 3600.0)
+    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 0.0)
+    monkeypatch.setattr(committing, "SAVE_LATEST_SHARE", 2.0)
+    commits: list[list[str]] = [[]]
+
+    def note(name: str) -> None:
+        commits[-1].append(name)
+        if name == "log.before_commit":
+            commits.append([])
+
+    def carried() -> bool:
+        return any({"log.before_write", "save.before_write"} <= {*one} for one in commits)
+
+    monkeypatch.setattr(committing, "failpoint", note)
+    monkeypatch.setattr(committing, "LOG_KEPT_RECORDS", 1)  # each record is a save
+    for n in range(2 * committing.SAVE_PAUSE_COMMITS):
+        live.sizes(("a", n), ("b", 40 + 5 * n))
+        live.sizes(("a", 0), ("b", 60))
+        assert soon(lambda: live.database.stats()["log_records"] == 0)  # by a pause
+    assert not carried()
+    # No pause comes any more.
+    monkeypatch.setattr(Committer, "has_due", False)
+    for n in range(2 + committing.SAVE_PAUSE_COMMITS):
+        assert not carried() or n > 4
+        live.sizes(("a", 3 + n))
+    assert carried()
+
+
+def save_late_from(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """Saving is late from this share of the dirty blocks on, whether pauses come or not."""
+    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", share)
+    monkeypatch.setattr(committing, "SAVE_LATEST_SHARE", share)
 
 
 def sizes_of(live: LiveDatabase, *pairs: tuple[str, int]) -> ProfileBatch:
