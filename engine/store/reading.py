@@ -167,6 +167,10 @@ class View:
 
 def name_of_entry(block: int, entry: Any) -> tuple[RecordName, int, int, Expected]:
     """Name, payload kind, number of parts and expected bytes of a manifest entry."""
-    name = RecordName(RecordType.DATA, int(entry["field"]), block, int(entry["part"]))
-    expected = Expected(int(entry["length"]), int(entry["crc"]), int(entry["sequence"]))
-    return name, int(entry["payload_kind"]), int(entry["parts"]), expected
+    field, part, parts, length, crc, sequence, _, _, kind, *_ = entry.item()
+    return (
+        RecordName(RecordType.DATA, field, block, part),
+        kind,
+        parts,
+        Expected(length, crc, sequence),
+    )
