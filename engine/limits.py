@@ -71,9 +71,8 @@ __all__ = [
     "RECENT_EVENTS",
     "ROW_CHAINS_BYTES",
     "ROW_MEMBERSHIPS_BYTES",
-    "SAVE_LATEST_SHARE",
+    "SAVE_CAUGHT_UP_SHARE",
     "SAVE_LATE_SHARE",
-    "SAVE_PAUSE_COMMITS",
     "SAVE_SLICE_BYTES",
     "SAVE_SLICE_LEAST_BYTES",
     "SCORE_EVENTS",
@@ -344,14 +343,10 @@ ROW_MEMBERSHIPS_BYTES: Final = 2 << 30
 LOG_KEPT_BYTES: Final = 48 << 20
 LOG_KEPT_RECORDS: Final = 1_000
 
-# A commit does not wait for a record that is applied in order to save blocks, until this share of
-# the dirty ones is due: the log is longer by as much.
-SAVE_LATE_SHARE: Final = 1 / 8
-
-# Unless no pause has come for so many commits, it may be this share: pauses catch up with what a
-# full load has left, and nobody waits for that. A batch takes two commits, its own and its feed's.
-SAVE_LATEST_SHARE: Final = 1.0
-SAVE_PAUSE_COMMITS: Final = 8
+# A commit that somebody waits for saves blocks once this share of the dirty ones is due: the log is
+# longer by as much. Then all do, until a pause comes or less than the other share is due.
+SAVE_LATE_SHARE: Final = 1.0
+SAVE_CAUGHT_UP_SHARE: Final = 7 / 8
 
 # Once nothing has come in for so long, slices are saved so far apart until nothing is dirty.
 # Between the batches of a steady stream it would be in vain: each changes most blocks again.

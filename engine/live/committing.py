@@ -40,9 +40,8 @@ from engine.limits import (
     LOG_KEPT_RECORDS,
     POSITIONS_FEW,
     POSITIONS_LAG,
+    SAVE_CAUGHT_UP_SHARE,
     SAVE_LATE_SHARE,
-    SAVE_LATEST_SHARE,
-    SAVE_PAUSE_COMMITS,
     SAVE_SLICE_BYTES,
     SAVE_SLICE_LEAST_BYTES,
 )
@@ -139,8 +138,8 @@ class Committer:
         self._slice_bytes = SAVE_SLICE_BYTES
         # How many blocks have become due to be saved, and will be after the commit under way.
         self._due = self._still_due = 0.0
-        # How many commits in a row somebody has waited for though a block was due.
-        self._without_pause = 0
+        # Whether so much was left to be saved that no commit leaves it to another.
+        self._is_late = False
         self._saved_positions = False
         self._writer: Writer | None = None
 
@@ -324,9 +323,8 @@ class Committer:
         self._still_due = self._due_by_now(writer)
         # Who waits for the acknowledgement, or to be told, is not to wait for blocks, too.
         alone &= not self._feed.is_ready(writer.snapshot.data_version)
-        is_pressed = self._still_due >= 1 and not alone
-        self._without_pause = self._without_pause + 1 if is_pressed else 0
-        must = save_more or self._is_late(writer)
+        self._is_late = not alone and self._stays_late(writer)
+        must = save_more or self._is_late
         may = alone and self._still_due >= 1
         with writer.resting(wait=must) if must or may else nullcontext(False) as rests:
             # A saved block never runs ahead of the feed.
@@ -362,11 +360,10 @@ class Committer:
         logged = writer.logged_bytes / LOG_KEPT_BYTES + writer.logged_records / LOG_KEPT_RECORDS
         return min(self._due + logged * dirty, dirty)
 
-    def _is_late(self, writer: Writer) -> bool:
+    def _stays_late(self, writer: Writer) -> bool:
         """Whether so many blocks are due that this commit has to save some."""
         dirty = len(writer.snapshot.version.overlay.dirty)
-        has_pauses = self._without_pause <= SAVE_PAUSE_COMMITS
-        share = SAVE_LATEST_SHARE if has_pauses else SAVE_LATE_SHARE
+        share = SAVE_CAUGHT_UP_SHARE if self._is_late else SAVE_LATE_SHARE
         return self._still_due >= max(share * dirty, 1)
 
     def _save_positions(self, writer: Writer, *, save_more: bool) -> None:

@@ -167,10 +167,10 @@ def test_a_pause_saves_one_block_at_a_time(
 def test_pauses_catch_up_with_what_a_full_load_has_left(
     live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While they come, nobody's batch carries a block until more are due; then each does."""
+    """While they come no batch carries a block; once saving is late all do, until one comes."""
     monkeypatch.setattr(pipeline, "QUIET_S", 3600.0)
-    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 0.0)
-    monkeypatch.setattr(committing, "SAVE_LATEST_SHARE", 2.0)
+    monkeypatch.setattr(committing, "SAVE_LATE_SHARE", 2.0)
+    monkeypatch.setattr(committing, "SAVE_CAUGHT_UP_SHARE", 0.0)
     commits: list[list[str]] = [[]]
 
     def note(name: str) -> None:
@@ -183,23 +183,39 @@ def test_pauses_catch_up_with_what_a_full_load_has_left(
 
     monkeypatch.setattr(committing, "failpoint", note)
     monkeypatch.setattr(committing, "LOG_KEPT_RECORDS", 1)  # each record is a save
-    for n in range(2 * committing.SAVE_PAUSE_COMMITS):
+    for n in range(5):
         live.sizes(("a", n), ("b", 40 + 5 * n))
         live.sizes(("a", 0), ("b", 60))
         assert soon(lambda: live.database.stats()["log_records"] == 0)  # by a pause
-    assert not carried()
-    # No pause comes any more.
-    monkeypatch.setattr(Committer, "has_due", False)
-    for n in range(2 + committing.SAVE_PAUSE_COMMITS):
-        assert not carried() or n > 4
-        live.sizes(("a", 3 + n))
-    assert carried()
+    commits[:] = [[]]
+    with monkeypatch.context() as patched:
+        # No pause comes any more.
+        patched.setattr(Committer, "has_due", False)
+        for n in range(4):
+            live.sizes(("a", n))
+        assert not carried()
+        with monkeypatch.context() as late:
+            late.setattr(committing, "SAVE_LATE_SHARE", 1.0)
+            live.sizes(("a", 4))
+        live.sizes(("a", 5))
+        live.sizes(("a", 6))
+        assert carried() and sum("save.before_write" in one for one in commits) >= 2
+        monkeypatch.setattr(committing, "SAVE_CAUGHT_UP_SHARE", 2.0)
+        live.sizes(("a", 7))
+        live.sizes(("a", 8))
+    committer, line = live.database._live._committer, live.database._live.pipeline
+    monkeypatch.setattr(committing, "SAVE_CAUGHT_UP_SHARE", 0.0)
+    committer._is_late = True
+    with line._changed:
+        line._changed.notify_all()
+    assert soon(lambda: live.database.stats()["log_records"] == 0)
+    assert not committer._is_late
 
 
 def save_late_from(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
-    """Saving is late from this share of the dirty blocks on, whether pauses come or not."""
+    """Saving is late from this share of the dirty blocks on, and as long."""
     monkeypatch.setattr(committing, "SAVE_LATE_SHARE", share)
-    monkeypatch.setattr(committing, "SAVE_LATEST_SHARE", share)
+    monkeypatch.setattr(committing, "SAVE_CAUGHT_UP_SHARE", share)
 
 
 def sizes_of(live: LiveDatabase, *pairs: tuple[str, int]) -> ProfileBatch:
