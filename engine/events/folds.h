@@ -24,6 +24,14 @@
 
 typedef __int128 strata_event_sum;
 
+/* The loop that follows takes four events at a time: its own steps cost as much as what it does. Where
+ * it has a jump, compilers do worse with this than with four steps written out. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define STRATA_BY_FOURS _Pragma("GCC unroll 4")
+#else
+#define STRATA_BY_FOURS
+#endif
+
 #define STRATA_NO_LEAST INT64_MAX
 #define STRATA_NO_GREATEST INT64_MIN
 
@@ -59,11 +67,13 @@ static inline void strata_count_u8(const uint16_t *restrict rows, uint32_t count
 /* For fewer than 65,536 events in all. */
 static inline void strata_count_u16(const uint16_t *restrict rows, uint32_t count,
                                     uint16_t *restrict counts) {
+    STRATA_BY_FOURS
     for (uint32_t i = 0; i < count; i++) counts[rows[i]]++;
 }
 
 static inline void strata_count_u32(const uint16_t *restrict rows, uint32_t count,
                                     uint32_t *restrict counts) {
+    STRATA_BY_FOURS
     for (uint32_t i = 0; i < count; i++) counts[rows[i]]++;
 }
 
@@ -75,6 +85,7 @@ static inline uint32_t strata_sum_u32(const uint16_t *restrict rows,
                                       const int64_t *restrict values, uint32_t count,
                                       uint32_t *restrict sums) {
     uint64_t any = 0;
+    STRATA_BY_FOURS
     for (uint32_t i = 0; i < count; i++) {
         uint64_t after = sums[rows[i]] + (uint64_t)values[i];
         sums[rows[i]] = (uint32_t)after;
@@ -88,6 +99,7 @@ static inline uint32_t strata_sum_u32(const uint16_t *restrict rows,
     static inline uint32_t NAME(const uint16_t *restrict rows, const TYPE *restrict stored,    \
                                 uint64_t base, uint32_t count, uint32_t *restrict sums) {      \
         uint64_t any = 0;                                                                      \
+        STRATA_BY_FOURS                                                                        \
         for (uint32_t i = 0; i < count; i++) {                                                 \
             uint64_t after = sums[rows[i]] + base + stored[i];                                 \
             sums[rows[i]] = (uint32_t)after;                                                   \
@@ -103,6 +115,7 @@ STRATA_SUM_STORED(strata_sum_stored_u32, uint32_t)
 /* Where the caller has shown, by bounds and numbers of events, that no sum leaves 64 bits. */
 static inline void strata_sum_i64(const uint16_t *restrict rows, const int64_t *restrict values,
                                   uint32_t count, int64_t *restrict sums) {
+    STRATA_BY_FOURS
     for (uint32_t i = 0; i < count; i++) sums[rows[i]] += values[i];
 }
 

@@ -31,6 +31,7 @@ static inline uint64_t strata_one_more(uint64_t before, uint32_t counts) {
         uint64_t one = (uint64_t)1 << bits, any = 0;                                           \
         uint32_t counts = (uint32_t)one - 1;                                                   \
         base *= one;                                                                           \
+        STRATA_BY_FOURS                                                                        \
         for (uint32_t i = 0; i < count; i++) {                                                 \
             uint64_t value = base + (uint64_t)stored[i] * one;                                 \
             uint64_t after = strata_one_more(lanes[rows[i]], counts) + value;                  \
@@ -60,6 +61,7 @@ STRATA_PAIR(strata_pair_i64, int64_t)
 static inline void strata_pair_counts(const uint16_t *restrict rows, uint32_t bits,
                                       uint32_t count, uint32_t *restrict lanes) {
     uint32_t counts = ((uint32_t)1 << bits) - 1;
+    STRATA_BY_FOURS
     for (uint32_t i = 0; i < count; i++)
         lanes[rows[i]] = (uint32_t)strata_one_more(lanes[rows[i]], counts);
 }
