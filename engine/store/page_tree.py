@@ -304,11 +304,10 @@ def _gather(
 
 def _keys(pieces: list[_Nodes], words: str) -> NDArray[np.uint64]:
     """The keys of nodes as rows that compare as LMDB compares them: two words and the size."""
-    return np.concatenate(
-        [np.column_stack([n.key.view(words).astype(np.uint64), n.key_size]) for n in pieces],
-        dtype=np.uint64,
-        casting="unsafe",
-    )
+    keys = np.empty((sum(len(nodes.key) for nodes in pieces), 3), np.uint64)
+    keys[:, :2] = np.concatenate([nodes.key for nodes in pieces]).view(words)
+    keys[:, 2] = np.concatenate([nodes.key_size for nodes in pieces])
+    return keys
 
 
 def _borders(pieces: list[_Nodes], above: NDArray[np.uint64], words: str) -> NDArray[np.uint64]:

@@ -48,6 +48,18 @@ def test_whatever_lmdb_writes_is_sound(tmp_path: Path, round_seed: int) -> None:
     assert meta.main.depth >= 2 and meta.free.entries > 0, "the test should see deep trees"
 
 
+@pytest.mark.parametrize("kind", [RecordType.LOG, RecordType.FEED])
+def test_records_that_follow_each_other_are_in_order(tmp_path: Path, kind: RecordType) -> None:
+    """Their keys differ in the last bits of large numbers alone."""
+    with lmdb.open(str(tmp_path), map_size=MAP_BYTES, lib_version=0) as environment:
+        for first in (1, 2**40, 2**47):
+            with environment.begin(write=True) as transaction:
+                for sequence in range(first, first + 300):
+                    transaction.put(key_of(RecordName.of_sequence(kind, sequence)), bytes(90))
+    meta = check_data_file(tmp_path)
+    assert check_page_trees(tmp_path, meta) is None and meta.main.entries == 900
+
+
 @pytest.fixture
 def store_path(tmp_path: Path) -> Path:
     """A store whose tree has two levels and whose list of free pages is not empty."""
