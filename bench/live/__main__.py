@@ -9,7 +9,8 @@ Measured, with the server as a process of its own and one client:
 2. full load beside scans: the same while another client counts back to back;
 3. half load: the same stream at half the rate of 1; after each acknowledgement how long until a
    count sees the batch, and until a watcher has its feed;
-4. a month's end (`bench.live.month`).
+4. killed: SIGKILL under full load, and how long until the server answers again;
+5. a month's end (`bench.live.month`).
 
 `events` are what people do, at random: half of the segments are over windows from 30 seconds to 90
 days, half over attributes, beside three scores with bands. So much load goes before (`--warm-up`)
@@ -35,6 +36,7 @@ import numpy as np
 from bench.data.data_set import EventSet, PeopleSet, data_folder, events, people, read_size
 from bench.data.stores import stored
 from bench.live.behaviour import WATCHED, month_text, rules_of, segment_names, windows_text
+from bench.live.killed import killed
 from bench.live.load import Load, beside_scans, half_load
 from bench.live.model import model_text
 from bench.live.month import ZONE, months_end
@@ -152,6 +154,9 @@ def _loaded(
         figures["beside_scans"] = beside_scans(server, load, asked.seconds)
         figures["half"] = half_load(server, load, asked.seconds, rate, watched)
         figures["server_anonymous_bytes"] = server.memory_bytes()
+        server, figures["killed"] = killed(
+            server, store, scratch, load.batches, asked.rows, asked.seconds
+        )
         with Client(server.address) as client:
             figures["stats"] = client.stats()
             figures["segments_checked"] = _check(client, names)

@@ -35,7 +35,7 @@ class Load:
 
     def __init__(self, server: Server, batches: list[Batch], rows: int):
         self._server = server
-        self._batches = itertools.cycle(batches)
+        self.batches = itertools.cycle(batches)
         self._rows = rows
         self.rate = 0.0
 
@@ -68,8 +68,9 @@ class Load:
                     due = started + number * self._rows / rows_a_second
                     if now < due:
                         time.sleep(due - now)
+                batch = next(self.batches)()
                 sent.append(time.perf_counter())
-                ingestor.send(next(self._batches)())
+                ingestor.send(batch)
                 number += 1
             ingestor.flush()
             taken_s = time.perf_counter() - started
