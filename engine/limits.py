@@ -46,6 +46,7 @@ __all__ = [
     "IDENTITY_SHARD_ENTRIES",
     "IDLE_SAVE_S",
     "INGEST_QUEUE_BATCHES",
+    "JOINED_CELLS",
     "LIST_NAME_BYTES",
     "LIST_VALUES",
     "LOAD_IDENTITIES",
@@ -342,6 +343,9 @@ ROW_MEMBERSHIPS_BYTES: Final = 2 << 30
 # replays. Saving sooner costs more than it spares, because blocks are changed again.
 LOG_KEPT_BYTES: Final = 48 << 20
 LOG_KEPT_RECORDS: Final = 1_000
+
+# A restart carries out together records of the log that have so many cells; these take some 40 MB.
+JOINED_CELLS: Final = 1 << 20
 
 # A commit that somebody waits for saves blocks once this share of the dirty ones is due: the log is
 # longer by as much. Then all do, until a pause comes or less than the other share is due.

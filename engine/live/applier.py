@@ -109,15 +109,16 @@ class Applier:
         absorbs: Callable[[int], bool] | None = None,
         *,
         with_feed: bool = True,
+        first: int | None = None,
     ) -> None:
-        """Makes a record visible.
+        """Makes a record visible, or all from the `first` on, which it then stands for.
 
         `absorbs` says of a block whether it takes the record (all do where None); with
         `with_feed` unset the feed has the record's transitions already.
         """
         sequence = logged.sequence
         failpoint("apply.before_block")
-        with self._store.mutation(sequence) as mutation:
+        with self._store.mutation(sequence, first=first) as mutation:
             if logged.is_tick:
                 self._tick(mutation, logged, in_force, absorbs, with_feed=with_feed)
             else:
@@ -127,7 +128,7 @@ class Applier:
         if in_force is not None:
             in_force.resolver.applied(sequence)
         self.identities.settle(sequence)
-        self._figures.add(records_applied=1)
+        self._figures.add(records_applied=1 if first is None else sequence - first + 1)
         failpoint("apply.after_publish")
 
     def _update(

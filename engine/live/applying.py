@@ -27,7 +27,7 @@ from engine.live.event_times import Lasting, are_not_late, lasting
 from engine.live.field_load import each_block
 from engine.live.histories import History, dated, history_in, only_cells
 from engine.live.identity_fields import add_uids, add_values
-from engine.live.mentions import Mentions, settle
+from engine.live.mentions import mentions_of, settle
 from engine.live.row_places import each_row_once
 from engine.live.step_events import BroughtEvents
 from engine.live.text_field import lay_texts, read_texts, texts_differ
@@ -277,7 +277,7 @@ class _Application:
         fields = self._snapshot.fields
         if fields.by_id(cells.field_id) is None or fields.by_id(cells.giver_field_id) is None:
             return
-        mentions = Mentions(cells.rows, cells.givers, cells.offsets, cells.values, cells.modes)
+        mentions = mentions_of(cells)
         taking = self._taking(cells.rows)
         if not taking.all():
             mentions = mentions.take(np.flatnonzero(taking))

@@ -133,6 +133,12 @@ class LiveStore:
             self._replay_records()
             return ""
         except Exception as error:
+            _LOG.warning("the log of %s is replayed record by record: %s", store.path, str(error))
+        self._go_back()
+        try:
+            self._replay_records(one_by_one=True)
+            return ""
+        except Exception as error:
             trace = "".join(traceback.format_exception(error))
             _LOG.error("the log of %s cannot be replayed: %s", store.path, trace)
             failure = f"The log of the store at {store.path} cannot be replayed: {error}"
@@ -143,23 +149,33 @@ class LiveStore:
         """Makes the visible state anew from the disk and the log, up to the last record that was
         carried out: the next one may have been left half done."""
         visible = self.store.glance().data_version
+        self._go_back()
+        self._replay_records(most=visible - self.store.glance().data_version)
+        self.store.mend()
+
+    def _go_back(self) -> None:
+        """Makes the visible state what the disk has."""
         self.store.start_over()
         # Nobody uses those any more, and they hold the store's map.
         del self._applier.identities, self._committer.identities
         self._load_parts()
         self.store.reveal()
-        self._replay_records(most=visible - self.store.glance().data_version)
-        self.store.mend()
 
     def _lag_needs(self) -> int | None:
         """The first record of the log by which blocks that lag, or did, are brought up again."""
         dirty = self.store.glance().version.overlay.dirty
         return self._applier.lagging.needs(min(dirty.values(), default=None))
 
-    def _replay_records(self, *, most: int | None = None) -> None:
+    def _replay_records(self, *, most: int | None = None, one_by_one: bool = False) -> None:
         in_force = self._in_force(self.store.glance())
         self.replayed_records = replay_log(
-            self.store, self._applier, self.identities, self.positions, in_force, most=most
+            self.store,
+            self._applier,
+            self.identities,
+            self.positions,
+            in_force,
+            most=most,
+            one_by_one=one_by_one,
         )
         self._committer.clock.resume(self._applier.lagging.lag)
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.update import REMOVE, REPLACE
+from engine.live.update import REMOVE, REPLACE, SetCells
 
-__all__ = ["Mentions", "Settled", "join_mentions", "settle", "stretches"]
+__all__ = ["Mentions", "Settled", "join_mentions", "mentions_of", "settle", "stretches"]
 
 # Rows and givers together: the row in the upper half.
 _Pairs = NDArray[np.uint64]
@@ -108,6 +108,11 @@ class Settled(NamedTuple):
                 ),
             )
             pair, triple = pair_end, triple_end
+
+
+def mentions_of(cells: SetCells) -> Mentions:
+    """The mentions that are cells of a field."""
+    return Mentions(cells.rows, cells.givers, cells.offsets, cells.values, cells.modes)
 
 
 def join_mentions(pieces: Sequence[Mentions]) -> Mentions:

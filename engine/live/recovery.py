@@ -4,7 +4,8 @@
 2. Replay the log: positions and identities take every record, a block only those that are newer
    than it. Segments are judged again for the rows that a record wrote; what entered and left is
    new to the feed only after the record up to which the feed is complete. Ticks of the clock are
-   carried out again in the same way, block by block.
+   carried out again in the same way, block by block. Where nobody asks what was between them,
+   records are carried out as one (engine.live.joined_records).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from engine.errors import StoreCorrupt
 from engine.identity.live import LiveIdentities
 from engine.live.applier import Applier
 from engine.live.committing import Logged, with_rows
+from engine.live.histories import history_in
+from engine.live.joined_records import JoinRules, RecordJoiner
 from engine.live.log_entry import LogEntry, Mark, unpack_entry
 from engine.live.log_record import unpack_update
 from engine.live.model_in_force import ModelInForce
@@ -35,29 +38,58 @@ def replay_log(
     in_force: ModelInForce | None,
     *,
     most: int | None = None,
+    one_by_one: bool = False,
 ) -> int:
     """Brings the visible state to the end of the log, or by `most` records forward; returns how
-    many were replayed.
+    many were replayed. Carried out `one_by_one` they are visible up to the one that fails.
 
     Raises StoreCorrupt for a record that is damaged or cannot be read.
     """
     root = store.root
-    manifests = store.glance().version.state.manifests
-    absorbed = [manifest.sequence for manifest in manifests]
+    absorbed = [manifest.sequence for manifest in store.glance().version.state.manifests]
+    through = 0 if one_by_one else root.feed_through
+    joiner = RecordJoiner(absorbed, _rules(store, in_force, through))
+
+    def carry_out() -> None:
+        if (joined := joiner.joined()) is not None:
+            applier.apply(joined.logged, in_force, with_feed=False, first=joined.first)
+
     count = 0
     for logged, mark in itertools.islice(_records(store), most):
         sequence = logged.sequence
+        joins = applier.lagging.lag is None and joiner.takes(logged)
+        if not joins:
+            carry_out()
+            joins = applier.lagging.lag is None and joiner.takes(logged)
         if mark is not None:
             positions.replay(mark, sequence)
         if logged.update is not None:
             _replay_identities(identities, logged.update, sequence)
+        if joins:
+            joiner.take(logged)
+            count += 1
+            continue
 
         def absorbs(block: int, sequence: int = sequence) -> bool:
             return block >= len(absorbed) or absorbed[block] < sequence
 
         applier.apply(logged, in_force, absorbs, with_feed=sequence > root.feed_through)
         count += 1
+    carry_out()
     return count
+
+
+def _rules(store: Store, in_force: ModelInForce | None, through: int) -> JoinRules:
+    """Which of the records up to one may be carried out as one."""
+    fields = store.glance().fields
+    listed = [fields[name] for name in fields]
+    dated = frozenset(one.id for one in listed if history_in(fields, one) is not None)
+    if in_force is None:
+        return JoinRules(through, one_instant=False, dated=dated)
+    segments = in_force.segments
+    if segments.has_facts:
+        through = 0
+    return JoinRules(through, one_instant=bool(segments.moving), dated=dated)
 
 
 def _records(store: Store) -> Iterator[tuple[Logged, Mark | None]]:

@@ -26,7 +26,7 @@ __all__ = ["Mutation"]
 
 
 class Mutation:
-    """One record; see Store.mutation. For the thread that applies records."""
+    """One record, or several as one; see Store.mutation. For the thread that applies records."""
 
     def __init__(
         self,
@@ -35,8 +35,9 @@ class Mutation:
         sequence: int,
         newest_open: int,
         attach: Callable[[], object],
+        first: int,
     ) -> None:
-        self.sequence = sequence
+        self.sequence, self.first = sequence, first
         # Memory may be written in place that was made after the record `newest_open`.
         self.newest_open = newest_open
         # The state before it.
@@ -127,7 +128,7 @@ class Mutation:
             self.changes.setdefault(field_id, {}).update(blocks)
         self.derived = {}
         self.candidate_version = self.base.after_record(
-            self.sequence, self.changes, row_count, self.in_place
+            self.sequence, self.changes, row_count, self.in_place, first=self.first
         )
         self.candidate_version.attached = self._attach()
         return Snapshot(self.candidate_version)

@@ -228,14 +228,21 @@ class Store:
                 self._newest_open = None
 
     @contextlib.contextmanager
-    def mutation(self, sequence: int) -> Iterator[Mutation]:
-        """Carry a record of the log into the visible state; see Mutation. One thread does so with
-        each record in its order, and publishes it in the end; in a turn that it has, or in one of
-        its own."""
+    def mutation(self, sequence: int, *, first: int | None = None) -> Iterator[Mutation]:
+        """Carry a record of the log into the visible state, or all from the `first` on as one; see
+        Mutation. One thread does so with each record in its order, and publishes it in the end; in
+        a turn that it has, or in one of its own."""
         with contextlib.nullcontext() if self._newest_open is not None else self.turn():
             newest_open = self._newest_open
             assert newest_open is not None
-            mutation = Mutation(self._visible(), self._hot, sequence, newest_open, self.attach)
+            mutation = Mutation(
+                self._visible(),
+                self._hot,
+                sequence,
+                newest_open,
+                self.attach,
+                sequence if first is None else first,
+            )
             try:
                 yield mutation
                 assert self._visible().data_version == sequence, "a record is published"
@@ -273,7 +280,7 @@ class Store:
         assert made is not None, "a candidate is made first"
         with self._publishing:
             current = self._visible()
-            assert made.data_version == current.data_version + 1, "records are applied in order"
+            assert mutation.first == current.data_version + 1, "records are applied in order"
             changes = {**mutation.changes, **mutation.derived}
             tables: Version | dict[int, Trail] = made
             if current is not mutation.base:
@@ -282,7 +289,12 @@ class Store:
                 moved = self._written_since(made.state.root.commit)
                 tables = and_changed(made.trails(mutation.derived), moved, moved=True)
             after = current.after_record(
-                made.data_version, changes, made.row_count, mutation.in_place, tables
+                made.data_version,
+                changes,
+                made.row_count,
+                mutation.in_place,
+                tables,
+                first=mutation.first,
             )
             after.attached = self.attach()
             self._version = self._newest = after

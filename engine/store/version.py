@@ -220,8 +220,11 @@ class Version:
         row_count: int,
         in_place: InPlace,
         tables: Version | Mapping[int, Trail] | None = None,
+        *,
+        first: int | None = None,
     ) -> Version:
-        """The version after a record of the log has changed some fields of some blocks.
+        """The version after a record of the log has changed some fields of some blocks; or several
+        records as one, from the `first` of them on.
 
         `in_place` is what it changed beside `changes`. Its tables are taken over from this
         version, or from another of the same state of the disk; where there is none, they are
@@ -243,7 +246,7 @@ class Version:
             data_version=sequence,
             row_count=row_count,
             member_counts=counts,
-            overlay=self.overlay.changed(changes, sequence, in_place.blocks),
+            overlay=self.overlay.changed(changes, first or sequence, in_place.blocks),
         )
         if tables is None or isinstance(tables, Version):
             after._take_tables(tables or self, changes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.live.committing import Logged
+from engine.live.joined_records import JoinRules, RecordJoiner
 from engine.live.log_record import unpack_update
+from engine.live.update import ProfileUpdate
 from tests.loads import ERASE
 from tests.updates import HeapMutation, HeapState, Log
 
@@ -157,18 +160,18 @@ def test_records_applied_equal_updates_one_by_one(
         assert ([] if touched is None else touched.tolist()) == linked
 
 
-@given(_BATCHES, st.lists(st.integers(0, 4), min_size=2, max_size=2))
-def test_a_replay_makes_of_blocks_of_any_age_what_they_were(
-    batches: Sequence[Sequence[dict[str, Any]]], ages: list[int]
-) -> None:
+_AGES = st.lists(st.integers(0, 4), min_size=2, max_size=2)
+
+
+def _aged(batches: Sequence[Sequence[dict[str, Any]]], ages: list[int]) -> tuple[Log, HeapState]:
+    """The log of some batches, and a stored state: each block as it was at its age, rows given out
+    as of the newest."""
     log = Log(first_row=_FIRST_ROW, pinned=True)
     states = [log.state]
     for updates in batches:
         log.submit(updates)
         log.apply()
         states.append(log.state)
-    ages = [min(age, len(batches)) for age in ages]
-    # A stored state: each block as it was at its age, rows given out as of the newest.
     stored = HeapState(
         log.fields,
         max(states[age].row_count for age in ages),
@@ -180,6 +183,15 @@ def test_a_replay_makes_of_blocks_of_any_age_what_they_were(
         },
         log.strings,
     )
+    return log, stored
+
+
+@given(_BATCHES, _AGES)
+def test_a_replay_makes_of_blocks_of_any_age_what_they_were(
+    batches: Sequence[Sequence[dict[str, Any]]], ages: list[int]
+) -> None:
+    ages = [min(age, len(batches)) for age in ages]
+    log, stored = _aged(batches, ages)
     live_count = _alive(stored)
     for sequence, record in enumerate(log.records, 1):
         mutation = HeapMutation(stored, sequence)
@@ -194,6 +206,55 @@ def test_a_replay_makes_of_blocks_of_any_age_what_they_were(
         live_count += mutation.live_added
         assert applied.row_count >= stored.row_count
         stored = after
+    _check_replayed(log, stored, live_count)
+
+
+@given(_BATCHES, _AGES, st.integers(0, 4))
+def test_records_carried_out_as_one_do_what_they_do_one_by_one(
+    batches: Sequence[Sequence[dict[str, Any]]], ages: list[int], through: int
+) -> None:
+    ages = [min(age, len(batches)) for age in ages]
+    log, stored = _aged(batches, ages)
+    live_count = _alive(stored)
+    rules = JoinRules(through, one_instant=False, dated=frozenset())
+    joiner = RecordJoiner(ages, rules)
+    taken = 0
+
+    def carry_out(
+        update: ProfileUpdate, first: int, sequence: int, absorbs: Callable[[int], bool] | None
+    ) -> None:
+        nonlocal stored, live_count, taken
+        assert first == taken + 1
+        mutation = HeapMutation(stored, sequence)
+        _, stored = mutation.apply(update, absorbs)
+        live_count += mutation.live_added
+        assert all(block not in mutation.blocks for block in (0, 1) if sequence <= ages[block])
+        taken = sequence
+
+    def carry_out_taken() -> None:
+        if (joined := joiner.joined()) is not None:
+            assert joined.logged.update is not None
+            carry_out(joined.logged.update, joined.first, joined.logged.sequence, None)
+
+    for sequence, record in enumerate(log.records, 1):
+        logged = Logged(sequence, 0, unpack_update(record))
+        if not joiner.takes(logged):
+            carry_out_taken()
+        if joiner.takes(logged):
+            joiner.take(logged)
+            continue
+        assert logged.update is not None
+
+        def absorbs(block: int, sequence: int = sequence) -> bool:
+            return sequence > ages[block]
+
+        carry_out(logged.update, sequence, sequence, absorbs)
+    carry_out_taken()
+    assert taken == len(log.records)
+    _check_replayed(log, stored, live_count)
+
+
+def _check_replayed(log: Log, stored: HeapState, live_count: int) -> None:
     rows = range(_FIRST_ROW, log.state.row_count)
     assert stored.row_count == log.state.row_count
     assert live_count == _alive(stored)

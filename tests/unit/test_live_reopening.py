@@ -16,6 +16,8 @@ from engine.live.feed import FeedCompacted, FeedPosition
 from engine.live.positions import StoredPosition
 from engine.store.journal import Journal, JournalRecord
 from engine.store.lock import LOCK_FILE
+from engine.store.mutation import Mutation
+from engine.store.store import Store
 from tests.live_databases import (
     SEGMENTS,
     LiveDatabase,
@@ -96,6 +98,34 @@ def test_closing_and_opening_changes_nothing(live: LiveDatabase) -> None:
         again.send({"member": "a", "size": 2, "time": 101})
         found = again.agree()
         assert found["large"] == [] and found["fan"] == ["a", "b", "c"]
+
+
+def test_a_restart_carries_out_records_as_one(
+    live: LiveDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that the feed has already."""
+    with monkeypatch.context() as patched:
+        only_the_log(patched)
+        for round_ in range(5):
+            write(live)
+            live.send({"member": "a", "size": 60 - round_}, {"member": f"new {round_}"})
+        before = state(live)
+        copy = copy_store(live.database, tmp_path / "copy")
+    published = []
+    publish = Store.publish
+
+    def counted(store: Store, mutation: Mutation, **more: Any) -> None:
+        published.append(mutation.sequence - mutation.first + 1)
+        publish(store, mutation, **more)
+
+    monkeypatch.setattr(Store, "publish", counted)
+    again = LiveDatabase(copy)
+    with again.database:
+        assert again.database.stats()["replayed_records"] == sum(published) >= 10
+        assert len(published) < 5
+        assert state(again) == before
+        assert again.send({"member": "a", "size": 70}).accepted == 1
+        again.agree()
 
 
 def test_a_store_that_was_killed_is_what_it_was(
