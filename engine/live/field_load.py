@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from engine.bitmaps import Buffer
 from engine.bitmaps.containers import BLOCK_ROWS
+from engine.columns.same_bytes import same_bytes
 from engine.columns.zone import Encoded
 from engine.store.catalog import Field
 from engine.store.drafts import Drafts
@@ -138,7 +139,7 @@ class FieldLoad(ABC):
 
 def _same_bytes(parts: Sequence[bytes], stored: Sequence[Buffer]) -> bool:
     return len(parts) == len(stored) and all(
-        memoryview(part) == memoryview(other) for part, other in zip(parts, stored, strict=True)
+        same_bytes(part, other) for part, other in zip(parts, stored, strict=True)
     )
 
 

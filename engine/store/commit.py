@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.columns.same_bytes import same_bytes
 from engine.store.catalog import LIVE
 from engine.store.checksum import crc32c
 from engine.store.directory import (
@@ -372,7 +373,7 @@ def _settle_meta(
         if (
             was is not None
             and (was.length, was.crc) == (len(payload), crc32c(payload))
-            and view.read(name, PayloadKind.META, len(parts), was) == payload
+            and same_bytes(view.read(name, PayloadKind.META, len(parts), was), payload)
         ):
             listed.append(was)
         else:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.bitmaps import Buffer
+from engine.columns.same_bytes import same_bytes
 from engine.columns.strings import Strings
 from engine.columns.zone import Encoded
 from engine.store.catalog import Catalog, Field, FieldKind
@@ -217,7 +218,7 @@ class Writer:
             ]
         )
         for i in np.flatnonzero(likely).tolist():
-            same[i] = view.read_entry(block, stored[i]) == parts[i]
+            same[i] = same_bytes(view.read_entry(block, stored[i]), parts[i])
         return same
 
     # ----------------------------------------------------------------- groups of records
