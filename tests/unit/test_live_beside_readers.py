@@ -216,14 +216,14 @@ def test_a_stored_count_waits_for_no_change_under_way(
 # -------------------------------------------------------------------------------- trouble
 
 
-def fail_half_way(patched: pytest.MonkeyPatch, member_count: int) -> threading.Event:
-    """The next record of so many cells fails once it has written some of them."""
+def fail_half_way(patched: pytest.MonkeyPatch, value: int) -> threading.Event:
+    """What has this value in a cell fails once it has written some cells."""
     failed = threading.Event()
     write = BlockWriter.write_cells
 
-    def write_or_fail(writer: BlockWriter, field: Any, rows: Any, *rest: Any) -> Any:
-        changed = write(writer, field, rows, *rest)
-        if len(rows) == member_count:
+    def write_or_fail(writer: BlockWriter, field: Any, rows: Any, values: Any, *rest: Any) -> Any:
+        changed = write(writer, field, rows, values, *rest)
+        if value in values:
             failed.set()
             raise MemoryError("no room for more")
         return changed
@@ -249,7 +249,7 @@ def test_memory_that_was_left_half_changed_is_made_anew(
 
     with monkeypatch.context() as patched:
         patched.setattr(database._live.pipeline, "_start_over", start_over_late)
-        failed = fail_half_way(patched, 7)
+        failed = fail_half_way(patched, 200)
         ack = database.ingest(batch)
         with pytest.raises(StoreUnwritable, match="Open the store again"):
             database.wait_visible(ack.offset)
@@ -318,14 +318,14 @@ def test_a_replay_that_fails_lets_reads_go_on_as_of_the_record_before(
         copy = copy_store(live.database, tmp_path / "copy")
 
     def fail(mutation: Any, update: Any, *rest: Any) -> Any:
-        if any(len(cells.rows) == 13 for cells in update.vectors):
+        if any(77 in cells.values for cells in update.vectors):
             raise MemoryError("no room at all")
         return apply_update(mutation, update, *rest)
 
     for _ in range(2):  # opening again fails again
         with monkeypatch.context() as patched:
             if is_begun:
-                failed = fail_half_way(patched, 13)
+                failed = fail_half_way(patched, 77)
             else:
                 patched.setattr("engine.live.applier.apply_update", fail)
             again = LiveDatabase(copy)
