@@ -4,6 +4,7 @@ the feed of what is visible."""
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,23 @@ SEGMENTS = {"today": "count(read today) >= 1"}
 PEOPLE = 24
 
 
+@pytest.fixture
+def live(
+    whole_feed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[EventDatabase]:
+    """An hour before a month's end, with people in several blocks for whom it ends a window."""
+    spread_over_blocks(monkeypatch)
+    cut_into_slices(monkeypatch)
+    made = EventDatabase(tmp_path / "store", SEGMENTS, zone="UTC", now_us=MONTH_END_US - HOUR_US)
+    try:
+        for number in range(PEOPLE):
+            read = {"time": MONTH_END_US - HOUR_US, "page": "p"}
+            made.send({"member": f"m{number}", "read": read})
+        yield made
+    finally:
+        made.close()
+
+
 def _takes_more(logged: Logged) -> bool:
     """Whether a slice took blocks along, and left some."""
     step = logged.step
@@ -32,11 +50,8 @@ def _wait_for_the_next(pipeline: Pipeline) -> None:
 
 
 def test_a_slice_is_logged_while_the_one_before_is_written(
-    whole_feed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    live: EventDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spread_over_blocks(monkeypatch)
-    cut_into_slices(monkeypatch)
-    live = EventDatabase(tmp_path / "store", SEGMENTS, zone="UTC", now_us=MONTH_END_US - HOUR_US)
     pipeline = live.database._live.pipeline
     look_ahead, apply = pipeline._applier.look_ahead, pipeline._applier.apply
     while_found: list[int] = []
@@ -54,26 +69,17 @@ def test_a_slice_is_logged_while_the_one_before_is_written(
             while_written.append(len(pipeline._logged))
         apply(logged, *args, **more)
 
-    try:
-        for number in range(PEOPLE):
-            read = {"time": MONTH_END_US - HOUR_US, "page": "p"}
-            live.send({"member": f"m{number}", "read": read})
-        monkeypatch.setattr(pipeline._applier, "look_ahead", looked_ahead)
-        monkeypatch.setattr(pipeline._applier, "apply", applied)
-        live.go(MONTH_END_US + 1)
-        assert set(while_found) == {0}, "whoever comes meanwhile waits for one slice"
-        assert set(while_written) == {1}, "one slice is in line"
-        live.agree()
-    finally:
-        live.close()
+    monkeypatch.setattr(pipeline._applier, "look_ahead", looked_ahead)
+    monkeypatch.setattr(pipeline._applier, "apply", applied)
+    live.go(MONTH_END_US + 1)
+    assert set(while_found) == {0}, "whoever comes meanwhile waits for one slice"
+    assert set(while_written) == {1}, "one slice is in line"
+    live.agree()
 
 
 def test_a_slice_takes_the_feed_of_the_one_before_along(
-    whole_feed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    live: EventDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spread_over_blocks(monkeypatch)
-    cut_into_slices(monkeypatch)
-    live = EventDatabase(tmp_path / "store", SEGMENTS, zone="UTC", now_us=MONTH_END_US - HOUR_US)
     pipeline = live.database._live.pipeline
     look_ahead, apply = pipeline._applier.look_ahead, pipeline._applier.apply
     commit = pipeline._committer.commit
@@ -95,15 +101,9 @@ def test_a_slice_takes_the_feed_of_the_one_before_along(
             while_lagging.append(len(logged))
         return logged
 
-    try:
-        for number in range(PEOPLE):
-            read = {"time": MONTH_END_US - HOUR_US, "page": "p"}
-            live.send({"member": f"m{number}", "read": read})
-        monkeypatch.setattr(pipeline._applier, "look_ahead", looked_ahead)
-        monkeypatch.setattr(pipeline._applier, "apply", applied)
-        monkeypatch.setattr(pipeline._committer, "commit", committed)
-        live.go(MONTH_END_US + 1)
-        assert set(while_lagging) == {1}, "no commit is for the feed alone"
-        live.agree()
-    finally:
-        live.close()
+    monkeypatch.setattr(pipeline._applier, "look_ahead", looked_ahead)
+    monkeypatch.setattr(pipeline._applier, "apply", applied)
+    monkeypatch.setattr(pipeline._committer, "commit", committed)
+    live.go(MONTH_END_US + 1)
+    assert set(while_lagging) == {1}, "no commit is for the feed alone"
+    live.agree()
