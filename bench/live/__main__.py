@@ -6,16 +6,16 @@
 Measured, with the server as a process of its own and one client:
 1. full load: one pipelined stream; rows a second made durable, processor time of the server for
    each row until it is visible, time from sending a batch to its acknowledgement;
-2. full load beside scans: the same while another client counts back to back;
-3. half load: the same stream at half the rate of 1; after each acknowledgement how long until a
-   count sees the batch, and until a watcher has its feed;
+2. beside scans: the same at the rate that is the goal, while another client counts back to back;
+3. half load: the same at half of the goal; after each acknowledgement how long until a count sees
+   the batch, and until a watcher has its feed; before it, how long the disk alone takes to sync;
 4. killed: SIGKILL under full load, and how long until the server answers again;
 5. a month's end (`bench.live.month`).
 
 `events` are what people do, at random: half of the segments are over windows from 30 seconds to 90
 days, half over attributes, beside three scores with bands. So much load goes before (`--warm-up`)
-that what runs out of windows of 30 seconds is as much as comes in; before 3 again, at half the
-rate. `attributes` are updates of stage, industry, revenue, last seen, and a tag for every tenth;
+that what runs out of windows of 30 seconds is as much as comes in; before 3 again, at its rate.
+`attributes` are updates of stage, industry, revenue, last seen, and a tag for every tenth;
 all segments read attributes. Not shown: several streams, a network, another machine's disk. The
 size of every segment is compared with a recomputation at the end.
 """
@@ -36,8 +36,9 @@ import numpy as np
 from bench.data.data_set import EventSet, PeopleSet, data_folder, events, people, read_size
 from bench.data.stores import stored
 from bench.live.behaviour import WATCHED, month_text, rules_of, segment_names, windows_text
+from bench.live.disk import syncs_ms
 from bench.live.killed import killed
-from bench.live.load import Load, beside_scans, half_load
+from bench.live.load import Load, beside_scans, half_load, percentiles
 from bench.live.model import model_text
 from bench.live.month import ZONE, months_end
 from bench.live.updates import MAKERS
@@ -50,6 +51,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Different rows, made before the clock starts: in Arrow enough that hardly a row comes twice with
 # the same values; rows take the client longer to make than the server to take.
 ROWS_MADE = {"arrow": 4_000_000, "rows": 200_000}
+# Rows a second that the figures to reach ask for.
+GOAL = {"arrow": 200_000, "rows": 50_000}
 # The longest window of which as much has to run out as comes in before anything is measured.
 WARM_UP_S = 35.0
 
@@ -150,12 +153,16 @@ def _loaded(
         figures: dict[str, Any] = {"rows_a_batch": asked.rows}
         load.run(asked.warm_up if what == "events" else 2.0)
         figures["full"] = load.run(asked.seconds)
-        rate = load.rate / 2
-        figures["beside_scans"] = beside_scans(server, load, asked.seconds)
+        figures["beside_scans"] = beside_scans(server, load, asked.seconds, GOAL[form])
+        rate = GOAL[form] / 2
         if what == "events":
-            # Until what runs out is half of a full load, too.
+            # Until what runs out is as much as comes in at this rate.
             load.run(asked.warm_up, rate)
-        figures["half"] = half_load(server, load, asked.seconds, rate, watched)
+        alone_ms = syncs_ms(scratch, asked.seconds, rate / asked.rows)
+        figures["half"] = {
+            **half_load(server, load, asked.seconds, rate, watched),
+            "disk_alone_ms": percentiles(alone_ms),
+        }
         figures["server_anonymous_bytes"] = server.memory_bytes()
         server, figures["killed"] = killed(
             server, store, scratch, load.batches, asked.rows, asked.seconds

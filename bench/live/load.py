@@ -106,8 +106,8 @@ def percentiles(values: Any) -> dict[str, float]:
     return {f"p{p}": round(float(np.percentile(values, p)), 2) for p in (50, 99)}
 
 
-def beside_scans(server: Server, load: Load, seconds: float) -> dict[str, Any]:
-    """The full load while somebody counts back to back."""
+def beside_scans(server: Server, load: Load, seconds: float, rate: float) -> dict[str, Any]:
+    """A load at a rate while somebody counts back to back."""
     stop = threading.Event()
     scans: list[float] = []
 
@@ -121,7 +121,7 @@ def beside_scans(server: Server, load: Load, seconds: float) -> dict[str, Any]:
     scanner = threading.Thread(target=scan)
     scanner.start()
     try:
-        figures = load.run(seconds)
+        figures = load.run(seconds, rate)
     finally:
         stop.set()
         scanner.join()

@@ -41,6 +41,7 @@ def test_loads(results: dict[str, dict[str, Any]], form: str) -> None:
     for load in ("full", "beside_scans", "half"):
         assert found[load]["rows"] >= 100 and found[load]["ack_ms"]["p99"] > 0
     assert found["beside_scans"]["scans"] > 0 and found["half"]["visible_ms"]
+    assert found["half"]["disk_alone_ms"]["p99"] > 0
     killed = found["killed"]
     assert killed["batches"] > 0 and killed["replayed_rows"] >= 100
     assert killed["serving_s"] > 0 and killed["empty_start_s"] > 0
