@@ -34,10 +34,10 @@ __all__ = [
     "timestamp",
     "uploaded_list",
     "value",
+    "write_timestamp",
 ]
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-MICROSECOND = datetime.timedelta(microseconds=1)
 UID_BYTES = 16
 
 
@@ -50,10 +50,18 @@ def timestamp(moment: datetime.datetime | None) -> Timestamp | None:
     """The message of an instant; ValueError for one without a time zone."""
     if moment is None:
         return None
+    message = Timestamp()
+    write_timestamp(message, moment)
+    return message
+
+
+def write_timestamp(message: Timestamp, moment: datetime.datetime) -> None:
+    """Sets a message to an instant; ValueError for one without a time zone."""
     if moment.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    seconds, rest_us = divmod((moment - EPOCH) // MICROSECOND, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=rest_us * 1000)
+    since = moment - EPOCH
+    message.seconds = since.days * 86_400 + since.seconds
+    message.nanos = since.microseconds * 1000
 
 
 def value(message: value_pb2.Value) -> answers.Value:
