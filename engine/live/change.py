@@ -21,11 +21,7 @@ __all__ = [
     "Numbered",
     "Touched",
     "Transition",
-    "in_order",
 ]
-
-# As many flips for each run of them as make it cheaper to put the runs in order.
-_RUN_FLIPS = 16
 
 # field number -> block -> what the field of that block has become.
 FieldBlocks = Mapping[int, Mapping[int, Encoded]]
@@ -116,56 +112,3 @@ class Flips:
 
     def __len__(self) -> int:
         return len(self.instants)
-
-
-def in_order(flips: Flips) -> Flips:
-    """Flips in any order, in that of the feed.
-
-    Many mostly come in runs, of which only the rows differ, and ascend: one of each block and
-    definition. Then the runs are put in order, and the rows of those that only differ there merged.
-    """
-    count = len(flips)
-    if not count:
-        return flips
-    begins = np.ones(count, np.bool_)
-    begins[1:] = flips.rows[1:] <= flips.rows[:-1]
-    for column in (flips.instants, flips.definitions, flips.entered):
-        begins[1:] |= column[1:] != column[:-1]
-    starts = np.flatnonzero(begins)
-    if len(starts) * _RUN_FLIPS > count:
-        return _one_by_one(flips)
-    sizes = np.diff(starts, append=count)
-    heads = flips.instants[starts], flips.definitions[starts], flips.entered[starts]
-    order = np.lexsort((flips.rows[starts], ~heads[2], heads[1], heads[0]))
-    starts, sizes = starts[order], sizes[order]
-    instants, definitions, entered = (head[order] for head in heads)
-    stretches = zip(starts.tolist(), (starts + sizes).tolist(), strict=True)
-    rows = np.concatenate([flips.rows[start:end] for start, end in stretches])
-    fresh = np.ones(len(starts), np.bool_)
-    fresh[1:] = (instants[1:] != instants[:-1]) | (definitions[1:] != definitions[:-1])
-    fresh[1:] |= entered[1:] != entered[:-1]
-    firsts = np.flatnonzero(fresh)
-    edges = np.append(np.cumsum(sizes)[firsts] - sizes[firsts], count)
-    for same in np.flatnonzero(np.diff(firsts, append=len(starts)) > 1).tolist():
-        of_same = rows[edges[same] : edges[same + 1]]
-        if (of_same[1:] < of_same[:-1]).any():
-            of_same.sort()
-    return Flips(
-        np.repeat(instants, sizes), np.repeat(definitions, sizes), rows, np.repeat(entered, sizes)
-    )
-
-
-def _one_by_one(flips: Flips) -> Flips:
-    """The same for flips of which few have anything in common."""
-    assert int(flips.definitions.max()) < 1 << 31, "each has a number of 31 bits"
-    # One sort of one number for each is several times faster than four, one after the other.
-    keys = flips.definitions.astype(np.uint64) << np.uint64(33)
-    keys |= (~flips.entered).astype(np.uint64) << np.uint64(32)
-    keys |= flips.rows
-    # What is found comes in stretches that ascend, of each block and definition.
-    order = np.argsort(keys, kind="stable")
-    instants = flips.instants[order]
-    if (instants != instants[0]).any():
-        by_time = np.argsort(instants, kind="stable")
-        order, instants = order[by_time], instants[by_time]
-    return Flips(instants, flips.definitions[order], flips.rows[order], flips.entered[order])

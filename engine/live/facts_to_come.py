@@ -74,7 +74,7 @@ class FactsToCome:
 
         def level(state: Snapshot, question: MovingQuestion, *, first: bool) -> _Level:
             flips = question.of_row(row, self._clock_us)
-            passed = Passed(flips, (), (), 0, 0)
+            passed = Passed(flips, (), (), (), 0, 0)
             if not first or self._named is None:
                 return passed, ()
             rows = np.array([row], np.uint32)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from engine.live.change import Flips
 from engine.live.fading_stretches import fading_instants
+from engine.live.flip_order import FlipRun, all_flips
 from engine.live.moving_plan import LeafFlips, MovingPlan, RowsJudged
 from engine.live.row_places import places_among, union_of_rows
 from engine.live.rows_read import RowsRead
@@ -37,13 +38,8 @@ __all__ = ["Fading", "FlipOutcome", "Passed", "judge_flips", "judged_as_few"]
 _NO_ROWS = np.zeros(0, np.uint32)
 _NO_INSTANTS = np.zeros(0, np.int64)
 
-# Segments, rows, instants, and whether they entered; one for all rows, or one for each.
-_Piece = tuple[
-    int | NDArray[np.uint32],
-    NDArray[np.uint32],
-    int | NDArray[np.int64],
-    bool | NDArray[np.bool_],
-]
+# Segments, one for all or one for each; rows; instants; and whether they entered.
+_Piece = tuple[int | NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]
 
 # To ask a program and to find events takes about as long for so many rows as for one.
 _FEW_ROWS = 256
@@ -57,14 +53,21 @@ _SIGNED_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What the passing of time does to some segments: every entering and leaving, in any order;
-    `definitions` are the numbers of segments. And what is different in the end, of each."""
+    """What the passing of time does to some segments: every entering and leaving, in any order, one
+    by one in `single`, the others in `runs`; definitions are the numbers of segments. And what is
+    different in the end, of each."""
 
-    flips: Flips
+    single: Flips
+    runs: Sequence[FlipRun]
     entered: Sequence[NDArray[np.uint32]]
     left: Sequence[NDArray[np.uint32]]
     rows_evaluated: int
     blocks_read: int
+
+    @property
+    def flips(self) -> Flips:
+        """Every entering and leaving, one by one in any order."""
+        return all_flips(self.single, self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +300,7 @@ class FlipOutcome:
     def __init__(self, segment_count: int) -> None:
         self.rows_evaluated = self.blocks_read = 0
         self._pieces: list[_Piece] = []
+        self._runs: list[FlipRun] = []
         self._entered: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
         self._left: list[list[NDArray[np.uint32]]] = [[] for _ in range(segment_count)]
 
@@ -368,7 +372,7 @@ class FlipOutcome:
         for one in moves:
             for rows, entered in ((one.entered, True), (one.left, False)):
                 if len(rows):
-                    self._pieces.append((one.segment, rows, one.instant_us, entered))
+                    self._runs.append(FlipRun(one.instant_us, one.segment, entered, rows))
             at_ends.setdefault(one.segment, []).append(one)
         for segment, of_segment in at_ends.items():
             came, went = of_segment[0].entered, of_segment[0].left
@@ -396,6 +400,7 @@ class FlipOutcome:
             flips.entered[start:end] = entered
         return Passed(
             flips,
+            self._runs,
             [_joined(rows) for rows in self._entered],
             [_joined(rows) for rows in self._left],
             self.rows_evaluated,
@@ -408,7 +413,8 @@ def _joined(pieces: Sequence[NDArray[np.uint32]]) -> NDArray[np.uint32]:
         return pieces[0] if pieces else _NO_ROWS
     rows = np.concatenate(pieces)
     # Blocks come in order, and the rows of each piece too; but some rows of a block come apart.
-    return rows if (rows[1:] > rows[:-1]).all() else np.sort(rows)
+    # A stable sort merges such runs.
+    return rows if (rows[1:] > rows[:-1]).all() else np.sort(rows, kind="stable")
 
 
 def _more_often(some: NDArray[np.uint32], others: NDArray[np.uint32]) -> NDArray[np.uint32]:

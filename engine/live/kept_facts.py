@@ -82,9 +82,12 @@ class KeptFacts:
         self, level: int, passed: Passed, moving: Sequence[str], states: States
     ) -> list[FactEvents]:
         """What happens to the facts of a level as time moves the definitions `moving`."""
+        of_level = self._of_level(level)
+        if not of_level:
+            return []
         flips = passed.flips
         found = []
-        for _, fact in self._of_level(level):
+        for _, fact in of_level:
             sides = []
             for name, begins in ((fact.begins, True), (fact.ends, False)):
                 if name in moving:

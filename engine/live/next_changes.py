@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from engine.core.control import Control
 from engine.errors import InputInvalid, NotFound, NotYet
 from engine.limits import NEXT_CHANGES_WITHIN_US, TIME_US
-from engine.live.change import Flips, in_order
+from engine.live.change import Flips
 from engine.live.facts_to_come import FactsToCome
+from engine.live.flip_order import in_order
 from engine.live.moving_question import MovingQuestion
 from engine.live.row_names import uids_of
 from engine.nearest import nearest

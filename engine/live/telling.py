@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.change import Flips, Numbered, Transition, in_order
+from engine.live.change import Flips, Numbered, Transition
 from engine.live.definitions import NOBODY, Definition, GoneName
+from engine.live.flip_order import FlipRun, in_order
 from engine.live.flip_outcome import Passed
 from engine.live.kept_level import Moved
 from engine.live.moved_key import moved_key
@@ -136,13 +137,25 @@ class Telling:
     def flips(self, passed: Sequence[tuple[Passed, Sequence[str]]]) -> Flips:
         """Who enters and leaves as time passes, of several levels with the names of what moves
         there; numbers are places in `definitions`."""
-        asked = [(outcome.flips, names, _occur(outcome.flips, names)) for outcome, names in passed]
+        asked = [
+            (outcome.single, names, _occur(outcome.single, names)) for outcome, names in passed
+        ]
         pieces = [self._alone(*one) for one in asked]
         for group in self._groups:
             of_group = [_chosen(*one, group.of_definition) for one in asked]
+            of_group += [
+                (np.full(len(rows), number), np.full(len(rows), at), rows, np.full(len(rows), side))
+                for at, number, side, rows in _runs_of(passed, group.of_definition)
+            ]
             pieces.append(_changes(group, of_group))
         numbers, instants, rows, entered = _joined(pieces)
-        return in_order(Flips(instants, numbers.astype(np.uint32), rows, entered))
+        acting = {self._numbers[name] for name in self._actions}
+        runs = [
+            run
+            for run in _runs_of(passed, self._numbers)
+            if run.entered or run.definition not in acting
+        ]
+        return in_order(Flips(instants, numbers.astype(np.uint32), rows, entered), runs)
 
     def _alone(self, flips: Flips, names: Sequence[str], occur: NDArray[np.bool_]) -> _Columns:
         """The flips of what is told by itself."""
@@ -172,6 +185,18 @@ def _chosen(
         return found, flips.instants, flips.rows, flips.entered
     mine = found >= 0
     return found[mine], flips.instants[mine], flips.rows[mine], flips.entered[mine]
+
+
+def _runs_of(
+    passed: Sequence[tuple[Passed, Sequence[str]]], numbers: Mapping[str, int]
+) -> list[FlipRun]:
+    """The runs of those definitions that have a number, which stands for them."""
+    return [
+        run._replace(definition=numbers[names[run.definition]])
+        for outcome, names in passed
+        for run in outcome.runs
+        if names[run.definition] in numbers
+    ]
 
 
 def _joined(pieces: Sequence[_Columns]) -> _Columns:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.live.change import Flips, Numbered, Transition, in_order
+from engine.live.change import Flips, Numbered, Transition
+from engine.live.flip_order import in_order
 
 __all__ = ["ToldEntries", "flips_with", "transitions_of"]
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from engine.live import clock_record
-from engine.live.change import Cause, Flips, in_order
+from engine.live.change import Cause, Flips
 from engine.live.clock_record import ClockEntries, ClockRecord, pack_clock_record
+from engine.live.flip_order import in_order
 from engine.live.log_entry import Tick, pack_tick, unpack_entry
 
 DEFINITIONS = [("segments.a", 1), ("segments.nobody", 2), ('segments."客户"', 3)]

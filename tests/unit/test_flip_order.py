@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.live.change import Flips, in_order
+from engine.live.change import Flips
+from engine.live.flip_order import FlipRun, all_flips, in_order
 
 Flip = tuple[int, int, bool, int]
 
@@ -48,3 +49,20 @@ def test_the_order_is_that_of_the_feed(least: int, seed: int) -> None:
         found = _runs(rng, runs, least)
         wanted = sorted(found, key=lambda one: (one[0], one[1], not one[2], one[3]))
         assert _told(in_order(_flips(found))) == wanted
+        for share in (0.0, 0.5, 1.0):
+            together = [one for one in _as_runs(found) if rng.random() < share]
+            apart = set(found).difference(
+                *(_told(all_flips(_flips([]), [one])) for one in together)
+            )
+            single = [flip for flip in found if flip in apart]
+            assert _told(in_order(_flips(single), together)) == wanted
+
+
+def _as_runs(found: list[Flip]) -> list[FlipRun]:
+    """The same, in runs that ascend; each breaks off here and there."""
+    runs: list[list[Flip]] = []
+    for flip in found:
+        if not runs or flip[:3] != runs[-1][-1][:3] or flip[3] <= runs[-1][-1][3]:
+            runs.append([])
+        runs[-1].append(flip)
+    return [FlipRun(*run[0][:3], np.array([flip[3] for flip in run], np.uint32)) for run in runs]
