@@ -18,12 +18,14 @@ from engine.bitmaps.containers cimport (
     strata_container_contains,
     strata_container_or_mask,
     strata_entry,
+    strata_mask_cardinality,
+    strata_mask_to_rows,
     strata_measure_mask,
     strata_set,
     strata_write_mask,
 )
 
-__all__ = ["encode_mask", "holds_row", "stored_masks"]
+__all__ = ["encode_mask", "holds_row", "stored_masks", "take_moves"]
 
 
 cdef extern from "engine/bitmaps/directory.h" nogil:
@@ -84,6 +86,18 @@ cdef int payload_has(const uint8_t *payload, uint32_t row) noexcept nogil:
     return strata_container_contains(entry.kind, payload + entry.offset, entry.cardinality, row)
 
 
+cdef object rows_of(const uint64_t *mask, uint32_t first):
+    """The rows of a mask, uint32, counted from the first of its block."""
+    cdef uint16_t[STRATA_BLOCK_ROWS] inside
+    cdef uint32_t count = strata_mask_cardinality(mask), i
+    rows = np.empty(count, np.uint32)
+    cdef uint32_t[::1] view = rows
+    strata_mask_to_rows(mask, inside)
+    for i in range(count):
+        view[i] = first + inside[i]
+    return rows
+
+
 def encode_mask(const uint64_t[::1] mask not None):
     """The payload of the rows of a mask (uint64 of 1024), bytes, and how many they are."""
     assert mask.shape[0] == STRATA_BLOCK_WORDS
@@ -112,3 +126,28 @@ def holds_row(table, uint32_t row):
     if block + 1 >= first_part.shape[0] or first_part[block] == first_part[block + 1]:
         return False
     return bool(payload_has(<const uint8_t *>address[first_part[block]], row & 0xFFFF))
+
+
+def take_moves(
+    const uint64_t[::1] members not None,
+    uint64_t[::1] stored not None,  # INOUT
+    const uint64_t[::1] apart not None,
+    uint32_t block,
+):
+    """The rows of a block that enter and that leave, sorted uint32, where `stored` is to become
+    `members` but for the rows that stand `apart`; which it then is. Masks are uint64 (1024,)."""
+    cdef uint64_t[STRATA_BLOCK_WORDS] came
+    cdef uint64_t[STRATA_BLOCK_WORDS] went
+    cdef uint64_t moved, any_moved = 0
+    cdef uint32_t w
+    assert members.shape[0] == stored.shape[0] == apart.shape[0] == STRATA_BLOCK_WORDS
+    for w in range(STRATA_BLOCK_WORDS):
+        moved = (members[w] ^ stored[w]) & ~apart[w]
+        came[w] = moved & members[w]
+        went[w] = moved & stored[w]
+        stored[w] ^= moved
+        any_moved |= moved
+    if not any_moved:
+        nobody = np.empty(0, np.uint32)
+        return nobody, nobody
+    return rows_of(came, block << 16), rows_of(went, block << 16)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.bitmaps.containers import rows_of_mask
 from engine.core.evaluate import block_masks
+from engine.core.memberships import take_moves
 from engine.live.change import Touched
 from engine.live.segment_plan import SegmentPlan
 from engine.live.standing_list import StandingList
@@ -208,11 +208,9 @@ class WholeBlocks:
             stored.update(zip(fresh, masks[len(some) :], strict=True))
             evaluated += len(some) * self.rows_of(block)
             for i, mask in zip(some, masks, strict=False):
-                moved = (mask ^ stored[i]) & ~segments[i].apart[block]
-                if moved.any():
-                    entered, left = _rows(block, moved & mask), _rows(block, moved & ~mask)
+                entered, left = take_moves(mask, stored[i], segments[i].apart[block], block)
+                if len(entered) or len(left):
                     found.append(BlockMoves(i, instant, entered, left))
-                    stored[i] = stored[i] ^ moved
         return sorted(found, key=lambda one: one.segment), evaluated
 
     def _plan(self, instant_us: int) -> SegmentPlan:
@@ -238,7 +236,3 @@ class WholeBlocks:
         plan.move_everywhere(self._snapshot)
         self._bound[instant_us] = plan
         return plan
-
-
-def _rows(block: int, mask: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    return rows_of_mask(mask) | np.uint32(block << _BLOCK_BITS)
