@@ -288,7 +288,7 @@ def _tested(
     if isinstance(value, Word):
         return BoundConstant(test.passes(value.value) != negated, node)
     if value.kind == "text" and test.how == "in":
-        raise _refused(value, "=", node, scope)
+        raise _refused(value, _operator_of(node), node, scope)
     if value.read is None:
         return names_that(lambda name: test.passes(name) != negated, value, node)
     if value.kind == "set":
@@ -304,6 +304,17 @@ def _tested(
             return BoundCategory(value.read, test, negated, node)
         return BoundText(value.read, test.how, needle, negated, node)
     return BoundCategory(value.read, test, negated, node)
+
+
+def _operator_of(node: tree.Expr | None) -> str:
+    """What is written between a value and the strings that it is to equal."""
+    match node:
+        case tree.Compare(op=op):
+            return op
+        case tree.In(negated=negated):
+            return "not in" if negated else "in"
+        case _:
+            return "="
 
 
 def _flag_in(flag: Flag, wanted: set[bool], node: tree.Expr | None) -> BoundExpr:

@@ -100,8 +100,9 @@ OPERATORS = [
     ("vip > true", "vip > true", "a boolean, which has no >", "stands alone"),
     ("vip between true and false", "vip between true and false", "no between", "stands alone"),
     ("remark = 'x'", "remark = 'x'", "a text, which has no =", "contains"),
-    ("remark != 'x'", "remark != 'x'", "a text, which has no =", "contains"),
-    ("remark in ('x')", "remark in ('x')", "a text, which has no =", "contains"),
+    ("remark != 'x'", "remark != 'x'", "a text, which has no !=", "contains"),
+    ("remark in ('x')", "remark in ('x')", "a text, which has no in", "contains"),
+    ("remark not in ('x')", "remark not in ('x')", "a text, which has no not in", "contains"),
 ]
 
 TIMES = [
