@@ -182,6 +182,8 @@ def test_a_card_at_hand_takes_no_thread_unless_cards_take_long(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And its bytes are the same."""
+    # While something is being written, no card is at hand.
+    database.checkpoint()
     lane = CountingLane()
     service = ProfileService(database, lane, Visibility(database, lane, 1.0))
     asked = profile_pb2.GetProfileRequest(identifier={"kind": "member", "value": "a"})
