@@ -43,7 +43,7 @@ def cut_into_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def in_one_piece(live: MovingDatabase) -> None:
     """No tick of a database is cut, for as long as it is open."""
-    live.database._live.pipeline._time.is_much = lambda *_: False  # type: ignore[method-assign]
+    live.database._live.pipeline._time.is_much = lambda in_force: False  # type: ignore[method-assign]
 
 
 class slice_by_slice:

@@ -62,12 +62,12 @@ class DueTime:
         missing_us = now_us - self.still_until_us(self._clock.logged_us)
         return missing_us if missing_us > self.slices.length_us else 0
 
-    def is_much(self, in_force: ModelInForce | None, block_count: int) -> bool:
-        """Whether so much turns at once in so many blocks that the next tick is cut into slices."""
+    def is_much(self, in_force: ModelInForce | None) -> bool:
+        """Whether so much turns at once that the next tick is cut into slices."""
         lags = self._clock.lag is not None or self._applier.lagging.lag is not None
         if in_force is None or lags:
             return False
-        return in_force.segments.block_looks(self._clock.now(), block_count) > SLICED_BLOCK_LOOKS
+        return in_force.segments.block_looks(self._clock.now()) > SLICED_BLOCK_LOOKS
 
     @property
     def slice_end_us(self) -> int:

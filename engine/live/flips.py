@@ -177,14 +177,14 @@ class DueTimes:
         blocks: list[int] = np.flatnonzero(self._next <= through_us).tolist()
         return blocks
 
-    def block_looks(self, through_us: int, block_count: int) -> int:
-        """How many of so many blocks are to be looked through on the way to an instant, because
-        nothing is known of them, or more flip together there than are kept."""
+    def block_looks(self, through_us: int) -> int:
+        """How many blocks are to be looked through on the way to an instant, because nothing is
+        known of them, or more flip together there than are kept."""
         due, horizon = self._next, self._horizon
         count = min(len(due), len(horizon))
         due, horizon = due[:count], horizon[:count]
         looks = (due <= through_us) & ((due == horizon + 1) | (due == UNKNOWN))
-        return int(np.count_nonzero(looks)) + max(block_count - count, 0)
+        return int(np.count_nonzero(looks))
 
     def is_due(self, block: int, through_us: int) -> bool:
         """Whether somebody of a block may flip up to an instant."""

@@ -115,9 +115,9 @@ class KeptLevel:
         it; long ago where that is not known yet."""
         return {} if self._moving is None else self._moving.earliest()
 
-    def block_looks(self, through_us: int, block_count: int) -> int:
+    def block_looks(self, through_us: int) -> int:
         """See StoredSegments.block_looks."""
-        return 0 if self._moving is None else self._moving.block_looks(through_us, block_count)
+        return 0 if self._moving is None else self._moving.block_looks(through_us)
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""

@@ -103,9 +103,9 @@ class MovingSegments:
             for i, name in enumerate(self.names)
         }
 
-    def block_looks(self, through_us: int, block_count: int) -> int:
+    def block_looks(self, through_us: int) -> int:
         """See StoredSegments.block_looks."""
-        found = sum(due.block_looks(through_us, block_count) for due in self._due.values())
+        found = sum(due.block_looks(through_us) for due in self._due.values())
         return found + self._cursors.block_looks(through_us)
 
     # ------------------------------------------------------------------- after an update

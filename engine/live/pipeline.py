@@ -389,11 +389,6 @@ class Pipeline:
         quiet_in_s = 0.0 if self._checkpoints else self._quiet_from_s - time.monotonic()
         return max(quiet_in_s, IDLE_SAVE_S)
 
-    @property
-    def _is_much(self) -> bool:
-        """Whether the next tick is to be cut into slices of blocks."""
-        return self._time.is_much(self.in_force, self._store.glance().block_count)
-
     def _to_save(self) -> tuple[object, ...]:
         """What decides what a commit without batches has to do."""
         root, snapshot = self._store.root, self._store.glance()
@@ -424,7 +419,7 @@ class Pipeline:
                 self._wants_tick = False
             tick = wanted and moves_with_time(self.in_force)
             came = not any(logged.step is not None for logged in self._logged)
-            if tick and came and not behind_us and self._is_much:
+            if tick and came and not behind_us and self._time.is_much(self.in_force):
                 still_until_us = self._time.still_until_us(self._committer.clock.logged_us)
             # What others send is visible after one slice of blocks, and not two.
             blocks = 0 if batches and self._took_blocks else self._block_slices.blocks

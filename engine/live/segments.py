@@ -301,13 +301,13 @@ class StoredSegments(KeptDefinitions):
             due[NAMED] = min(self._named.next_us, self._each.next_us)
         return due
 
-    def block_looks(self, through_us: int, block_count: int) -> int:
-        """About how often one of so many blocks is looked through on the way to an instant. Also
-        for those who do not apply records: it may be wrong by a little then. 0 where it makes no
-        difference, since what live rules with names tell is found in one piece."""
+    def block_looks(self, through_us: int) -> int:
+        """About how often a block is looked through on the way to an instant. Also for those who
+        do not apply records: it may be wrong by a little then. 0 where it makes no difference,
+        since what live rules with names tell is found in one piece."""
         if self._names:
             return 0
-        return sum(judge.block_looks(through_us, block_count) for judge in self._judges)
+        return sum(judge.block_looks(through_us) for judge in self._judges)
 
     def forget_lists(self) -> None:
         """Forget what uploaded lists said; the next plan reads them anew."""

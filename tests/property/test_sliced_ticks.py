@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.live import due_time, whole_blocks
+from engine.live import whole_blocks
 from engine.rules.bound_facts import facts_read
 from tests.fact_worlds import FACT_RULES, FACT_SEGMENTS, fact_updates
 from tests.live_databases import only_the_log
@@ -153,24 +153,3 @@ def test_slices_and_one_piece_are_the_same(
     finally:
         cut.close()
         whole.close()
-
-
-def test_the_first_tick_of_a_model_is_cut(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Nothing is known of any block yet.
-    monkeypatch.setattr(due_time, "SLICED_BLOCK_LOOKS", 0)
-    live = MovingDatabase(tmp_path / "store", {})
-    try:
-        # One at a time, for several blocks.
-        for update in random_updates(random.Random(seed), live.now_us, PEOPLE, 2 * PEOPLE):
-            live.send(update)
-        live.apply({"fresh": "seen > now - 1 day"})
-        live.go(live.now_us + 1)
-        found = _slices(live)
-        assert found > 1
-        live.agree()
-        live.go(live.now_us + 1)
-        assert _slices(live) == found
-    finally:
-        live.close()
