@@ -133,12 +133,6 @@ class LiveStore:
             self._replay_records()
             return ""
         except Exception as error:
-            _LOG.warning("the log of %s is replayed record by record: %s", store.path, str(error))
-        self._go_back()
-        try:
-            self._replay_records(one_by_one=True)
-            return ""
-        except Exception as error:
             trace = "".join(traceback.format_exception(error))
             _LOG.error("the log of %s cannot be replayed: %s", store.path, trace)
             failure = f"The log of the store at {store.path} cannot be replayed: {error}"
@@ -151,7 +145,6 @@ class LiveStore:
         visible = self.store.glance().data_version
         self._go_back()
         self._replay_records(most=visible - self.store.glance().data_version)
-        self.store.mend()
 
     def _go_back(self) -> None:
         """Makes the visible state what the disk has."""
@@ -166,7 +159,21 @@ class LiveStore:
         dirty = self.store.glance().version.overlay.dirty
         return self._applier.lagging.needs(min(dirty.values(), default=None))
 
-    def _replay_records(self, *, most: int | None = None, one_by_one: bool = False) -> None:
+    def _replay_records(self, *, most: int | None = None) -> None:
+        """Replays the log, or so many records of it; one by one where that fails as it is."""
+        try:
+            self._carry_out_log(most)
+        except Exception as error:
+            path = self.store.path
+            _LOG.warning("the log of %s is replayed record by record: %s", path, str(error))
+        else:
+            self.store.mend()
+            return
+        self._go_back()
+        self._carry_out_log(most, one_by_one=True)
+        self.store.mend()
+
+    def _carry_out_log(self, most: int | None, *, one_by_one: bool = False) -> None:
         in_force = self._in_force(self.store.glance())
         self.replayed_records = replay_log(
             self.store,

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from engine.errors import StoreUnwritable
+from engine.live.applier import Applier
 from engine.live.applying import apply_update
 from engine.live.block_writer import BlockWriter
+from engine.live.committing import Logged
 from tests.live_databases import LiveDatabase, copy_store, only_the_log
 from tests.sample_stores import contents
 
@@ -341,3 +343,43 @@ def test_a_replay_that_fails_lets_reads_go_on_as_of_the_record_before(
     again = LiveDatabase(copy)
     with again.database:
         assert again.database.write_failure == "" and again.agree() == after
+
+
+@pytest.mark.parametrize("ends_damaged", [False, True], ids=["whole", "damaged"])
+def test_records_that_fail_as_one_are_carried_out_one_by_one(
+    live: LiveDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ends_damaged: bool
+) -> None:
+    """Memory that the group left half changed is made anew, and is read as if nothing had been;
+    where a record cannot be read, as of the one before it."""
+    live.database.checkpoint()
+    with monkeypatch.context() as patched:
+        only_the_log(patched)
+        for size in (10, 90, 40):
+            live.send(*({"member": m, "size": size, "rate": size} for m in MEMBERS[:20]))
+        before, version = live.agree(), live.database.data_version
+        if ends_damaged:
+            patched.setattr("engine.live.committing.pack_entry", lambda entry: b"?" * 64)
+            live.send({"member": "m0", "size": 77})
+        copy = copy_store(live.database, tmp_path / "copy")
+    apply = Applier.apply
+    groups = []
+
+    def fail_before_publish(name: str) -> None:
+        if name == "apply.before_publish":
+            raise MemoryError("no room for so many")
+
+    def fail_as_one(applier: Applier, logged: Logged, *rest: Any, **more: Any) -> None:
+        with monkeypatch.context() as patched:
+            if more.get("first", logged.sequence) < logged.sequence:
+                groups.append(logged.sequence)
+                patched.setattr("engine.live.applier.failpoint", fail_before_publish)
+            apply(applier, logged, *rest, **more)
+
+    monkeypatch.setattr(Applier, "apply", fail_as_one)
+    again = LiveDatabase(copy)
+    with again.database:
+        assert groups, "records are carried out as one first"
+        assert ("cannot be replayed" in again.database.write_failure) == ends_damaged
+        assert again.database.data_version == version
+        assert again.attributes("m0")["size"] == 40
+        assert again.agree(whole_feed=False) == before
