@@ -14,6 +14,7 @@ from engine.live import log_entry
 from engine.live.change import Cause
 from engine.live.feed import FeedCompacted, FeedPosition
 from engine.live.positions import StoredPosition
+from engine.live.segments import StoredSegments
 from engine.store.journal import Journal, JournalRecord
 from engine.store.lock import LOCK_FILE
 from engine.store.mutation import Mutation
@@ -192,6 +193,31 @@ def test_opened_for_reading_with_a_log_that_is_not_replayed(
             refuses_writes(reader, "for reading only")
             assert reader.profile("z") is None and reader.database.write_failure == ""
     assert (copy / "data.mdb").read_bytes() == file
+
+
+def test_opened_for_reading_with_nothing_to_replay_binds_no_segment(
+    live: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes longer than all else that opening does."""
+    write(live)
+    live.database.checkpoint()
+    live.database.close()
+    made = []
+
+    def counted(*parts: Any) -> StoredSegments:
+        made.append(parts)
+        return StoredSegments(*parts)
+
+    monkeypatch.setattr("engine.live.live_store.StoredSegments", counted)
+    reader = LiveDatabase(live.path, read_only=True)
+    with reader.database:
+        assert reader.database.profile_count == 3 and reader.profile("a") is not None
+        assert reader.database._live.replayed_records == 0
+    assert not made
+    writer = LiveDatabase(live.path)
+    with writer.database:
+        assert writer.database.profile_count == 3
+    assert len(made) == 1, "by whoever writes, once"
 
 
 def test_an_edit_that_was_cut_in_two(
