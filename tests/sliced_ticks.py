@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
+from engine.database import Database
 from engine.live import committing, due_time, moving_plan
 from engine.live.resolving import Resolver
 from tests.moving_worlds import MovingDatabase
@@ -46,11 +47,18 @@ def in_one_piece(live: MovingDatabase) -> None:
     live.database._live.pipeline._time.is_much = lambda in_force: False  # type: ignore[method-assign]
 
 
+class _Live(Protocol):
+    """Whoever has an open database."""
+
+    @property
+    def database(self) -> Database: ...
+
+
 class slice_by_slice:
     """While it is entered, a database whose ticks are cut goes on by as many slices as it is told
     to; then on to the end. With `saves` each commit saves what it can."""
 
-    def __init__(self, live: MovingDatabase, *, saves: bool = False) -> None:
+    def __init__(self, live: _Live, *, saves: bool = False) -> None:
         self._saves = saves
         self._live = live
         self._committer = live.database._live.pipeline._committer

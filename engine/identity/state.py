@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,10 @@ class IdentityState:
         """The identities as a snapshot sees them."""
         return IdentityView(self, snapshot.fields, snapshot.data_version)
 
+    def has_later(self, at: int) -> bool:
+        """Whether it has entries that came after the data version `at`."""
+        return self.delta.first_of(at + 1) < self.delta.known
+
 
 @dataclass(frozen=True, slots=True)
 class IdentityView:
@@ -61,6 +65,11 @@ class IdentityView:
     state: IdentityState
     fields: Catalog
     version: int | None
+
+    def later(self) -> IdentityView | None:
+        """The same with what came after that version; None where nothing did."""
+        is_all = self.version is None or not self.state.has_later(self.version)
+        return None if is_all else replace(self, version=None)
 
     def digests(self, kind: str, values: Strings) -> NDArray[np.uint64]:
         """See Identities. KeyError for a kind that the store does not have."""

@@ -1,15 +1,18 @@
 """What a store that was closed, or killed, has to do before it is as it was.
 
 1. Take the saved state: each block as of the record of the log that it says.
-2. Replay the log: positions and identities take every record, a block only those that are newer
-   than it. Segments are judged again for the rows that a record wrote; what entered and left is
-   new to the feed only after the record up to which the feed is complete. Ticks of the clock are
-   carried out again in the same way, block by block. Where nobody asks what was between them,
-   records are carried out as one (engine.live.joined_records).
+2. Give all identifiers of the log to their owners again, each by its record: what is stored of
+   them does not say since when they have one.
+3. Replay the log: positions take every record, a block only those that are newer than it. Segments
+   are judged again for the rows that a record wrote; what entered and left is new to the feed only
+   after the record up to which the feed is complete. Ticks of the clock are carried out again in
+   the same way, block by block. Where nobody asks what was between them, records are carried out
+   as one (engine.live.joined_records).
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -24,7 +27,6 @@ from engine.live.log_entry import LogEntry, Mark, unpack_entry
 from engine.live.log_record import unpack_update
 from engine.live.model_in_force import ModelInForce
 from engine.live.position_table import PositionTable
-from engine.live.update import ProfileUpdate
 from engine.store.store import Store
 
 __all__ = ["replay_log"]
@@ -57,6 +59,7 @@ def replay_log(
         if (joined := joiner.joined()) is not None:
             applier.apply(joined.logged, in_force, with_feed=False, first=joined.first)
 
+    _replay_identities(store, identities)
     count = 0
     for logged, mark in itertools.islice(_records(store), most):
         sequence = logged.sequence
@@ -66,8 +69,6 @@ def replay_log(
             joins = applier.lagging.lag is None and joiner.takes(logged)
         if mark is not None:
             positions.replay(mark, sequence)
-        if logged.update is not None:
-            _replay_identities(identities, logged.update, sequence)
         if joins:
             joiner.take(logged)
             count += 1
@@ -136,8 +137,13 @@ def _read(store: Store, record: tuple[int, bytes]) -> tuple[Logged, Mark | None]
     return Logged(sequence, entry.instant_us, None, entry.before_us, entry.step), None
 
 
-def _replay_identities(identities: LiveIdentities, update: ProfileUpdate, sequence: int) -> None:
-    """Gives identifiers to their owners again."""
-    identities.add(update.uid_digests, update.new_rows, sequence)
-    for links in update.identifiers:
-        identities.add(links.digests, links.rows, sequence)
+def _replay_identities(store: Store, identities: LiveIdentities) -> None:
+    """Gives the identifiers of the log to their owners again, up to a record that cannot be read:
+    carrying it out will say so."""
+    with contextlib.suppress(StoreCorrupt):
+        for logged, _ in map(partial(_read, store), store.log().read()):
+            if logged.update is not None:
+                update, sequence = logged.update, logged.sequence
+                identities.add(update.uid_digests, update.new_rows, sequence)
+                for links in update.identifiers:
+                    identities.add(links.digests, links.rows, sequence)

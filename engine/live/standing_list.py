@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from engine.columns.string_index import StringIndex
 from engine.columns.values import decode_values
 from engine.core.leaf_plan import ListMembers
+from engine.identity.digests import UNKNOWN
 from engine.identity.of_snapshot import identities_of
+from engine.identity.owners import owners
 from engine.live.lists import list_rows, read_list
 from engine.model.definitions import Model
 from engine.store.catalog import identifier_field
@@ -52,6 +54,10 @@ class StandingList:
         blocked = np.array([text in kind.blocked for text in values.to_list()], np.bool_)
         kept = values.take(np.flatnonzero(~blocked)) if blocked.any() else values
         self._index.add(kept.offsets, kept.data, kept.valid)
+        if (later := identities_of(snapshot).later()) is not None:
+            # A block that was saved after this state has identifiers that others get later.
+            rows = owners(later, model, info.kind, values)
+            self.grow(snapshot, np.unique(rows[rows != UNKNOWN]))
 
     @classmethod
     def of_rows(cls, rows: NDArray[np.uint32]) -> StandingList:
