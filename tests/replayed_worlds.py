@@ -248,7 +248,7 @@ class ReplayedWorld:
         update: dict[str, Any] = {}
         if way < 0.8:
             update["member"] = f"m{number}"
-        if way > 0.7:
+        if way > 0.5:
             update["phone"] = f"p{number} {chance.randrange(3)}"
         if chance.random() < 0.15:
             update["mail"] = f"e{number} {chance.randrange(9)}"

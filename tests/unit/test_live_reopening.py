@@ -12,6 +12,7 @@ import pytest
 from engine.errors import StoreUnwritable
 from engine.live import log_entry
 from engine.live.change import Cause
+from engine.live.committing import Committer
 from engine.live.feed import FeedCompacted, FeedPosition
 from engine.live.positions import StoredPosition
 from engine.live.segments import StoredSegments
@@ -19,6 +20,7 @@ from engine.store.journal import Journal, JournalRecord
 from engine.store.lock import LOCK_FILE
 from engine.store.mutation import Mutation
 from engine.store.store import Store
+from engine.store.writer import Writer
 from tests.live_databases import (
     SEGMENTS,
     LiveDatabase,
@@ -218,6 +220,38 @@ def test_opened_for_reading_with_nothing_to_replay_binds_no_segment(
     with writer.database:
         assert writer.database.profile_count == 3
     assert len(made) == 1, "by whoever writes, once"
+
+
+def test_an_identifier_that_was_stored_before_its_record_was_carried_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is in a list for it before that record."""
+    live = LiveDatabase(tmp_path / "store", {})
+    live.upload("called", "1", kind="phone")
+    rules = """tag_rules: [{tag: ALONE, when: "not list('called') and size >= 20", keep: sticky}]"""
+    model = model_files({})["model.yaml"] + rules
+    live.database.apply_model({"model.yaml": model})
+    live.sizes(("a", 1), ("b", 1))
+    live.database.checkpoint()
+    with monkeypatch.context() as patched:
+        only_the_log(patched)
+        live.sizes(("a", 30))
+        save = Committer._save
+
+        def and_identities(committer: Committer, writer: Writer, **more: Any) -> tuple[int, int]:
+            through, given = save(committer, writer, **more)
+            return through, given + committer.identities.save_all(writer)
+
+        patched.setattr(Committer, "_save", and_identities)
+        live.send({"member": "a", "phone": "1"}, {"member": "b", "phone": "2"})
+        live.sizes(("b", 30))
+        copy = copy_store(live.database, tmp_path / "copy")
+    assert live.members("tag = 'ALONE'") == ["a", "b"]
+    live.database.close()
+    again = LiveDatabase(copy)
+    with again.database:
+        assert again.members("tag = 'ALONE'") == ["a", "b"]
+        assert again.members("list('called')") == ["a"]
 
 
 def test_an_edit_that_was_cut_in_two(
