@@ -5,13 +5,21 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import statistics
 import subprocess
+import time
 from pathlib import Path
 
-__all__ = ["commit", "cores", "machine", "versions"]
+import numpy as np
+
+__all__ = ["commit", "cores", "fixed_work_ms", "machine", "versions"]
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGED = "+"
+# The piece of work: for the interpreter, and for caches.
+WORK_LOOPS = 300_000
+WORK_SORTED = 300_000
+WORK_TIMES = 21
 PACKAGES = ("chdb", "chdb-core", "duckdb", "lmdb", "numpy", "polars", "pyarrow", "pyroaring")
 
 
@@ -51,6 +59,19 @@ def machine() -> dict[str, str | int]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
+
+
+def fixed_work_ms() -> float:
+    """What the same piece of work takes of one core just now, in ms, the median of some: others on
+    the machine may make a core half as fast from one hour to the next."""
+    numbers = np.random.default_rng(7).permutation(WORK_SORTED)
+    taken = []
+    for _ in range(WORK_TIMES):
+        began = time.thread_time()
+        sum(number & 7 for number in range(WORK_LOOPS))
+        np.sort(numbers)
+        taken.append(1000 * (time.thread_time() - began))
+    return round(statistics.median(taken), 1)
 
 
 def versions() -> dict[str, str]:

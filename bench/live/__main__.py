@@ -42,7 +42,7 @@ from bench.live.load import Load, beside_scans, half_load, percentiles
 from bench.live.model import model_text
 from bench.live.month import ZONE, months_end
 from bench.live.updates import MAKERS
-from bench.machine import commit, machine
+from bench.machine import commit, fixed_work_ms, machine
 from bench.report.results import results_folder
 from bench.served import Server
 from strata.client import Client
@@ -152,14 +152,18 @@ def _loaded(
         load = Load(server, batches, asked.rows)
         figures: dict[str, Any] = {"rows_a_batch": asked.rows}
         load.run(asked.warm_up if what == "events" else 2.0)
-        figures["full"] = load.run(asked.seconds)
-        figures["beside_scans"] = beside_scans(server, load, asked.seconds, GOAL[form])
+        figures["full"] = {"fixed_work_ms": fixed_work_ms(), **load.run(asked.seconds)}
+        figures["beside_scans"] = {
+            "fixed_work_ms": fixed_work_ms(),
+            **beside_scans(server, load, asked.seconds, GOAL[form]),
+        }
         rate = GOAL[form] / 2
         if what == "events":
             # Until what runs out is as much as comes in at this rate.
             load.run(asked.warm_up, rate)
         alone_ms = syncs_ms(scratch, asked.seconds, rate / asked.rows)
         figures["half"] = {
+            "fixed_work_ms": fixed_work_ms(),
             **half_load(server, load, asked.seconds, rate, watched),
             "disk_alone_ms": percentiles(alone_ms),
         }

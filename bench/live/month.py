@@ -22,6 +22,7 @@ import numpy as np
 from bench.data.people import NOW
 from bench.live.behaviour import rules_of
 from bench.live.load import percentiles
+from bench.machine import fixed_work_ms
 from engine.columns.strings import Strings
 from engine.database import Database
 from engine.live.batch import Ints, ProfileBatch
@@ -110,6 +111,7 @@ def months_end(store: Path, text: str, profiles: int, names: Sequence[str]) -> d
             others.taken(_FIRST_WRITES)
             before = others.taken(_WRITES_BEFORE)
             stats, told = database.stats(), _told(database, names)
+            work_ms = fixed_work_ms()
             clock.go_on(midnight_us + 1_000_000)
             began = time.perf_counter()
             database.tick()
@@ -128,6 +130,7 @@ def months_end(store: Path, text: str, profiles: int, names: Sequence[str]) -> d
             assert kept.count == computed.count, f"{name}: {kept} kept, {computed} match"
     return {
         "first_tick_s": round(first_s, 2),
+        "fixed_work_ms": work_ms,
         "seconds": round(seconds, 2),
         "tick_rows_evaluated": after["tick_rows_evaluated"] - stats["tick_rows_evaluated"],
         "sizes_changed_by": sum(abs(sizes[name] - told[name]) for name in names),
