@@ -28,8 +28,7 @@ class Health:
 
     async def drain(self) -> None:
         """From now on, and for good, the services do not; watchers hear it and are let go."""
-        self._draining = True
-        await self._become(pb.HealthCheckResponse.NOT_SERVING)
+        await self._become(pb.HealthCheckResponse.NOT_SERVING, for_good=True)
 
     async def check(self, request: pb.HealthCheckRequest, call: Call) -> pb.HealthCheckResponse:
         """The state now; NOT_FOUND for a service that is not there."""
@@ -49,17 +48,22 @@ class Health:
         known = request.service in self._services
         told = None
         while True:
+            seen = self._status, self._draining
             status = self._status if known else pb.HealthCheckResponse.SERVICE_UNKNOWN
             if status != told:
-                yield pb.HealthCheckResponse(status=status)
                 told = status
-            if self._draining:
+                # Until it is sent the state may change again.
+                yield pb.HealthCheckResponse(status=status)
+            elif self._draining:
                 return
-            async with self._changed:
-                if not self._draining:
-                    await self._changed.wait()
+            else:
+                async with self._changed:
+                    while (self._status, self._draining) == seen:
+                        await self._changed.wait()
 
-    async def _become(self, status: pb.HealthCheckResponse.ServingStatus.ValueType) -> None:
+    async def _become(
+        self, status: pb.HealthCheckResponse.ServingStatus.ValueType, *, for_good: bool = False
+    ) -> None:
         async with self._changed:
-            self._status = status
+            self._status, self._draining = status, for_good
             self._changed.notify_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -16,6 +17,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from server.assembly import Server
 from server.authorization import ROLES
+from server.health import Health
 from server.settings import ServerSettings
 from tests.wire.fake_database import FakeDatabase
 
@@ -50,6 +52,15 @@ async def test_health_follows_the_state_of_the_server() -> None:
         assert (await watch.read()).status == NOT_SERVING
         assert await watch.read() is grpc.aio.EOF
         await stopping
+
+
+async def test_a_watcher_hears_of_the_end_that_came_while_it_was_told_something_else() -> None:
+    health = Health([])
+    await health.serve()
+    watch = health.watch(health_pb2.HealthCheckRequest(), Mock())
+    assert (await anext(watch)).status == SERVING
+    await health.drain()
+    assert [message.status async for message in watch] == [NOT_SERVING]
 
 
 def test_reflection_shows_every_service_and_message(
