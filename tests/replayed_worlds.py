@@ -65,6 +65,11 @@ _MOVING = {
     "fresh": "joined > now - 1 day",
     "exact": "joined = now - 1 hour",
     "of_late": "count(order in last 2 days) > 0 and size < 90",
+    "stepped": "sequence(order where channel = 'web' then order within 1 day)",
+    "gone_by": "sequence(order where channel = 'web' then no order within 1 day)",
+    "both_ways": "distinct(order.channel in last 2 days) >= 2",
+    "two_shop": "count(order where channel = 'shop' in last 1 day) >= 2",
+    "sum_late": "sum(order.amount in last 2 days) > 15 and not segment('of_late')",
     "hot": "score('heat') >= 10.5 or segment('fresh')",
     "new_here": "list('called') and joined > now - 2 days",
 }
@@ -100,6 +105,7 @@ _NAMED = "- {tag: 'by {channel}', each: order}\n"
 _NAMED_OF_LATE = "- {tag: 'by {channel}', each: order in last 2 days}\n"
 _FACTS = """\
 - {tag: BIG, when: "size >= 50", keep: sticky}
+- {tag: OFTEN, when: "count(order in last 1 day) >= 2", keep: sticky}
 - {tag: WAS, when: "likes = 'y' and not tag = 'BIG'", keep: sticky}
 - {tag: ALONE, when: "not list('called') and size >= 20", keep: sticky}
 """
@@ -225,7 +231,9 @@ class ReplayedWorld:
         chance, futures = self._chance, []
         assert self.database.model is not None
         for _ in range(batches):
-            updates = [self._update() for _ in range(chance.randrange(1, 8))]
+            # Most have none: records with events are carried out one by one.
+            with_events = chance.random() < 0.25
+            updates = [self._update(with_events) for _ in range(chance.randrange(1, 8))]
             position = None
             if chance.random() < 0.4:
                 offsets = [self._offset + n for n in range(1, len(updates) + 1)]
@@ -237,7 +245,7 @@ class ReplayedWorld:
         for future in futures:
             self.database.wait_visible(future.result(60).offset)
 
-    def _update(self) -> dict[str, Any]:
+    def _update(self, with_events: bool) -> dict[str, Any]:
         chance = self._chance
         if chance.random() < 0.3 or not self._people:
             self._people += 1
@@ -262,13 +270,15 @@ class ReplayedWorld:
             update["time"] = START_US - chance.randrange(6) * 10**6
         if chance.random() < 0.3:
             update["by"] = chance.choice(("ann", "bob", ""))
-        if chance.random() < 0.03:
+        if with_events and chance.random() < 0.6:
             update["order"] = {
                 "time": self.now_us - chance.randrange(3 * DAY_US),
-                "id": f"o{chance.randrange(5)}",
+                "id": f"o{chance.randrange(12)}",
                 "channel": chance.choice(("web", "shop")),
                 "amount": chance.randrange(2000),
             }
+            if chance.random() < 0.25:
+                update["order"] = {"id": update["order"]["id"], "gone": True}
         return update
 
     def _cells(self) -> dict[str, Any]:

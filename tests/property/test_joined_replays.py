@@ -42,8 +42,8 @@ def test_as_one_and_one_by_one(
             error.add_note(f"in round {number}")
             raise
         shutil.rmtree(folder)
-    # Ticks, and feeds that are not complete, leave little to be joined in the other models.
-    assert max(opening.groups, default=0) > 1 or model in SLICED_MODELS
+    # Ticks, and feeds that are not complete, leave little to be joined in some models and rounds.
+    assert max(opening.groups, default=0) > 1 or model in SLICED_MODELS or not soaking()
 
 
 def _one_round(model: str, chance: random.Random, folder: Path, opening: _Opening) -> None:
