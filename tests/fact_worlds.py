@@ -19,13 +19,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import yaml
 
-from engine.live.feed import FeedPosition, replay_feed
+from engine.live.feed import replay_feed
 from engine.rules.parse import parse
 from engine.rules.reference import ReferenceContext, evaluate
 from engine.rules.reference_tiers import ReferenceTagRule, ReferenceTier
 from tests.crash.live_check import stored_rows
 from tests.loads import ERASE
 from tests.moving_worlds import DAY_US, START_US, MovingDatabase, random_updates
+from tests.told import runs_told
 
 __all__ = ["FACT_RULES", "FACT_SEGMENTS", "OTHER_RULES", "FactDatabase", "fact_updates"]
 
@@ -291,13 +292,10 @@ class FactDatabase(MovingDatabase):
     ) -> list[tuple[str, int, int | None, int | None]]:
         """Each change of a score that the feed tells."""
         found: list[tuple[str, int, int | None, int | None]] = []
-        position, caught_up = FeedPosition(1), False
-        while not caught_up:
-            chunk = self.database.feed.read(position, lambda key: key == f"scores.{score}.points")
-            for run in chunk.runs:
+        for run in runs_told(self.database):
+            if run.definition == f"scores.{score}.points":
                 assert run.points is not None
                 found += [(names[row], run.instant_us, *run.points) for row in run.rows.tolist()]
-            position, caught_up = chunk.end, chunk.caught_up
         return found
 
     def _values(self, tier: str) -> Sequence[str]:

@@ -15,7 +15,7 @@ from engine.database import Database
 from engine.live.batch import ProfileBatch
 from engine.live.change import Cause
 from engine.live.committing import Committer
-from engine.live.feed import FeedPosition, FeedRun, replay_feed
+from engine.live.feed import FeedRun, replay_feed
 from engine.live.positions import IngestAck, Position
 from engine.live.profiles import ProfileRecord
 from engine.live.segments import segment_key
@@ -23,6 +23,7 @@ from engine.store.catalog import segment_field
 from engine.store.lock import LOCK_FILE
 from engine.store.writer import Writer
 from tests.crash.live_check import stored_rows
+from tests.told import runs_told, wait_told
 from tests.updates import update_batch
 
 __all__ = [
@@ -144,14 +145,7 @@ class LiveDatabase:
 
     def runs(self, after: int = 0) -> list[FeedRun]:
         """The same, as the feed has it."""
-        self.wait_told()
-        feed = self.database.feed
-        position, caught_up, runs = FeedPosition(after + 1), False, list[FeedRun]()
-        while not caught_up:
-            chunk = feed.read(position, lambda _: True)
-            runs += chunk.runs
-            position, caught_up = chunk.end, chunk.caught_up
-        return runs
+        return runs_told(self.database, after)
 
     def runs_as_text(self) -> list[str]:
         """The whole feed in a form that can be compared."""
@@ -163,9 +157,7 @@ class LiveDatabase:
 
     def wait_told(self) -> None:
         """Until the feed has everything that is visible."""
-        version = self.database.data_version
-        while self.database.wait_feed(version - 1) < version:
-            pass
+        wait_told(self.database)
 
     def _member(self, row: int) -> str:
         if row not in self._names:

@@ -14,11 +14,12 @@ import pytest
 
 from engine.database import Database
 from engine.live.change import Cause
-from engine.live.feed import FeedPosition, replay_feed
+from engine.live.feed import replay_feed
 from engine.live.segments import segment_key
 from tests.crash.live_check import stored_rows
 from tests.live_databases import only_the_log
 from tests.loads import ERASE
+from tests.told import runs_told, wait_told
 from tests.updates import update_batch
 
 __all__ = [
@@ -146,21 +147,14 @@ class MovingDatabase:
     def entries(self) -> list[tuple[str, str, int, int]]:
         """(cause, `+` or `-` and the segment, row, instant) of the whole feed, in order; of tiers
         and bands the key path and both names."""
-        database = self.database
-        version = database.data_version
-        while database.wait_feed(version - 1) < version:
-            pass
-        position, caught_up, found = FeedPosition(1), False, []
-        while not caught_up:
-            chunk = database.feed.read(position, lambda _: True)
-            for run in chunk.runs:
-                name = ("+" if run.entered else "-") + run.definition.removeprefix("segments.")
-                if run.old is not None:
-                    name = f"{run.definition}: {run.old or '-'} -> {run.new or '-'}"
-                if run.points is not None:
-                    name = f"{run.definition}: {run.points[0]} -> {run.points[1]}"
-                found += [(str(run.cause), name, row, run.instant_us) for row in run.rows.tolist()]
-            position, caught_up = chunk.end, chunk.caught_up
+        found = []
+        for run in runs_told(self.database):
+            name = ("+" if run.entered else "-") + run.definition.removeprefix("segments.")
+            if run.old is not None:
+                name = f"{run.definition}: {run.old or '-'} -> {run.new or '-'}"
+            if run.points is not None:
+                name = f"{run.definition}: {run.points[0]} -> {run.points[1]}"
+            found += [(str(run.cause), name, row, run.instant_us) for row in run.rows.tolist()]
         return found
 
     def by_clock(self) -> list[tuple[str, int, int]]:
@@ -175,9 +169,7 @@ class MovingDatabase:
         database.tick()
         told = {}
         if whole_feed:
-            version = database.data_version
-            while database.wait_feed(version - 1) < version:
-                pass
+            wait_told(database)
             told = replay_feed(database.feed)
         for name, segment in model.segments.items():
             with database.members(segment.rule, as_of_us=self.now_us) as members:

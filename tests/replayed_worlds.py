@@ -157,12 +157,6 @@ class ReplayedWorld:
         with self.database._store._writing:
             shutil.copy(self.path / "data.mdb", folder)
 
-    def wait_told(self) -> None:
-        """Until the feed on the disk has everything that is visible."""
-        version = self.database.data_version
-        while self.database.wait_feed(version - 1) < version:
-            pass
-
     def step(self) -> None:
         """Some batches, and perhaps some time."""
         chance = self._chance

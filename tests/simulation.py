@@ -33,6 +33,7 @@ from tests.loads import ERASE
 from tests.moving_events import HOUR_US, event_updates
 from tests.moving_worlds import DAY_US
 from tests.simulated_rules import MODEL_HEAD, random_rule
+from tests.told import wait_told
 from tests.whole_feed import keep_the_whole_feed
 
 __all__ = ["Simulations", "Told"]
@@ -122,9 +123,7 @@ class Simulations:
         self._play(database, rules)
 
     def _play(self, database: Database, rules: dict[str, str]) -> None:
-        version = database.data_version
-        while database.wait_feed(version - 1) < version:
-            pass
+        wait_told(database)
         player = FeedPlayer()
         player.play(database.feed)
         with database._store.snapshot() as snapshot:

@@ -34,6 +34,7 @@ from engine.store.catalog import event_field
 from tests.crash.event_stream import MODEL, NOW_US, SOURCE, EventStream
 from tests.crash.live_check import stored_rows
 from tests.crash.tracing import ROOT
+from tests.told import wait_told
 
 __all__ = ["main"]
 
@@ -108,9 +109,7 @@ def _state(database: Database) -> dict[str, Any]:
     """What a store says of each member, whatever its row: comparable with another's."""
     report = database.verify()
     assert report.is_sound, report.faults[:5]
-    version = database.data_version
-    while database.wait_feed(version - 1) < version:
-        pass
+    wait_told(database)
     told = replay_feed(database.feed)
     with database.members("true") as members:
         names = [name for chunk in members.identifiers("member") for name in chunk]

@@ -16,6 +16,7 @@ from engine.model.hidden_events import fact_event, tag_fact
 from engine.store.catalog import event_field
 from engine.store.snapshot import Snapshot
 from tests.crash.live_world import EVENT_RULES, KEPT, Person, World
+from tests.told import wait_told
 
 __all__ = [
     "BLOCK_ROWS",
@@ -40,9 +41,7 @@ def check_store(
     """Everything; AssertionError with what differs. `feed` has read on from where it was;
     with `trimmed` the feed need not go back to its beginning. There are so many `strangers`
     whom the World does not know."""
-    told = 0
-    while told < database.data_version:
-        told = database.wait_feed(database.data_version - 1)
+    wait_told(database)
     rows = check_profiles(database, world, world.people)
     assert database.profile_count == len(world.people) + strangers
     check_segments(database, world, rows)

@@ -27,6 +27,7 @@ from tests.differential.retail_stream import loaded_batch, make_stream
 from tests.differential.shop import AS_OF_US, LISTS, Shop
 from tests.differential.stream_sender import PARTITIONS, SOURCE, Stream
 from tests.skips import soaking
+from tests.told import wait_told
 
 ROOT = Path(__file__).parents[2]
 KILLS = 40 if soaking() else 3
@@ -140,9 +141,7 @@ def test_segments_are_the_same_in_every_form(streamed: Streamed) -> None:
     database, shop = streamed.database, streamed.shop
     model = database.model
     assert model is not None
-    version = database.data_version
-    while database.wait_feed(version - 1) < version:
-        pass
+    wait_told(database)
     told = replay_feed(database.feed)
     kept = [name for name in model.segments if name not in database.unkept_segments()]
     assert kept and set(database.unkept_segments()) == set(shop.database.unkept_segments())

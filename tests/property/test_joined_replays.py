@@ -18,6 +18,7 @@ from engine.live.recovery import replay_log
 from tests.replayed_worlds import REPLAYED_MODELS, SLICED_MODELS, ReplayedWorld, contents_of
 from tests.skips import soaking
 from tests.sliced_ticks import cut_into_slices, spread_over_blocks
+from tests.told import runs_told, wait_told
 
 pytestmark = pytest.mark.usefixtures("whole_feed")
 
@@ -56,7 +57,7 @@ def _one_round(model: str, chance: random.Random, folder: Path, opening: _Openin
             if model in SLICED_MODELS and chance.random() < 0.15:
                 world.tick_in_slices()
         if chance.random() < 0.5:
-            world.wait_told()
+            wait_told(world.database)
         if model in SLICED_MODELS and chance.random() < 0.7:
             world.copy_in_slices(copy)
         else:
@@ -143,16 +144,10 @@ class _Opening:
 
 def _told(database: Database) -> dict[int, list[str]]:
     """What the feed tells of each row, in its order."""
-    version = database.data_version
-    while database.wait_feed(version - 1) < version:
-        pass
-    position, caught_up, found = database.feed.oldest(), False, defaultdict(list)
-    while not caught_up:
-        chunk = database.feed.read(position, lambda _: True)
-        for run in chunk.runs:
-            what = (run.definition, run.version, run.entered, run.cause, run.instant_us)
-            names = run.old, run.new, run.points, run.event
-            for row in run.rows.tolist():
-                found[row].append(f"{what} {names}")
-        position, caught_up = chunk.end, chunk.caught_up
+    found = defaultdict(list)
+    for run in runs_told(database):
+        what = (run.definition, run.version, run.entered, run.cause, run.instant_us)
+        names = run.old, run.new, run.points, run.event
+        for row in run.rows.tolist():
+            found[row].append(f"{what} {names}")
     return dict(found)

@@ -33,6 +33,7 @@ from tests.crash.live_check import FeedPlayer, check_store
 from tests.crash.live_world import MODEL_FILES, VARIANT_FILES, World
 from tests.crash.live_writer import let_save
 from tests.skips import soaking
+from tests.told import wait_told
 
 PEOPLE = 25
 
@@ -150,8 +151,8 @@ class LiveStates(RuleBasedStateMachine):
         and not saved, and maybe in the feed."""
         let_save(self.database, may_save)
         self.ingest(seed, [3, 5], is_numbered=False)
-        while is_told and self.database.wait_feed(self.seen - 1) < self.seen:
-            pass
+        if is_told:
+            wait_told(self.database, self.seen)
         copy = self.folder / str(self.place + 1)
         copy.mkdir()
         with self.database._store._writing:

@@ -12,6 +12,7 @@ from engine.columns.strings import Strings
 from engine.database import Database
 from engine.live.batch import Column, Ints, ProfileBatch, SetColumn, Texts
 from engine.model.definitions import TAG
+from tests.told import wait_told
 
 COUNT = 1_000_000
 CITIES = 40
@@ -88,8 +89,7 @@ def evaluated(database: Database, batch: ProfileBatch) -> int:
     before = database.stats()["rows_evaluated"]
     ack = database.ingest(batch)
     assert not ack.refused
-    while database.wait_feed(ack.offset - 1) < ack.offset:
-        pass
+    wait_told(database, ack.offset)
     return database.stats()["rows_evaluated"] - before
 
 
